@@ -1,0 +1,162 @@
+//! What goes out and what comes back, between a destination and `egress`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::domain::{Headers, Secret};
+
+/// Something to send.
+#[derive(Debug)]
+pub enum Message {
+    /// An HTTP request.
+    Http(HttpRequest),
+    /// A line for a file.
+    Append(Append),
+}
+
+/// An HTTP request. Printing it shows neither the URL's path and query, nor header values, nor the body: for many
+/// receivers each of them is a credential.
+pub struct HttpRequest {
+    /// `POST`, `GET`, `PUT`.
+    pub method: &'static str,
+    /// Where to. Made of the operator's settings only, never of an event.
+    pub url: Url,
+    /// Header lines beside `Content-Type`, such as `Authorization`.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The `Content-Type` of the body.
+    pub content_type: &'static str,
+    /// The body; empty for `GET`.
+    pub body: Bytes,
+}
+
+impl HttpRequest {
+    /// A POST of a JSON document.
+    pub fn post_json(url: Url, document: &serde_json::Value) -> Self {
+        Self {
+            method: "POST",
+            url,
+            headers: Vec::new(),
+            content_type: "application/json; charset=utf-8",
+            body: Bytes::from(document.to_string()),
+        }
+    }
+
+    /// With one more header.
+    pub fn header(mut self, name: &'static str, value: Secret) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.url.host_str().unwrap_or_default();
+        write!(f, "{} {}://{host}/… ({} bytes)", self.method, self.url.scheme(), self.body.len())
+    }
+}
+
+/// A line for a file.
+#[derive(Debug)]
+pub struct Append {
+    /// The file; `-` is standard output.
+    pub path: PathBuf,
+    /// The line without its end.
+    pub line: Bytes,
+    /// Text that only this line holds. Where it is given, the file's tail is searched for it first and the line is not
+    /// written a second time.
+    pub unless_present: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub enum Reply {
+    /// An HTTP response.
+    Http(HttpReply),
+    /// The line is on the disk, now or since an earlier try.
+    Appended,
+    /// No answer.
+    Failed(Fault),
+}
+
+/// An HTTP response. Redirects are not followed and arrive here as they are.
+#[derive(Debug)]
+pub struct HttpReply {
+    /// The status code.
+    pub status: u16,
+    /// The header lines.
+    pub headers: Headers,
+    /// The body, at most 64 KiB of it.
+    pub body: Bytes,
+    /// Whether the body was longer, or broke off.
+    pub truncated: bool,
+}
+
+impl HttpReply {
+    /// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3), counted from `now` and at most an hour.
+    pub fn retry_after(&self, now: crate::domain::Timestamp) -> Option<Duration> {
+        let value = self.headers.only("retry-after")?;
+        let wait = match value.parse::<u64>() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => until_http_date(value, now)?,
+        };
+        Some(wait.min(RETRY_AFTER_MAX))
+    }
+
+    /// The body as text, for a reason that people read: one line, at most 200 characters, no control characters.
+    pub fn excerpt(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        clean.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Whether the message may have arrived all the same. `false` only where it certainly has not: no address, no
+    /// connection, no TLS, no room to write.
+    pub may_have_arrived: bool,
+    /// What happened, without credentials.
+    pub detail: String,
+}
+
+fn until_http_date(text: &str, now: crate::domain::Timestamp) -> Option<Duration> {
+    let date: SystemTime = httpdate(text)?;
+    let millis = i64::try_from(date.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_millis()).ok()?;
+    Some(crate::domain::Timestamp::from_millis(millis).since(now))
+}
+
+fn httpdate(text: &str) -> Option<SystemTime> {
+    let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
+    SystemTime::try_from(parsed.timestamp()).ok()
+}
+
+/// A destination that asks for more is asked again after this.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    fn reply(retry_after: &str) -> HttpReply {
+        let headers = [("Retry-After", retry_after)].into_iter().collect();
+        HttpReply { status: 429, headers, body: Bytes::from_static(b"a\x1b[31m\r\n  b"), truncated: false }
+    }
+
+    #[test]
+    fn retry_after_has_two_forms_and_a_ceiling() {
+        let now = Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
+        assert_eq!(reply("30").retry_after(now), Some(Duration::from_secs(30)));
+        assert_eq!(reply("Sat, 21 Nov 2026 10:01:00 GMT").retry_after(now), Some(Duration::from_secs(60)));
+        assert_eq!(reply("Sat, 21 Nov 2026 09:00:00 GMT").retry_after(now), Some(Duration::ZERO));
+        assert_eq!(reply("86400").retry_after(now), Some(RETRY_AFTER_MAX));
+        assert_eq!(reply("soon").retry_after(now), None);
+        assert_eq!(reply("-1").retry_after(now), None);
+        assert_eq!(reply("1").excerpt(), "a [31m b");
+    }
+}

@@ -1,0 +1,85 @@
+//! Whom to tell, and how: one file a destination.
+//!
+//! A destination renders what to send and judges what came back; it never sends. It is a small step machine without
+//! input or output: [`Destination::first`] makes a message of a job, [`Destination::next`] makes of a reply either the
+//! next message or the outcome. `pipeline::deliverer` drives it, `egress` carries the messages. All of a destination's
+//! behaviour is therefore a table of event -> message and reply -> outcome, and is tested as one.
+//!
+//! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.
+
+mod file;
+mod jira;
+mod message;
+mod pagerduty;
+pub mod render;
+mod slack;
+
+pub use message::{Append, Fault, HttpReply, HttpRequest, Message, Reply};
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::domain::{Job, Outcome};
+use crate::settings::Section;
+
+/// Every kind of destination, in alphabetical order.
+pub const KINDS: &[&Kind] = &[&file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND];
+
+/// A kind of destination.
+pub struct Kind {
+    /// The word after `type =`.
+    pub name: &'static str,
+    /// The name that people read.
+    pub title: &'static str,
+    /// Reads the settings of one destination; faults are recorded in the section.
+    pub build: fn(&Section) -> Option<Box<dyn Destination>>,
+    /// Commented lines for `gatepost.toml` below `type = …`.
+    pub template: &'static str,
+}
+
+/// One configured receiver.
+pub trait Destination: Send + Sync + Debug {
+    /// How fast it may be told, and how much at once.
+    fn pace(&self) -> Pace;
+
+    /// The first message of a try, or an outcome where there is nothing to send.
+    fn first(&self, job: &Job<'_>) -> Next;
+
+    /// What to make of the reply to the message that [`Next::Send`] named `step`.
+    fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next;
+}
+
+/// The name of a step of a destination, chosen by the destination and given back with the reply.
+pub type Step = &'static str;
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Next {
+    /// Send this and come back with the reply.
+    Send(Step, Message),
+    /// The try is over.
+    Done(Outcome),
+}
+
+/// How fast a destination may be told, and how much at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Tries under way at the same time.
+    pub concurrency: usize,
+    /// Tries that may start without a pause in between, after a quiet time.
+    pub burst: u32,
+    /// The pause that each try beyond the burst adds; zero: no limit.
+    pub interval: Duration,
+}
+
+impl Pace {
+    /// No limit but the number at once.
+    pub const fn unlimited(concurrency: usize) -> Self {
+        Self { concurrency, burst: 1, interval: Duration::ZERO }
+    }
+}
+
+/// The kind of that name.
+pub fn find(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name).copied()
+}

@@ -1,0 +1,158 @@
+//! Points in time, and where they come from.
+//!
+//! Time is an argument everywhere: only `app` picks [`SystemClock`], tests drive a [`ManualClock`] by hand.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point in time: whole milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since the epoch, held within the years 0001 to 9999 that RFC 3339 can write.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(MILLIS_MIN, MILLIS_MAX))
+    }
+
+    /// From whole seconds since the epoch; `None` outside the years 0001 to 9999.
+    pub fn from_seconds(seconds: i64) -> Option<Self> {
+        let millis = seconds.checked_mul(1000)?;
+        (MILLIS_MIN..=MILLIS_MAX).contains(&millis).then_some(Self(millis))
+    }
+
+    /// Reads an RFC 3339 or ISO 8601 date and time with an offset (`2024-01-15T10:30:00Z`).
+    pub fn parse(text: &str) -> Option<Self> {
+        let parsed: jiff::Timestamp = text.trim().parse().ok()?;
+        Some(Self::from_millis(parsed.as_millisecond()))
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Later by `duration`, held at the last representable millisecond.
+    pub fn plus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// Earlier by `duration`, held at the first representable millisecond.
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.0.saturating_sub(millis))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The distance between two times, whichever is first.
+    pub fn distance(self, other: Self) -> Duration {
+        Duration::from_millis(self.0.abs_diff(other.0))
+    }
+
+    /// `15 Jan 2024 10:30:00 UTC`, the form that people read.
+    pub fn to_human(self) -> String {
+        self.to_jiff().strftime("%d %b %Y %H:%M:%S UTC").to_string()
+    }
+
+    fn to_jiff(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, `2024-01-15T10:30:00.000Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.to_jiff().strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 time"))
+    }
+}
+
+/// Where the present moment comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+/// A clock that stands still until it is moved by hand.
+#[derive(Debug, Default)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    pub fn at(now: Timestamp) -> Self {
+        Self(AtomicI64::new(now.as_millis()))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        let next = self.now().plus(by);
+        self.0.store(next.as_millis(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// 0001-01-01T00:00:00Z, RFC 3339's first year.
+const MILLIS_MIN: i64 = -62_135_596_800_000;
+/// 9999-12-30T00:00:00Z: short of RFC 3339's end, so that no offset can carry a time over it.
+const MILLIS_MAX: i64 = 253_402_128_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_and_written() {
+        let time = Timestamp::parse("2024-01-15T10:30:00Z").unwrap();
+        assert_eq!(time.as_millis(), 1_705_314_600_000);
+        assert_eq!(time.to_string(), "2024-01-15T10:30:00.000Z");
+        assert_eq!(time.to_human(), "15 Jan 2024 10:30:00 UTC");
+        assert_eq!(Timestamp::parse("2024-01-15T12:30:00+02:00"), Some(time));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused_and_extremes_do_not_overflow() {
+        for text in ["", "now", "2024-13-01T00:00:00Z", "2024-01-15", "1705314600"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+        assert_eq!(Timestamp::from_seconds(i64::MAX), None);
+        let last = Timestamp::from_millis(i64::MAX);
+        assert_eq!(last.plus(Duration::MAX), last);
+        assert!(last.to_string().starts_with("9999-12-30"));
+        assert!(Timestamp::from_millis(i64::MIN).to_string().starts_with("0001-01-01"));
+    }
+}

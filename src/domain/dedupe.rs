@@ -1,0 +1,128 @@
+//! What makes two requests, or two events, the same.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::SourceName;
+
+/// What makes two requests of one source the same: 16 bytes of a SHA-256 over the source's name and the vendor's
+/// event id, or over the raw body where the vendor has no id. The source is inside the hash, so that one source's
+/// ids can never shadow another's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DedupeKey([u8; 16]);
+
+impl DedupeKey {
+    /// From the vendor's own event id.
+    pub fn of_id(source: &SourceName, id: &str) -> Self {
+        Self(digest(&[b"id", source.as_str().as_bytes(), id.as_bytes()]))
+    }
+
+    /// From the raw body, where there is no id.
+    pub fn of_body(source: &SourceName, body: &[u8]) -> Self {
+        Self(digest(&[b"body", source.as_str().as_bytes(), body]))
+    }
+
+    /// From an id that nobody vouches for: an unsigned source's id counts only together with its body, or a
+    /// stranger could spend the ids of events that are still to come.
+    pub fn of_id_and_body(source: &SourceName, id: &str, body: &[u8]) -> Self {
+        Self(digest(&[b"id+body", source.as_str().as_bytes(), id.as_bytes(), body]))
+    }
+
+    /// The 16 bytes that the store keeps unique.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DedupeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DedupeKey({})", hex::encode(self.0))
+    }
+}
+
+/// What makes two events the same: 16 bytes of a SHA-256 over the source's name and either the vendor's id of the
+/// event or the fields that identify it. Written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventKey([u8; 16]);
+
+impl EventKey {
+    /// From the parts that identify the event within its source. Parts are length-prefixed before they are hashed:
+    /// `["ab", "c"]` and `["a", "bc"]` differ.
+    pub fn of(source: &SourceName, parts: &[&str]) -> Self {
+        let mut all: Vec<&[u8]> = vec![b"event", source.as_str().as_bytes()];
+        all.extend(parts.iter().map(|part| part.as_bytes()));
+        Self(digest(&all))
+    }
+
+    /// The 16 bytes that the store keeps unique.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// From the 16 bytes that the store keeps.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// From its 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for EventKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EventKey({self})")
+    }
+}
+
+impl serde::Serialize for EventKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for EventKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("an event key is 32 hexadecimal digits"))
+    }
+}
+
+/// The first 16 bytes of SHA-256 over the parts, each preceded by its length.
+fn digest(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let full = hasher.finalize();
+    let mut short = [0; 16];
+    short.copy_from_slice(&full[..16]);
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_scoped_and_unambiguous() {
+        let (a, b): (SourceName, SourceName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        assert_eq!(DedupeKey::of_id(&a, "1"), DedupeKey::of_id(&a, "1"));
+        assert_ne!(DedupeKey::of_id(&a, "1"), DedupeKey::of_id(&b, "1"));
+        assert_ne!(DedupeKey::of_id(&a, "1"), DedupeKey::of_body(&a, b"1"));
+        assert_ne!(EventKey::of(&a, &["ab", "c"]), EventKey::of(&a, &["a", "bc"]));
+        let key = EventKey::of(&a, &["x"]);
+        assert_eq!(EventKey::parse(&key.to_string()), Some(key));
+    }
+}

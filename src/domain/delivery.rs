@@ -1,0 +1,216 @@
+//! One event for one destination: the unit of the queue.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{DeliveryId, DestinationName, Event, EventId, RouteName, Timestamp};
+
+/// A delivery as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The event to tell.
+    pub event: EventId,
+    /// Whom to tell.
+    pub destination: DestinationName,
+    /// The first route that asked for it.
+    pub route: RouteName,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// How often it was tried, counted before each try.
+    pub tries: u32,
+    /// When it was planned.
+    pub created_at: Timestamp,
+    /// Not tried before this time.
+    pub not_before: Timestamp,
+    /// The name of what the destination made of it: an issue key, a message timestamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// Why it stands where it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// Waits for its turn.
+    Waiting,
+    /// Somebody holds the lease on it.
+    Leased,
+    /// Done.
+    Delivered,
+    /// Will not be tried again by itself: a dead letter.
+    Dead,
+}
+
+impl DeliveryState {
+    /// All of them, in the order of their numbers in the store.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Leased, Self::Delivered, Self::Dead];
+
+    /// The word on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Leased => "leased",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// Why something is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It happened.
+    Alert,
+    /// An operator tests the destination; what is shown must say so.
+    Probe,
+}
+
+/// What a destination needs to know to send one delivery.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// The delivery's id: stable over all tries, so a fit idempotency token.
+    pub id: DeliveryId,
+    /// The event to tell.
+    pub event: &'a Event,
+    /// Why.
+    pub purpose: Purpose,
+    /// The number of this try, from 1.
+    pub tries: u32,
+    /// An earlier try may have arrived without our knowing: its outcome was unknown, or we died during it.
+    pub uncertain: bool,
+    /// What the destination wrote down at the end of the last try.
+    pub progress: &'a Progress,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// A destination's own notes from one try to the next; `Null` at first. Opaque to everybody else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Progress(pub Value);
+
+/// How a try ended. Three things are told apart that look alike from afar: not taken, taken, and perhaps taken.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The destination has it.
+    Delivered {
+        /// What the destination calls it, for later updates.
+        remote: Option<String>,
+    },
+    /// Not taken, and worth another try.
+    Retry {
+        /// Why, in a sentence that an operator can act on.
+        reason: String,
+        /// At the earliest after this long (`Retry-After`), if the destination said so.
+        after: Option<Duration>,
+        /// What must wait.
+        scope: Scope,
+        /// Notes for the next try.
+        progress: Progress,
+    },
+    /// The fault is in the message: trying again cannot help.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// The fault is the operator's: nothing for this destination can succeed until it is mended.
+    Misconfigured {
+        /// Why, and what to mend.
+        reason: String,
+    },
+    /// It may have arrived.
+    Unknown {
+        /// Why we do not know.
+        reason: String,
+        /// Notes for the next try, which must find out first where it can.
+        progress: Progress,
+    },
+}
+
+/// What a retry concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// This delivery only.
+    Delivery,
+    /// The whole destination: everything for it must wait (rate limits, an outage).
+    Destination,
+}
+
+/// The kind of an [`Outcome`], as it is recorded and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutcomeKind {
+    /// [`Outcome::Delivered`]
+    Delivered,
+    /// [`Outcome::Retry`]
+    Retry,
+    /// [`Outcome::Refused`]
+    Refused,
+    /// [`Outcome::Misconfigured`]
+    Misconfigured,
+    /// [`Outcome::Unknown`]
+    Unknown,
+}
+
+impl OutcomeKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Delivered, Self::Retry, Self::Refused, Self::Misconfigured, Self::Unknown];
+
+    /// The word in the store, in metrics and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Retry => "retry",
+            Self::Refused => "refused",
+            Self::Misconfigured => "misconfigured",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Outcome {
+    /// Its kind.
+    pub fn kind(&self) -> OutcomeKind {
+        match self {
+            Self::Delivered { .. } => OutcomeKind::Delivered,
+            Self::Retry { .. } => OutcomeKind::Retry,
+            Self::Refused { .. } => OutcomeKind::Refused,
+            Self::Misconfigured { .. } => OutcomeKind::Misconfigured,
+            Self::Unknown { .. } => OutcomeKind::Unknown,
+        }
+    }
+
+    /// Why it did not arrive; `None` when it did.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Delivered { .. } => None,
+            Self::Retry { reason, .. }
+            | Self::Refused { reason }
+            | Self::Misconfigured { reason }
+            | Self::Unknown { reason, .. } => Some(reason),
+        }
+    }
+}
+
+/// One try of a delivery, as it is recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// How it ended.
+    pub outcome: OutcomeKind,
+    /// Why it did not arrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}

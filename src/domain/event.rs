@@ -1,0 +1,360 @@
+//! One normalized fact, named after OCSF 1.8.0 Detection Finding.
+//!
+//! A vendor's normalizer makes a [`Draft`]; the dispatcher turns it into an [`Event`], which is what the store keeps,
+//! routes judge and destinations render. Limits are applied in that one step, so that every later room may rely on them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{EventId, EventKey, Receipt, ReceiptId, Severity, SourceName, Timestamp};
+
+/// A normalized event. Its JSON form is published as `schemas/event.v1.schema.json`; what is absent is left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Our id.
+    pub id: EventId,
+    /// What makes two events the same.
+    pub key: EventKey,
+    /// The receipt it came in.
+    pub receipt: ReceiptId,
+    /// The source it came from.
+    pub source: SourceName,
+    /// The vendor of that source.
+    pub vendor: String,
+    /// The vendor's word for what happened; `unparsed` where nobody understood the body.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it happened, by the vendor's account; else when it was received.
+    pub time: Timestamp,
+    /// When the request arrived.
+    pub received_at: Timestamp,
+    /// OCSF `severity_id`.
+    pub severity: Severity,
+    /// One line that can be read on a lock screen.
+    pub title: String,
+    /// What happened, in the vendor's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The rule, filter or policy that fired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    /// Who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
+    /// To what it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    /// The vendor's state of the finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// What it means for those who are hit, where the vendor says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub impact: Option<String>,
+    /// What to do, where the vendor says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remediation: Option<String>,
+    /// An excerpt of what was seen (a request, a prompt). Written by attackers and full of credentials: it is
+    /// redacted and escaped by whoever shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// Pages to open, most useful first. Only http and https.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Short facts for routing and grouping.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// What the vendor sent and no other field holds.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub unmapped: Map<String, Value>,
+}
+
+/// The rule, filter or policy that fired.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The vendor's id: an open string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The address, where the vendor's value is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
+    /// The user, the client program or whatever else the vendor calls the actor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// ISO 3166-1 alpha-2 country of the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
+impl Actor {
+    /// From a vendor's free-text actor: an address goes into `ip` (also from `ip:port` and `[ip]:port`), anything
+    /// else into `user`. `None` for blank text.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        let bare = text.parse::<IpAddr>().ok();
+        let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+        Some(match bare.or_else(with_port) {
+            Some(ip) => Self { ip: Some(ip), ..Self::default() },
+            None => Self { user: Some(text.to_owned()), ..Self::default() },
+        })
+    }
+}
+
+/// To what it was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// HTTP method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// URL or path, as the vendor wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The software agent that was the target, or the means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+}
+
+/// A page to open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The text on the button, ours and never the alert's: `Open in Akto`.
+    pub title: String,
+    /// An http or https URL.
+    pub url: String,
+}
+
+/// What a normalizer makes of one fact, before it has an identity.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Draft {
+    /// What identifies the event within its source: the vendor's id alone, or the fields that tell two apart.
+    /// Empty: nothing does, and each receipt's event is its own.
+    pub key: Vec<String>,
+    /// See [`Event::kind`].
+    pub kind: String,
+    /// See [`Event::time`].
+    pub time: Option<Timestamp>,
+    /// See [`Event::severity`]; `None` takes the source's default.
+    pub severity: Option<Severity>,
+    /// See [`Event::title`]; blank takes the type.
+    pub title: String,
+    /// See [`Event::message`].
+    pub message: Option<String>,
+    /// See [`Event::rule`].
+    pub rule: Option<Rule>,
+    /// See [`Event::actor`].
+    pub actor: Option<Actor>,
+    /// See [`Event::target`].
+    pub target: Option<Target>,
+    /// See [`Event::status`].
+    pub status: Option<String>,
+    /// See [`Event::impact`].
+    pub impact: Option<String>,
+    /// See [`Event::remediation`].
+    pub remediation: Option<String>,
+    /// See [`Event::evidence`].
+    pub evidence: Option<String>,
+    /// See [`Event::links`].
+    pub links: Vec<Link>,
+    /// See [`Event::labels`].
+    pub labels: BTreeMap<String, String>,
+    /// See [`Event::unmapped`].
+    pub unmapped: Map<String, Value>,
+}
+
+impl Draft {
+    /// Gives the draft its identity and holds it to the limits. `position` is its place in the receipt, the
+    /// last resort of identification.
+    pub fn into_event(self, receipt: &Receipt, vendor: &str, default_severity: Severity, position: usize) -> Event {
+        let key = if self.key.is_empty() {
+            EventKey::of(&receipt.source, &["receipt", &receipt.id.to_string(), &position.to_string()])
+        } else {
+            let parts: Vec<&str> = self.key.iter().map(String::as_str).collect();
+            EventKey::of(&receipt.source, &parts)
+        };
+        let kind = line(&self.kind, KIND_CHARS_MAX).unwrap_or_else(|| "unknown".to_owned());
+        Event {
+            id: EventId::generate(),
+            key,
+            receipt: receipt.id,
+            source: receipt.source.clone(),
+            vendor: vendor.to_owned(),
+            time: self.time.unwrap_or(receipt.received_at),
+            received_at: receipt.received_at,
+            severity: self.severity.unwrap_or(default_severity),
+            title: line(&self.title, TITLE_CHARS_MAX).unwrap_or_else(|| kind.clone()),
+            kind,
+            message: text(self.message),
+            rule: self.rule.and_then(Rule::limited),
+            actor: self.actor.and_then(Actor::limited),
+            target: self.target.and_then(Target::limited),
+            status: short(self.status),
+            impact: text(self.impact),
+            remediation: text(self.remediation),
+            evidence: text(self.evidence),
+            links: self.links.into_iter().filter(Link::is_web).take(LINKS_MAX).collect(),
+            labels: limited_labels(self.labels),
+            unmapped: limited_unmapped(self.unmapped),
+        }
+    }
+}
+
+impl Rule {
+    fn limited(self) -> Option<Self> {
+        let rule = Self { id: short(self.id), name: short(self.name) };
+        (rule != Self::default()).then_some(rule)
+    }
+}
+
+impl Actor {
+    fn limited(self) -> Option<Self> {
+        let actor = Self { ip: self.ip, user: short(self.user), country: short(self.country) };
+        (actor != Self::default()).then_some(actor)
+    }
+}
+
+impl Target {
+    fn limited(self) -> Option<Self> {
+        let url = self.url.and_then(|url| line(&url, URL_CHARS_MAX));
+        let target = Self { method: short(self.method), url, host: short(self.host), agent: short(self.agent) };
+        (target != Self::default()).then_some(target)
+    }
+}
+
+impl Link {
+    fn is_web(&self) -> bool {
+        let known_scheme = self.url.starts_with("https://") || self.url.starts_with("http://");
+        known_scheme && self.url.len() <= URL_CHARS_MAX && !self.url.chars().any(|c| c.is_control() || c == ' ')
+    }
+}
+
+/// One line without control characters, at most `chars_max` long; `None` when nothing is left.
+fn line(text: &str, chars_max: usize) -> Option<String> {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean = clean.trim();
+    (!clean.is_empty()).then(|| clean.chars().take(chars_max).collect())
+}
+
+/// A short value on one line.
+fn short(value: Option<String>) -> Option<String> {
+    value.and_then(|value| line(&value, SHORT_CHARS_MAX))
+}
+
+/// Text of several lines, at most [`TEXT_BYTES_MAX`], cut at a character; `None` when it is blank.
+fn text(value: Option<String>) -> Option<String> {
+    let mut value = value.filter(|value| !value.trim().is_empty())?;
+    if value.len() > TEXT_BYTES_MAX {
+        let mut end = TEXT_BYTES_MAX;
+        while !value.is_char_boundary(end) {
+            end -= 1;
+        }
+        value.truncate(end);
+        value.push('…');
+    }
+    Some(value)
+}
+
+fn limited_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let limited =
+        labels.into_iter().filter_map(|(name, value)| Some((line(&name, 64)?, line(&value, SHORT_CHARS_MAX)?)));
+    limited.take(LABELS_MAX).collect()
+}
+
+/// Drops the largest values until the rest fits; the raw body has them all.
+fn limited_unmapped(mut unmapped: Map<String, Value>) -> Map<String, Value> {
+    let mut sizes: Vec<(usize, String)> =
+        unmapped.iter().map(|(name, value)| (name.len() + value.to_string().len(), name.clone())).collect();
+    let mut total: usize = sizes.iter().map(|(size, _)| size).sum();
+    sizes.sort_unstable();
+    while total > UNMAPPED_BYTES_MAX {
+        let Some((size, name)) = sizes.pop() else { break };
+        unmapped.remove(&name);
+        total -= size;
+    }
+    unmapped
+}
+
+const KIND_CHARS_MAX: usize = 128;
+const TITLE_CHARS_MAX: usize = 300;
+const SHORT_CHARS_MAX: usize = 512;
+const URL_CHARS_MAX: usize = 2048;
+const TEXT_BYTES_MAX: usize = 4096;
+const LINKS_MAX: usize = 8;
+const LABELS_MAX: usize = 32;
+const UNMAPPED_BYTES_MAX: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Encoding, ReceiptId};
+
+    fn receipt() -> Receipt {
+        Receipt {
+            id: ReceiptId::generate(),
+            source: "s".parse().unwrap(),
+            received_at: Timestamp::from_millis(1_000),
+            content_type: None,
+            encoding: Encoding::Identity,
+            body: bytes::Bytes::new(),
+        }
+    }
+
+    #[test]
+    fn an_address_field_holds_an_address_or_nothing() {
+        assert_eq!(Actor::from_text("35.191.238.163:646").unwrap().ip, "35.191.238.163".parse().ok());
+        assert_eq!(Actor::from_text("[::1]:80").unwrap().ip, "::1".parse().ok());
+        let claude = Actor::from_text("claude").unwrap();
+        assert_eq!((claude.ip, claude.user.as_deref()), (None, Some("claude")));
+        assert_eq!(Actor::from_text("  "), None);
+    }
+
+    #[test]
+    fn limits_hold_and_blanks_vanish() {
+        let draft = Draft {
+            title: "a\nb\u{0}".repeat(1000),
+            message: Some("é".repeat(10_000)),
+            status: Some("  ".to_owned()),
+            links: vec![
+                Link { title: "x".into(), url: "javascript:alert(1)".into() },
+                Link { title: "y".into(), url: "https://example.com/".into() },
+            ],
+            unmapped: [("big".to_owned(), Value::from("x".repeat(100_000))), ("small".to_owned(), Value::from(1))]
+                .into_iter()
+                .collect(),
+            ..Draft::default()
+        };
+        let event = draft.into_event(&receipt(), "v", Severity::Medium, 0);
+        assert_eq!(event.title.chars().count(), TITLE_CHARS_MAX);
+        assert!(!event.title.chars().any(char::is_control));
+        assert!(event.message.unwrap().len() <= TEXT_BYTES_MAX + '…'.len_utf8());
+        assert_eq!(event.status, None);
+        assert_eq!(event.links.len(), 1);
+        assert_eq!(event.unmapped.keys().collect::<Vec<_>>(), ["small"]);
+        assert_eq!((event.kind.as_str(), event.severity), ("unknown", Severity::Medium));
+    }
+
+    #[test]
+    fn the_json_form_round_trips_and_shows_no_blanks() {
+        let draft = Draft { kind: "alert".into(), title: "T".into(), key: vec!["1".into()], ..Draft::default() };
+        let event = draft.into_event(&receipt(), "v", Severity::High, 0);
+        let json = serde_json::to_string(&event).unwrap();
+        assert!(!json.contains("null"), "{json}");
+        assert!(json.contains(r#""severity":4"#), "{json}");
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    }
+}

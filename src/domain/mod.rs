@@ -1,0 +1,24 @@
+//! The words of the house as types: what a receipt, an event, a delivery is.
+//!
+//! Everybody imports this room; it imports nobody. No input or output, no `async`, no policy: a type here
+//! proves that its value is well-formed, and nothing more.
+
+mod clock;
+mod dedupe;
+mod delivery;
+mod event;
+mod ids;
+mod receipt;
+mod request;
+mod secret;
+mod severity;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use dedupe::{DedupeKey, EventKey};
+pub use delivery::{Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Scope};
+pub use event::{Actor, Draft, Event, Link, Rule, Target};
+pub use ids::{DeliveryId, DestinationName, EventId, Name, NameFault, ReceiptId, RouteName, SourceName};
+pub use receipt::{Encoding, Note, Receipt};
+pub use request::{Headers, Request};
+pub use secret::Secret;
+pub use severity::{Severity, UnknownSeverity};

@@ -1,0 +1,75 @@
+//! One authenticated request, stored raw: the unit of acknowledgement.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{ReceiptId, SourceName, Timestamp};
+
+/// A stored request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The id that the vendor was told.
+    pub id: ReceiptId,
+    /// The source that took it.
+    pub source: SourceName,
+    /// When its last byte arrived.
+    pub received_at: Timestamp,
+    /// The `Content-Type`, as sent.
+    pub content_type: Option<String>,
+    /// How the body is encoded.
+    pub encoding: Encoding,
+    /// The body, byte for byte as it came.
+    pub body: Bytes,
+}
+
+/// How the stored body is encoded on top of its content type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// As it is.
+    #[default]
+    Identity,
+    /// gzip (RFC 1952).
+    Gzip,
+}
+
+impl Encoding {
+    /// The word in `Content-Encoding` and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
+/// What processing a receipt found, beside its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Note {
+    /// The vendor's test message: nobody is told.
+    Ping,
+    /// An authentic body with nothing in it.
+    Empty,
+    /// It was not valid in the vendor's format and was read all the same.
+    Repaired,
+    /// Nobody understood it: it became one event of type `unparsed`.
+    Unparsed,
+}
+
+impl Note {
+    /// The word in the store and on the screen.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Empty => "empty",
+            Self::Repaired => "repaired",
+            Self::Unparsed => "unparsed",
+        }
+    }
+
+    /// The note of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Ping, Self::Empty, Self::Repaired, Self::Unparsed].into_iter().find(|note| note.as_str() == word)
+    }
+}

@@ -1,0 +1,4 @@
+//! gatepost stands between the tools that raise security alerts and the people who must act on them.
+
+pub mod domain;
+pub mod settings;

@@ -1,0 +1,104 @@
+//! Who signs and shapes requests like this: one file a vendor.
+//!
+//! A [`Vendor`] says how its requests are verified unless the operator says otherwise, and builds the [`Normalizer`] of
+//! one source from the operator's settings. The dispatcher calls [`Normalizer::normalize`] on what is stored; intake
+//! calls [`Normalizer::event_id`] between verification and commit. Everything here is pure and never fails: a body that
+//! nobody understands is [`Reading::unparsed`], because only authentication refuses.
+//!
+//! A new vendor costs one file here, one line in [`VENDORS`] and one folder in `tests/fixtures/vendors/`.
+
+mod akto;
+mod generic;
+mod lenient;
+mod secureagentics;
+
+use crate::domain::{Draft, Note, Request, Severity};
+use crate::settings::Section;
+use crate::verify::Scheme;
+
+/// Every vendor, in alphabetical order.
+pub const VENDORS: &[&Vendor] = &[&akto::VENDOR, &generic::VENDOR, &secureagentics::VENDOR];
+
+/// Who signs and shapes requests like this.
+pub struct Vendor {
+    /// The word after `vendor =`.
+    pub name: &'static str,
+    /// The name that people read.
+    pub title: &'static str,
+    /// How its requests are verified unless `verify` says otherwise; `None` where `verify` must be given.
+    pub scheme: Option<fn() -> Scheme>,
+    /// The body limit in bytes unless `body_limit` says otherwise.
+    pub body_limit_bytes: u64,
+    /// Whether it may send gzip unless `gzip` says otherwise.
+    pub gzip: bool,
+    /// The severity of an event that says nothing about its own, unless `default_severity` says otherwise.
+    pub default_severity: Severity,
+    /// Reads the vendor's own settings of one source.
+    pub normalizer: fn(&Section) -> Option<Box<dyn Normalizer>>,
+    /// Bodies that the vendor sends, for `gatepost send` and the demo; the first is the one that explains itself best.
+    pub samples: &'static [Sample],
+    /// What to paste where at the vendor, with `{url}` and `{secret}` to fill in.
+    pub setup: &'static str,
+    /// Commented lines for `gatepost.toml` below `vendor = …`, beyond `secrets`.
+    pub template: &'static str,
+}
+
+/// A body that the vendor sends.
+pub struct Sample {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// The `Content-Type` it is sent with.
+    pub content_type: &'static str,
+    /// The bytes.
+    pub body: &'static [u8],
+}
+
+/// What reads the bodies of one source.
+pub trait Normalizer: Send + Sync {
+    /// The vendor's own id of the request, which stays the same over its retries; `None` where there is none, and the
+    /// raw body stands in for it. Called on the path of the answer: no more work than it takes.
+    fn event_id(&self, request: &Request) -> Option<String>;
+
+    /// Reads a body, already inflated.
+    fn normalize(&self, body: &[u8]) -> Reading;
+}
+
+/// What a body says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Its events, in the order of the body.
+    pub drafts: Vec<Draft>,
+    /// What else there is to say about it.
+    pub note: Option<Note>,
+}
+
+impl Reading {
+    /// A body with events and nothing else to say.
+    pub fn of(drafts: Vec<Draft>) -> Self {
+        Self { drafts, note: None }
+    }
+
+    /// A body that holds no event.
+    pub fn nothing(note: Note) -> Self {
+        Self { drafts: Vec::new(), note: Some(note) }
+    }
+
+    /// An authentic body that nobody understands: one event of type `unparsed` with an excerpt, because text that an
+    /// attacker chose must not make its own alert disappear.
+    pub fn unparsed(body: &[u8], why: &str) -> Self {
+        let excerpt: String = String::from_utf8_lossy(&body[..body.len().min(2048)]).into_owned();
+        let draft = Draft {
+            kind: "unparsed".to_owned(),
+            title: format!("A message that could not be read ({} bytes)", body.len()),
+            message: Some(format!("The request is authentic, but its body was not understood: {why}.")),
+            evidence: Some(excerpt),
+            ..Draft::default()
+        };
+        Self { drafts: vec![draft], note: Some(Note::Unparsed) }
+    }
+}
+
+/// The vendor of that name.
+pub fn find(name: &str) -> Option<&'static Vendor> {
+    VENDORS.iter().find(|vendor| vendor.name == name).copied()
+}
