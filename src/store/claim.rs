@@ -1,0 +1,61 @@
+//! The right to settle, and the promise of an answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use super::StoreFault;
+
+/// The right to settle one row once. It cannot be copied; settling consumes it; its generation makes a settlement that
+/// comes too late fail instead of overwriting what somebody else has done since.
+#[derive(Debug)]
+pub struct Claim<T> {
+    pub(super) row: i64,
+    pub(super) generation: i64,
+    work: T,
+}
+
+impl<T> Claim<T> {
+    pub(super) fn new(row: i64, generation: i64, work: T) -> Self {
+        Self { row, generation, work }
+    }
+
+    /// What is claimed.
+    pub fn work(&self) -> &T {
+        &self.work
+    }
+}
+
+/// An answer that comes once the commit is on the disk.
+#[derive(Debug)]
+pub struct Ticket<T>(oneshot::Receiver<Result<T, StoreFault>>);
+
+impl<T> Ticket<T> {
+    /// A ticket and the end to answer it with.
+    pub(super) fn new() -> (oneshot::Sender<Result<T, StoreFault>>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+
+    /// A ticket that is refused already.
+    pub(super) fn refused(fault: StoreFault) -> Self {
+        let (sender, ticket) = Self::new();
+        drop(sender.send(Err(fault)));
+        ticket
+    }
+
+    /// Waits for the answer on a thread that may block.
+    pub fn wait(self) -> Result<T, StoreFault> {
+        self.0.blocking_recv().unwrap_or(Err(StoreFault::Stopped))
+    }
+}
+
+impl<T> Future for Ticket<T> {
+    type Output = Result<T, StoreFault>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(StoreFault::Stopped)))
+    }
+}

@@ -1,0 +1,394 @@
+//! Durable state, as four roles: each caller sees its own and no more.
+//!
+//! | role | who calls it | what it does |
+//! |---|---|---|
+//! | [`Inbox`] | `server::ingress` | accepts a verified request, once, durably |
+//! | [`Outbox`] | `pipeline` | hands out work under a lease and takes back what became of it |
+//! | [`Ledger`] | the operator, through `cli` and `server::admin` | reads, and replays on order |
+//! | [`Upkeep`] | `pipeline::janitor` | retention, sizes, backup |
+//!
+//! Calls that write answer with a [`Ticket`], a future that is ready when the commit is on the disk. Policy is not here:
+//! what happens to a delivery next is computed by `pipeline::retry` and only written down by the store.
+
+mod claim;
+mod sqlite;
+
+pub use claim::{Claim, Ticket};
+pub use sqlite::{Access, OpenFault, SqliteStore};
+
+use std::time::Duration;
+
+use crate::domain::{
+    Attempt, DedupeKey, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, Note, Progress,
+    Receipt, ReceiptId, RouteName, Severity, SourceName, Timestamp,
+};
+use crate::verify::Verified;
+
+/// Where verified requests are accepted.
+pub trait Inbox: Send + Sync {
+    /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
+    /// a committed one. Answers [`StoreFault::Crowded`] at once when the waiting room is full.
+    fn accept(&self, arrival: Arrival) -> Ticket<Acceptance>;
+
+    /// Writes and syncs a few bytes, to find out whether an accept would be committed.
+    fn check_writable(&self) -> Ticket<()>;
+}
+
+/// A verified request on its way into the store.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The request. Only `verify` can make one.
+    pub request: Verified,
+    /// The source that took it.
+    pub source: SourceName,
+    /// What makes it the same as another.
+    pub key: DedupeKey,
+    /// The `Content-Type`, as sent.
+    pub content_type: Option<String>,
+    /// How the body is encoded.
+    pub encoding: Encoding,
+}
+
+/// What became of an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is stored as this receipt.
+    New(ReceiptId),
+    /// It had been stored before, as this receipt.
+    Duplicate(ReceiptId),
+}
+
+/// Where work is handed out and taken back.
+pub trait Outbox: Send + Sync {
+    /// Leases up to `limit` receipts that nobody has dispatched yet, oldest first.
+    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<Vec<Claim<ReceiptWork>>>;
+
+    /// Records some of a large receipt's events and gives the claim back, its lease renewed.
+    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Claim<ReceiptWork>>;
+
+    /// Records the (remaining) events and deliveries of receipts and closes them, all in one transaction.
+    fn conclude(&self, conclusions: Vec<Conclusion>, now: Timestamp) -> Ticket<Dispatched>;
+
+    /// Leases up to `limit` deliveries of one destination that are due, the most severe first, then the oldest.
+    fn claim_deliveries(&self, destination: &DestinationName, limit: usize, lease: Lease) -> Ticket<Claimed>;
+
+    /// Records attempts and what is to become of their deliveries, all in one transaction. The answer counts those
+    /// whose lease had passed to somebody else, of which nothing was written.
+    fn settle(&self, settlements: Vec<Settlement>) -> Ticket<LeasesLost>;
+}
+
+/// From when and until when a claim is good.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// The present moment.
+    pub now: Timestamp,
+    /// How long the claim is good.
+    pub length: Duration,
+}
+
+/// A receipt to dispatch.
+#[derive(Debug)]
+pub struct ReceiptWork {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// The number of this try, from 1.
+    pub tries: u32,
+    /// An operator asked for it again: events that exist are planned again.
+    pub replay: bool,
+}
+
+/// An event and who must know of it.
+#[derive(Clone, Debug)]
+pub struct PlannedEvent {
+    /// The event.
+    pub event: Event,
+    /// Destination and the first route that asked for it; no destination twice.
+    pub deliveries: Vec<(DestinationName, RouteName)>,
+    /// Whether any route took it.
+    pub routed: Routed,
+}
+
+/// Whether any route took an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// At least one did.
+    Yes,
+    /// None did: it is kept and marked.
+    No,
+}
+
+/// The end of a receipt's dispatch.
+#[derive(Debug)]
+pub struct Conclusion {
+    /// The right to conclude.
+    pub claim: Claim<ReceiptWork>,
+    /// Its (remaining) events.
+    pub events: Vec<PlannedEvent>,
+    /// What else there is to say about it.
+    pub note: Option<Note>,
+}
+
+/// What a conclusion did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dispatched {
+    /// Events that are new.
+    pub events_new: usize,
+    /// Events that had been stored before.
+    pub events_duplicate: usize,
+    /// Deliveries that were planned.
+    pub deliveries: usize,
+    /// Receipts whose lease had passed to somebody else.
+    pub leases_lost: usize,
+}
+
+/// Leased deliveries, and when to come again if there were fewer than asked for.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// The claims.
+    pub claims: Vec<Claim<Consignment>>,
+    /// When the next delivery of this destination is due; `None` if none waits.
+    pub next_due: Option<Timestamp>,
+}
+
+/// All that is needed to send one delivery.
+#[derive(Debug)]
+pub struct Consignment {
+    /// Its id.
+    pub delivery: DeliveryId,
+    /// The event to tell.
+    pub event: Event,
+    /// The number of this try, from 1.
+    pub tries: u32,
+    /// An earlier try may have arrived.
+    pub uncertain: bool,
+    /// The destination's own notes.
+    pub progress: Progress,
+    /// The first failure since which it has been retried.
+    pub retrying_since: Option<Timestamp>,
+}
+
+/// The end of a try.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The right to settle.
+    pub claim: Claim<Consignment>,
+    /// The try.
+    pub attempt: Attempt,
+    /// What is to become of the delivery.
+    pub verdict: Verdict,
+}
+
+/// What is to become of a delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It has arrived.
+    Delivered {
+        /// What the destination calls it.
+        remote: Option<String>,
+    },
+    /// It is tried again.
+    Again {
+        /// Not before this time.
+        not_before: Timestamp,
+        /// The first failure since which it has been retried; `None` while the fault is the operator's.
+        retrying_since: Option<Timestamp>,
+        /// This try may have arrived.
+        uncertain: bool,
+        /// The destination's own notes.
+        progress: Progress,
+        /// Why.
+        reason: String,
+    },
+    /// It will not be tried again by itself.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How many settlements came too late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeasesLost(pub usize);
+
+/// The operator's reads, and replay. Calls block on the disk: not for the threads that answer requests.
+pub trait Ledger: Send + Sync {
+    /// Receipts, newest first.
+    fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreFault>;
+
+    /// One receipt with its body.
+    fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreFault>;
+
+    /// Events, newest first.
+    fn events(&self, page: &Page, filter: &EventFilter) -> Result<Vec<EventRow>, StoreFault>;
+
+    /// One event.
+    fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreFault>;
+
+    /// Deliveries, newest first.
+    fn deliveries(&self, page: &Page, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreFault>;
+
+    /// One delivery with its attempts.
+    fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreFault>;
+
+    /// How many deliveries stand where, by destination.
+    fn depths(&self) -> Result<Vec<Depth>, StoreFault>;
+
+    /// How many receipts nobody has dispatched yet.
+    fn undispatched(&self) -> Result<u64, StoreFault>;
+
+    /// Has a receipt dispatched again. Events that exist get the deliveries that they lack, and dead ones revive;
+    /// what has arrived is not sent again. `false`: there is no such receipt.
+    fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreFault>;
+
+    /// Has a delivery sent again, also one that has arrived. `false`: there is none, or it is under way.
+    fn replay_delivery(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreFault>;
+}
+
+/// A piece of a listing.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// At most so many rows.
+    pub limit: usize,
+    /// Only rows older than the one with this `cursor`.
+    pub before: Option<i64>,
+}
+
+/// Which receipts.
+#[derive(Clone, Debug, Default)]
+pub struct ReceiptFilter {
+    /// Of this source.
+    pub source: Option<String>,
+    /// Received at this time or later.
+    pub since: Option<Timestamp>,
+}
+
+/// A receipt in a listing.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct ReceiptRow {
+    /// Where the next page begins.
+    pub cursor: i64,
+    /// Its id.
+    pub id: ReceiptId,
+    /// The source that took it.
+    pub source: SourceName,
+    /// When.
+    pub received_at: Timestamp,
+    /// The length of the body on the wire, in bytes.
+    pub bytes: u64,
+    /// `waiting` until it is dispatched, then `dispatched`.
+    pub state: &'static str,
+    /// How many new events it yielded.
+    pub events: u64,
+    /// How many of its events had been stored before.
+    pub events_duplicate: u64,
+    /// What else there is to say about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<Note>,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Of this source.
+    pub source: Option<String>,
+    /// Received at this time or later.
+    pub since: Option<Timestamp>,
+    /// At least this bad.
+    pub severity: Option<Severity>,
+    /// Of this receipt.
+    pub receipt: Option<ReceiptId>,
+    /// Only those that no route took.
+    pub unrouted: bool,
+}
+
+/// An event in a listing.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct EventRow {
+    /// Where the next page begins.
+    pub cursor: i64,
+    /// No route took it.
+    pub unrouted: bool,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Which deliveries.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// For this destination.
+    pub destination: Option<String>,
+    /// Standing here.
+    pub state: Option<DeliveryState>,
+    /// Planned at this time or later.
+    pub since: Option<Timestamp>,
+    /// Of this event.
+    pub event: Option<EventId>,
+}
+
+/// A delivery in a listing.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct DeliveryRow {
+    /// Where the next page begins.
+    pub cursor: i64,
+    /// The delivery.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+    /// The title of its event.
+    pub title: String,
+}
+
+/// How many deliveries of a destination stand in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Depth {
+    /// The destination.
+    pub destination: DestinationName,
+    /// The state.
+    pub state: DeliveryState,
+    /// How many.
+    pub count: u64,
+}
+
+/// What keeps the store in shape.
+pub trait Upkeep: Send + Sync {
+    /// Deletes up to `limit` rows that are older than their time. Returns how many went; fewer than `limit` means that
+    /// nothing is left to do. What has not been dispatched or settled stays, whatever its age.
+    fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize>;
+
+    /// Writes a consistent copy to a file that does not exist yet.
+    fn backup(&self, to: &std::path::Path) -> Result<(), StoreFault>;
+}
+
+/// Before which time what may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Horizons {
+    /// Dedupe keys and event keys.
+    pub keys: Timestamp,
+    /// Receipts with their raw bodies.
+    pub receipts: Timestamp,
+    /// Events with their deliveries and attempts.
+    pub events: Timestamp,
+}
+
+/// Why the store did not do it. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFault {
+    /// The waiting room is full: the disk is slower than what comes in.
+    #[error("the waiting room of the store is full")]
+    Crowded,
+    /// The disk is full.
+    #[error("the disk is full ({0})")]
+    Full(String),
+    /// Another process holds the database.
+    #[error("the database is locked by another process ({0})")]
+    Locked(String),
+    /// Reading or writing failed; the store reopens the database before it acknowledges anything again.
+    #[error("the database cannot be used ({0})")]
+    Broken(String),
+    /// The store is shutting down.
+    #[error("the store is shutting down")]
+    Stopped,
+    /// The lease had passed to somebody else.
+    #[error("the lease had passed to somebody else")]
+    LeaseLost,
+}

@@ -1,0 +1,251 @@
+//! The operator's reads, and replay.
+
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::super::{
+    DeliveryFilter, DeliveryRow, Depth, EventFilter, EventRow, Ledger, Page, ReceiptFilter, ReceiptRow, StoreFault,
+};
+use super::SqliteStore;
+use super::outbox::{attempt_of, unreadable};
+use crate::domain::{
+    Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, Name, Note, Receipt, ReceiptId, Timestamp,
+};
+
+impl Ledger for SqliteStore {
+    fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreFault> {
+        let mut query = Query::new(RECEIPTS, "r.seq");
+        query.and_text("r.source = ?", filter.source.as_deref());
+        query.and_time("r.received_at >= ?", filter.since);
+        query.run(&self.reader.lock(), page, receipt_row)
+    }
+
+    fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreFault> {
+        let connection = self.reader.lock();
+        let statement = format!("{RECEIPTS} WHERE r.id = ?1");
+        let row = connection.query_row(&statement, [id.as_bytes()], receipt_row).optional()?;
+        let Some(row) = row else { return Ok(None) };
+        let receipt = connection
+            .query_row(
+                "SELECT content_type, encoding, body FROM receipts WHERE id = ?1",
+                [id.as_bytes()],
+                |columns| {
+                    let encoding: String = columns.get(1)?;
+                    Ok(Receipt {
+                        id,
+                        source: row.source.clone(),
+                        received_at: row.received_at,
+                        content_type: columns.get(0)?,
+                        encoding: if encoding == "gzip" { Encoding::Gzip } else { Encoding::Identity },
+                        body: columns.get::<_, Vec<u8>>(2)?.into(),
+                    })
+                },
+            )
+            .optional()?;
+        Ok(Some((row, receipt)))
+    }
+
+    fn events(&self, page: &Page, filter: &EventFilter) -> Result<Vec<EventRow>, StoreFault> {
+        let mut query = Query::new(EVENTS, "e.seq");
+        query.and_text("e.source = ?", filter.source.as_deref());
+        query.and_time("e.received_at >= ?", filter.since);
+        if let Some(severity) = filter.severity {
+            query.and("e.severity >= ? AND e.severity < 99", SqlValue::Integer(severity.id().into()));
+        }
+        if let Some(receipt) = filter.receipt {
+            query.and("e.receipt = ?", SqlValue::Blob(receipt.as_bytes().to_vec()));
+        }
+        if filter.unrouted {
+            query.and("e.unrouted = ?", SqlValue::Integer(1));
+        }
+        query.run(&self.reader.lock(), page, event_row)
+    }
+
+    fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreFault> {
+        let statement = format!("{EVENTS} WHERE e.id = ?1");
+        Ok(self.reader.lock().query_row(&statement, [id.as_bytes()], event_row).optional()?)
+    }
+
+    fn deliveries(&self, page: &Page, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreFault> {
+        let mut query = Query::new(DELIVERIES, "d.seq");
+        query.and_text("d.destination = ?", filter.destination.as_deref());
+        query.and_time("d.created_at >= ?", filter.since);
+        if let Some(state) = filter.state {
+            query.and("d.state = ?", SqlValue::Integer(state_number(state)));
+        }
+        if let Some(event) = filter.event {
+            query.and("e.id = ?", SqlValue::Blob(event.as_bytes().to_vec()));
+        }
+        query.run(&self.reader.lock(), page, delivery_row)
+    }
+
+    fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreFault> {
+        let connection = self.reader.lock();
+        let statement = format!("{DELIVERIES} WHERE d.id = ?1");
+        let Some(row) = connection.query_row(&statement, [id.as_bytes()], delivery_row).optional()? else {
+            return Ok(None);
+        };
+        let mut select = connection.prepare_cached(
+            "SELECT number, started_at, duration_ms, outcome, reason FROM attempts WHERE delivery = ?1 ORDER BY number",
+        )?;
+        let attempts = select.query_map([row.cursor], attempt_of)?.collect::<Result<_, _>>()?;
+        Ok(Some((row, attempts)))
+    }
+
+    fn depths(&self) -> Result<Vec<Depth>, StoreFault> {
+        let connection = self.reader.lock();
+        // What is delivered is not counted: it is the whole history, and no queue.
+        let mut select = connection.prepare_cached(
+            "SELECT destination, 0, count(*) FROM deliveries INDEXED BY deliveries_due WHERE state = 0 GROUP BY 1
+             UNION ALL
+             SELECT destination, 1, count(*) FROM deliveries INDEXED BY deliveries_leased WHERE state = 1 GROUP BY 1
+             UNION ALL
+             SELECT destination, 3, count(*) FROM deliveries INDEXED BY deliveries_dead WHERE state = 3 GROUP BY 1",
+        )?;
+        let rows = select.query_map([], |row| {
+            let count: i64 = row.get(2)?;
+            Ok(Depth { destination: name(row, 0)?, state: state(row, 1)?, count: u64::try_from(count).unwrap_or(0) })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn undispatched(&self) -> Result<u64, StoreFault> {
+        let count: i64 =
+            self.reader.lock().query_row("SELECT count(*) FROM receipt_queue", [], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreFault> {
+        let ticket = self.writer.write(move |transaction| {
+            Ok(transaction.execute(
+                "INSERT INTO receipt_queue (seq, replay) SELECT seq, 1 FROM receipts WHERE id = ?1
+                 ON CONFLICT (seq) DO UPDATE SET replay = 1, tries = 0",
+                [id.as_bytes()],
+            )?)
+        });
+        ticket.wait().map(|changed| changed == 1)
+    }
+
+    fn replay_delivery(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreFault> {
+        let ticket = self.writer.write(move |transaction| {
+            Ok(transaction.execute(
+                "UPDATE deliveries SET state = 0, not_before = ?2, retrying_since = NULL WHERE id = ?1 AND state IN (0, 2, 3)",
+                params![id.as_bytes(), now.as_millis()],
+            )?)
+        });
+        ticket.wait().map(|changed| changed == 1)
+    }
+}
+
+/// A listing with optional conditions, newest first.
+struct Query {
+    statement: String,
+    cursor: &'static str,
+    values: Vec<SqlValue>,
+}
+
+impl Query {
+    fn new(select: &str, cursor: &'static str) -> Self {
+        Self { statement: format!("{select} WHERE 1"), cursor, values: Vec::new() }
+    }
+
+    /// Adds a condition; `?` stands for the value.
+    fn and(&mut self, condition: &str, value: SqlValue) {
+        self.statement.push_str(" AND ");
+        self.statement.push_str(condition);
+        self.values.push(value);
+    }
+
+    fn and_text(&mut self, condition: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.and(condition, SqlValue::Text(value.to_owned()));
+        }
+    }
+
+    fn and_time(&mut self, condition: &str, value: Option<Timestamp>) {
+        if let Some(value) = value {
+            self.and(condition, SqlValue::Integer(value.as_millis()));
+        }
+    }
+
+    fn run<T>(
+        mut self,
+        connection: &Connection,
+        page: &Page,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreFault> {
+        let cursor = self.cursor;
+        if let Some(before) = page.before {
+            self.and(&format!("{cursor} < ?"), SqlValue::Integer(before));
+        }
+        let statement = format!("{} ORDER BY {cursor} DESC LIMIT {}", self.statement, page.limit);
+        let mut select = connection.prepare_cached(&statement)?;
+        let rows = select.query_map(params_from_iter(self.values), read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
+    let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
+    let waiting: bool = row.get(5)?;
+    let note: Option<String> = row.get(8)?;
+    Ok(ReceiptRow {
+        cursor: row.get(0)?,
+        id: ReceiptId::from_bytes(row.get(1)?),
+        source: name(row, 2)?,
+        received_at: Timestamp::from_millis(row.get(3)?),
+        bytes: number(4)?,
+        state: if waiting { "waiting" } else { "dispatched" },
+        events: number(6)?,
+        events_duplicate: number(7)?,
+        note: note.and_then(|word| Note::from_word(&word)),
+    })
+}
+
+fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    let document: String = row.get(2)?;
+    let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(2, fault))?;
+    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, event })
+}
+
+fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    let delivery = Delivery {
+        id: DeliveryId::from_bytes(row.get(1)?),
+        event: EventId::from_bytes(row.get(2)?),
+        destination: name(row, 3)?,
+        route: name(row, 4)?,
+        state: state(row, 5)?,
+        tries: row.get(6)?,
+        created_at: Timestamp::from_millis(row.get(7)?),
+        not_before: Timestamp::from_millis(row.get(8)?),
+        remote: row.get(9)?,
+        reason: row.get(10)?,
+    };
+    Ok(DeliveryRow { cursor: row.get(0)?, delivery, title: row.get(11)? })
+}
+
+fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|fault| unreadable(column, fault))
+}
+
+fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryState> {
+    let number: usize = row.get::<_, u32>(column)? as usize;
+    Ok(DeliveryState::ALL.get(number).copied().unwrap_or(DeliveryState::Dead))
+}
+
+fn state_number(state: DeliveryState) -> i64 {
+    match state {
+        DeliveryState::Waiting => 0,
+        DeliveryState::Leased => 1,
+        DeliveryState::Delivered => 2,
+        DeliveryState::Dead => 3,
+    }
+}
+
+const RECEIPTS: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.bytes, q.seq IS NOT NULL,
+    s.events_new, s.events_duplicate, s.note
+    FROM receipts r LEFT JOIN receipt_queue q ON q.seq = r.seq LEFT JOIN receipt_results s ON s.seq = r.seq";
+const EVENTS: &str = "SELECT e.seq, e.unrouted, e.document FROM events e";
+const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
+    d.not_before, d.remote, d.reason, e.title FROM deliveries d JOIN events e ON e.seq = d.event";

@@ -1,0 +1,241 @@
+//! The store on SQLite: one file, one writer thread, nothing to install.
+//!
+//! The writer thread owns the only connection that writes while gatepost serves. It commits whatever has gathered as
+//! one transaction (group commit) and lets intake go first: requests that wait for their 200 are committed before the
+//! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
+//! The operator's commands open the same file from another process; SQLite's locks keep them apart.
+
+mod inbox;
+mod ledger;
+mod outbox;
+mod schema;
+mod upkeep;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking::ReadConnection;
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreFault;
+use writer::Writer;
+
+mod parking {
+    //! A connection for reads behind a lock; a poisoned lock is taken over, because a read leaves nothing half done.
+
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use rusqlite::Connection;
+
+    #[derive(Debug)]
+    pub struct ReadConnection(Mutex<Connection>);
+
+    impl ReadConnection {
+        pub fn new(connection: Connection) -> Self {
+            Self(Mutex::new(connection))
+        }
+
+        pub fn lock(&self) -> MutexGuard<'_, Connection> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+}
+
+/// The store. Cloning gives another handle to the same one.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    path: Arc<PathBuf>,
+    writer: Arc<Writer>,
+    reader: Arc<ReadConnection>,
+    /// Held for as long as this process serves the file.
+    _lock: Option<Arc<File>>,
+}
+
+/// What the store is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To serve: creates the file, takes it for this process alone, and takes up what a dead process left.
+    Serve,
+    /// For one of the operator's commands, beside a process that may be serving.
+    Operate,
+}
+
+/// Why the store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFault {
+    /// Another process serves it.
+    #[error("another gatepost already serves {path}; stop it, or give this one its own store.url")]
+    Served {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operator's commands do not create stores.
+    #[error("there is no store at {path} yet; `gatepost serve` creates it")]
+    Absent {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer gatepost has written it.
+    #[error("{path} was written by a newer gatepost (schema {found}, this one knows {known}); use that version")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The schema in the file.
+        found: i64,
+        /// The newest schema that this binary knows.
+        known: i64,
+    },
+    /// Something else than gatepost has written it.
+    #[error("{path} is a database, but not one of gatepost's; give store.url another name")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A setting that durability rests on did not take.
+    #[error("{path}: SQLite answers {setting} = {found} instead of {wanted}; is it on a network file system?")]
+    NotDurable {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// The file or its folder cannot be used.
+    #[error("{path} cannot be opened; check that the folder exists, is writable and has room")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, creating it for [`Access::Serve`].
+    pub fn open(path: &Path, access: Access) -> Result<Self, OpenFault> {
+        let lock = match access {
+            Access::Serve => Some(Arc::new(take_lock(path)?)),
+            Access::Operate if path.exists() => None,
+            Access::Operate => return Err(OpenFault::Absent { path: path.to_owned() }),
+        };
+        let mut connection = connect(path)?;
+        schema::prepare(&mut connection, path)?;
+        if access == Access::Serve {
+            outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
+        }
+        let reader = connect_to_read(path)?;
+        let writer = Writer::start(connection, path.to_owned()).map_err(|error| unusable(path, error))?;
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            writer: Arc::new(writer),
+            reader: Arc::new(ReadConnection::new(reader)),
+            _lock: lock,
+        })
+    }
+
+    /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreFault::Stopped`].
+    pub fn close(&self) {
+        self.writer.stop();
+    }
+
+    /// The size of the database and its log on the disk, in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        let log = PathBuf::from(format!("{}-wal", self.path.display()));
+        [self.path.as_path(), log.as_path()].iter().filter_map(|file| std::fs::metadata(file).ok()).map(|m| m.len()).sum()
+    }
+}
+
+/// Takes the file beside the database that says who serves it. The system releases it when the process ends, however
+/// it ends.
+fn take_lock(path: &Path) -> Result<File, OpenFault> {
+    let beside = PathBuf::from(format!("{}.lock", path.display()));
+    let file = File::options().create(true).append(true).open(&beside).map_err(|error| unusable(path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenFault::Served { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(unusable(path, error)),
+    }
+}
+
+/// A connection that writes, with every setting that durability rests on, read back.
+fn connect(path: &Path) -> Result<Connection, OpenFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch(SETTINGS)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    let connection = open().map_err(|error| unusable(path, error))?;
+    for (setting, wanted) in READ_BACK {
+        let found = connection
+            .query_row(&format!("PRAGMA {setting}"), [], |row| row.get_ref(0).map(to_text))
+            .map_err(|error| unusable(path, error))?;
+        if found != *wanted {
+            return Err(OpenFault::NotDurable { path: path.to_owned(), setting, found, wanted });
+        }
+    }
+    Ok(connection)
+}
+
+fn connect_to_read(path: &Path) -> Result<Connection, OpenFault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| unusable(path, error))?;
+    connection.execute_batch("PRAGMA synchronous=FULL; PRAGMA mmap_size=0;").map_err(|error| unusable(path, error))?;
+    Ok(connection)
+}
+
+fn unusable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenFault {
+    OpenFault::Unusable { path: path.to_owned(), source: source.into() }
+}
+
+fn to_text(value: rusqlite::types::ValueRef<'_>) -> String {
+    match value {
+        rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+        rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    }
+}
+
+impl From<rusqlite::Error> for StoreFault {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::Full(text),
+            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Locked(text),
+            _ => Self::Broken(text),
+        }
+    }
+}
+
+/// How long a write waits for another process's transaction: an operator's replay is a matter of milliseconds, and a
+/// vendor waits at most 10 s for its answer.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
+
+/// `synchronous=FULL` syncs the log at every commit: what was answered 200 survives a power cut. `mmap_size=0` because a
+/// mapped file turns an I/O error into a signal. The cache is small: intake appends and does not read.
+const SETTINGS: &str = "
+    PRAGMA page_size=8192;
+    PRAGMA journal_mode=WAL;
+    PRAGMA synchronous=FULL;
+    PRAGMA foreign_keys=OFF;
+    PRAGMA trusted_schema=OFF;
+    PRAGMA mmap_size=0;
+    PRAGMA cache_size=-16000;
+    PRAGMA temp_store=MEMORY;
+    PRAGMA wal_autocheckpoint=1000;
+    PRAGMA journal_size_limit=67108864;
+";
+
+/// What is read back, and the answer that must come.
+const READ_BACK: &[(&str, &str)] = &[("journal_mode", "wal"), ("synchronous", "2")];

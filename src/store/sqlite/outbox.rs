@@ -1,0 +1,433 @@
+//! Work handed out under a lease, and what became of it.
+//!
+//! A claim raises the row's generation; whoever settles must show the generation it was given. A lease that has run out
+//! is simply claimed again, with the delivery marked uncertain: whoever held it may have sent it before it died.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::super::{
+    Claim, Claimed, Conclusion, Consignment, Dispatched, Lease, LeasesLost, Outbox, PlannedEvent, ReceiptWork, Routed,
+    Settlement, StoreFault, Ticket, Verdict,
+};
+use super::SqliteStore;
+use crate::domain::{
+    Attempt, DeliveryId, DestinationName, Encoding, Event, OutcomeKind, Receipt, ReceiptId, Severity,
+    Timestamp,
+};
+
+impl Outbox for SqliteStore {
+    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<Vec<Claim<ReceiptWork>>> {
+        self.writer.write(move |transaction| claim_receipts(transaction, limit, lease))
+    }
+
+    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Claim<ReceiptWork>> {
+        self.writer.write(move |transaction| {
+            if !renew(transaction, &claim, lease)? {
+                return Err(StoreFault::LeaseLost);
+            }
+            let mut tally = Dispatched::default();
+            record(transaction, &claim, &events, lease.now, &mut tally)?;
+            add_result(transaction, &claim, lease.now, tally, None)?;
+            Ok(claim)
+        })
+    }
+
+    fn conclude(&self, conclusions: Vec<Conclusion>, now: Timestamp) -> Ticket<Dispatched> {
+        self.writer.write(move |transaction| {
+            let mut total = Dispatched::default();
+            for conclusion in &conclusions {
+                conclude(transaction, conclusion, now, &mut total)?;
+            }
+            Ok(total)
+        })
+    }
+
+    fn claim_deliveries(&self, destination: &DestinationName, limit: usize, lease: Lease) -> Ticket<Claimed> {
+        let destination = destination.clone();
+        self.writer.write(move |transaction| claim_deliveries(transaction, &destination, limit, lease))
+    }
+
+    fn settle(&self, settlements: Vec<Settlement>) -> Ticket<LeasesLost> {
+        self.writer.write(move |transaction| {
+            let mut lost = 0;
+            for settlement in &settlements {
+                lost += usize::from(!settle(transaction, settlement)?);
+            }
+            Ok(LeasesLost(lost))
+        })
+    }
+}
+
+/// Frees what a dead process held: called at start, when this process alone has the file.
+pub fn release_leases(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE receipt_queue SET lease_until = 0 WHERE lease_until > 0", [])?;
+    connection.execute("UPDATE deliveries SET state = 0, uncertain = 1, lease_until = 0 WHERE state = 1", [])?;
+    Ok(())
+}
+
+fn claim_receipts(
+    transaction: &Transaction<'_>,
+    limit: usize,
+    lease: Lease,
+) -> Result<Vec<Claim<ReceiptWork>>, StoreFault> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = transaction.prepare_cached(
+        "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at, r.content_type, r.encoding, r.body
+         FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2",
+    )?;
+    let mut rows = select.query(params![lease.now.as_millis(), limit])?;
+    let mut claims: Vec<Claim<ReceiptWork>> = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let claim = receipt_claim(row)?;
+        bytes += claim.work().receipt.body.len();
+        // A handful of large bodies is as much work as a batch of small ones, and as much memory as may be used.
+        if !claims.is_empty() && bytes > CLAIMED_BYTES_MAX {
+            break;
+        }
+        claims.push(claim);
+    }
+    drop(rows);
+    let mut update = transaction.prepare_cached(
+        "UPDATE receipt_queue SET generation = generation + 1, tries = tries + 1, lease_until = ?2 WHERE seq = ?1",
+    )?;
+    let until = lease.now.plus(lease.length).as_millis();
+    for claim in &claims {
+        update.execute(params![claim.row, until])?;
+    }
+    Ok(claims)
+}
+
+fn receipt_claim(row: &Row<'_>) -> rusqlite::Result<Claim<ReceiptWork>> {
+    let encoding: String = row.get(8)?;
+    let source: String = row.get(5)?;
+    let receipt = Receipt {
+        id: ReceiptId::from_bytes(row.get(4)?),
+        source: source.parse().map_err(|fault| unreadable(5, fault))?,
+        received_at: Timestamp::from_millis(row.get(6)?),
+        content_type: row.get(7)?,
+        encoding: if encoding == Encoding::Gzip.as_str() { Encoding::Gzip } else { Encoding::Identity },
+        body: row.get::<_, Vec<u8>>(9)?.into(),
+    };
+    let tries: u32 = row.get(2)?;
+    let work = ReceiptWork { receipt, tries: tries.saturating_add(1), replay: row.get(3)? };
+    Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, work))
+}
+
+/// Whether the claim still holds; if so its lease begins anew.
+fn renew(transaction: &Transaction<'_>, claim: &Claim<ReceiptWork>, lease: Lease) -> Result<bool, StoreFault> {
+    let until = lease.now.plus(lease.length).as_millis();
+    let changed = transaction
+        .prepare_cached("UPDATE receipt_queue SET lease_until = ?3 WHERE seq = ?1 AND generation = ?2")?
+        .execute(params![claim.row, claim.generation, until])?;
+    Ok(changed == 1)
+}
+
+fn conclude(
+    transaction: &Transaction<'_>,
+    conclusion: &Conclusion,
+    now: Timestamp,
+    total: &mut Dispatched,
+) -> Result<(), StoreFault> {
+    let claim = &conclusion.claim;
+    let held = transaction
+        .prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?
+        .execute(params![claim.row, claim.generation])?;
+    if held == 0 {
+        total.leases_lost += 1;
+        return Ok(());
+    }
+    let mut tally = Dispatched::default();
+    record(transaction, claim, &conclusion.events, now, &mut tally)?;
+    add_result(transaction, claim, now, tally, conclusion.note.map(|note| note.as_str()))?;
+    total.events_new += tally.events_new;
+    total.events_duplicate += tally.events_duplicate;
+    total.deliveries += tally.deliveries;
+    Ok(())
+}
+
+fn add_result(
+    transaction: &Transaction<'_>,
+    claim: &Claim<ReceiptWork>,
+    now: Timestamp,
+    tally: Dispatched,
+    note: Option<&str>,
+) -> Result<(), StoreFault> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO receipt_results (seq, dispatched_at, events_new, events_duplicate, note)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (seq) DO UPDATE SET dispatched_at = ?2, events_new = events_new + ?3,
+                events_duplicate = events_duplicate + ?4, note = coalesce(?5, note)",
+        )?
+        .execute(params![
+            claim.row,
+            now.as_millis(),
+            i64::try_from(tally.events_new).unwrap_or(i64::MAX),
+            i64::try_from(tally.events_duplicate).unwrap_or(i64::MAX),
+            note
+        ])?;
+    Ok(())
+}
+
+/// Records events and their deliveries. The primary key of `event_keys` decides what is a repetition.
+fn record(
+    transaction: &Transaction<'_>,
+    claim: &Claim<ReceiptWork>,
+    events: &[PlannedEvent],
+    now: Timestamp,
+    tally: &mut Dispatched,
+) -> Result<(), StoreFault> {
+    for planned in events {
+        match insert_event(transaction, planned)? {
+            Some(seq) => {
+                tally.events_new += 1;
+                tally.deliveries += plan(transaction, seq, planned, now)?;
+            }
+            None => {
+                tally.events_duplicate += 1;
+                if claim.work().replay {
+                    tally.deliveries += plan_again(transaction, planned, now)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The row of the new event; `None` if its key is taken.
+fn insert_event(transaction: &Transaction<'_>, planned: &PlannedEvent) -> Result<Option<i64>, StoreFault> {
+    let event = &planned.event;
+    let taken = transaction
+        .prepare_cached("SELECT 1 FROM event_keys WHERE key = ?1")?
+        .exists([event.key.as_bytes()])?;
+    if taken {
+        return Ok(None);
+    }
+    let document = serde_json::to_string(event).map_err(|error| StoreFault::Broken(error.to_string()))?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, title, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            event.id.as_bytes(),
+            event.receipt.as_bytes(),
+            event.source.as_str(),
+            event.received_at.as_millis(),
+            event.severity.id(),
+            planned.routed == Routed::No,
+            event.title,
+            document
+        ])?;
+    let seq = transaction.last_insert_rowid();
+    transaction
+        .prepare_cached("INSERT INTO event_keys (key, event, seen_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![event.key.as_bytes(), seq, event.received_at.as_millis()])?;
+    Ok(Some(seq))
+}
+
+fn plan(transaction: &Transaction<'_>, event: i64, planned: &PlannedEvent, now: Timestamp) -> Result<usize, StoreFault> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
+    )?;
+    let mut count = 0;
+    for (destination, route) in &planned.deliveries {
+        count += insert.execute(params![
+            DeliveryId::generate().as_bytes(),
+            event,
+            destination.as_str(),
+            route.as_str(),
+            urgency(planned.event.severity),
+            now.as_millis()
+        ])?;
+    }
+    Ok(count)
+}
+
+/// The operator asked for a receipt again: its known events get the deliveries that they lack, and dead ones revive.
+fn plan_again(transaction: &Transaction<'_>, planned: &PlannedEvent, now: Timestamp) -> Result<usize, StoreFault> {
+    let seq: Option<i64> = transaction
+        .prepare_cached("SELECT e.seq FROM event_keys k JOIN events e ON e.seq = k.event WHERE k.key = ?1")?
+        .query_row([planned.event.key.as_bytes()], |row| row.get(0))
+        .optional()?;
+    // The event itself has been pruned: its key alone is left, and says that it has had its effect.
+    let Some(seq) = seq else { return Ok(0) };
+    let mut count = plan(transaction, seq, planned, now)?;
+    for (destination, _) in &planned.deliveries {
+        count += transaction
+            .prepare_cached(
+                "UPDATE deliveries SET state = 0, not_before = ?3, retrying_since = NULL
+                 WHERE event = ?1 AND destination = ?2 AND state = 3",
+            )?
+            .execute(params![seq, destination.as_str(), now.as_millis()])?;
+    }
+    let unrouted = planned.routed == Routed::No;
+    transaction.prepare_cached("UPDATE events SET unrouted = ?2 WHERE seq = ?1")?.execute(params![seq, unrouted])?;
+    Ok(count)
+}
+
+fn claim_deliveries(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    limit: usize,
+    lease: Lease,
+) -> Result<Claimed, StoreFault> {
+    let name = destination.as_str();
+    let now = lease.now.as_millis();
+    transaction
+        .prepare_cached(
+            "UPDATE deliveries SET state = 0, uncertain = 1 WHERE destination = ?1 AND state = 1 AND lease_until <= ?2",
+        )?
+        .execute(params![name, now])?;
+    let mut claims = Vec::new();
+    let mut next_due = None;
+    for urgency in (0..=URGENCY_MAX).rev() {
+        claim_of_urgency(transaction, (name, urgency), limit - claims.len(), lease, &mut claims)?;
+        if claims.len() == limit {
+            return Ok(Claimed { claims, next_due: Some(lease.now) });
+        }
+        let soonest: Option<i64> = transaction
+            .prepare_cached(
+                "SELECT min(not_before) FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0",
+            )?
+            .query_row(params![name, urgency], |row| row.get(0))?;
+        next_due = [next_due, soonest].into_iter().flatten().min();
+    }
+    Ok(Claimed { claims, next_due: next_due.map(Timestamp::from_millis) })
+}
+
+fn claim_of_urgency(
+    transaction: &Transaction<'_>,
+    (destination, urgency): (&str, u8),
+    limit: usize,
+    lease: Lease,
+    claims: &mut Vec<Claim<Consignment>>,
+) -> Result<(), StoreFault> {
+    let mut select = transaction.prepare_cached(
+        "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress, e.document
+         FROM deliveries d JOIN events e ON e.seq = d.event
+         WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
+         ORDER BY d.not_before, d.seq LIMIT ?4",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let first = claims.len();
+    let mut rows = select.query(params![destination, urgency, lease.now.as_millis(), limit])?;
+    while let Some(row) = rows.next()? {
+        claims.push(delivery_claim(row)?);
+    }
+    drop(rows);
+    let mut update = transaction.prepare_cached(
+        "UPDATE deliveries SET state = 1, generation = generation + 1, tries = tries + 1, lease_until = ?2
+         WHERE seq = ?1",
+    )?;
+    let until = lease.now.plus(lease.length).as_millis();
+    for claim in &claims[first..] {
+        update.execute(params![claim.row, until])?;
+    }
+    Ok(())
+}
+
+fn delivery_claim(row: &Row<'_>) -> rusqlite::Result<Claim<Consignment>> {
+    let document: String = row.get(7)?;
+    let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(7, fault))?;
+    let progress: Option<String> = row.get(6)?;
+    let progress = progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let tries: u32 = row.get(3)?;
+    let consignment = Consignment {
+        delivery: DeliveryId::from_bytes(row.get(2)?),
+        event,
+        tries: tries.saturating_add(1),
+        uncertain: row.get(4)?,
+        progress,
+        retrying_since: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
+    };
+    Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, consignment))
+}
+
+/// Writes the attempt and the verdict; `false`, and nothing written, when the lease had passed to somebody else.
+fn settle(transaction: &Transaction<'_>, settlement: &Settlement) -> Result<bool, StoreFault> {
+    let claim = &settlement.claim;
+    let held = transaction
+        .prepare_cached("SELECT 1 FROM deliveries WHERE seq = ?1 AND generation = ?2 AND state = 1")?
+        .exists(params![claim.row, claim.generation])?;
+    if !held {
+        return Ok(false);
+    }
+    let attempt = &settlement.attempt;
+    transaction
+        .prepare_cached(
+            "INSERT INTO attempts (delivery, number, started_at, duration_ms, outcome, reason)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            claim.row,
+            attempt.number,
+            attempt.started_at.as_millis(),
+            i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX),
+            attempt.outcome.as_str(),
+            attempt.reason
+        ])?;
+    write_verdict(transaction, claim.row, &settlement.verdict)?;
+    Ok(true)
+}
+
+fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> Result<(), StoreFault> {
+    match verdict {
+        Verdict::Delivered { remote } => transaction
+            .prepare_cached(
+                "UPDATE deliveries SET state = 2, lease_until = 0, remote = ?2, reason = NULL, progress = NULL WHERE seq = ?1",
+            )?
+            .execute(params![row, remote])?,
+        Verdict::Again { not_before, retrying_since, uncertain, progress, reason } => {
+            let notes = (!progress.0.is_null()).then(|| progress.0.to_string());
+            transaction
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 0, lease_until = 0, not_before = ?2, retrying_since = ?3,
+                     uncertain = uncertain OR ?4, progress = ?5, reason = ?6 WHERE seq = ?1",
+                )?
+                .execute(params![
+                    row,
+                    not_before.as_millis(),
+                    retrying_since.map(Timestamp::as_millis),
+                    uncertain,
+                    notes,
+                    reason
+                ])?
+        }
+        Verdict::Dead { reason } => transaction
+            .prepare_cached("UPDATE deliveries SET state = 3, lease_until = 0, reason = ?2 WHERE seq = ?1")?
+            .execute(params![row, reason])?,
+    };
+    Ok(())
+}
+
+/// What goes first within a destination: its severity.
+fn urgency(severity: Severity) -> u8 {
+    severity.rank().min(URGENCY_MAX)
+}
+
+/// A value in the database that this binary did not write like that.
+pub fn unreadable(column: usize, fault: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(fault))
+}
+
+/// The attempt in a row of `number, started_at, duration_ms, outcome, reason`.
+pub fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    let outcome: String = row.get(3)?;
+    Ok(Attempt {
+        number: row.get(0)?,
+        started_at: Timestamp::from_millis(row.get(1)?),
+        duration_ms: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
+        outcome: OutcomeKind::ALL.into_iter().find(|kind| kind.as_str() == outcome).unwrap_or(OutcomeKind::Unknown),
+        reason: row.get(4)?,
+    })
+}
+
+/// The rank of `fatal`.
+const URGENCY_MAX: u8 = 6;
+/// How many bytes of bodies one claim may hold, beyond its first receipt.
+const CLAIMED_BYTES_MAX: usize = 8 << 20;
+

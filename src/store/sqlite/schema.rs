@@ -1,0 +1,142 @@
+//! The tables, and how an older file becomes a newer one.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{OpenFault, unusable};
+
+/// Brings the file to the newest schema, in one transaction. A newer or foreign file is refused untouched.
+pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenFault> {
+    let known = MIGRATIONS.len() as i64;
+    let migrate = |connection: &mut Connection| -> rusqlite::Result<Result<(), OpenFault>> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let application: i64 = transaction.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if application != APPLICATION_ID && tables > 0 {
+            return Ok(Err(OpenFault::Foreign { path: path.to_owned() }));
+        }
+        if found > known {
+            return Ok(Err(OpenFault::Newer { path: path.to_owned(), found, known }));
+        }
+        if found < known {
+            for migration in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
+                transaction.execute_batch(migration)?;
+            }
+            transaction.execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"
+            ))?;
+        }
+        transaction.commit()?;
+        Ok(Ok(()))
+    };
+    migrate(connection).map_err(|error| unusable(path, error))?
+}
+
+/// "gate" in ASCII.
+const APPLICATION_ID: i64 = 0x6761_7465;
+
+/// One entry a version; entries are never edited once released.
+///
+/// - `dedupe_keys` and `event_keys` are the arbiters of "once": narrow, apart from what they guard, so that they can
+///   outlive it and stay small.
+/// - `receipts` is only ever appended to: what becomes of a receipt is written into `receipt_results`, so that no page
+///   with bodies is written twice. `receipt_queue` holds what is not dispatched yet.
+/// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE dedupe_keys (
+        key         BLOB PRIMARY KEY,
+        receipt     BLOB NOT NULL,
+        seen_at     INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX dedupe_keys_age ON dedupe_keys (seen_at);
+
+    CREATE TABLE receipts (
+        seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+        id           BLOB NOT NULL UNIQUE,
+        source       TEXT NOT NULL,
+        received_at  INTEGER NOT NULL,
+        content_type TEXT,
+        encoding     TEXT NOT NULL,
+        bytes        INTEGER NOT NULL,
+        body         BLOB NOT NULL
+    );
+
+    CREATE TABLE receipt_queue (
+        seq         INTEGER PRIMARY KEY,
+        lease_until INTEGER NOT NULL DEFAULT 0,
+        generation  INTEGER NOT NULL DEFAULT 0,
+        tries       INTEGER NOT NULL DEFAULT 0,
+        replay      INTEGER NOT NULL DEFAULT 0
+    );
+
+    CREATE TABLE receipt_results (
+        seq              INTEGER PRIMARY KEY,
+        dispatched_at    INTEGER NOT NULL,
+        events_new       INTEGER NOT NULL,
+        events_duplicate INTEGER NOT NULL,
+        note             TEXT
+    );
+
+    CREATE TABLE event_keys (
+        key     BLOB PRIMARY KEY,
+        event   INTEGER NOT NULL,
+        seen_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX event_keys_age ON event_keys (seen_at);
+
+    CREATE TABLE events (
+        seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+        id          BLOB NOT NULL UNIQUE,
+        receipt     BLOB NOT NULL,
+        source      TEXT NOT NULL,
+        received_at INTEGER NOT NULL,
+        severity    INTEGER NOT NULL,
+        unrouted    INTEGER NOT NULL,
+        title       TEXT NOT NULL,
+        document    TEXT NOT NULL
+    );
+    CREATE INDEX events_receipt ON events (receipt);
+    CREATE INDEX events_unrouted ON events (seq) WHERE unrouted = 1;
+
+    CREATE TABLE deliveries (
+        seq            INTEGER PRIMARY KEY AUTOINCREMENT,
+        id             BLOB NOT NULL UNIQUE,
+        event          INTEGER NOT NULL,
+        destination    TEXT NOT NULL,
+        route          TEXT NOT NULL,
+        state          INTEGER NOT NULL DEFAULT 0,
+        urgency        INTEGER NOT NULL,
+        not_before     INTEGER NOT NULL,
+        lease_until    INTEGER NOT NULL DEFAULT 0,
+        generation     INTEGER NOT NULL DEFAULT 0,
+        tries          INTEGER NOT NULL DEFAULT 0,
+        uncertain      INTEGER NOT NULL DEFAULT 0,
+        retrying_since INTEGER,
+        created_at     INTEGER NOT NULL,
+        progress       TEXT,
+        remote         TEXT,
+        reason         TEXT,
+        UNIQUE (event, destination)
+    );
+    CREATE INDEX deliveries_due ON deliveries (destination, urgency, not_before) WHERE state = 0;
+    CREATE INDEX deliveries_leased ON deliveries (destination, lease_until) WHERE state = 1;
+    CREATE INDEX deliveries_dead ON deliveries (seq) WHERE state = 3;
+
+    CREATE TABLE attempts (
+        delivery    INTEGER NOT NULL,
+        number      INTEGER NOT NULL,
+        started_at  INTEGER NOT NULL,
+        duration_ms INTEGER NOT NULL,
+        outcome     TEXT NOT NULL,
+        reason      TEXT,
+        PRIMARY KEY (delivery, number)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE pulse (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        at INTEGER NOT NULL
+    );
+    INSERT INTO pulse VALUES (1, 0);
+"];
