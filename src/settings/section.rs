@@ -280,12 +280,15 @@ impl<'d> Section<'d> {
         self.secret(key)
     }
 
-    /// A list of secrets; empty when absent or when one of them is at fault.
+    /// A list of secrets; empty when absent or when one of them is at fault. A list without any is a fault as well.
     pub fn secrets(&self, key: &'static str) -> Vec<Secret> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let Some(items) = value.get_ref().as_array() else {
             return self.wrong_type(key, value, "a list like [{ env = \"NAME\" }]").unwrap_or_default();
         };
+        if items.is_empty() {
+            self.fault(key, "is an empty list", "write [{ env = \"NAME\" }]");
+        }
         let all: Vec<Option<Secret>> = items.iter().map(|item| self.secret_of(key, item)).collect();
         all.into_iter().collect::<Option<Vec<Secret>>>().unwrap_or_default()
     }
