@@ -1,12 +1,29 @@
 //! Whether a request is authentic: schemes as data, over the raw bytes, in constant time.
 //!
-//! `server::ingress` calls [`Verifier::verify`] for every request; it is the only maker of [`Verified`], and the store
-//! takes nothing else. The room is pure: the present moment and the secrets are arguments. It does not promise that an
-//! authentic request is harmless, only that it comes from whoever holds the secret.
+//! `server::ingress` calls [`Verifier::precheck`] before it reads a body and [`Verifier::verify`] after; it is the only
+//! maker of [`Verified`], and the store takes nothing else. `gatepost verify` calls `explain`, `gatepost
+//! send` calls `sign`. The room is pure: the present moment and the secrets are arguments. It does not
+//! promise that an authentic request is harmless, only that it comes from whoever holds the secret; and it does not
+//! promise that it is new: a scheme without a time can be replayed, which is why the store remembers dedupe keys.
 
+mod decoy;
+mod key;
+mod lines;
+mod refusal;
 mod scheme;
+mod scheme_fault;
+mod signature;
+mod tag;
+mod token;
+mod verified;
+mod verifier;
 
+pub use refusal::Refusal;
 pub use scheme::{
     Algorithm, HmacScheme, KeyEncoding, Scheme, SignatureEncoding, SignedPart, TimestampFormat, TimestampRule,
     TokenScheme,
 };
+pub use scheme_fault::{Place, SchemeFault};
+pub use verified::Verified;
+pub use verifier::{Verifier, VerifierFault};
+

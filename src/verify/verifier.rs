@@ -1,0 +1,180 @@
+//! The verifier of one source.
+
+use std::fmt;
+
+use super::decoy::Decoy;
+use super::refusal::{Flaw, Refusal};
+use super::scheme::Scheme;
+use super::scheme_fault::SchemeFault;
+use super::signature::SignatureVerifier;
+use super::token::TokenVerifier;
+use super::verified::Verified;
+use crate::domain::{Headers, Request, Secret, Timestamp};
+
+/// Tells whether a request comes from whoever holds one of a source's secrets.
+///
+/// Made once a source, when the configuration is read; its keys are prepared then, so that a request costs one copy of
+/// a hash state and the hash itself for each secret. It prints without its secrets.
+pub struct Verifier {
+    pub(super) kind: Kind,
+    /// As given. Signing and explaining need them; verifying uses the prepared form.
+    pub(super) secrets: Vec<Secret>,
+}
+
+/// What the scheme became once it met its secrets.
+pub(super) enum Kind {
+    Signature(SignatureVerifier),
+    Token(TokenVerifier),
+    Unsigned,
+    /// `None` where no key could be prepared: it refuses all the same.
+    Decoy(Option<Decoy>),
+}
+
+/// Scheme and secrets do not make a verifier. The operator's fault; positions count from 1 as people do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifierFault {
+    /// No secret at all: an empty list would refuse everybody, and a missing check accept everybody.
+    #[error("there is no secret")]
+    NoSecret,
+    /// A rotation needs two.
+    #[error("there are {count} secrets, more than {SECRETS_MAX}")]
+    TooManySecrets {
+        /// How many.
+        count: usize,
+    },
+    /// HMAC takes an empty key without complaint, and then everybody can sign.
+    #[error("secret {position} is empty")]
+    EmptySecret {
+        /// Which secret.
+        position: usize,
+    },
+    /// Longer than any vendor's.
+    #[error("secret {position} has {bytes} bytes, more than {SECRET_BYTES_MAX}")]
+    LongSecret {
+        /// Which secret.
+        position: usize,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The scheme wants a key in base64.
+    #[error("secret {position} is not base64, which the scheme's key is written in")]
+    NotDecodable {
+        /// Which secret.
+        position: usize,
+    },
+    /// A header cannot carry it unchanged.
+    #[error("secret {position} is no token: a header carries printable ASCII without blanks around it")]
+    NoToken {
+        /// Which secret.
+        position: usize,
+    },
+    /// Secrets that nobody asks for look like protection and are none.
+    #[error("the scheme takes anybody, so its secrets protect nothing")]
+    UnsignedWithSecrets,
+    /// The scheme itself is at fault.
+    #[error("the scheme's {} cannot be used", .0.setting())]
+    Scheme(#[source] SchemeFault),
+}
+
+impl Verifier {
+    /// Prepares a verifier for 1 to 4 secrets, which are tried in every request; none for [`Scheme::DangerUnsigned`].
+    ///
+    /// # Errors
+    /// When the scheme could not verify what it seems to, or a secret cannot be its key. How long a secret must be is
+    /// the business of [`Verifier::from_settings`].
+    pub fn new(scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, VerifierFault> {
+        if let Some(fault) = scheme.faults().into_iter().next() {
+            return Err(VerifierFault::Scheme(fault));
+        }
+        let kind = match scheme {
+            Scheme::DangerUnsigned if secrets.is_empty() => Kind::Unsigned,
+            Scheme::DangerUnsigned => return Err(VerifierFault::UnsignedWithSecrets),
+            Scheme::Hmac(scheme) => Kind::Signature(SignatureVerifier::new(scheme, usable(&secrets)?)?),
+            Scheme::Token(scheme) => Kind::Token(TokenVerifier::new(scheme, usable(&secrets)?)?),
+        };
+        Ok(Self { kind, secrets })
+    }
+
+    /// A verifier for sources that do not exist: it never accepts, and takes as long about it as an HMAC source with
+    /// one secret takes for a wrong signature, under a key that is random for each process. Names cannot be told from
+    /// each other by the time of the refusal, and to try names is not the cheaper attack.
+    pub fn decoy() -> Self {
+        Self { kind: Kind::Decoy(Decoy::new()), secrets: Vec::new() }
+    }
+
+    /// What the headers alone tell, for intake to refuse before it takes in a large body. A token is verified in full;
+    /// of a signature only that its one header line is there and is not empty.
+    ///
+    /// # Errors
+    /// The refusal that [`Verifier::verify`] would give to the same headers, whatever the body.
+    pub fn precheck(&self, headers: &Headers) -> Result<(), Refusal> {
+        match &self.kind {
+            Kind::Signature(verifier) => verifier.value(headers).map(drop)?,
+            Kind::Token(verifier) => verifier.verify(headers).map(drop)?,
+            Kind::Unsigned | Kind::Decoy(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Verifies a request over its raw bytes, at the present moment `now`.
+    ///
+    /// # Errors
+    /// Why it is not authentic. [`Refusal::TimestampStale`] is told only to those whose signature is right.
+    pub fn verify(&self, request: Request, now: Timestamp) -> Result<Verified, Refusal> {
+        let slot = self.slot(&request, now)?;
+        Ok(Verified::new(request, slot))
+    }
+
+    /// Whether it takes requests from anybody.
+    pub fn is_unsigned(&self) -> bool {
+        matches!(self.kind, Kind::Unsigned)
+    }
+
+    /// The slot that matched; `Ok(None)` where nothing had to.
+    pub(super) fn slot(&self, request: &Request, now: Timestamp) -> Result<Option<usize>, Flaw> {
+        match &self.kind {
+            Kind::Signature(verifier) => verifier.verify(&request.headers, &request.body, now).map(Some),
+            Kind::Token(verifier) => verifier.verify(&request.headers).map(Some),
+            Kind::Unsigned => Ok(None),
+            Kind::Decoy(Some(decoy)) => decoy.verify(&request.body).map(Some),
+            Kind::Decoy(None) => Err(Flaw::mismatch("there is no such source".to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut output = f.debug_struct("Verifier");
+        match &self.kind {
+            Kind::Signature(verifier) => output.field("scheme", &verifier.scheme),
+            Kind::Token(verifier) => output.field("scheme", &verifier.scheme),
+            Kind::Unsigned => output.field("scheme", &Scheme::DangerUnsigned),
+            Kind::Decoy(_) => output.field("scheme", &"decoy"),
+        };
+        output.field("secrets", &self.secrets.len()).finish()
+    }
+}
+
+fn usable(secrets: &[Secret]) -> Result<&[Secret], VerifierFault> {
+    if secrets.is_empty() {
+        return Err(VerifierFault::NoSecret);
+    }
+    if secrets.len() > SECRETS_MAX {
+        return Err(VerifierFault::TooManySecrets { count: secrets.len() });
+    }
+    for (index, secret) in secrets.iter().enumerate() {
+        let position = index + 1;
+        if secret.is_empty() {
+            return Err(VerifierFault::EmptySecret { position });
+        }
+        if secret.len() > SECRET_BYTES_MAX {
+            return Err(VerifierFault::LongSecret { position, bytes: secret.len() });
+        }
+    }
+    Ok(secrets)
+}
+
+/// Enough for two rotations at once; each costs a hash over the body of every request.
+pub(super) const SECRETS_MAX: usize = 4;
+/// A token and its prefix must fit into a header line as [`super::lines`] takes it.
+const SECRET_BYTES_MAX: usize = 4000;
