@@ -12,6 +12,7 @@ mod lines;
 mod refusal;
 mod scheme;
 mod scheme_fault;
+mod settings;
 mod sign;
 mod signature;
 mod tag;
