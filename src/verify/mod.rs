@@ -1,12 +1,13 @@
 //! Whether a request is authentic: schemes as data, over the raw bytes, in constant time.
 //!
 //! `server::ingress` calls [`Verifier::precheck`] before it reads a body and [`Verifier::verify`] after; it is the only
-//! maker of [`Verified`], and the store takes nothing else. `gatepost verify` calls `explain`, `gatepost
-//! send` calls `sign`. The room is pure: the present moment and the secrets are arguments. It does not
+//! maker of [`Verified`], and the store takes nothing else. `gatepost verify` calls [`Verifier::explain`], `gatepost
+//! send` calls [`Verifier::sign`]. The room is pure: the present moment and the secrets are arguments. It does not
 //! promise that an authentic request is harmless, only that it comes from whoever holds the secret; and it does not
 //! promise that it is new: a scheme without a time can be replayed, which is why the store remembers dedupe keys.
 
 mod decoy;
+mod explain;
 mod key;
 mod lines;
 mod refusal;
@@ -17,9 +18,11 @@ mod sign;
 mod signature;
 mod tag;
 mod token;
+mod trials;
 mod verified;
 mod verifier;
 
+pub use explain::{Check, Finding};
 pub use refusal::Refusal;
 pub use scheme::{
     Algorithm, HmacScheme, KeyEncoding, Scheme, SignatureEncoding, SignedPart, TimestampFormat, TimestampRule,
@@ -28,4 +31,3 @@ pub use scheme::{
 pub use scheme_fault::{Place, SchemeFault};
 pub use verified::Verified;
 pub use verifier::{Verifier, VerifierFault};
-
