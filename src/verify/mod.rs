@@ -31,3 +31,6 @@ pub use scheme::{
 pub use scheme_fault::{Place, SchemeFault};
 pub use verified::Verified;
 pub use verifier::{Verifier, VerifierFault};
+
+#[cfg(test)]
+mod tests;
