@@ -32,7 +32,8 @@ impl Scheme {
 
 impl Verifier {
     /// Reads `verify`, `secrets`, `danger_unsigned` and `danger_short_secret` of a source. `default_scheme` is the
-    /// vendor's, for when `verify` is absent. `None` when anything is at fault; faults are recorded.
+    /// vendor's, for when `verify` is absent. `None` where no verifier can be built. Faults are recorded; an unknown key
+    /// is one that does not stop the building, so ask the section whether there is any.
     pub fn from_settings(section: &Section, default_scheme: Option<fn() -> Scheme>) -> Option<Self> {
         let unsigned = section.flag("danger_unsigned");
         let floor = if section.flag("danger_short_secret") { Floor::Danger } else { Floor::Usual };
