@@ -1,0 +1,268 @@
+//! A stand-in of Slack: one incoming webhook and the Web API of one app in one channel.
+//!
+//! Both post into the same channel, because what counts is what the people in it see.
+
+mod api;
+mod blocks;
+mod content;
+mod text;
+mod webhook;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::rate::{Limiter, Rate};
+use super::terminal::{Card, Line, Tone};
+use super::wire::{Answer, Arrived};
+use super::{Service, StandIn};
+use crate::domain::Timestamp;
+use content::Content;
+
+/// The path of the incoming webhook. The last part is its secret.
+pub const WEBHOOK_PATH: &str = "/services/T000/B000/standin-webhook";
+
+/// The bot token that the Web API knows.
+pub const BOT_TOKEN: &str = "xoxb-standin";
+
+/// The id of the channel.
+pub const CHANNEL: &str = "C0STANDIN";
+
+/// The name of the channel, which the Web API takes in place of the id.
+pub const CHANNEL_NAME: &str = "#soc-alerts";
+
+/// Starts a stand-in on a free port of 127.0.0.1.
+///
+/// # Errors
+/// Where no port can be bound or no thread can be started.
+pub async fn start() -> std::io::Result<StandIn<Slack>> {
+    start_on(0).await
+}
+
+/// Starts a stand-in on this port of 127.0.0.1.
+///
+/// # Errors
+/// Where the port cannot be bound or no thread can be started.
+pub async fn start_on(port: u16) -> std::io::Result<StandIn<Slack>> {
+    StandIn::start(Slack::default(), port).await
+}
+
+impl StandIn<Slack> {
+    /// The URL of the incoming webhook.
+    pub fn webhook_url(&self) -> String {
+        format!("{}{WEBHOOK_PATH}", self.base_url())
+    }
+
+    /// The base of the Web API, `http://127.0.0.1:PORT/api`.
+    pub fn api_url(&self) -> String {
+        format!("{}/api", self.base_url())
+    }
+
+    /// The messages of the channel, oldest first, as they stand after their updates.
+    pub fn messages(&self) -> Vec<Message> {
+        self.shared.service().messages.clone()
+    }
+
+    /// Takes this many messages for the channel, and this many calls of each other method, instead of the rates of
+    /// the real service.
+    pub fn limit_rates(&self, posting: Rate, methods: Rate) {
+        let mut slack = self.shared.service();
+        slack.posting = Limiter::new(posting);
+        slack.methods = Limiter::new(methods);
+    }
+
+    /// Takes away the scope that `conversations.history` needs.
+    pub fn revoke_history(&self) {
+        self.shared.service().history = Scope::Missing;
+    }
+}
+
+/// A message in the channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// The id of the message in its channel, `SECONDS.MICROSECONDS`.
+    pub ts: String,
+    /// How it came.
+    pub via: Via,
+    /// What stands where blocks cannot be shown: notifications, old clients.
+    pub text: String,
+    /// What is shown in the channel.
+    pub blocks: Vec<Value>,
+    /// Older blocks with a bar at their side.
+    pub attachments: Vec<Value>,
+    /// What only programs see.
+    pub metadata: Option<Value>,
+    /// The `ts` of the message that this one answers.
+    pub thread_ts: Option<String>,
+    /// The undocumented token that the sender chose.
+    pub client_msg_id: Option<String>,
+    /// How often it was updated.
+    pub updates: usize,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// Through the incoming webhook; nobody can update it.
+    Webhook,
+    /// Through the Web API.
+    Api,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    Granted,
+    Missing,
+}
+
+/// The state of the stand-in.
+#[derive(Debug)]
+pub struct Slack {
+    messages: Vec<Message>,
+    posting: Limiter,
+    methods: Limiter,
+    history: Scope,
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Self {
+            messages: Vec::new(),
+            posting: Limiter::new(POSTING),
+            methods: Limiter::new(TIER_3),
+            history: Scope::Granted,
+        }
+    }
+}
+
+impl Slack {
+    /// Puts a message into the channel.
+    fn post(&mut self, content: Content, via: Via, received_at: Timestamp) -> &Message {
+        let ts = self.next_ts(received_at);
+        self.messages.push(Message {
+            ts,
+            via,
+            text: content.text.unwrap_or_default(),
+            blocks: content.blocks.unwrap_or_default(),
+            attachments: content.attachments.unwrap_or_default(),
+            metadata: content.metadata,
+            thread_ts: content.thread_ts,
+            client_msg_id: content.client_msg_id,
+            updates: 0,
+            received_at,
+        });
+        &self.messages[self.messages.len() - 1]
+    }
+
+    /// Later than every earlier one, also when the clock is set back.
+    fn next_ts(&self, now: Timestamp) -> String {
+        let now = u64::try_from(now.as_millis()).unwrap_or(0) * 1000;
+        let last = self.messages.last().and_then(|message| micros(&message.ts)).unwrap_or(0);
+        let micros = now.max(last + 1);
+        format!("{:010}.{:06}", micros / 1_000_000, micros % 1_000_000)
+    }
+}
+
+impl Service for Slack {
+    const NAME: &'static str = "Slack";
+
+    fn answer(&mut self, request: &Arrived) -> Answer {
+        if request.path.starts_with("/services/") {
+            webhook::answer(self, request)
+        } else if let Some(method) = request.path.strip_prefix("/api/") {
+            api::answer(self, method, request)
+        } else {
+            Answer::text(404, "")
+        }
+    }
+
+    fn refuse_credentials(&self, request: &Arrived) -> Answer {
+        if is_api(request) {
+            Answer::json(200, &json!({"ok": false, "error": "invalid_auth"}))
+        } else {
+            Answer::text(403, "invalid_token")
+        }
+    }
+
+    fn throttle(&self, request: &Arrived, retry_after: Option<Duration>) -> Answer {
+        let answer = if is_api(request) {
+            Answer::json(429, &json!({"ok": false, "error": "ratelimited"}))
+        } else {
+            Answer::text(429, "rate_limited")
+        };
+        answer.retry_after(retry_after)
+    }
+
+    fn effects(&self) -> usize {
+        self.messages.len()
+    }
+
+    fn mentions(&self, text: &str) -> usize {
+        self.messages.iter().filter(|message| message.to_json().to_string().contains(text)).count()
+    }
+
+    fn cards(&self) -> Vec<Card> {
+        self.messages.iter().map(Message::card).collect()
+    }
+}
+
+impl Message {
+    /// Control sequences that Slack would act on instead of showing them: `<!channel>`, `<@U…>`, `<#C…>`. They ring
+    /// people's phones; text of an alert must never get one through.
+    pub fn pings(&self) -> Vec<String> {
+        let everything = self.to_json();
+        text::pings(&everything)
+    }
+
+    /// The message as `conversations.history` shows it with all metadata.
+    fn to_json(&self) -> Value {
+        let mut json = json!({
+            "type": "message", "ts": self.ts, "text": self.text, "bot_id": "B000", "app_id": "A000",
+            "blocks": self.blocks, "attachments": self.attachments,
+        });
+        let optional = [("metadata", self.metadata.clone())]
+            .into_iter()
+            .chain([("thread_ts", self.thread_ts.clone().map(Value::from))])
+            .chain([("client_msg_id", self.client_msg_id.clone().map(Value::from))]);
+        for (key, value) in optional {
+            if let Some(value) = value {
+                json[key] = value;
+            }
+        }
+        json
+    }
+
+    fn card(&self) -> Card {
+        let mut lines = text::lines(self);
+        if self.updates > 0 {
+            lines.push(Line::new(Tone::Faint, "(edited)"));
+        }
+        let reply = if self.thread_ts.is_some() { " · reply in thread" } else { "" };
+        Card { heading: format!("Slack {CHANNEL_NAME} · {}{reply}", self.received_at.to_human()), lines }
+    }
+}
+
+fn is_api(request: &Arrived) -> bool {
+    request.path.starts_with("/api/")
+}
+
+/// A `ts` as microseconds; `None` for what is no time. Fewer than six decimals are taken, as the real service does.
+fn micros(ts: &str) -> Option<u64> {
+    let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if seconds.is_empty() || seconds.len() > 10 || fraction.len() > 6 || !is_number(seconds) || !is_number(fraction) {
+        return None;
+    }
+    format!("{seconds}{fraction:0<6}").parse().ok()
+}
+
+/// One message a second for a channel, with short bursts.
+const POSTING: Rate = Rate::new(30, Duration::from_secs(30));
+
+/// What Slack calls tier 3: 50 calls a minute for a method.
+const TIER_3: Rate = Rate::new(50, Duration::from_secs(60));
+
+#[cfg(test)]
+mod tests;
