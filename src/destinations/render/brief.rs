@@ -1,0 +1,353 @@
+//! The words of one delivery, in the order that is the same everywhere.
+
+use std::time::Duration;
+
+use url::{Position, Url};
+
+use super::{plain, redact};
+use crate::domain::{Actor, Event, Job, Link, Purpose, Rule, Severity, Target};
+
+/// What there is to say about one event. Texts are redacted and free of control characters, neither cut nor escaped;
+/// what the event does not hold is `None` or missing from the list, never blank.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Brief {
+    /// `TEST` on a probe.
+    pub mark: Option<&'static str>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One line, never blank.
+    pub title: String,
+    /// Sentences that must not be overlooked: it is a test, it may be a repetition.
+    pub notes: Vec<&'static str>,
+    /// Who did what to what.
+    pub deed: Option<Deed>,
+    /// `Akto`
+    pub vendor: String,
+    /// The vendor's word for what happened.
+    pub kind: String,
+    agent: Option<String>,
+    /// Agent, rule, status and labels, in this order.
+    pub facts: Vec<Fact>,
+    /// `15 Jan 2024 10:30:00 UTC, received 2 s later`
+    pub when: String,
+    /// The name of the source.
+    pub source: String,
+    /// Our id of the event, whole: ids made within a minute begin alike, so a shortened one finds nothing.
+    pub event: String,
+    /// The page to open.
+    pub link: Option<Link>,
+    /// What happened, several lines; `None` where the title says it already.
+    pub message: Option<String>,
+    /// What it means, several lines.
+    pub impact: Option<String>,
+    /// What to do, several lines.
+    pub remediation: Option<String>,
+    /// What was seen, several lines.
+    pub evidence: Option<String>,
+}
+
+/// Who did what to what. At least one side is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// `14.143.179.162 (IN)`
+    pub who: Option<String>,
+    /// `POST v1/api/test/orders`
+    pub what: Option<String>,
+}
+
+/// A named value: `rule`, `alrt_xyz`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Its name.
+    pub name: String,
+    /// Its value, one line.
+    pub value: String,
+}
+
+impl Brief {
+    /// The words of a job.
+    pub fn of(job: &Job<'_>) -> Self {
+        let event = job.event;
+        let title = line(&event.title).or_else(|| line(&event.kind)).unwrap_or_else(|| "Alert without a title".into());
+        let is_probe = job.purpose == Purpose::Probe;
+        Self {
+            mark: is_probe.then_some("TEST"),
+            severity: event.severity,
+            notes: if is_probe { vec![PROBE_NOTE] } else { Vec::new() },
+            deed: Deed::of(event),
+            vendor: capitalized(&event.vendor),
+            kind: line(&event.kind).unwrap_or_else(|| "unknown".into()),
+            agent: agent(event),
+            facts: facts(event),
+            when: when(event),
+            source: event.source.to_string(),
+            event: event.id.to_string(),
+            link: web_links(&event.links).into_iter().next(),
+            message: text(event.message.as_deref()).filter(|message| *message != title),
+            impact: text(event.impact.as_deref()),
+            remediation: text(event.remediation.as_deref()),
+            evidence: text(event.evidence.as_deref()),
+            title,
+        }
+    }
+
+    /// Marks it as something that the reader may have seen before.
+    pub fn possible_repeat(mut self) -> Self {
+        self.notes.push(REPEAT_NOTE);
+        self
+    }
+
+    /// `HIGH · Rate limit exceeded`, on a probe `TEST · HIGH · Rate limit exceeded`.
+    pub fn headline(&self) -> String {
+        let severity = self.severity.as_str().to_ascii_uppercase();
+        match self.mark {
+            Some(mark) => format!("{mark} · {severity} · {}", self.title),
+            None => format!("{severity} · {}", self.title),
+        }
+    }
+
+    /// `Akto · threat`: who says so, and the word for it.
+    pub fn origin(&self) -> String {
+        format!("{} · {}", self.vendor, self.kind)
+    }
+
+    /// The agent, where the event names one. A label called `agent` is not it.
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// `15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · event 0190b6…`
+    pub fn when_and_where(&self) -> String {
+        format!("{} · source {} · event {}", self.when, self.source, self.event)
+    }
+}
+
+impl Deed {
+    fn of(event: &Event) -> Option<Self> {
+        let who = event.actor.as_ref().and_then(who);
+        let what = event.target.as_ref().and_then(what);
+        (who.is_some() || what.is_some()).then_some(Self { who, what })
+    }
+}
+
+/// `14.143.179.162 (IN) → POST v1/api/test/orders`
+impl std::fmt::Display for Deed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.who, &self.what) {
+            (Some(who), Some(what)) => write!(f, "{who} → {what}"),
+            (Some(one), None) | (None, Some(one)) => f.write_str(one),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// The links that may be shown as links: http and https, written as a URL parser reads them, without credentials. A
+/// browser must not read them differently from us.
+pub(crate) fn web_links(links: &[Link]) -> Vec<Link> {
+    let web = links.iter().filter_map(|link| {
+        let url = Url::parse(&redact::url(&link.url)).ok()?;
+        let is_web = matches!(url.scheme(), "http" | "https") && url.as_str().len() <= LINK_BYTES_MAX;
+        is_web.then(|| Link { title: line(&link.title).unwrap_or_else(|| "Open".into()), url: strict(&url) })
+    });
+    web.collect()
+}
+
+/// The URL with everything encoded that browsers take and RFC 3986 does not, and that markup gives a meaning to.
+fn strict(url: &Url) -> String {
+    let (origin, rest) = (&url[..Position::BeforePath], &url[Position::BeforePath..]);
+    let encoded = rest.chars().map(|c| match c {
+        '|' | '[' | ']' | '{' | '}' | '^' | '\\' | '`' | '"' | '\'' => format!("%{:02X}", u32::from(c)),
+        _ => c.to_string(),
+    });
+    origin.chars().map(String::from).chain(encoded).collect()
+}
+
+/// One line that may be shown: redacted, nothing invisible.
+pub(crate) fn line(text: &str) -> Option<String> {
+    plain::line(&redact::text(text))
+}
+
+fn text(text: Option<&str>) -> Option<String> {
+    plain::text(&redact::text(text?))
+}
+
+fn who(actor: &Actor) -> Option<String> {
+    let user = actor.user.as_deref().and_then(line);
+    let ip = actor.ip.map(|ip| ip.to_string());
+    let country = actor.country.as_deref().and_then(line);
+    let name = match (user, ip) {
+        (Some(user), Some(ip)) => format!("{user}, {ip}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return country,
+    };
+    Some(match country {
+        Some(country) => format!("{name} ({country})"),
+        None => name,
+    })
+}
+
+fn what(target: &Target) -> Option<String> {
+    let part = |part: &Option<String>| part.as_deref().and_then(line);
+    let (method, url, host) = (part(&target.method), part(&target.url), part(&target.host));
+    // A URL that names its host needs no second mention of it.
+    let host = host.filter(|host| !url.as_ref().is_some_and(|url| url.contains(host.as_str())));
+    let place = match (url, host) {
+        (Some(url), Some(host)) => format!("{url} on {host}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => return method,
+    };
+    Some(match method {
+        Some(method) => format!("{method} {place}"),
+        None => place,
+    })
+}
+
+fn agent(event: &Event) -> Option<String> {
+    event.target.as_ref()?.agent.as_deref().and_then(line)
+}
+
+fn facts(event: &Event) -> Vec<Fact> {
+    let named = [
+        ("agent", agent(event)),
+        ("rule", event.rule.as_ref().and_then(rule)),
+        ("status", event.status.as_deref().and_then(line)),
+    ];
+    let named = named.into_iter().filter_map(|(name, value)| Some(Fact { name: name.into(), value: value? }));
+    let labels = event
+        .labels
+        .iter()
+        .filter_map(|(name, value)| Some(Fact { name: line(name)?, value: plain::line(&redact::value(name, value))? }));
+    named.chain(labels).collect()
+}
+
+fn rule(rule: &Rule) -> Option<String> {
+    let name = rule.name.as_deref().and_then(line);
+    let id = rule.id.as_deref().and_then(line);
+    match (name, id) {
+        (Some(name), Some(id)) if name != id => Some(format!("{name} ({id})")),
+        (name, id) => name.or(id),
+    }
+}
+
+fn when(event: &Event) -> String {
+    let mut when = event.time.to_human();
+    let distance = event.time.distance(event.received_at);
+    if distance >= Duration::from_secs(1) {
+        let direction = if event.received_at > event.time { "later" } else { "earlier" };
+        when.push_str(&format!(", received {} {direction}", rough(distance)));
+    }
+    when
+}
+
+/// `2 s`, `5 min`, `3 h`, `12 d`: the largest unit of which there are two, or seconds.
+fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}
+
+const PROBE_NOTE: &str = "This is a test that was sent on purpose. Nothing happened.";
+const REPEAT_NOTE: &str = "Possible repeat: an earlier message about this event may have arrived.";
+/// Slack takes 3,000 characters in a button's URL; the others take more.
+const LINK_BYTES_MAX: usize = 3000;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing;
+    use super::*;
+    use crate::domain::Timestamp;
+
+    fn brief(event: &Event) -> Brief {
+        Brief::of(&testing::job(event))
+    }
+
+    #[test]
+    fn the_documented_examples_read_as_promised() {
+        let adrian = testing::event("secureagentics");
+        let adrian = brief(&adrian);
+        assert_eq!(adrian.headline(), "HIGH · Rate limit exceeded: 150 prompts/min");
+        assert_eq!(adrian.origin(), "Secureagentics · alert.triggered");
+        assert_eq!(adrian.deed, None);
+        let facts: Vec<String> = adrian.facts.iter().map(|fact| format!("{} {}", fact.name, fact.value)).collect();
+        assert_eq!(facts, ["agent agt_abc123", "rule alrt_xyz"]);
+        let expected = "15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · \
+                        event 0190b6a0-0000-7000-8000-000000000001";
+        assert_eq!(adrian.when_and_where(), expected);
+
+        let akto = testing::event("akto");
+        let akto = brief(&akto);
+        assert_eq!(akto.headline(), "MEDIUM · API level rate limiting on POST v1/api/test/orders");
+        assert_eq!(akto.deed.unwrap().to_string(), "14.143.179.162 (IN) → POST v1/api/test/orders");
+        assert_eq!(akto.link.unwrap().title, "Open in Akto");
+    }
+
+    #[test]
+    fn nothing_absent_is_shown() {
+        let event = testing::event("minimal");
+        let brief = brief(&event);
+        assert_eq!((brief.deed.as_ref(), brief.link.as_ref(), brief.message.as_ref()), (None, None, None));
+        assert!(brief.facts.is_empty() && brief.notes.is_empty());
+        assert!(!format!("{} {}", brief.headline(), brief.when_and_where()).contains("null"));
+        let empty = testing::with_every_text(&testing::event("full"), "");
+        let brief = self::brief(&empty);
+        assert_eq!(brief.title, "Alert without a title");
+        assert!(brief.facts.is_empty(), "{:?}", brief.facts);
+        assert_eq!(brief.evidence, None);
+    }
+
+    #[test]
+    fn a_probe_and_a_repeat_say_so() {
+        let event = testing::event("minimal");
+        let job = Job { purpose: Purpose::Probe, ..testing::job(&event) };
+        let brief = Brief::of(&job).possible_repeat();
+        assert!(brief.headline().starts_with("TEST · "));
+        assert_eq!(brief.notes, [PROBE_NOTE, REPEAT_NOTE]);
+    }
+
+    #[test]
+    fn links_are_web_links_without_credentials() {
+        let link = |url: &str| Link { title: String::new(), url: url.into() };
+        let links = [
+            link("javascript:alert(1)"),
+            link("https://"),
+            link("ftp://h/"),
+            link("https://u:p@h.example/\u{202e}x?token=abc&d=1"),
+            link(&format!("https://h.example/{}", "x".repeat(4000))),
+            link("http://[::1]/a|b]?[c]#{d}"),
+        ];
+        let shown = web_links(&links);
+        assert_eq!(shown.len(), 2);
+        assert_eq!(shown[0].title, "Open");
+        assert_eq!(shown[0].url, "https://redacted@h.example/%E2%80%AEx?token=redacted&d=1");
+        assert_eq!(shown[1].url, "http://[::1]/a%7Cb%5D?%5Bc%5D#%7Bd%7D");
+    }
+
+    #[test]
+    fn labels_are_redacted_by_their_name() {
+        let mut event = testing::event("minimal");
+        event.labels = [("api_key", "a b c"), ("env", "prod")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let facts = brief(&event).facts;
+        assert_eq!(facts[0], Fact { name: "api_key".into(), value: "[redacted]".into() });
+        assert_eq!(facts[1], Fact { name: "env".into(), value: "prod".into() });
+    }
+
+    #[test]
+    fn a_delay_is_told_in_the_unit_that_people_would_use() {
+        let mut event = testing::event("minimal");
+        for (seconds, told) in [(0, ""), (119, "119 s"), (300, "5 min"), (10_800, "3 h"), (864_000, "10 d")] {
+            event.received_at = event.time.plus(Duration::from_secs(seconds));
+            assert!(when(&event).ends_with(&if told.is_empty() { " UTC".into() } else { format!("{told} later") }));
+        }
+        event.received_at = Timestamp::from_millis(event.time.as_millis() - 3000);
+        assert!(when(&event).ends_with("received 3 s earlier"));
+    }
+}
