@@ -132,7 +132,7 @@ fn until_http_date(text: &str, now: crate::domain::Timestamp) -> Option<Duration
 
 fn httpdate(text: &str) -> Option<SystemTime> {
     let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
-    SystemTime::try_from(parsed.timestamp()).ok()
+    Some(SystemTime::from(parsed.timestamp()))
 }
 
 /// A destination that asks for more is asked again after this.

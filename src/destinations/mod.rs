@@ -7,12 +7,16 @@
 //!
 //! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.
 
+mod base;
 mod file;
 mod jira;
+mod judge;
 mod message;
 mod pagerduty;
 pub mod render;
 mod slack;
+#[cfg(test)]
+mod testing;
 
 pub use message::{Append, Fault, HttpReply, HttpRequest, Message, Reply};
 
@@ -82,4 +86,21 @@ impl Pace {
 /// The kind of that name.
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_in_order_and_each_has_its_fixtures() {
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        assert!(names.is_sorted());
+        let folders = std::fs::read_dir(testing::project("tests/fixtures/destinations")).unwrap();
+        let mut folders: Vec<String> =
+            folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+        folders.sort();
+        assert_eq!(folders, names);
+        assert!(find("slack").is_some() && find("Slack").is_none());
+    }
 }

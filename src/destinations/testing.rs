@@ -1,0 +1,315 @@
+//! What the tests of all destinations share: events, jobs, replies, golden files, contracts.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Reply};
+use crate::domain::{Actor, Event, Headers, Job, Link, Progress, Purpose, Rule, Severity, Target, Timestamp};
+use crate::settings::{Document, Environment};
+
+/// The names of the events in `tests/fixtures/events`.
+pub const EVENTS: [&str; 6] = ["secureagentics", "akto", "minimal", "hostile", "full", "unparsed"];
+
+/// A path inside the project.
+pub fn project(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The event of that name.
+pub fn event(name: &str) -> Event {
+    let text = std::fs::read_to_string(project(&format!("tests/fixtures/events/{name}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The first, certain try of an event, at ten o'clock.
+pub fn job(event: &Event) -> Job<'_> {
+    static NOTHING: Progress = Progress(Value::Null);
+    Job {
+        id: "0190b6a0-0000-7000-a000-000000000001".parse().unwrap(),
+        event,
+        purpose: Purpose::Alert,
+        tries: 1,
+        uncertain: false,
+        progress: &NOTHING,
+        now: Timestamp::parse("2026-11-21T10:00:00Z").unwrap(),
+    }
+}
+
+/// A job that owns its event.
+pub struct OwnedJob {
+    event: Event,
+    purpose: Purpose,
+    uncertain: bool,
+}
+
+impl OwnedJob {
+    pub fn as_job(&self) -> Job<'_> {
+        Job { purpose: self.purpose, uncertain: self.uncertain, ..job(&self.event) }
+    }
+}
+
+/// The jobs that golden files are made of: every event, and a probe.
+pub fn jobs() -> Vec<(&'static str, OwnedJob)> {
+    let alert = |name| (name, OwnedJob { event: event(name), purpose: Purpose::Alert, uncertain: false });
+    let probe = OwnedJob { event: event("minimal"), purpose: Purpose::Probe, uncertain: false };
+    EVENTS.into_iter().map(alert).chain([("probe", probe)]).collect()
+}
+
+/// The events of [`EVENTS`] and monsters that no normalizer would let through.
+pub fn every_event() -> Vec<Event> {
+    let full = event("full");
+    let nasty = [
+        "",
+        " \n\t ",
+        "<!channel> <@U1> <#C1> <!subteam^S1> <https://e.example|x>",
+        "a\r\nb\u{2028}c\u{b}d\u{85}e",
+        "\u{202e}\u{2066}\u{200b}\u{feff}\u{0}\u{1b}[31m\u{9b}0m\u{e0041}",
+        "😀👩\u{200d}🚒🇮🇳e\u{301}中文",
+        "{noformat}{{{noformat}}}{code}\\{noformat}\\",
+        "&amp;&lt;!channel&gt; &#60;!here>",
+        "```\n*b* _i_ ~s~ > q\n- [x](javascript:alert(1))",
+        "\"\\\"\\\\\"",
+    ];
+    let mut events: Vec<Event> = EVENTS.into_iter().map(event).collect();
+    events.extend(nasty.map(|text| with_every_text(&full, text)));
+    for piece in ["x", "<!channel>&", "😀", "\n", "\"\\", "a\n", "é`"] {
+        events.push(with_every_text(&full, &piece.repeat(100_000 / piece.len())));
+    }
+    events
+}
+
+/// The event with one text in every place where a vendor's text can stand.
+pub fn with_every_text(event: &Event, text: &str) -> Event {
+    let (text, label) = (|| text.to_owned(), text.chars().take(1000).collect::<String>());
+    Event {
+        kind: text(),
+        title: text(),
+        message: Some(text()),
+        rule: Some(Rule { id: Some(text()), name: Some(text()) }),
+        actor: Some(Actor { ip: event.actor.as_ref().and_then(|a| a.ip), user: Some(text()), country: Some(text()) }),
+        target: Some(Target { method: Some(text()), url: Some(text()), host: Some(text()), agent: Some(text()) }),
+        status: Some(text()),
+        impact: Some(text()),
+        remediation: Some(text()),
+        evidence: Some(text()),
+        links: vec![Link { title: text(), url: format!("https://h.example/{}", text()) }],
+        labels: (0..40).map(|n| (format!("{n}{label}"), label.clone())).collect(),
+        unmapped: [(text(), json!({ "x": text() }))].into_iter().collect(),
+        ..event.clone()
+    }
+}
+
+/// Texts of nasty pieces in pseudo-random order, the same for the same seed. A failing test prints the event.
+pub fn random_events(seed: u64, count: usize) -> Vec<Event> {
+    const PIECES: [&str; 24] = [
+        "<!channel>",
+        "<@U1>",
+        "&",
+        "<",
+        ">",
+        "`",
+        "{noformat}",
+        "{",
+        "}",
+        "\n",
+        "\r",
+        "\u{202e}",
+        "\u{0}",
+        "😀",
+        "é",
+        " ",
+        "word",
+        "*",
+        "\"",
+        "\\",
+        "|",
+        "[",
+        "]",
+        "\u{200d}",
+    ];
+    println!("seed {seed}");
+    let mut state = seed.max(1);
+    let mut next = move |below: usize| {
+        // xorshift64*: good enough to mix, and the same everywhere.
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below
+    };
+    let full = event("full");
+    let mut text = || {
+        let length = [3, 30, 300, 3000][next(4)];
+        (0..next(length)).map(|_| PIECES[next(PIECES.len())]).collect::<String>()
+    };
+    let mut events = Vec::new();
+    for n in 0..count {
+        let mut event = with_every_text(&full, &text());
+        event.title = text();
+        event.message = Some(text());
+        event.evidence = Some(text());
+        event.severity = Severity::from_id((n % 8) as u8);
+        events.push(event);
+    }
+    events
+}
+
+/// Builds a destination from lines of TOML; the faults as text where there are errors.
+pub fn build(kind: &Kind, settings: &str) -> Result<Box<dyn Destination>, String> {
+    let environment = Environment {
+        variable: Box::new(|name| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())),
+        read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        base: PathBuf::from("/etc/gatepost"),
+    };
+    let document = Document::new(settings, &environment);
+    let table = document.parse();
+    let section = document.root(table.get_ref());
+    let built = (kind.build)(&section);
+    section.finish();
+    let failed = document.any_error();
+    let faults = document.into_faults().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    match built {
+        Some(built) if !failed => Ok(built),
+        _ if failed => Err(faults),
+        _ => panic!("nothing was built, and no fault says why: {faults}"),
+    }
+}
+
+/// Asserts that the template builds as it stands, that every commented setting is known, and no value is secret.
+pub fn assert_template(kind: &Kind) {
+    build(kind, kind.template).unwrap();
+    for line in kind.template.lines() {
+        assert!(line.len() <= 120 && !line.contains("value ="), "{line}");
+        let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") else { continue };
+        let with_unknown = format!("{key}x = 1\n{}", kind.template);
+        assert!(build(kind, &with_unknown).is_err(), "{key}");
+        let faults = build(kind, &format!("{key} = {{ a = 1, b = 2 }}")).err().unwrap_or_default();
+        assert!(!faults.contains(&format!("{key}: is not a known key")), "{faults}");
+    }
+}
+
+const SECRETS: [(&str, &str); 9] = [
+    ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T00000000/B00000000/not-a-real-webhook"),
+    ("SLACK_TOKEN", "xoxb-not-a-real-token"),
+    ("PAGERDUTY_ROUTING_KEY", "n0tarealroutingkeyn0tarealroutin"),
+    ("JIRA_API_TOKEN", "not-a-real-api-token"),
+    ("SHORT", "abc"),
+    ("SYMBOLS", "n0t-a-real-routing-keyn0tarealro"),
+    ("LINES", "abc\ndef"),
+    ("NO_URL", "not a url"),
+    ("LOCAL_WEBHOOK_URL", "http://127.0.0.1:9/services/T00000000/B00000000/not-a-real-webhook"),
+];
+
+/// Whether the text holds one of the destinations' own credentials.
+pub fn leaks(text: &str) -> bool {
+    SECRETS[..4].iter().any(|(_, secret)| text.contains(secret)) || text.contains("B00000000/not-a-real")
+}
+
+/// An HTTP reply.
+pub fn reply(status: u16, body: &str) -> Reply {
+    reply_with(status, &[], body)
+}
+
+/// An HTTP reply with headers.
+pub fn reply_with(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
+    let headers: Headers = headers.iter().copied().collect();
+    Reply::Http(HttpReply { status, headers, body: Bytes::copy_from_slice(body.as_bytes()), truncated: false })
+}
+
+/// An HTTP reply that broke off.
+pub fn cut_off(status: u16, body: &str) -> Reply {
+    let Reply::Http(reply) = reply(status, body) else { unreachable!() };
+    Reply::Http(HttpReply { truncated: true, ..reply })
+}
+
+/// The step and the HTTP request of what comes next.
+pub fn sent(next: Next) -> (&'static str, HttpRequest) {
+    match next {
+        Next::Send(step, Message::Http(request)) => (step, request),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The body of a request as JSON.
+pub fn body(request: &HttpRequest) -> Value {
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+/// A request as golden files hold it.
+pub fn transcript(request: &HttpRequest) -> Value {
+    let headers: serde_json::Map<String, Value> =
+        request.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value.expose_str().unwrap()))).collect();
+    json!({
+        "method": request.method,
+        "url": request.url.as_str(),
+        "headers": headers,
+        "content_type": request.content_type,
+        "body": serde_json::from_slice(&request.body)
+            .unwrap_or_else(|_| json!(String::from_utf8_lossy(&request.body))),
+    })
+}
+
+/// Compares with `tests/fixtures/destinations/{destination}/{name}.json`, or writes it where `GATEPOST_BLESS=1` is set.
+pub fn golden(destination: &str, name: &str, found: &Value) {
+    let path = project(&format!("tests/fixtures/destinations/{destination}/{name}.json"));
+    let found = format!("{}\n", serde_json::to_string_pretty(found).unwrap());
+    if std::env::var_os("GATEPOST_BLESS").is_some_and(|bless| bless == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, found).unwrap();
+        return;
+    }
+    let wanted = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; GATEPOST_BLESS=1 writes it", path.display()));
+    assert!(found == wanted, "{} differs; GATEPOST_BLESS=1 rewrites it. Found:\n{found}", path.display());
+}
+
+/// A JSON Schema to hold documents against.
+pub struct Contract(jsonschema::Validator);
+
+impl Contract {
+    pub fn new(schema: &Value) -> Self {
+        Self(jsonschema::validator_for(schema).unwrap())
+    }
+
+    pub fn accepts(&self, document: &Value) -> bool {
+        self.0.is_valid(document)
+    }
+
+    pub fn assert(&self, document: &Value) {
+        let faults: Vec<String> =
+            self.0.iter_errors(document).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+        assert!(faults.is_empty(), "{faults:#?}\n{document:#}");
+    }
+}
+
+/// A file of the shared contracts, as a schema. `None` where they are not there, unless `GATEPOST_REQUIRE_SHARED=1`.
+pub fn contract(file: &str) -> Option<Contract> {
+    contract_at(file, None)
+}
+
+/// A part of a file of the shared contracts: the whole file with another root `$ref`.
+pub fn contract_part(file: &str, reference: &str) -> Option<Contract> {
+    contract_at(file, Some(reference))
+}
+
+fn contract_at(file: &str, reference: Option<&str>) -> Option<Contract> {
+    let mut schema = shared(file)?;
+    if let Some(reference) = reference {
+        schema["$ref"] = json!(reference);
+    }
+    Some(Contract::new(&schema))
+}
+
+/// A JSON file of the shared contracts: in the folder `shared` beside the project, or where `GATEPOST_SHARED` says.
+pub fn shared(file: &str) -> Option<Value> {
+    let folder = std::env::var_os("GATEPOST_SHARED").map_or_else(|| project("../shared"), PathBuf::from);
+    let path = folder.join("contracts").join(file);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        let required = std::env::var_os("GATEPOST_REQUIRE_SHARED").is_some_and(|required| required == "1");
+        assert!(!required, "{} not found", path.display());
+        println!("skipped: {} not found", path.display());
+        return None;
+    };
+    Some(serde_json::from_str(&text).unwrap())
+}
