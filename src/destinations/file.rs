@@ -1,0 +1,272 @@
+//! A file with one JSON document a line: an archive, and a feed for whatever tails files.
+//!
+//! Lines are complete and not redacted. A probe's line says so in its title and its labels.
+
+use std::path::PathBuf;
+
+use super::{Append, Destination, Fault, Kind, Message, Next, Pace, Reply, Step, judge, render::ocsf};
+use crate::domain::{Event, Job, Outcome, Purpose, Scope};
+use crate::settings::Section;
+
+/// The `file` destination.
+pub const KIND: Kind = Kind {
+    name: "file",
+    title: "File",
+    build,
+    template: r#"path = "events.ndjson"              # "-" is standard output
+# format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
+"#,
+};
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Event,
+    Ocsf,
+}
+
+fn build(section: &Section) -> Option<Box<dyn Destination>> {
+    let format = if section.has("format") {
+        section.choice("format", &[("event", Format::Event), ("ocsf", Format::Ocsf)])
+    } else {
+        Some(Format::Event)
+    };
+    let path = section.required_text("path")?;
+    let path = if path == STDOUT { PathBuf::from(STDOUT) } else { section.path_of(&path) };
+    Some(Box::new(File { path, format: format? }))
+}
+
+impl Destination for File {
+    fn pace(&self) -> Pace {
+        Pace::unlimited(256)
+    }
+
+    fn first(&self, job: &Job<'_>) -> Next {
+        match self.line(job) {
+            Ok(line) => Next::Send("append", Message::Append(self.append(job, line))),
+            Err(error) => {
+                Next::Done(Outcome::Refused { reason: format!("the event cannot be written as JSON: {error}") })
+            }
+        }
+    }
+
+    fn next(&self, job: &Job<'_>, _step: Step, reply: &Reply) -> Next {
+        Next::Done(match reply {
+            Reply::Appended => Outcome::Delivered { remote: None },
+            Reply::Failed(fault) => self.failed(job, fault),
+            Reply::Http(_) => Outcome::Unknown {
+                reason: "an HTTP reply came back from a file: restart gatepost and report this as a defect".into(),
+                progress: judge::doubt(job),
+            },
+        })
+    }
+}
+
+impl File {
+    fn line(&self, job: &Job<'_>) -> serde_json::Result<Vec<u8>> {
+        let probe;
+        let event = match job.purpose {
+            Purpose::Alert => job.event,
+            Purpose::Probe => {
+                probe = marked(job.event);
+                &probe
+            }
+        };
+        match self.format {
+            Format::Event => serde_json::to_vec(event),
+            Format::Ocsf => serde_json::to_vec(&ocsf::document(event)),
+        }
+    }
+
+    fn append(&self, job: &Job<'_>, line: Vec<u8>) -> Append {
+        let unless_present = judge::in_doubt(job).then(|| job.event.id.to_string());
+        Append { path: self.path.clone(), line: line.into(), unless_present }
+    }
+
+    /// A second try looks for the line first, so it is harmless; but only if it knows that there is something to look
+    /// for.
+    fn failed(&self, job: &Job<'_>, fault: &Fault) -> Outcome {
+        let progress = if fault.may_have_arrived { judge::doubt(job) } else { judge::carried(job) };
+        let path = self.path.display();
+        let reason =
+            format!("{path} cannot be written: {}. Check the disk, the folder and its permissions", fault.detail);
+        Outcome::Retry { reason, after: None, scope: Scope::Destination, progress }
+    }
+}
+
+fn marked(event: &Event) -> Event {
+    let mut event = event.clone();
+    event.title = format!("TEST · {}", event.title);
+    event.labels.insert("purpose".into(), "probe".into());
+    event
+}
+
+const STDOUT: &str = "-";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing;
+    use super::*;
+    use crate::domain::Progress;
+
+    fn destination(settings: &str) -> Box<dyn Destination> {
+        testing::build(&KIND, settings).unwrap()
+    }
+
+    fn append(next: Next) -> Append {
+        match next {
+            Next::Send("append", Message::Append(append)) => append,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn settings_are_read_and_faults_named() {
+        for good in ["path = \"a.ndjson\"", "path = \"-\"\nformat = \"ocsf\""] {
+            assert!(testing::build(&KIND, good).is_ok(), "{good}");
+        }
+        for (bad, said) in [
+            ("", "path: is missing"),
+            ("path = \"\"", "is empty"),
+            ("path = \"a\"\nformat = \"csv\"", "'csv' is not known"),
+            ("path = \"a\"\nformt = \"ocsf\"", "did you mean 'format'?"),
+        ] {
+            let faults = testing::build(&KIND, bad).unwrap_err();
+            assert!(faults.contains(said), "{bad}: {faults}");
+        }
+        testing::assert_template(&KIND);
+    }
+
+    #[test]
+    fn lines_are_golden() {
+        for format in ["event", "ocsf"] {
+            let destination = destination(&format!("path = \"events.ndjson\"\nformat = \"{format}\""));
+            for (name, job) in &testing::jobs() {
+                let append = append(destination.first(&job.as_job()));
+                let line: Value = serde_json::from_slice(&append.line).unwrap();
+                testing::golden("file", &format!("{name}.{format}"), &line);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_of_everything() {
+        let destination = destination("path = \"-\"");
+        for event in testing::every_event() {
+            let line = append(destination.first(&testing::job(&event))).line;
+            assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));
+            assert_eq!(serde_json::from_slice::<Event>(&line).unwrap(), event);
+        }
+    }
+
+    #[test]
+    fn a_probe_says_so_and_a_doubtful_line_is_looked_for() {
+        let destination = destination("path = \"-\"");
+        let event = testing::event("minimal");
+        let job = testing::job(&event);
+        assert_eq!(append(destination.first(&job)).unless_present, None);
+        let doubtful = append(destination.first(&Job { uncertain: true, ..job }));
+        assert_eq!(doubtful.unless_present, Some(event.id.to_string()));
+        assert!(String::from_utf8_lossy(&doubtful.line).contains(&event.id.to_string()));
+        let probe = append(destination.first(&Job { purpose: Purpose::Probe, ..job }));
+        let line: Value = serde_json::from_slice(&probe.line).unwrap();
+        assert!(line["title"].as_str().unwrap().starts_with("TEST · "));
+        assert_eq!(line["labels"]["purpose"], json!("probe"));
+    }
+
+    #[test]
+    fn the_reply_table() {
+        let destination = destination("path = \"-\"");
+        let event = testing::event("minimal");
+        let job = testing::job(&event);
+        let outcome = |reply: Reply| match destination.next(&job, "append", &reply) {
+            Next::Done(outcome) => outcome,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(outcome(Reply::Appended), Outcome::Delivered { remote: None });
+        for may_have_arrived in [false, true] {
+            let fault = Fault { may_have_arrived, detail: "no space left on device".into() };
+            let Outcome::Retry { reason, scope, progress, .. } = outcome(Reply::Failed(fault)) else { panic!() };
+            assert!(reason.contains("no space left"));
+            assert_eq!(scope, Scope::Destination);
+            assert_eq!(progress == Progress::default(), !may_have_arrived);
+        }
+        assert!(matches!(outcome(testing::reply(200, "ok")), Outcome::Unknown { .. }));
+    }
+
+    fn schema() -> testing::Contract {
+        let text = std::fs::read_to_string(testing::project("schemas/event.v1.schema.json")).unwrap();
+        testing::Contract::new(&serde_json::from_str(&text).unwrap())
+    }
+
+    #[test]
+    fn every_event_is_what_the_published_schema_says() {
+        let schema = schema();
+        for name in testing::EVENTS {
+            schema.assert(&serde_json::to_value(testing::event(name)).unwrap());
+        }
+    }
+
+    #[test]
+    fn the_published_schema_names_every_field_and_no_other() {
+        let full = serde_json::to_value(testing::event("full")).unwrap();
+        let text = std::fs::read_to_string(testing::project("schemas/event.v1.schema.json")).unwrap();
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        let keys =
+            |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(keys(&full), keys(&schema["properties"]));
+        for part in ["rule", "actor", "target"] {
+            assert_eq!(keys(&full[part]), keys(&schema["properties"][part]["properties"]), "{part}");
+        }
+        assert_eq!(keys(&full["links"][0]), keys(&schema["properties"]["links"]["items"]["properties"]));
+    }
+
+    #[test]
+    fn the_published_schema_refuses_what_is_no_event() {
+        let schema = schema();
+        let good = serde_json::to_value(testing::event("full")).unwrap();
+        for (pointer, bad) in [
+            ("/id", json!("1")),
+            ("/key", json!("0123")),
+            ("/receipt", json!(null)),
+            ("/source", json!("Not A Name")),
+            ("/vendor", json!("")),
+            ("/type", json!("")),
+            ("/time", json!(1_700_000_000)),
+            ("/received_at", json!("yesterday")),
+            ("/severity", json!("high")),
+            ("/severity", json!(7)),
+            ("/title", json!("")),
+            ("/title", json!("x".repeat(301))),
+            ("/message", json!(null)),
+            ("/rule", json!({})),
+            ("/rule/id", json!(1)),
+            ("/actor/ip", json!("claude")),
+            ("/actor/ip", json!("1.2.3.4:80")),
+            ("/target", json!({ "port": 80 })),
+            ("/links/0/url", json!("javascript:alert(1)")),
+            ("/links", json!([])),
+            ("/labels", json!({ "a": 1 })),
+            ("/unmapped", json!([])),
+        ] {
+            let mut broken = good.clone();
+            *broken.pointer_mut(pointer).unwrap() = bad.clone();
+            assert!(!schema.accepts(&broken), "{pointer} = {bad}");
+        }
+        for field in ["id", "key", "receipt", "source", "vendor", "type", "time", "received_at", "severity", "title"] {
+            let mut broken = good.clone();
+            broken.as_object_mut().unwrap().remove(field);
+            assert!(!schema.accepts(&broken), "{field}");
+        }
+        let mut extra = good;
+        extra["surprise"] = json!(1);
+        assert!(!schema.accepts(&extra));
+    }
+}
