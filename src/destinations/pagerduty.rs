@@ -1,0 +1,352 @@
+//! PagerDuty, Events API v2: an alert that wakes somebody.
+//!
+//! `dedup_key` makes it safe to repeat: PagerDuty folds events of one key and one routing key into the open alert. The
+//! key is the event's, so a vendor's repetition that became its own event is its own alert. A 202 means that PagerDuty
+//! has the event, not that a person was reached.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::judge::{self, Again, Answer};
+use super::render::{Brief, cut};
+use super::{Destination, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
+use crate::domain::{Job, Outcome, Purpose, Scope, Secret, Severity};
+use crate::settings::Section;
+
+/// The `pagerduty` destination.
+pub const KIND: Kind = Kind {
+    name: "pagerduty",
+    title: "PagerDuty",
+    build,
+    template: r#"routing_key = { env = "PAGERDUTY_ROUTING_KEY" }   # the integration key of an "Events API v2" integration
+# url = "https://events.eu.pagerduty.com"         # the EU service region; default https://events.pagerduty.com
+"#,
+};
+
+#[derive(Debug)]
+struct PagerDuty {
+    endpoint: Url,
+    routing_key: Secret,
+}
+
+fn build(section: &Section) -> Option<Box<dyn Destination>> {
+    let base = base::setting(section, Some("https://events.pagerduty.com"));
+    let routing_key = section.required_secret("routing_key")?;
+    if routing_key.len() != ROUTING_KEY_CHARS || !routing_key.expose().iter().all(u8::is_ascii_alphanumeric) {
+        let fix = "copy the integration key of an \"Events API v2\" integration";
+        section.fault("routing_key", "is not a routing key of 32 letters and digits", fix);
+        return None;
+    }
+    Some(Box::new(PagerDuty { endpoint: base::join(&base?, "/v2/enqueue"), routing_key }))
+}
+
+impl Destination for PagerDuty {
+    /// PagerDuty takes about 120 events a minute and key; 100 and a burst of 20 stay below it.
+    fn pace(&self) -> Pace {
+        Pace { concurrency: 4, burst: 20, interval: Duration::from_millis(600) }
+    }
+
+    fn first(&self, job: &Job<'_>) -> Next {
+        Next::Send("trigger", Message::Http(HttpRequest::post_json(self.endpoint.clone(), &self.trigger(job))))
+    }
+
+    fn next(&self, job: &Job<'_>, _step: Step, reply: &Reply) -> Next {
+        // Harmless again because of dedup_key, but what is unknown stays unknown on the operator's screen.
+        let reply = match judge::http(job, NAME, Again::Doubled, reply) {
+            Ok(reply) => reply,
+            Err(outcome) => return Next::Done(outcome),
+        };
+        let secrets = vec![String::from_utf8_lossy(self.routing_key.expose()).into_owned()];
+        Next::Done(judge(&Answer { job, who: NAME, reply, secrets, again: Again::Harmless }))
+    }
+}
+
+impl PagerDuty {
+    /// The event, trimmed to what PagerDuty takes: first the details, then the links.
+    fn trigger(&self, job: &Job<'_>) -> Value {
+        let brief = Brief::of(job);
+        let mut event = Value::Null;
+        for text_chars_max in [65_536, 8192, 2048, 256] {
+            event = self.event(job, &brief, text_chars_max);
+            if event.to_string().len() <= REQUEST_BYTES_MAX {
+                return event;
+            }
+        }
+        event["payload"]["custom_details"] = ids(job);
+        if event.to_string().len() > REQUEST_BYTES_MAX {
+            event["links"] = json!([]);
+        }
+        event
+    }
+
+    fn event(&self, job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
+        let short = |text: &str| cut::chars(text, SHORT_CHARS_MAX).into_owned();
+        let what = brief.deed.as_ref().and_then(|deed| deed.what.as_deref());
+        let who = brief.deed.as_ref().and_then(|deed| deed.who.as_deref());
+        let agent = brief.agent();
+        let mut payload = json!({
+            "summary": cut::chars(&brief.headline(), SUMMARY_CHARS_MAX),
+            "source": short(who.or(what).unwrap_or(&brief.source)),
+            "severity": severity(brief.severity),
+            "timestamp": job.event.time,
+            "class": short(&brief.kind),
+            "custom_details": details(job, brief, text_chars_max),
+        });
+        if let Some(what) = what {
+            payload["component"] = json!(short(what));
+        }
+        if let Some(agent) = agent {
+            payload["group"] = json!(short(agent));
+        }
+        let mut event = json!({
+            "routing_key": self.routing_key.expose_str(),
+            "event_action": "trigger",
+            "dedup_key": job.event.key,
+            "client": "gatepost",
+            "payload": payload,
+        });
+        if let Some(link) = &brief.link {
+            event["links"] = json!([{ "href": link.url, "text": short(&link.title) }]);
+        }
+        event
+    }
+}
+
+/// What the responder sees below the summary.
+fn details(job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
+    let mut details = ids(job);
+    let mut add = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            details[name] = json!(cut::chars(value, text_chars_max));
+        }
+    };
+    add("when", Some(&brief.when));
+    add("source", Some(&brief.source));
+    add("vendor", Some(&brief.vendor));
+    add("type", Some(&brief.kind));
+    add("who", brief.deed.as_ref().and_then(|deed| deed.who.as_deref()));
+    add("what", brief.deed.as_ref().and_then(|deed| deed.what.as_deref()));
+    add("message", brief.message.as_deref());
+    add("impact", brief.impact.as_deref());
+    add("remediation", brief.remediation.as_deref());
+    add("evidence", brief.evidence.as_deref());
+    add("note", (!brief.notes.is_empty()).then(|| brief.notes.join(" ")).as_deref());
+    // A label may be called like one of the above, and must not replace it.
+    let facts = brief.facts.iter().take(FACTS_MAX).map(|fact| {
+        let value = json!(cut::chars(&fact.value, text_chars_max));
+        (cut::chars(&fact.name, SHORT_CHARS_MAX).into_owned(), value)
+    });
+    let facts: Map<String, Value> = facts.collect();
+    if !facts.is_empty() {
+        details["facts"] = Value::Object(facts);
+    }
+    details
+}
+
+/// What leads back to us.
+fn ids(job: &Job<'_>) -> Value {
+    let mut ids = json!({ "event_id": job.event.id, "delivery": job.id });
+    if job.purpose == Purpose::Probe {
+        ids["test"] = json!(true);
+    }
+    ids
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Informational | Severity::Low => "info",
+        Severity::Medium | Severity::Unknown | Severity::Other => "warning",
+        Severity::High => "error",
+        Severity::Critical | Severity::Fatal => "critical",
+    }
+}
+
+/// The reply table. What is not here is as everywhere.
+fn judge(answer: &Answer<'_>) -> Outcome {
+    let body = answer.json();
+    match answer.reply.status {
+        202 => match body.as_ref().filter(|body| body["status"] == "success") {
+            Some(body) => {
+                Outcome::Delivered { remote: body["dedup_key"].as_str().map(|key| cut::chars(key, 255).into()) }
+            }
+            None => unreadable(answer),
+        },
+        200..300 => unreadable(answer),
+        400 if String::from_utf8_lossy(&answer.reply.body).contains("routing_key") => answer.misconfigured(
+            "PagerDuty does not accept the routing key: copy the integration key of an \"Events API v2\" integration \
+             into `routing_key`",
+        ),
+        429 => answer.retry(Scope::Destination, Some(RATE_LIMIT_PAUSE), "PagerDuty limits the rate (429)"),
+        _ => answer.by_status(),
+    }
+}
+
+fn unreadable(answer: &Answer<'_>) -> Outcome {
+    let reason = format!("PagerDuty answered {} without saying that it has the event", answer.reply.status);
+    Answer { again: Again::Doubled, secrets: answer.secrets.clone(), ..*answer }.unknown(&reason)
+}
+
+const NAME: &str = "PagerDuty";
+const ROUTING_KEY_CHARS: usize = 32;
+const SUMMARY_CHARS_MAX: usize = 1024;
+const SHORT_CHARS_MAX: usize = 255;
+const FACTS_MAX: usize = 64;
+/// 512 KB for the whole request; a kilobyte counts as 1,000 bytes until PagerDuty says otherwise.
+const REQUEST_BYTES_MAX: usize = 512_000;
+/// PagerDuty names no time of its own and advises to wait this long.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::super::Fault;
+    use super::super::testing::{self, body, reply, reply_with, sent};
+    use super::*;
+    use crate::domain::OutcomeKind::{self, Misconfigured, Refused, Retry, Unknown};
+
+    const SETTINGS: &str = "routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }";
+
+    fn destination() -> Box<dyn Destination> {
+        testing::build(&KIND, SETTINGS).unwrap()
+    }
+
+    fn outcome(reply: &Reply) -> Outcome {
+        let event = testing::event("minimal");
+        match destination().next(&testing::job(&event), "trigger", reply) {
+            Next::Done(outcome) => outcome,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn settings_are_read_and_faults_named() {
+        for good in ["url = \"https://events.eu.pagerduty.com\"", "api_url = \"http://127.0.0.1:9/v2/enqueue\""] {
+            assert!(testing::build(&KIND, &format!("{SETTINGS}\n{good}")).is_ok(), "{good}");
+        }
+        for (bad, said) in [
+            ("", "routing_key: is missing"),
+            ("routing_key = { env = \"SHORT\" }", "32 letters and digits"),
+            ("routing_key = { env = \"SYMBOLS\" }", "32 letters and digits"),
+            ("routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }\nurl = \"ftp://x\"", "neither http nor https"),
+            ("routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }\nseverity = \"info\"", "not a known key"),
+        ] {
+            let faults = testing::build(&KIND, bad).unwrap_err();
+            assert!(faults.contains(said), "{bad}: {faults}");
+        }
+        testing::assert_template(&KIND);
+        assert!(!testing::leaks(&format!("{:?}", destination())));
+    }
+
+    #[test]
+    fn requests_are_golden() {
+        for (name, job) in &testing::jobs() {
+            let (_, request) = sent(destination().first(&job.as_job()));
+            assert!(!testing::leaks(&format!("{request:?}")));
+            testing::golden("pagerduty", name, &testing::transcript(&request));
+        }
+    }
+
+    #[test]
+    fn every_request_fulfils_the_contract() {
+        let contract = testing::contract("pagerduty-event.schema.json");
+        let events = testing::every_event().into_iter().chain(testing::random_events(7, 60));
+        for event in events {
+            let (_, request) = sent(destination().first(&testing::job(&event)));
+            assert!(request.body.len() <= REQUEST_BYTES_MAX);
+            let body = body(&request);
+            if let Some(contract) = &contract {
+                contract.assert(&body);
+            }
+            let summary = body["payload"]["summary"].as_str().unwrap();
+            assert!(!summary.contains(['\n', '\r', '\u{202e}']), "{summary}");
+            assert_eq!(body["dedup_key"], event.key.to_string());
+            assert_eq!(body["payload"]["custom_details"]["event_id"], event.id.to_string());
+            assert!(body["links"].as_array().is_none_or(|links| links.len() == 1));
+        }
+    }
+
+    #[test]
+    fn the_contract_refuses_what_pagerduty_would_refuse() {
+        let Some(contract) = testing::contract("pagerduty-event.schema.json") else { return };
+        let event = testing::event("full");
+        let good = body(&sent(destination().first(&testing::job(&event))).1);
+        for (pointer, bad) in [
+            ("/payload/summary", json!("x".repeat(1025))),
+            ("/payload/summary", json!("")),
+            ("/payload/severity", json!("high")),
+            ("/payload/source", json!("")),
+            ("/routing_key", json!("short")),
+            ("/dedup_key", json!("x".repeat(256))),
+            ("/links/0", json!({ "text": "nowhere" })),
+        ] {
+            let mut broken = good.clone();
+            *broken.pointer_mut(pointer).unwrap() = bad;
+            assert!(!contract.accepts(&broken), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn nothing_secret_and_nothing_absent_is_told() {
+        for name in ["akto", "hostile"] {
+            let event = testing::event(name);
+            let text = body(&sent(destination().first(&testing::job(&event))).1)["payload"].to_string();
+            assert!(!text.contains("not-a-real"), "{text}");
+            assert!(!text.contains("null"), "{text}");
+        }
+    }
+
+    #[test]
+    fn severities_are_pagerdutys() {
+        let words: Vec<&str> = (0..=6).chain([99]).map(|id| severity(Severity::from_id(id))).collect();
+        assert_eq!(words, ["warning", "info", "info", "warning", "error", "critical", "critical", "warning"]);
+    }
+
+    #[test]
+    fn the_reply_table() {
+        let key_error = r#"{"status":"invalid event","errors":["Length of 'routing_key' is incorrect"]}"#;
+        let rows: &[(Reply, OutcomeKind, &str)] = &[
+            (reply(202, "<html>"), Unknown, "without saying"),
+            (reply(202, r#"{"status":"failure"}"#), Unknown, "without saying"),
+            (testing::cut_off(202, r#"{"status":"success"}"#), Unknown, "without saying"),
+            (reply(200, r#"{"status":"success"}"#), Unknown, "200"),
+            (reply(204, ""), Unknown, "204"),
+            (reply(400, key_error), Misconfigured, "`routing_key`"),
+            (reply(400, r#"{"status":"invalid event","errors":["'payload' is missing"]}"#), Refused, "'payload'"),
+            (reply(400, "\u{1b}[2Jn0tarealroutingkeyn0tarealroutin"), Refused, "400"),
+            (reply(401, ""), Misconfigured, "credentials"),
+            (reply(403, ""), Misconfigured, "403"),
+            (reply(404, ""), Misconfigured, "address"),
+            (reply(413, ""), Refused, "too large"),
+            (reply_with(302, &[("location", "https://x")], ""), Misconfigured, "redirects are not followed"),
+            (reply(429, ""), Retry, "rate"),
+            (reply(500, ""), Retry, "trouble"),
+            (reply(503, ""), Retry, "trouble"),
+            (Reply::Failed(Fault { may_have_arrived: false, detail: "refused".into() }), Retry, "cannot be reached"),
+            (Reply::Failed(Fault { may_have_arrived: true, detail: "timed out".into() }), Unknown, "timed out"),
+        ];
+        for (reply, kind, said) in rows {
+            let outcome = outcome(reply);
+            assert_eq!(outcome.kind(), *kind, "{reply:?}");
+            let reason = outcome.reason().unwrap();
+            assert!(reason.contains(said) && !testing::leaks(reason) && !reason.contains('\u{1b}'), "{reason}");
+        }
+        let taken = reply(202, r#"{"status":"success","message":"Event processed","dedup_key":"k"}"#);
+        assert_eq!(outcome(&taken), Outcome::Delivered { remote: Some("k".into()) });
+    }
+
+    #[test]
+    fn a_rate_limit_holds_up_the_destination_as_long_as_it_says() {
+        for (headers, seconds) in [
+            (vec![], 30),
+            (vec![("retry-after", "7")], 7),
+            (vec![("retry-after", "Sat, 21 Nov 2026 10:01:00 GMT")], 60),
+            (vec![("retry-after", "soon")], 30),
+        ] {
+            let Outcome::Retry { after, scope, .. } = outcome(&reply_with(429, &headers, "")) else { panic!() };
+            assert_eq!((after, scope), (Some(Duration::from_secs(seconds)), Scope::Destination));
+        }
+        assert!(matches!(outcome(&reply(500, "")), Outcome::Retry { scope: Scope::Delivery, .. }));
+        assert!(matches!(outcome(&reply(503, "")), Outcome::Retry { scope: Scope::Destination, .. }));
+    }
+}
