@@ -1,0 +1,131 @@
+//! A brief in Slack's shape: Block Kit, and the plain text below it.
+//!
+//! Two rules keep attackers' text from pinging people or faking links. It stands either in `plain_text` objects, which
+//! Slack shows as they are, or in code spans with `&`, `<`, `>` escaped and backticks replaced; everything else in
+//! mrkdwn is ours. And `text`, which Slack always reads as mrkdwn in notifications, is escaped as a whole.
+
+use serde_json::{Value, json};
+
+use crate::destinations::render::{Brief, cut};
+use crate::domain::Severity;
+
+/// The blocks: header, who and what, message, when and where, button. Serialized they stay below
+/// [`BLOCKS_BYTES_MAX`].
+pub fn blocks(brief: &Brief) -> Vec<Value> {
+    let mut all = Vec::new();
+    for message_chars_max in [1500, 600, 150, 0] {
+        all = with_message(brief, message_chars_max);
+        if serialized_len(&all) <= BLOCKS_BYTES_MAX {
+            break;
+        }
+    }
+    all
+}
+
+/// The same in one text, for notifications and for clients and errors that take no blocks. Escaped.
+pub fn text(brief: &Brief) -> String {
+    let mut lines = vec![format!("{} {}", symbol(brief.severity), cut::chars(&brief.headline(), 400))];
+    lines.extend(brief.notes.iter().map(|note| (*note).to_owned()));
+    lines.push(match &brief.deed {
+        Some(deed) => cut::chars(&deed.to_string(), 600).into_owned(),
+        None => cut::chars(&brief.origin(), 300).into_owned(),
+    });
+    let facts = brief.facts.iter().take(FACTS_MAX);
+    lines.extend(facts.map(|fact| cut::chars(&format!("{}: {}", fact.name, fact.value), 200).into_owned()));
+    lines.extend(brief.message.as_deref().map(|message| cut::chars(message, 1000).into_owned()));
+    lines.push(brief.when_and_where());
+    lines.extend(brief.link.as_ref().map(|link| link.url.clone()));
+    escape(&lines.join("\n"))
+}
+
+fn with_message(brief: &Brief, message_chars_max: usize) -> Vec<Value> {
+    let headline = format!("{} {}", symbol(brief.severity), brief.headline());
+    let shown = cut::chars(&headline, HEADER_CHARS_MAX);
+    let mut all = vec![json!({ "type": "header", "text": plain(&shown) })];
+    if shown != headline {
+        all.push(section(plain(&cut::chars(&brief.title, 600))));
+    }
+    all.extend(brief.notes.iter().map(|note| section(plain(note))));
+    all.push(section(json!({ "type": "mrkdwn", "text": who_and_what(brief), "verbatim": true })));
+    if let Some(message) = brief.message.as_deref().filter(|_| message_chars_max > 0) {
+        all.push(section(plain(&cut::chars(message, message_chars_max))));
+    }
+    all.push(json!({ "type": "context", "elements": [plain(&brief.when_and_where())] }));
+    if let Some(link) = &brief.link {
+        let text = plain(&cut::chars(&link.title, BUTTON_CHARS_MAX));
+        all.push(json!({ "type": "actions", "elements": [{ "type": "button", "text": text, "url": link.url }] }));
+    }
+    all
+}
+
+/// `who` → `what`, or who says so and what they call it; below it the facts.
+fn who_and_what(brief: &Brief) -> String {
+    let first = match &brief.deed {
+        Some(deed) => {
+            [&deed.who, &deed.what].into_iter().flatten().map(|side| code(side)).collect::<Vec<_>>().join(" → ")
+        }
+        None => format!("{} · {}", code(&brief.vendor), code(&brief.kind)),
+    };
+    let facts = brief.facts.iter().take(FACTS_MAX);
+    // The names of agent, rule and status are ours, those of labels are not: all are treated alike.
+    let facts: Vec<String> = facts.map(|fact| format!("{} {}", name(&fact.name), code(&fact.value))).collect();
+    let mut text = first;
+    for (index, fact) in facts.iter().enumerate() {
+        let separator = if index == 0 { "\n" } else { " · " };
+        if text.encode_utf16().count() + fact.encode_utf16().count() + separator.len() > SECTION_CHARS_MAX {
+            break;
+        }
+        text.push_str(separator);
+        text.push_str(fact);
+    }
+    text
+}
+
+/// A name of letters, digits, `-` and `.` needs no quoting; any other (`_` is markup) is quoted like a value.
+fn name(name: &str) -> String {
+    let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+    if is_word && name.len() <= 64 { name.to_owned() } else { code(name) }
+}
+
+/// A code span. Backticks cannot be escaped inside one, so they become apostrophes.
+fn code(value: &str) -> String {
+    let value = cut::chars(value, VALUE_CHARS_MAX).replace('`', "'");
+    format!("`{}`", escape(&value))
+}
+
+/// The three characters that Slack wants escaped, the ampersand first.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// `emoji` is off: `:skull:` in an alert's text stays text.
+fn plain(text: &str) -> Value {
+    json!({ "type": "plain_text", "text": text, "emoji": false })
+}
+
+fn section(text: Value) -> Value {
+    json!({ "type": "section", "text": text })
+}
+
+/// The color, for the eye that has not read yet; the word follows it.
+fn symbol(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Fatal | Severity::Critical => "🔴",
+        Severity::High => "🟠",
+        Severity::Medium => "🟡",
+        Severity::Low => "🔵",
+        Severity::Informational | Severity::Unknown | Severity::Other => "⚪",
+    }
+}
+
+fn serialized_len(blocks: &[Value]) -> usize {
+    blocks.iter().map(|block| block.to_string().len() + 1).sum::<usize>() + 1
+}
+
+/// Slack refuses blocks beyond some 13,200 characters in total, which no manual says.
+pub const BLOCKS_BYTES_MAX: usize = 11_900;
+const HEADER_CHARS_MAX: usize = 150;
+const SECTION_CHARS_MAX: usize = 2900;
+const BUTTON_CHARS_MAX: usize = 75;
+const VALUE_CHARS_MAX: usize = 150;
+const FACTS_MAX: usize = 10;
