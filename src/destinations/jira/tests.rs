@@ -1,0 +1,391 @@
+//! Events to requests, replies to outcomes.
+
+use super::super::Fault;
+use super::super::testing::{self, body, reply, reply_with, sent};
+use super::*;
+use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
+use crate::domain::{Event, Progress};
+
+const CLOUD: &str = "url = \"https://example.atlassian.net\"\nemail = \"soc@example.com\"\n\
+                     api_token = { env = \"JIRA_API_TOKEN\" }\nproject = \"SEC\"";
+const DATA_CENTER: &str = "url = \"https://jira.example/jira\"\ndeployment = \"datacenter\"\n\
+                           token = { env = \"JIRA_API_TOKEN\" }\nproject = \"10100\"\nissue_type = \"3\"";
+const OPTIONAL: &str = "labels = [\"security\"]\npriority = true";
+
+fn destination(settings: &str) -> Box<dyn Destination> {
+    testing::build(&KIND, settings).unwrap()
+}
+
+fn done(next: Next) -> Outcome {
+    match next {
+        Next::Done(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn settings_are_read_and_faults_named() {
+    for good in [CLOUD.to_owned(), DATA_CENTER.to_owned(), format!("{CLOUD}\n{OPTIONAL}")] {
+        assert!(testing::build(&KIND, &good).is_ok(), "{good}");
+    }
+    let without = |line: &str| CLOUD.lines().filter(|known| !known.starts_with(line)).collect::<Vec<_>>().join("\n");
+    for (bad, said) in [
+        (without("url"), "url: is missing"),
+        (without("email"), "email: is missing"),
+        (without("api_token"), "api_token: is missing"),
+        (without("project"), "project: is missing"),
+        (format!("{}\nproject = \"SEC\\\" OR 1=1\"", without("project")), "neither a project's key"),
+        (format!("{CLOUD}\nlabels = [\"two words\"]"), "would not accept"),
+        (format!("{CLOUD}\nlabels = [\"gatepost-1\"]"), "would not accept"),
+        (format!("{CLOUD}\ndeployment = \"server\""), "'server' is not known"),
+        (format!("{CLOUD}\ndeployment = \"datacenter\""), "belongs to the other deployment"),
+        (format!("{CLOUD}\ntoken = {{ env = \"JIRA_API_TOKEN\" }}"), "belongs to the other deployment"),
+        (DATA_CENTER.replace("JIRA_API_TOKEN", "LINES"), "no token has"),
+        (format!("{CLOUD}\nassignee = \"x\""), "not a known key"),
+    ] {
+        let faults = testing::build(&KIND, &bad).unwrap_err();
+        assert!(faults.contains(said) && !testing::leaks(&faults), "{bad}: {faults}");
+    }
+    testing::assert_template(&KIND);
+    assert!(!testing::leaks(&format!("{:?}", destination(CLOUD))));
+}
+
+#[test]
+fn requests_are_golden() {
+    for (name, job) in &testing::jobs() {
+        let cloud = format!("{CLOUD}\n{OPTIONAL}");
+        for (deployment, settings) in [("cloud", cloud.as_str()), ("datacenter", DATA_CENTER)] {
+            let (_, request) = sent(destination(settings).first(&job.as_job()));
+            assert!(!testing::leaks(&format!("{request:?}")));
+            testing::golden("jira", &format!("{name}.{deployment}"), &testing::transcript(&request));
+        }
+    }
+}
+
+#[test]
+fn searches_are_golden() {
+    let event = testing::event("akto");
+    let cloud = ("jira-cloud-v3.openapi.json", "#/components/schemas/SearchAndReconcileRequestBean");
+    let data_center = ("jira-datacenter-v2.openapi.json", "#/components/schemas/SearchRequestBean");
+    for (deployment, settings, (file, part)) in [("cloud", CLOUD, cloud), ("datacenter", DATA_CENTER, data_center)] {
+        let (_, request) = sent(destination(settings).first(&doubtful(&event)));
+        if let Some(contract) = testing::contract_part(file, part) {
+            contract.assert(&body(&request));
+        }
+        testing::golden("jira", &format!("akto.{deployment}-search"), &testing::transcript(&request));
+    }
+}
+
+/// The text of a document as a reader sees it, collected without the code that made it.
+fn text_of(node: &Value) -> String {
+    match node["type"].as_str().unwrap() {
+        "text" => node["text"].as_str().unwrap().to_owned(),
+        "hardBreak" => "\n".to_owned(),
+        _ => node["content"].as_array().unwrap().iter().map(text_of).collect(),
+    }
+}
+
+#[test]
+fn every_cloud_request_fulfils_the_contract() {
+    let create = testing::contract_part("jira-create-issue.schema.json", "#/$defs/cloud");
+    let official = testing::contract_part("jira-cloud-v3.openapi.json", "#/components/schemas/IssueUpdateDetails");
+    let adf = testing::contract("adf.schema.json");
+    let jira = destination(&format!("{CLOUD}\n{OPTIONAL}"));
+    for event in testing::every_event().into_iter().chain(testing::random_events(13, 60)) {
+        let issue = body(&sent(jira.first(&testing::job(&event))).1);
+        for contract in [&create, &official].into_iter().flatten() {
+            contract.assert(&issue);
+        }
+        let description = &issue["fields"]["description"];
+        if let Some(adf) = &adf {
+            adf.assert(description);
+        }
+        assert!(description.to_string().len() <= DESCRIPTION_BYTES_MAX, "{}", description.to_string().len());
+        assert_summary(&issue);
+    }
+}
+
+fn assert_summary(issue: &Value) {
+    let summary = issue["fields"]["summary"].as_str().unwrap();
+    assert!(summary.encode_utf16().count() <= 254 && !summary.contains(['\n', '\r', '\u{202e}']), "{summary}");
+    let labels = issue["fields"]["labels"].as_array().unwrap();
+    assert!(labels[0].as_str().unwrap().starts_with("gatepost-"));
+}
+
+#[test]
+fn the_contracts_refuse_what_jira_would_refuse() {
+    let event = testing::event("full");
+    let good = body(&sent(destination(CLOUD).first(&testing::job(&event))).1);
+    let create = testing::contract_part("jira-create-issue.schema.json", "#/$defs/cloud");
+    let Some((create, adf)) = create.zip(testing::contract("adf.schema.json")) else { return };
+    for (pointer, bad) in [
+        ("/fields/summary", json!("two\nlines")),
+        ("/fields/summary", json!("x".repeat(256))),
+        ("/fields/labels/0", json!("two words")),
+        ("/fields/description", json!("wiki")),
+        ("/fields/project", json!({})),
+    ] {
+        let mut broken = good.clone();
+        *broken.pointer_mut(pointer).unwrap() = bad;
+        assert!(!create.accepts(&broken), "{pointer}");
+    }
+    let mut empty = good["fields"]["description"].clone();
+    empty["content"][0]["content"][0]["text"] = json!("");
+    assert!(!adf.accepts(&empty));
+}
+
+#[test]
+fn a_document_holds_the_words_exactly() {
+    for event in testing::every_event().into_iter().chain(testing::random_events(17, 30)) {
+        let brief = Brief::of(&testing::job(&event));
+        let extent = &EXTENTS[0];
+        let document = adf::document(&brief, extent);
+        let blocks = document["content"].as_array().unwrap();
+        for (heading, body) in adf::brief_sections(&brief) {
+            let at = blocks.iter().position(|b| b["type"] == "heading" && text_of(b) == heading).unwrap();
+            assert_eq!(text_of(&blocks[at + 1]), cut::chars(body, extent.text_chars_max));
+        }
+        if let Some(evidence) = &brief.evidence {
+            let last = blocks.last().unwrap();
+            assert_eq!((&last["type"], text_of(last)), (&json!("codeBlock"), cut::chars(evidence, 6000).into_owned()));
+        }
+    }
+}
+
+/// What is left of a description outside `{noformat}`, found as Jira finds it: each mark opens or closes.
+fn outside_noformat(wiki: &str) -> String {
+    wiki.split("{noformat}").step_by(2).collect()
+}
+
+#[test]
+fn every_data_center_request_fulfils_the_contract_and_does_not_break_out() {
+    let create = testing::contract_part("jira-create-issue.schema.json", "#/$defs/datacenter");
+    let official = testing::contract_part("jira-datacenter-v2.openapi.json", "#/components/schemas/IssueUpdateBean");
+    let jira = destination(DATA_CENTER);
+    for event in testing::every_event().into_iter().chain(testing::random_events(19, 60)) {
+        let issue = body(&sent(jira.first(&testing::job(&event))).1);
+        for contract in [&create, &official].into_iter().flatten() {
+            contract.assert(&issue);
+        }
+        assert_summary(&issue);
+        let wiki = issue["fields"]["description"].as_str().unwrap();
+        assert!(wiki.len() <= 32_000);
+        let lower = wiki.to_ascii_lowercase();
+        assert_eq!(lower.matches("{noformat").count(), wiki.matches("{noformat}").count());
+        assert_eq!(wiki.matches("{noformat}").count() % 2, 0);
+        let ours = outside_noformat(wiki);
+        for line in ours.lines().filter(|line| !line.is_empty()) {
+            let is_heading = ["h3. What happened", "h3. What it means", "h3. What to do"].contains(&line)
+                || line == format!("h3. {EXCERPT_HEADING}");
+            let is_link = line.starts_with('[') && line.ends_with(']') && line.matches(['[', ']', '|']).count() == 3;
+            assert!(is_heading || is_link, "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_secret_and_nothing_absent_is_told() {
+    for name in ["akto", "hostile"] {
+        let event = testing::event(name);
+        for settings in [CLOUD, DATA_CENTER] {
+            let text = body(&sent(destination(settings).first(&testing::job(&event))).1).to_string();
+            assert!(!text.contains("not-a-real") && !text.contains("null"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_label_is_the_events_own() {
+    let event = testing::event("akto");
+    // printf 00000000000000000000000000000002 | sha256sum | cut -c 1-16
+    assert_eq!(own_label(event.key), "gatepost-d2b1f1d83f0ad4f5");
+    assert_ne!(own_label(event.key), own_label(testing::event("full").key));
+}
+
+#[test]
+fn priorities_are_the_tables() {
+    let names: Vec<&str> = (0..=6).chain([99]).map(|id| priority(Severity::from_id(id))).collect();
+    assert_eq!(names, ["Medium", "Lowest", "Low", "Medium", "High", "Highest", "Highest", "Medium"]);
+}
+
+fn no_answer(may_have_arrived: bool) -> Reply {
+    Reply::Failed(Fault { may_have_arrived, detail: "it broke".into() })
+}
+
+fn field_error(field: &str, text: &str) -> Reply {
+    reply(400, &json!({ "errorMessages": [], "errors": { field: text } }).to_string())
+}
+
+fn check(step: Step, job: &Job<'_>, rows: &[(Reply, OutcomeKind, &str)]) {
+    for settings in [CLOUD, DATA_CENTER] {
+        let jira = destination(settings);
+        for (reply, kind, said) in rows {
+            let outcome = done(jira.next(job, step, reply));
+            assert_eq!(outcome.kind(), *kind, "{reply:?}");
+            let reason = outcome.reason().unwrap_or_default();
+            assert!(reason.contains(said) && !testing::leaks(reason), "{reply:?}: {reason}");
+        }
+    }
+}
+
+#[test]
+fn the_reply_table_of_a_create() {
+    let event = testing::event("minimal");
+    let screen = "Field 'labels' cannot be set. It is not on the appropriate screen, or unknown.";
+    let basic = STANDARD.encode("soc@example.com:not-a-real-api-token");
+    check(
+        CREATE,
+        &testing::job(&event),
+        &[
+            (reply(201, r#"{"id":"1","key":"SEC-1","self":"https://x"}"#), Delivered, ""),
+            (reply(201, "<html>"), Unknown, "without the key"),
+            (reply(201, "{}"), Unknown, "without the key"),
+            (testing::cut_off(201, r#"{"key":"SEC-1"}"#), Unknown, "without the key"),
+            (reply(200, r#"{"key":"SEC-1"}"#), Unknown, "unexpected"),
+            (field_error("project", "project is required"), Misconfigured, "`project`"),
+            (field_error("issuetype", "Specify a valid issue type"), Misconfigured, "`issue_type`"),
+            (field_error("labels", screen), Misconfigured, "create screen"),
+            (field_error("customfield_1", "Region is required."), Misconfigured, "Region is required"),
+            (field_error("summary", "too long"), Refused, "too long"),
+            (reply(400, r#"{"errorMessages":["CONTENT_LIMIT_EXCEEDED"],"errors":{}}"#), Refused, "CONTENT_LIMIT"),
+            (reply(400, "nonsense"), Refused, "nonsense"),
+            (reply(401, "not-a-real-api-token"), Misconfigured, "[secret]"),
+            (reply(403, &format!("you sent {basic}")), Misconfigured, "permission"),
+            (
+                reply_with(401, &[("X-Authentication-Denied-Reason", "CAPTCHA_CHALLENGE; login-url=x")], ""),
+                Misconfigured,
+                "CAPTCHA",
+            ),
+            (reply(404, ""), Misconfigured, "`url`"),
+            (reply_with(302, &[("location", "/login")], ""), Misconfigured, "redirects are not followed"),
+            (reply(409, ""), Retry, "409"),
+            (reply(413, ""), Refused, "too large"),
+            (reply(429, ""), Retry, "rate"),
+            (reply(500, ""), Unknown, "trouble"),
+            (reply(503, ""), Unknown, "trouble"),
+            (no_answer(false), Retry, "cannot be reached"),
+            (no_answer(true), Unknown, "may have taken it"),
+            (Reply::Appended, Unknown, "defect"),
+        ],
+    );
+    let reply = reply(201, r#"{"key":"SEC-1"}"#);
+    let outcome = done(destination(CLOUD).next(&testing::job(&event), CREATE, &reply));
+    assert_eq!(outcome, Outcome::Delivered { remote: Some("SEC-1".into()) });
+}
+
+#[test]
+fn the_reply_table_of_a_search() {
+    let event = testing::event("minimal");
+    check(
+        SEARCH,
+        &doubtful(&event),
+        &[
+            (reply(200, r#"{"issues":[{"id":"1","key":"SEC-1"}]}"#), Delivered, ""),
+            (reply(200, r#"{"issues":[]}"#), Retry, "lags"),
+            (reply(200, r#"{"issues":[{}]}"#), Retry, "without a key"),
+            (reply(200, "{}"), Retry, "without a list"),
+            (reply(200, "<html>"), Retry, "not its JSON"),
+            (testing::cut_off(200, r#"{"issues":[]}"#), Retry, "not its JSON"),
+            (reply(400, r#"{"errorMessages":["no such project"]}"#), Misconfigured, "no such project"),
+            (reply(401, ""), Misconfigured, "credentials"),
+            (reply(403, ""), Misconfigured, "permission"),
+            (reply(404, ""), Misconfigured, "address"),
+            (reply(301, ""), Misconfigured, "redirects are not followed"),
+            (reply(429, ""), Retry, "rate"),
+            (reply(500, ""), Retry, "trouble"),
+            (no_answer(false), Retry, "cannot be reached"),
+            (no_answer(true), Retry, "cannot be reached"),
+        ],
+    );
+}
+
+#[test]
+fn a_rate_limit_holds_up_what_it_concerns() {
+    let event = testing::event("minimal");
+    let job = testing::job(&event);
+    for (headers, seconds, scope) in [
+        (vec![("Retry-After", "7")], 7, Scope::Destination),
+        (vec![("Retry-After", "Sat, 21 Nov 2026 10:01:00 GMT")], 60, Scope::Destination),
+        (vec![], 10, Scope::Destination),
+        (vec![("RateLimit-Reason", "jira-burst-based")], 10, Scope::Destination),
+        (vec![("RateLimit-Reason", "jira-per-issue-on-write"), ("Retry-After", "2")], 2, Scope::Delivery),
+    ] {
+        for step in [CREATE, SEARCH] {
+            let outcome = done(destination(CLOUD).next(&job, step, &reply_with(429, &headers, "")));
+            let Outcome::Retry { after, scope: found, .. } = outcome else { panic!() };
+            assert_eq!((after, found), (Some(Duration::from_secs(seconds)), scope));
+        }
+    }
+}
+
+#[test]
+fn optional_fields_are_left_out_once_and_the_own_label_never() {
+    let event = testing::event("minimal");
+    let job = testing::job(&event);
+    let jira = destination(&format!("{CLOUD}\n{OPTIONAL}"));
+    let (_, full) = sent(jira.first(&job));
+    assert_eq!(body(&full)["fields"]["labels"], json!([own_label(event.key), "security"]));
+    assert_eq!(body(&full)["fields"]["priority"], json!({ "name": "Medium" }));
+    let refusal = field_error("priority", "Field 'priority' cannot be set. It is not on the appropriate screen.");
+    let (step, bare) = sent(jira.next(&job, CREATE, &refusal));
+    assert_eq!(body(&bare)["fields"]["labels"], json!([own_label(event.key)]));
+    assert!(body(&bare)["fields"].get("priority").is_none());
+    assert_eq!(done(jira.next(&job, step, &refusal)).kind(), Misconfigured);
+    // With nothing to leave out there is nothing to try.
+    assert_eq!(done(destination(CLOUD).next(&job, CREATE, &refusal)).kind(), Misconfigured);
+}
+
+fn doubtful(event: &Event) -> Job<'_> {
+    Job { uncertain: true, ..testing::job(event) }
+}
+
+/// Drives tries until something is created, as the queue would; gives the pauses.
+fn pauses_until_create(settings: &str) -> Vec<u64> {
+    let event = testing::event("minimal");
+    let jira = destination(settings);
+    let miss = reply(200, r#"{"issues":[],"isLast":true}"#);
+    let mut notes = judge::doubt(&doubtful(&event));
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        let progress = notes.clone();
+        let job = Job { progress: &progress, ..testing::job(&event) };
+        let (step, _) = sent(jira.first(&job));
+        assert_eq!(step, SEARCH);
+        match jira.next(&job, step, &miss) {
+            Next::Send(step, _) => {
+                assert_eq!(step, CREATE);
+                return pauses;
+            }
+            Next::Done(Outcome::Retry { after, scope, progress, .. }) => {
+                assert_eq!(scope, Scope::Delivery);
+                pauses.push(after.unwrap().as_secs());
+                notes = progress;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("never created");
+}
+
+#[test]
+fn in_doubt_it_searches_with_pauses_and_then_creates() {
+    assert_eq!(pauses_until_create(CLOUD), [10, 30, 60]);
+    assert_eq!(pauses_until_create(DATA_CENTER), [5]);
+}
+
+#[test]
+fn a_certain_refusal_needs_no_search_and_a_new_doubt_starts_anew() {
+    let event = testing::event("minimal");
+    let job = testing::job(&event);
+    let jira = destination(CLOUD);
+    let Outcome::Retry { progress, .. } = done(jira.next(&job, CREATE, &reply(429, ""))) else { panic!() };
+    assert_eq!(sent(jira.first(&Job { progress: &progress, ..job })).0, CREATE);
+
+    let late = Progress(json!({ "doubt": true, "misses": 3 }));
+    let job = Job { progress: &late, ..job };
+    let Outcome::Retry { progress, .. } = done(jira.next(&job, CREATE, &reply(429, ""))) else { panic!() };
+    assert_eq!(progress.0["misses"], 3);
+    let Outcome::Unknown { progress, .. } = done(jira.next(&job, CREATE, &reply(502, ""))) else { panic!() };
+    assert_eq!(progress.0.get("misses"), None);
+    assert_eq!(sent(jira.first(&Job { progress: &progress, ..job })).0, SEARCH);
+}
