@@ -1,0 +1,349 @@
+//! A stand-in of Jira: one project, spoken to as Cloud (`/rest/api/3`) or as Data Center (`/rest/api/2`).
+//!
+//! Both dialects see the same issues. They differ in rich text (an ADF document or wiki markup), in how they search, and
+//! in how soon a search finds what was just created.
+
+mod adf;
+mod adf_text;
+mod create;
+mod search;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use base64::Engine;
+use serde_json::{Map, Value, json};
+
+use super::rate::{Limiter, Rate};
+use super::terminal::{Card, Line, Tone};
+use super::wire::{Answer, Arrived};
+use super::{Service, StandIn};
+use crate::domain::Timestamp;
+
+/// The account that owns the API token.
+pub const EMAIL: &str = "soc-bot@example.com";
+
+/// The token: the password beside [`EMAIL`], or a bearer token by itself.
+pub const API_TOKEN: &str = "standin-api-token";
+
+/// The key of the project.
+pub const PROJECT: &str = "SEC";
+
+/// The types of issue that the project has.
+pub const ISSUE_TYPES: [&str; 3] = ["Task", "Bug", "Incident"];
+
+/// The priorities that the site has, most urgent first.
+pub const PRIORITIES: [&str; 5] = ["Highest", "High", "Medium", "Low", "Lowest"];
+
+/// Starts a stand-in on a free port of 127.0.0.1.
+///
+/// # Errors
+/// Where no port can be bound or no thread can be started.
+pub async fn start() -> std::io::Result<StandIn<Jira>> {
+    start_on(0).await
+}
+
+/// Starts a stand-in on this port of 127.0.0.1.
+///
+/// # Errors
+/// Where the port cannot be bound or no thread can be started.
+pub async fn start_on(port: u16) -> std::io::Result<StandIn<Jira>> {
+    StandIn::start(Jira::default(), port).await
+}
+
+impl StandIn<Jira> {
+    /// The issues, oldest first.
+    pub fn issues(&self) -> Vec<Issue> {
+        self.shared.service().issues.clone()
+    }
+
+    /// Lets the search of the Cloud dialect find an issue only after this long. At first it finds it at once.
+    pub fn lag_search(&self, lag: Duration) {
+        self.shared.service().search_lag = lag;
+    }
+
+    /// Takes an optional field (`priority`, `labels`, `description`) off the create screen: who sends it is refused.
+    pub fn hide_field(&self, field: &str) {
+        self.shared.service().hidden.insert(field.to_owned());
+    }
+
+    /// Takes this many POST requests for each endpoint of the Cloud dialect instead of 100 a second.
+    pub fn limit_rate(&self, rate: Rate) {
+        self.shared.service().bursts = Limiter::new(rate);
+    }
+}
+
+/// A ticket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Issue {
+    /// Its number within the site, as text.
+    pub id: String,
+    /// Its name for people: `SEC-1`.
+    pub key: String,
+    /// Its fields as they were given.
+    pub fields: Map<String, Value>,
+    /// What only programs see.
+    pub properties: Vec<Value>,
+    /// The bodies of its comments, oldest first.
+    pub comments: Vec<Value>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// Which of the two products is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Cloud,
+    DataCenter,
+}
+
+/// The state of the stand-in.
+#[derive(Debug)]
+pub struct Jira {
+    issues: Vec<Issue>,
+    /// The number of the next issue: one that could not be created has used its number up.
+    next_number: u64,
+    search_lag: Duration,
+    hidden: BTreeSet<String>,
+    bursts: Limiter,
+    writes: Limiter,
+}
+
+impl Default for Jira {
+    fn default() -> Self {
+        Self {
+            issues: Vec::new(),
+            next_number: 1,
+            search_lag: Duration::ZERO,
+            hidden: BTreeSet::new(),
+            bursts: Limiter::new(BURST),
+            writes: Limiter::new(WRITES_PER_ISSUE),
+        }
+    }
+}
+
+impl Jira {
+    fn rest(&mut self, dialect: Dialect, call: &str, request: &Arrived) -> Answer {
+        if !is_known_caller(request) {
+            return self.refuse_credentials(request);
+        }
+        let parts: Vec<&str> = call.split('/').collect();
+        match (request.method.as_str(), parts.as_slice(), dialect) {
+            ("GET", ["myself"], _) => Answer::json(200, &myself(dialect)),
+            ("POST", ["issue"], _) => self.post(dialect, "issue", request, Self::create),
+            ("POST", ["search", "jql"], Dialect::Cloud) | ("POST", ["search"], Dialect::DataCenter) => {
+                self.post(dialect, "search", request, Self::search)
+            }
+            ("POST", ["issue", key, "comment"], _) => {
+                self.post(dialect, "comment", request, |jira, dialect, request, body| {
+                    jira.comment(dialect, key, request, body)
+                })
+            }
+            (_, ["myself"], _) => Answer::text(405, "").header("Allow", "GET"),
+            (_, ["issue"] | ["issue", _, "comment"], _) => Answer::text(405, "").header("Allow", "POST"),
+            _ => refuse(404, "null for uri"),
+        }
+    }
+
+    /// What all POST requests have in common: a rate, a media type, a document.
+    fn post(
+        &mut self,
+        dialect: Dialect,
+        endpoint: &str,
+        request: &Arrived,
+        act: impl FnOnce(&mut Self, Dialect, &Arrived, &Value) -> Answer,
+    ) -> Answer {
+        if dialect == Dialect::Cloud
+            && let Err(wait) = self.bursts.admit(endpoint, request.received_at)
+        {
+            return self.throttle(request, Some(wait)).header("RateLimit-Reason", "jira-burst-based");
+        }
+        if request.media_type() != "application/json" {
+            return refuse(415, "The request must be application/json");
+        }
+        match request.json() {
+            Some(body) => act(self, dialect, request, &body),
+            None => refuse(400, "There was an error parsing JSON. Check that your request body is valid."),
+        }
+    }
+
+    fn create(&mut self, dialect: Dialect, request: &Arrived, body: &Value) -> Answer {
+        let number = self.next_number;
+        self.next_number += 1;
+        if let Err(refusal) = create::check(dialect, body, &self.hidden) {
+            return Answer::json(400, &refusal.to_json());
+        }
+        let issue = Issue {
+            id: (10_000 + number).to_string(),
+            key: format!("{PROJECT}-{number}"),
+            fields: body["fields"].as_object().cloned().unwrap_or_default(),
+            properties: body["properties"].as_array().cloned().unwrap_or_default(),
+            comments: Vec::new(),
+            created_at: request.received_at,
+        };
+        let answer = json!({"id": issue.id, "key": issue.key, "self": self_url(dialect, request, &issue.id)});
+        self.issues.push(issue);
+        Answer::json(201, &answer)
+    }
+
+    fn comment(&mut self, dialect: Dialect, key: &str, request: &Arrived, body: &Value) -> Answer {
+        let Some(place) = self.issues.iter().position(|issue| issue.key == key || issue.id == key) else {
+            return refuse(404, "Issue does not exist or you do not have permission to see it.");
+        };
+        if let Err(wait) = self.writes.admit(key, request.received_at) {
+            return self.throttle(request, Some(wait)).header("RateLimit-Reason", "jira-per-issue-on-write");
+        }
+        if let Err(refusal) = create::check_comment(dialect, body) {
+            return Answer::json(400, &refusal.to_json());
+        }
+        let issue = &mut self.issues[place];
+        issue.comments.push(body["body"].clone());
+        let id = format!("{}{:03}", issue.id, issue.comments.len());
+        let url = format!("{}/comment/{id}", self_url(dialect, request, &issue.id));
+        Answer::json(201, &json!({"id": id, "self": url, "body": body["body"]}))
+    }
+
+    fn search(&mut self, dialect: Dialect, request: &Arrived, body: &Value) -> Answer {
+        let lag = match dialect {
+            Dialect::Cloud => self.search_lag,
+            Dialect::DataCenter => Duration::ZERO,
+        };
+        let indexed = |issue: &&Issue| request.received_at >= issue.created_at.plus(lag);
+        let visible: Vec<&Issue> = self.issues.iter().filter(indexed).collect();
+        let self_of = |issue: &Issue| self_url(dialect, request, &issue.id);
+        match search::run(dialect, body, &visible, self_of) {
+            Ok(found) => Answer::json(200, &found),
+            Err(why) => refuse(400, &why),
+        }
+    }
+}
+
+impl Service for Jira {
+    const NAME: &'static str = "Jira";
+
+    fn answer(&mut self, request: &Arrived) -> Answer {
+        let path = request.path.as_str();
+        if let Some(call) = path.strip_prefix("/rest/api/3/") {
+            self.rest(Dialect::Cloud, call, request)
+        } else if let Some(call) = path.strip_prefix("/rest/api/2/") {
+            self.rest(Dialect::DataCenter, call, request)
+        } else {
+            Answer::text(404, "")
+        }
+    }
+
+    fn refuse_credentials(&self, _request: &Arrived) -> Answer {
+        refuse(401, "You are not authenticated. Authentication required to perform this operation.")
+    }
+
+    fn throttle(&self, _request: &Arrived, retry_after: Option<Duration>) -> Answer {
+        refuse(429, "Rate limit exceeded.").retry_after(retry_after)
+    }
+
+    fn effects(&self) -> usize {
+        self.issues.len()
+    }
+
+    fn mentions(&self, text: &str) -> usize {
+        self.issues.iter().filter(|issue| issue.mentions(text)).count()
+    }
+
+    fn cards(&self) -> Vec<Card> {
+        self.issues.iter().map(Issue::card).collect()
+    }
+}
+
+impl Issue {
+    /// The summary: one line.
+    pub fn summary(&self) -> &str {
+        self.fields.get("summary").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The description as people read it.
+    pub fn description(&self) -> String {
+        let lines: Vec<String> = self.description_lines().into_iter().map(|line| line.text).collect();
+        lines.join("\n")
+    }
+
+    /// The labels.
+    pub fn labels(&self) -> Vec<&str> {
+        let labels = self.fields.get("labels").and_then(Value::as_array);
+        labels.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    fn description_lines(&self) -> Vec<Line> {
+        match self.fields.get("description") {
+            Some(Value::String(wiki)) => wiki.lines().map(Line::normal).collect(),
+            Some(document) => adf_text::lines(document),
+            None => Vec::new(),
+        }
+    }
+
+    fn mentions(&self, text: &str) -> bool {
+        let fields = self.fields.values().chain(&self.properties);
+        fields.into_iter().any(|value| value.to_string().contains(text))
+    }
+
+    fn card(&self) -> Card {
+        let mut lines = vec![Line::new(Tone::Strong, self.summary())];
+        lines.push(Line::new(Tone::Faint, self.standing()));
+        lines.push(Line::normal(""));
+        lines.extend(self.description_lines());
+        for comment in &self.comments {
+            lines.push(Line::new(Tone::Faint, "── comment"));
+            match comment {
+                Value::String(wiki) => lines.push(Line::normal(wiki)),
+                document => lines.extend(adf_text::lines(document)),
+            }
+        }
+        Card { heading: format!("Jira {} · {}", self.key, self.created_at.to_human()), lines }
+    }
+
+    fn standing(&self) -> String {
+        let named = |field: &str| self.fields.get(field).and_then(|value| value["name"].as_str()).map(str::to_owned);
+        let labels = self.labels().join(" ");
+        let parts = [named("issuetype"), named("priority"), Some(labels).filter(|labels| !labels.is_empty())];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// Basic with the account's token, or the token as a bearer.
+fn is_known_caller(request: &Arrived) -> bool {
+    if let Some(token) = request.credentials("bearer") {
+        return token == API_TOKEN;
+    }
+    let basic = request.credentials("basic").and_then(|coded| base64::prelude::BASE64_STANDARD.decode(coded).ok());
+    basic.is_some_and(|pair| pair == format!("{EMAIL}:{API_TOKEN}").into_bytes())
+}
+
+fn myself(dialect: Dialect) -> Value {
+    match dialect {
+        Dialect::Cloud => json!({
+            "accountId": "5b10a0effa615349cb016cd8", "emailAddress": EMAIL, "displayName": "SOC bot", "active": true
+        }),
+        Dialect::DataCenter => {
+            json!({"name": "soc-bot", "emailAddress": EMAIL, "displayName": "SOC bot", "active": true})
+        }
+    }
+}
+
+fn self_url(dialect: Dialect, request: &Arrived, id: &str) -> String {
+    let version = match dialect {
+        Dialect::Cloud => 3,
+        Dialect::DataCenter => 2,
+    };
+    format!("http://{}/rest/api/{version}/issue/{id}", request.headers.only("host").unwrap_or("localhost"))
+}
+
+fn refuse(status: u16, why: &str) -> Answer {
+    Answer::json(status, &json!({"errorMessages": [why], "errors": {}}))
+}
+
+/// Cloud's default for POST to one endpoint of one site.
+const BURST: Rate = Rate::new(100, Duration::from_secs(1));
+
+/// Cloud's limit for writes to one issue.
+const WRITES_PER_ISSUE: Rate = Rate::new(20, Duration::from_secs(2));
+
+#[cfg(test)]
+mod tests;
