@@ -1,0 +1,292 @@
+//! The fields of one object, taken out one by one, whatever form the vendor gave them.
+
+use serde_json::{Map, Value};
+
+use crate::domain::Timestamp;
+
+/// An object that is being read: what is understood is taken out, and [`Fields::rest`] is what nobody understood. A name
+/// in camel case also finds its snake case form.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The fields of the object.
+    pub fn new(map: Map<String, Value>) -> Self {
+        Self(map)
+    }
+
+    /// Whether the field is there and not null.
+    pub fn has(&self, name: &str) -> bool {
+        self.key(name).is_some_and(|key| !self.0[&key].is_null())
+    }
+
+    /// Whether the field is there and a list.
+    pub fn is_list(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_array)
+    }
+
+    /// Whether the object held one of its keys more than once. Such an object's identity cannot be trusted.
+    pub fn doubled(&self) -> bool {
+        is_doubled(&self.0)
+    }
+
+    /// The first of the names that holds a text, a number or a truth value, as text without outer blanks. Objects
+    /// and lists stay where they are.
+    pub fn text(&mut self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| {
+            let key = self.key(name)?;
+            let text = text_of(&self.0[&key]);
+            if text.is_some() || is_nothing(&self.0[&key]) {
+                return self.0.remove(&key).and(text);
+            }
+            None
+        })
+    }
+
+    /// The first of the names that holds a long text, moved and not copied; as it is, blanks included.
+    pub fn long_text(&mut self, names: &[&str]) -> Option<String> {
+        names.iter().find_map(|name| {
+            let key = self.key(name)?;
+            if !self.0[&key].is_string() {
+                return None;
+            }
+            match self.0.remove(&key) {
+                Some(Value::String(text)) => Some(text).filter(|text| !text.trim().is_empty()),
+                _ => None,
+            }
+        })
+    }
+
+    /// The first of the names that holds a time.
+    pub fn time(&mut self, names: &[&str]) -> Option<Timestamp> {
+        names.iter().find_map(|name| {
+            let key = self.key(name)?;
+            let time = time_of(&self.0[&key])?;
+            self.0.remove(&key);
+            Some(time)
+        })
+    }
+
+    /// A truth value.
+    pub fn flag(&mut self, name: &str) -> Option<bool> {
+        let key = self.key(name)?;
+        let flag = self.0[&key].as_bool()?;
+        self.0.remove(&key);
+        Some(flag)
+    }
+
+    /// A whole number that is not negative, also where it is written as text.
+    pub fn count(&mut self, name: &str) -> Option<u64> {
+        let key = self.key(name)?;
+        let count = text_of(&self.0[&key])?.parse().ok()?;
+        self.0.remove(&key);
+        Some(count)
+    }
+
+    /// An object.
+    pub fn object(&mut self, name: &str) -> Option<Fields> {
+        let key = self.key(name)?;
+        self.0[&key].is_object().then(|| self.0.remove(&key)).flatten().and_then(Self::of)
+    }
+
+    /// A list.
+    pub fn list(&mut self, name: &str) -> Option<Vec<Value>> {
+        let key = self.key(name)?;
+        if !self.0[&key].is_array() {
+            return None;
+        }
+        match self.0.remove(&key) {
+            Some(Value::Array(items)) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Whatever the field holds.
+    pub fn value(&mut self, name: &str) -> Option<Value> {
+        let key = self.key(name)?;
+        self.0.remove(&key)
+    }
+
+    /// Every value of the field, where its key came several times. Null is none.
+    pub fn every(&mut self, name: &str) -> Vec<Value> {
+        let doubles = (2..=9).filter_map(|n| self.0.remove(&format!("{name}#{n}"))).collect::<Vec<_>>();
+        self.value(name).into_iter().chain(doubles).filter(|value| !value.is_null()).collect()
+    }
+
+    /// Puts a value under a name, for whoever reads on.
+    pub fn put(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// The object as it is now.
+    pub fn into_map(self) -> Map<String, Value> {
+        self.0
+    }
+
+    /// What was not taken and says something.
+    pub fn rest(self) -> Map<String, Value> {
+        self.0.into_iter().filter(|(_, value)| !is_nothing(value)).collect()
+    }
+
+    /// The object in a value, if it is one.
+    pub fn of(value: Value) -> Option<Self> {
+        match value {
+            Value::Object(map) => Some(Self(map)),
+            _ => None,
+        }
+    }
+
+    fn key(&self, name: &str) -> Option<String> {
+        if self.0.contains_key(name) {
+            return Some(name.to_owned());
+        }
+        let snake = name.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| snake_case(name))?;
+        self.0.contains_key(&snake).then_some(snake)
+    }
+}
+
+/// Whether the object held one of its keys more than once: see [`super::Parsed::value`].
+pub fn is_doubled(map: &Map<String, Value>) -> bool {
+    map.keys().any(|key| key.rsplit_once('#').is_some_and(|(first, _)| map.contains_key(first)))
+}
+
+/// A time in one of the forms that vendors use: RFC 3339 (in UTC where the offset is left out), or seconds, milliseconds
+/// or microseconds since 1970, as number or text. The unit follows from the size: seconds reach to the year 5138.
+/// Zero and below are no time but a field that nobody filled.
+pub fn time_of(value: &Value) -> Option<Timestamp> {
+    let text = match value {
+        Value::Number(number) => return epoch(number.as_f64()?),
+        Value::String(text) => text.trim(),
+        _ => return None,
+    };
+    if text.len() > TIME_BYTES_MAX {
+        return None;
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return epoch(text.parse().ok()?);
+    }
+    Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")))
+}
+
+/// The text, at most `bytes_max` long, in memory of its own size.
+pub fn cut(text: &str, bytes_max: usize) -> String {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+fn epoch(number: f64) -> Option<Timestamp> {
+    let millis = match number {
+        n if !n.is_finite() || n <= 0.0 => return None,
+        n if n < 1e11 => n * 1e3,
+        n if n < 1e14 => n,
+        n if n < 1e17 => n / 1e3,
+        _ => return None,
+    };
+    Some(Timestamp::from_millis(millis as i64))
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for character in name.chars() {
+        if character.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(character.to_ascii_lowercase());
+    }
+    snake
+}
+
+/// No time is written longer.
+const TIME_BYTES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Fields {
+        Fields::of(value).unwrap()
+    }
+
+    #[test]
+    fn what_is_taken_is_gone_and_the_rest_stays() {
+        let mut fields = fields(json!({
+            "id": 7, "filter_id": " XSS ", "url": "", "other": "  ", "data": {"x": 1}, "none": null, "on": true, "n": "5",
+        }));
+        assert_eq!(fields.text(&["filterId"]).as_deref(), Some("XSS"));
+        assert_eq!(fields.text(&["missing", "url", "id"]).as_deref(), Some("7"));
+        assert_eq!(fields.text(&["data"]), None);
+        assert_eq!((fields.flag("on"), fields.flag("data"), fields.count("n")), (Some(true), None, Some(5)));
+        assert!(fields.has("data") && !fields.has("none") && !fields.has("id"));
+        assert_eq!(Value::Object(fields.rest()), json!({"data": {"x": 1}}));
+    }
+
+    #[test]
+    fn times_come_in_many_forms() {
+        let wanted = Timestamp::parse("2025-05-13T18:51:48Z");
+        for value in [
+            json!(1747162308),
+            json!(1747162308000_i64),
+            json!("1747162308"),
+            json!("1747162308000"),
+            json!(1747162308.0),
+            json!(1747162308000000_i64),
+            json!("2025-05-13T18:51:48Z"),
+            json!("2025-05-13T20:51:48+02:00"),
+            json!(" 2025-05-13 18:51:48 "),
+        ] {
+            assert_eq!(time_of(&value), wanted, "{value}");
+        }
+        for value in [
+            json!(0),
+            json!(-5),
+            json!(""),
+            json!("0"),
+            json!("yesterday"),
+            json!(1e300),
+            json!(null),
+            json!([1]),
+            json!("9".repeat(100)),
+            json!("2025-13-13T00:00:00Z"),
+            json!("1.2.3"),
+            json!("é".repeat(10)),
+        ] {
+            assert_eq!(time_of(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_doubled_key_is_noticed_and_a_hash_alone_is_none() {
+        assert!(fields(json!({"id": 1, "id#2": 2})).doubled());
+        assert!(!fields(json!({"id": 1, "note#2": 2})).doubled());
+    }
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        assert_eq!(cut("aéé", 4), "aé");
+        assert_eq!(cut("abc", 10), "abc");
+    }
+}

@@ -1,0 +1,276 @@
+//! The repairing pass: one scan over the text, which mends what vendors are known to get wrong.
+//!
+//! Mended are raw control characters inside texts, commas too many, surrogates without a partner, unknown escapes,
+//! numbers that fit no machine type (kept as text), NUL between values, and bare words where a value should stand, such
+//! as the names of Java objects (kept as text). A quote that nobody escaped is not mended: where the text ends is
+//! anybody's guess, and a guess would let an attacker write fields of the alert.
+
+use serde_json::{Map, Number, Value};
+
+use super::DEPTH_MAX;
+use super::build::insert;
+
+/// A position in a text.
+pub struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+    token: usize,
+    depth: usize,
+    repaired: bool,
+}
+
+type Fault = &'static str;
+
+impl<'t> Scanner<'t> {
+    /// At the beginning of the text.
+    pub fn new(text: &'t str) -> Self {
+        Self { text, at: 0, token: 0, depth: 0, repaired: false }
+    }
+
+    /// The one value that the whole text is.
+    pub fn document(&mut self) -> Result<Value, Fault> {
+        let value = self.value()?;
+        self.skip_blanks();
+        if self.at < self.text.len() { Err("something follows after its end") } else { Ok(value) }
+    }
+
+    /// The value that begins here.
+    pub fn value(&mut self) -> Result<Value, Fault> {
+        self.skip_blanks();
+        self.token = self.at;
+        match self.peek() {
+            Some(b'{') => self.nested(Self::object),
+            Some(b'[') => self.nested(Self::array),
+            Some(b'"') => self.string().map(Value::String),
+            Some(b'-' | b'0'..=b'9') => Ok(self.number()),
+            Some(byte) if is_word(byte) => Ok(self.word()),
+            Some(_) => Err("a value was expected and something else stands there"),
+            None => Err("it ends too early"),
+        }
+    }
+
+    /// Whether anything had to be mended so far.
+    pub fn repaired(&self) -> bool {
+        self.repaired
+    }
+
+    /// The position, in bytes.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Where the last text, number or word began: the place from which a reader that gave up may look on.
+    pub fn token(&self) -> usize {
+        self.token
+    }
+
+    /// Goes on from `at`, outside of everything.
+    pub fn resume(&mut self, at: usize) {
+        self.at = at;
+        self.depth = 0;
+    }
+
+    /// Passes over `byte` if it is the next after blanks.
+    pub fn pass(&mut self, byte: u8) -> bool {
+        self.skip_blanks();
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn nested(&mut self, read: fn(&mut Self) -> Result<Value, Fault>) -> Result<Value, Fault> {
+        if self.depth >= DEPTH_MAX {
+            return Err("it is nested too deep");
+        }
+        self.depth += 1;
+        self.at += 1;
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn object(&mut self) -> Result<Value, Fault> {
+        let mut map = Map::new();
+        while !self.ends(b'}')? {
+            if self.peek() != Some(b'"') {
+                return Err("the name of a field was expected");
+            }
+            let key = self.string()?;
+            if !self.pass(b':') {
+                return Err("a colon was expected");
+            }
+            let value = self.value()?;
+            self.repaired |= insert(&mut map, key, value);
+            self.separator(b'}')?;
+        }
+        Ok(Value::Object(map))
+    }
+
+    fn array(&mut self) -> Result<Value, Fault> {
+        let mut list = Vec::new();
+        while !self.ends(b']')? {
+            list.push(self.value()?);
+            self.separator(b']')?;
+        }
+        Ok(Value::Array(list))
+    }
+
+    /// Passes over stray commas, and over the end if it is here.
+    fn ends(&mut self, end: u8) -> Result<bool, Fault> {
+        while self.pass(b',') {
+            self.repaired = true;
+        }
+        match self.peek() {
+            None => Err("it ends too early"),
+            Some(byte) if byte == end => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// One comma, or the end, which stays.
+    fn separator(&mut self, end: u8) -> Result<(), Fault> {
+        if self.pass(b',') {
+            self.skip_blanks();
+            self.repaired |= self.peek() == Some(end);
+            return Ok(());
+        }
+        match self.peek() {
+            Some(byte) if byte == end => Ok(()),
+            Some(_) => Err("a comma was expected; perhaps a quote inside a text is not escaped"),
+            None => Err("it ends too early"),
+        }
+    }
+
+    fn string(&mut self) -> Result<String, Fault> {
+        self.token = self.at;
+        self.at += 1;
+        let mut out = String::new();
+        loop {
+            let rest = &self.text.as_bytes()[self.at..];
+            let Some(length) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
+                return Err("a text does not end");
+            };
+            self.repaired |= rest[..length].iter().any(|byte| *byte < 0x20);
+            out.push_str(&self.text[self.at..self.at + length]);
+            self.at += length + 1;
+            if rest[length] == b'"' {
+                return Ok(out);
+            }
+            self.escape(&mut out)?;
+        }
+    }
+
+    /// What stands after a backslash.
+    fn escape(&mut self, out: &mut String) -> Result<(), Fault> {
+        let plain = match self.peek() {
+            Some(byte @ (b'"' | b'\\' | b'/')) => char::from(byte),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode(out),
+            Some(_) => {
+                self.repaired = true;
+                out.push('\\');
+                return Ok(());
+            }
+            None => return Err("a text does not end"),
+        };
+        self.at += 1;
+        out.push(plain);
+        Ok(())
+    }
+
+    fn unicode(&mut self, out: &mut String) -> Result<(), Fault> {
+        let Some(first) = self.four_digits(self.at + 1) else {
+            self.repaired = true;
+            out.push('\\');
+            return Ok(());
+        };
+        self.at += 5;
+        let second = self.text.as_bytes()[self.at..].starts_with(b"\\u").then(|| self.four_digits(self.at + 2));
+        let pair = second.flatten().map(|second| char::decode_utf16([first, second]).next());
+        let alone = char::from_u32(u32::from(first));
+        match (alone, pair) {
+            (Some(character), _) => out.push(character),
+            (None, Some(Some(Ok(character)))) => {
+                self.at += 6;
+                out.push(character);
+            }
+            _ => {
+                self.repaired = true;
+                out.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Ok(())
+    }
+
+    fn four_digits(&self, at: usize) -> Option<u16> {
+        let digits = self.text.get(at..at + 4)?;
+        let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        hexadecimal.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+    }
+
+    fn number(&mut self) -> Value {
+        let text = self.while_next(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'));
+        let whole = text.bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9'));
+        let short = text.len() <= NUMBER_BYTES_MAX;
+        let number = match (short, whole) {
+            (false, _) => None,
+            (true, true) => {
+                text.parse::<i64>().map(Number::from).ok().or_else(|| text.parse::<u64>().map(Number::from).ok())
+            }
+            (true, false) => text.parse::<f64>().ok().and_then(Number::from_f64),
+        };
+        match number {
+            Some(number) => Value::Number(number),
+            None => {
+                self.repaired = true;
+                Value::from(text)
+            }
+        }
+    }
+
+    fn word(&mut self) -> Value {
+        match self.while_next(is_word) {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            "null" => Value::Null,
+            other => {
+                self.repaired = true;
+                Value::from(other)
+            }
+        }
+    }
+
+    fn while_next(&mut self, is_part: fn(u8) -> bool) -> &'t str {
+        let rest = &self.text[self.at..];
+        let length = rest.bytes().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        self.at += length;
+        &rest[..length]
+    }
+
+    fn skip_blanks(&mut self) {
+        let rest = &self.text.as_bytes()[self.at..];
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0);
+        let length = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
+        self.repaired |= rest[..length].contains(&0);
+        self.at += length;
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+/// What a bare word is made of: enough for `com.example.Name@1f2e` and `NaN`.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | b'@' | b'-')
+}
+
+/// Longer numbers stay text: no machine type holds them.
+const NUMBER_BYTES_MAX: usize = 64;
