@@ -1,0 +1,460 @@
+//! Secureagentics (Adrian), which watches AI agents: one signed JSON envelope a request.
+//!
+//! Documented are the envelope (`id`, `type`, `timestamp`, `data`) and `data` of `alert.triggered`; the `data` of the
+//! other types and the test ping are not, so that nearly every field here is read if it is there and kept if it is not
+//! known. The envelope's id stays the same over the vendor's retries.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::lenient::{self, Fields};
+use super::severities::Severities;
+use super::{Normalizer, Reading, Sample, Vendor};
+use crate::domain::{Actor, Draft, Note, Request, Rule, Severity, Target};
+use crate::settings::Section;
+use crate::verify::{HmacScheme, Scheme};
+
+/// Secureagentics.
+pub const VENDOR: Vendor = Vendor {
+    name: "secureagentics",
+    title: "Secureagentics",
+    scheme: Some(scheme),
+    body_limit_bytes: 1 << 20,
+    gzip: false,
+    default_severity: Severity::High,
+    normalizer,
+    samples: SAMPLES,
+    setup: SETUP,
+    template: TEMPLATE,
+};
+
+/// HMAC-SHA256 over the body in bare hexadecimal. `sha256=` before it is accepted too: it costs nothing, and vendors have
+/// been known to start writing it.
+fn scheme() -> Scheme {
+    Scheme::Hmac(HmacScheme {
+        prefix: "sha256=".to_owned(),
+        prefix_optional: true,
+        ..HmacScheme::sha256_hex("x-secureagentics-signature")
+    })
+}
+
+fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
+    Some(Box::new(Secureagentics { severities: Severities::read(section)? }))
+}
+
+struct Secureagentics {
+    severities: Severities,
+}
+
+impl Normalizer for Secureagentics {
+    /// `id` of the envelope. A doubled `id` is none: the raw body then stands in for it.
+    fn event_id(&self, request: &Request) -> Option<String> {
+        let envelope: Envelope = serde_json::from_slice(lenient::without_bom(&request.body)).ok()?;
+        match envelope.id? {
+            Id::Text(text) => Some(text.trim().to_owned()).filter(|id| !id.is_empty()),
+            Id::Number(number) => Some(number.to_string()),
+        }
+    }
+
+    fn normalize(&self, body: &[u8]) -> Reading {
+        if lenient::is_blank(body) {
+            return Reading::nothing(Note::Ping);
+        }
+        match lenient::parse(body) {
+            Ok(parsed) => {
+                let reading = self.read(parsed.value, body);
+                let repaired = (parsed.repaired && reading.note.is_none()).then_some(Note::Repaired);
+                Reading { note: reading.note.or(repaired), ..reading }
+            }
+            Err(why) => match lenient::torn(body) {
+                Some(records) => Reading {
+                    drafts: lenient::drafts(records, |fields| Ok(self.draft(fields))),
+                    note: Some(Note::Repaired),
+                },
+                None => Reading::unparsed(body, why),
+            },
+        }
+    }
+}
+
+impl Secureagentics {
+    fn read(&self, value: Value, body: &[u8]) -> Reading {
+        match value {
+            Value::Null => Reading::nothing(Note::Empty),
+            Value::Object(map) if is_ping(&map) => Reading::nothing(Note::Ping),
+            Value::Object(map) => Reading::of(vec![self.draft(Fields::new(map))]),
+            Value::Array(items) => self.read_list(items, body),
+            Value::String(word) if is_ping_word(&word) => Reading::nothing(Note::Ping),
+            _ => Reading::unparsed(body, "it is not a JSON object"),
+        }
+    }
+
+    fn read_list(&self, items: Vec<Value>, body: &[u8]) -> Reading {
+        if items.is_empty() {
+            return Reading::nothing(Note::Empty);
+        }
+        if !items.iter().any(Value::is_object) {
+            return Reading::unparsed(body, "it is a list without an object in it");
+        }
+        let events: Vec<Value> = items.into_iter().filter(|item| !item.as_object().is_some_and(is_ping)).collect();
+        if events.is_empty() {
+            return Reading::nothing(Note::Ping);
+        }
+        Reading::of(lenient::drafts(lenient::each(events), |fields| Ok(self.draft(fields))))
+    }
+
+    fn draft(&self, mut envelope: Fields) -> Draft {
+        let doubled = envelope.doubled();
+        let id = envelope.text(&["id"]);
+        let kind = envelope.text(&["type", "event_type", "event"]).unwrap_or_else(|| "unknown".to_owned());
+        let stated = envelope.value("timestamp");
+        let test = envelope.flag("test");
+        let mut data = envelope.object("data").unwrap_or_default();
+        let doubled = doubled || data.doubled();
+        let test = !doubled && (test == Some(true) || data.flag("test") == Some(true));
+
+        let details = text_of(&mut data, &mut envelope, DETAILS);
+        let rule = rule(&kind, &mut data);
+        let agent = agent(&kind, &mut data);
+        let mut draft = Draft {
+            time: stated.as_ref().and_then(lenient::time_of).or_else(|| data.time(&["timestamp", "occurredAt"])),
+            severity: self.severity(&kind, &mut data),
+            title: title(&kind, details.as_deref(), agent.as_deref()),
+            actor: actor(&mut data),
+            status: data.text(&["status"]),
+            kind,
+            ..Draft::default()
+        };
+        draft.key = key(id, &draft, stated.as_ref(), [rule.as_deref(), agent.as_deref(), details.as_deref()]);
+        draft.message = details.filter(|details| !draft.title.ends_with(details));
+        draft.rule = rule.map(|id| Rule { id: Some(id), name: data.text(&["policyName", "ruleName", "alertName"]) });
+        draft.target = agent.map(|agent| Target { agent: Some(agent), ..Target::default() });
+        if let Some(stated) = stated.filter(|_| draft.time.is_none()) {
+            draft.unmapped.insert("timestamp".to_owned(), stated);
+        }
+        keep_rest(&mut draft, envelope, data);
+        if test {
+            draft.severity = Some(Severity::Informational);
+            draft.labels.insert("test".to_owned(), "true".to_owned());
+        }
+        if doubled {
+            draft.key = Vec::new();
+            draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
+        }
+        draft
+    }
+
+    /// The operator's word, else the event's own, else the type's.
+    fn severity(&self, kind: &str, data: &mut Fields) -> Option<Severity> {
+        let own = data.text(&["severity"]);
+        let known = own.as_deref().and_then(Severity::from_vendor_word);
+        let of_kind = TYPES.iter().find(|row| row.0 == kind).map(|row| row.1);
+        self.severities.of(kind).or(known).or(of_kind)
+    }
+}
+
+/// The part of the envelope that intake needs.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    id: Option<Id<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id<'a> {
+    Text(#[serde(borrow)] Cow<'a, str>),
+    Number(serde_json::Number),
+}
+
+/// A test message: its body is not documented. Nothing that holds a key twice is one, or a doubled `type` could hide
+/// an alert.
+fn is_ping(map: &Map<String, Value>) -> bool {
+    if lenient::is_doubled(map) {
+        return false;
+    }
+    let kind = ["type", "event_type", "event"].iter().find_map(|name| map.get(*name)?.as_str());
+    match kind {
+        Some(kind) => is_ping_word(kind),
+        None => {
+            let says_so = |name: &str| map.get(name) == Some(&Value::Bool(true));
+            let bare = !map.contains_key("data") && !map.contains_key("id");
+            map.is_empty() || bare && (map.contains_key("ping") || says_so("test"))
+        }
+    }
+}
+
+fn is_ping_word(word: &str) -> bool {
+    let word = word.trim().to_ascii_lowercase().replace(['_', '-', ' '], ".");
+    let word = word.strip_prefix("webhook.").unwrap_or(&word);
+    PING_WORDS.contains(&word)
+}
+
+/// The first of the names in `data`, else in the envelope; `data` itself where it is a text.
+fn text_of(data: &mut Fields, envelope: &mut Fields, names: &[&str]) -> Option<String> {
+    let found = data.text(names).or_else(|| envelope.text(&["data"])).or_else(|| envelope.text(names));
+    found.or_else(|| envelope.text(&["content"]))
+}
+
+/// The rule that fired: of a violation the policy, otherwise the alert.
+fn rule(kind: &str, data: &mut Fields) -> Option<String> {
+    let policy_first = ["policyId", "ruleId", "alertId"];
+    let alert_first = ["alertId", "ruleId", "policyId"];
+    data.text(if kind.starts_with("policy.") { &policy_first } else { &alert_first })
+}
+
+/// The agent; where the event is about an agent, `data.id` may be its.
+fn agent(kind: &str, data: &mut Fields) -> Option<String> {
+    let named = data.text(&["agentId"]);
+    let own = || kind.starts_with("agent.").then_some("id");
+    let found = named.or_else(|| data.text(own().as_slice())).or_else(|| data.text(&["agentName", "agent"]));
+    found.or_else(|| {
+        let mut agent = data.object("agent")?;
+        agent.text(&["id", "name"])
+    })
+}
+
+/// Whoever `data` names.
+fn actor(data: &mut Fields) -> Option<Actor> {
+    let user = data.text(&["user", "userId", "userName", "username", "actor", "userEmail"]);
+    let address = data.text(&["ip", "ipAddress", "sourceIp", "clientIp"]);
+    let mut actor = user.as_deref().and_then(Actor::from_text).unwrap_or_default();
+    if let Some(at) = address.as_deref().and_then(Actor::from_text) {
+        actor.ip = actor.ip.or(at.ip);
+        actor.user = actor.user.or(at.user);
+    }
+    (actor != Actor::default()).then_some(actor)
+}
+
+/// An alert's details speak for themselves; elsewhere the type says what they are the details of.
+fn title(kind: &str, details: Option<&str>, agent: Option<&str>) -> String {
+    let first_line = details.and_then(|details| details.lines().map(str::trim).find(|line| !line.is_empty()));
+    match (kind, first_line) {
+        ("alert.triggered" | "unknown", Some(line)) => line.to_owned(),
+        ("unknown", None) => "An event without a type".to_owned(),
+        (_, Some(line)) => format!("{}: {line}", spoken(kind)),
+        (_, None) => match agent {
+            Some(agent) => format!("{}: {agent}", spoken(kind)),
+            None => spoken(kind),
+        },
+    }
+}
+
+/// `policy.violated` as people say it: `Policy violated`.
+fn spoken(kind: &str) -> String {
+    let words = kind.replace(['.', '_', '-'], " ");
+    let mut characters = words.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+/// The envelope's id alone; without it, what tells the event apart, if it has a time; else nothing.
+fn key(id: Option<String>, draft: &Draft, stated: Option<&Value>, parts: [Option<&str>; 3]) -> Vec<String> {
+    match (id, stated) {
+        (Some(id), _) => vec!["id".to_owned(), id],
+        (None, Some(stated)) if draft.time.is_some() => {
+            let mut key = vec!["fields".to_owned(), draft.kind.clone(), stated.to_string()];
+            key.extend(parts.map(|part| part.unwrap_or_default().to_owned()));
+            key
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What nobody took stays readable: the fields of `data` as they are, those of the envelope where the name is free.
+fn keep_rest(draft: &mut Draft, envelope: Fields, data: Fields) {
+    for (name, value) in data.rest().into_iter().chain(envelope.rest()) {
+        draft.unmapped.entry(name).or_insert(value);
+    }
+}
+
+/// The documented types and how bad each is unless the event or the operator says otherwise.
+const TYPES: &[(&str, Severity)] = &[
+    ("agent.error", Severity::Medium),
+    ("agent.registered", Severity::Informational),
+    ("alert.triggered", Severity::High),
+    ("policy.violated", Severity::High),
+];
+
+/// Where the words about an event may stand; only `details` is documented.
+const DETAILS: &[&str] = &["details", "message", "description", "reason", "error", "errorMessage", "title", "summary"];
+
+/// What the undocumented test message may call itself.
+const PING_WORDS: &[&str] =
+    &["ping", "test", "ping.test", "test.ping", "test.event", "event.test", "connection.test", "verification"];
+
+const SAMPLES: &[Sample] = &[
+    sample("alert.triggered", include_bytes!("../../tests/fixtures/vendors/secureagentics/alert.triggered.json")),
+    sample("policy.violated", include_bytes!("../../tests/fixtures/vendors/secureagentics/policy.violated.json")),
+    sample("agent.registered", include_bytes!("../../tests/fixtures/vendors/secureagentics/agent.registered.json")),
+    sample("agent.error", include_bytes!("../../tests/fixtures/vendors/secureagentics/agent.error.json")),
+    sample("ping", include_bytes!("../../tests/fixtures/vendors/secureagentics/ping.json")),
+];
+
+const fn sample(name: &'static str, body: &'static [u8]) -> Sample {
+    Sample { name, content_type: "application/json", body }
+}
+
+const SETUP: &str = "\
+In the Secureagentics dashboard open Settings > Webhooks and click Add webhook.
+  Endpoint URL:    {url}
+  Events:          alert.triggered, policy.violated, agent.registered, agent.error
+  Signing secret:  {secret}
+Click Save: a test ping arrives at once and shows up here as a receipt with the note `ping`.
+The signing secret is optional at Secureagentics and required here: without it the requests are refused with 401.
+The endpoint must be reachable from the internet over https. To see an event, open the webhook and click Send test event.
+";
+
+const TEMPLATE: &str = "\
+# severity = { \"alert.triggered\" = \"critical\", \"agent.error\" = \"low\" }   # wins over what the event says
+";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{build, request};
+    use super::*;
+    use crate::domain::Timestamp;
+
+    const DOCUMENTED: &[u8] = SAMPLES[0].body;
+
+    fn read(body: &Value) -> Reading {
+        let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
+        normalizer.normalize(body.to_string().as_bytes())
+    }
+
+    fn draft(body: &Value) -> Draft {
+        let reading = read(body);
+        assert_eq!(reading.drafts.len(), 1, "{body}: {reading:?}");
+        reading.drafts.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn the_documented_alert_reads_as_people_should_see_it() {
+        let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert_eq!(normalizer.event_id(&request(&[], DOCUMENTED)).as_deref(), Some("evt_abc123"));
+        let reading = normalizer.normalize(DOCUMENTED);
+        let draft = &reading.drafts[0];
+        assert_eq!((reading.note, draft.title.as_str()), (None, "Rate limit exceeded: 150 prompts/min"));
+        assert_eq!((draft.severity, draft.kind.as_str()), (Some(Severity::High), "alert.triggered"));
+        assert_eq!(draft.rule.as_ref().unwrap().id.as_deref(), Some("alrt_xyz"));
+        assert_eq!(draft.target.as_ref().unwrap().agent.as_deref(), Some("agt_abc123"));
+        assert_eq!(draft.time, Timestamp::parse("2024-01-15T10:30:00Z"));
+        assert_eq!(draft.key, ["id", "evt_abc123"]);
+        assert!(draft.unmapped.is_empty() && draft.message.is_none());
+    }
+
+    #[test]
+    fn the_signature_is_bare_hex_and_a_prefix_is_tolerated() {
+        let Some(Scheme::Hmac(scheme)) = VENDOR.scheme.map(|scheme| scheme()) else { panic!("an HMAC was expected") };
+        assert_eq!((scheme.header.as_str(), scheme.prefix.as_str()), ("x-secureagentics-signature", "sha256="));
+        assert!(scheme.prefix_optional && scheme.timestamp.is_none());
+    }
+
+    #[test]
+    fn test_messages_tell_nobody() {
+        for body in [
+            json!({"type": "ping"}),
+            json!({"type": "webhook.test"}),
+            json!({"type": "WEBHOOK_PING", "id": "x"}),
+            json!({"event": "test"}),
+            json!({}),
+            json!({"ping": true}),
+            json!({"test": true}),
+            json!([{"type": "ping"}, {}]),
+            json!("ping"),
+            json!({"type": "test event", "data": {"a": 1}}),
+        ] {
+            assert_eq!(read(&body), Reading::nothing(Note::Ping), "{body}");
+        }
+        let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
+        assert_eq!(normalizer.normalize(b""), Reading::nothing(Note::Ping));
+        assert_eq!(normalizer.normalize(b"ping"), Reading::nothing(Note::Ping));
+    }
+
+    #[test]
+    fn alerts_are_not_taken_for_test_messages() {
+        for body in [
+            json!({"type": "alert.triggered"}),
+            json!({"type": "pingback.abuse"}),
+            json!({"id": "x", "data": {"ping": 1}}),
+            json!({"data": {"type": "ping"}}),
+            json!({"test": "true"}),
+            json!({"id": "a", "test": true}),
+        ] {
+            assert_eq!(read(&body).drafts.len(), 1, "{body}");
+        }
+        let doubled = br#"{"type":"ping","type":"alert.triggered","test":true,"test":false,"id":"x"}"#;
+        let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
+        let reading = normalizer.normalize(doubled);
+        assert_eq!((reading.drafts.len(), reading.note), (1, Some(Note::Repaired)));
+        assert!(reading.drafts[0].key.is_empty() && reading.drafts[0].severity != Some(Severity::Informational));
+        assert_eq!(reading.drafts[0].unmapped["type#2"], "alert.triggered");
+    }
+
+    #[test]
+    fn severity_is_the_operators_then_the_events_then_the_types() {
+        let of = |kind: &str, data: Value| draft(&json!({"id": "x", "type": kind, "data": data})).severity;
+        assert_eq!(of("agent.error", json!({})), Some(Severity::Medium));
+        assert_eq!(of("agent.registered", json!({"severity": "LOW"})), Some(Severity::Low));
+        assert_eq!(of("policy.violated", json!({"severity": "purple"})), Some(Severity::High));
+        assert_eq!(of("agent.retired", json!({})), None);
+        let normalizer = build("secureagentics", "severity = { \"alert.triggered\" = \"critical\" }").ok().unwrap();
+        let body = br#"{"id":"x","type":"alert.triggered","data":{"severity":"low"}}"#;
+        assert_eq!(normalizer.normalize(body).drafts[0].severity, Some(Severity::Critical));
+    }
+
+    #[test]
+    fn a_test_event_says_so() {
+        for body in [
+            json!({"id": "x", "type": "alert.triggered", "test": true}),
+            json!({"id": "x", "type": "alert.triggered", "data": {"test": true, "severity": "critical"}}),
+        ] {
+            let draft = draft(&body);
+            assert_eq!((draft.labels["test"].as_str(), draft.severity), ("true", Some(Severity::Informational)));
+        }
+    }
+
+    #[test]
+    fn odd_envelopes_are_read_all_the_same() {
+        let text = draft(&json!({"id": 7, "type": "alert.triggered", "timestamp": 1705314600, "data": "Too fast"}));
+        assert_eq!((text.title.as_str(), text.key), ("Too fast", vec!["id".to_owned(), "7".to_owned()]));
+        assert_eq!(text.time, Timestamp::parse("2024-01-15T10:30:00Z"));
+        let millis =
+            draft(&json!({"type": "agent.error", "timestamp": "1705314600000", "data": {"agent": {"id": "a1"}}}));
+        assert_eq!((millis.title.as_str(), millis.key.len()), ("Agent error: a1", 6));
+        let bare = draft(&json!({"id": "x"}));
+        assert_eq!((bare.title.as_str(), bare.kind.as_str()), ("An event without a type", "unknown"));
+        let list = draft(&json!({"id": "x", "type": "t.u", "timestamp": "soon", "data": [1]}));
+        assert_eq!((list.title.as_str(), list.time), ("T u", None));
+        assert_eq!(Value::Object(list.unmapped), json!({"data": [1], "timestamp": "soon"}));
+        assert!(draft(&json!({"type": "agent.error"})).key.is_empty());
+        let many = read(&json!([{"id": "a", "type": "t"}, {"id": "b", "type": "t"}, {"type": "ping"}, 5]));
+        assert_eq!(many.drafts.iter().map(|draft| draft.kind.as_str()).collect::<Vec<_>>(), ["t", "t", "unparsed"]);
+        let person =
+            draft(&json!({"id": "x", "type": "t", "data": {"user": "dana", "source_ip": "192.0.2.1", "ip": "?"}}));
+        assert_eq!(person.actor.unwrap().user.as_deref(), Some("dana"));
+    }
+
+    #[test]
+    fn only_a_single_plain_id_stands_for_the_request() {
+        let normalizer = build("secureagentics", "").ok().unwrap();
+        let id = |body: &str| normalizer.event_id(&request(&[], body.as_bytes()));
+        assert_eq!(id(r#"{"data":{"id":"no"},"id":"a\/b"}"#).as_deref(), Some("a/b"));
+        assert_eq!(id("\u{feff}{\"id\":12}").as_deref(), Some("12"));
+        for body in [
+            r#"{"id":"a","id":"b"}"#,
+            r#"{"id":""}"#,
+            r#"{"id":null}"#,
+            r#"{"id":{}}"#,
+            "[]",
+            "",
+            "{\"id\":\"a\"",
+            "{}",
+        ] {
+            assert_eq!(id(body), None, "{body}");
+        }
+    }
+}
