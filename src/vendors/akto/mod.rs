@@ -1,0 +1,194 @@
+//! Akto, which watches APIs and AI agents: three senders that have little in common, none of which signs.
+//!
+//! | sender | body | read in |
+//! |---|---|---|
+//! | "Export via webhook", the one to use | a list of up to 5,000 flat records | [`threat`] |
+//! | custom webhook | an object with one key an option, often no valid JSON; or a template of the operator's own, for which the documentation shows `maliciousEvents` | [`options`], [`unescaped`], [`threat`] |
+//! | Microsoft Teams webhook | an Adaptive Card with a comma too many | [`card`] |
+//!
+//! The custom webhook is never retried, the export comes again as a whole for as long as it is not answered with 2xx,
+//! and sends records twice at the seams of its windows: so every record has a key of its own, and one that cannot be
+//! read costs no other.
+
+mod card;
+mod filters;
+mod options;
+mod sample;
+mod threat;
+mod unescaped;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+use url::Url;
+
+use super::lenient::{self, Fields};
+use super::severities::Severities;
+use super::{Normalizer, Reading, Sample, Vendor};
+use crate::domain::{Draft, Note, Request, Severity};
+use crate::settings::Section;
+use crate::verify::{Scheme, TokenScheme};
+
+/// Akto.
+pub const VENDOR: Vendor = Vendor {
+    name: "akto",
+    title: "Akto",
+    scheme: Some(scheme),
+    body_limit_bytes: 64 << 20,
+    gzip: true,
+    default_severity: Severity::High,
+    normalizer,
+    samples: SAMPLES,
+    setup: SETUP,
+    template: TEMPLATE,
+};
+
+/// Akto signs nothing, but sends any header that its operator types.
+fn scheme() -> Scheme {
+    Scheme::Token(TokenScheme::bearer())
+}
+
+fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
+    let severities = Severities::read(section);
+    let dashboard = section.url("dashboard_url");
+    if section.has("dashboard_url") && dashboard.is_none() {
+        return None;
+    }
+    Some(Box::new(Akto { severities: severities?, dashboard }))
+}
+
+/// The reader of one source.
+struct Akto {
+    severities: Severities,
+    dashboard: Option<Url>,
+}
+
+impl Normalizer for Akto {
+    /// Akto gives its requests no id.
+    fn event_id(&self, _request: &Request) -> Option<String> {
+        None
+    }
+
+    fn normalize(&self, body: &[u8]) -> Reading {
+        if lenient::is_blank(body) {
+            return Reading::nothing(Note::Empty);
+        }
+        match lenient::parse(body) {
+            Ok(parsed) => {
+                let drafts = self.read(parsed.value);
+                let reading = match drafts {
+                    Some(drafts) if drafts.is_empty() => Reading::nothing(Note::Empty),
+                    Some(drafts) => Reading::of(drafts),
+                    None => Reading::unparsed(body, "it has none of the forms in which Akto sends"),
+                };
+                let repaired = (parsed.repaired && reading.note.is_none()).then_some(Note::Repaired);
+                Reading { note: reading.note.or(repaired), ..reading }
+            }
+            Err(why) => self.salvage(body).unwrap_or_else(|| Reading::unparsed(body, why)),
+        }
+    }
+}
+
+impl Akto {
+    /// The events of a body; `None` where its form is not known.
+    fn read(&self, value: Value) -> Option<Vec<Draft>> {
+        match value {
+            Value::Null => Some(Vec::new()),
+            Value::Array(items) if items.is_empty() => Some(Vec::new()),
+            Value::Array(items) => items.iter().any(Value::is_object).then(|| self.threats(items)),
+            Value::Object(map) if map.is_empty() => Some(Vec::new()),
+            Value::Object(map) => self.read_object(Fields::new(map)),
+            Value::String(text) => options::object_names(&text).map(|count| vec![self.exploits(count)]),
+            _ => None,
+        }
+    }
+
+    fn read_object(&self, fields: Fields) -> Option<Vec<Draft>> {
+        if fields.has("maliciousEvents") {
+            self.documented(fields)
+        } else if fields.is_list("attachments") || fields.is_list("body") {
+            self.card(fields)
+        } else if fields.has("countPendingTests") {
+            Some(vec![self.pending_tests(fields)])
+        } else if threat::is_threat(&fields) {
+            Some(vec![self.threat(fields)])
+        } else {
+            self.options(fields)
+        }
+    }
+
+    /// The records of a list.
+    fn threats(&self, items: Vec<Value>) -> Vec<Draft> {
+        lenient::drafts(lenient::each(items), |fields| self.threat_if(fields))
+    }
+
+    fn threat_if(&self, fields: Fields) -> Result<Draft, Fields> {
+        if threat::is_threat(&fields) { Ok(self.threat(fields)) } else { Err(fields) }
+    }
+
+    /// What can be had from a body that is no JSON at all.
+    fn salvage(&self, body: &[u8]) -> Option<Reading> {
+        let records = lenient::torn(body).or_else(|| unescaped::items(body))?;
+        let drafts = lenient::drafts(records, |fields| self.threat_if(fields));
+        Some(Reading { drafts, note: Some(Note::Repaired) })
+    }
+
+    /// A page of the dashboard, where the operator told us where it stands.
+    fn page(&self, path: &[&str]) -> Option<Url> {
+        let mut url = self.dashboard.clone()?;
+        url.set_query(None);
+        url.set_fragment(None);
+        let copied_with_page = url.path().trim_end_matches('/').ends_with("/dashboard");
+        let mut segments = url.path_segments_mut().ok()?;
+        segments.pop_if_empty();
+        if !copied_with_page {
+            segments.push("dashboard");
+        }
+        segments.extend(path);
+        drop(segments);
+        Some(url)
+    }
+}
+
+const SAMPLES: &[Sample] = &[
+    sample("documented", include_bytes!("../../../tests/fixtures/vendors/akto/documented.txt")),
+    sample("documented-agent", include_bytes!("../../../tests/fixtures/vendors/akto/documented-agent.txt")),
+    sample("export", include_bytes!("../../../tests/fixtures/vendors/akto/export.json")),
+    sample("default-body", include_bytes!("../../../tests/fixtures/vendors/akto/default-body.json")),
+    sample("teams-card", include_bytes!("../../../tests/fixtures/vendors/akto/teams-card.txt")),
+    sample("pending-tests", include_bytes!("../../../tests/fixtures/vendors/akto/pending-tests.json")),
+    sample("empty", include_bytes!("../../../tests/fixtures/vendors/akto/empty.txt")),
+    sample("object-names", include_bytes!("../../../tests/fixtures/vendors/akto/object-names.txt")),
+];
+
+const fn sample(name: &'static str, body: &'static [u8]) -> Sample {
+    Sample { name, content_type: "application/json", body }
+}
+
+const SETUP: &str = "\
+Threats (best): in Akto open Settings > Integrations > Export via webhook.
+  URL:      {url}
+  Headers:  Authorization: Bearer {secret}
+  Every 15 minutes Akto then sends each threat with its request. The first time it sends those of the past three days.
+Discovery and tests: open Settings > Integrations > Webhooks > Create Custom Webhook.
+  URL:      {url}
+  Headers:  {\"content-type\": \"application/json\", \"Authorization\": \"Bearer {secret}\"}
+  Options:  New endpoint, New sensitive endpoint and the like. Leave `New API runtime threats` to the export: since
+            November 2025 the custom webhook sends no data about them, only how many there were. Akto sends once an hour,
+            whatever `Run every` says, and never again what was not taken.
+Cards: a Microsoft Teams Webhook in Akto may point at {url} too; its threats are read.
+Akto refuses receivers whose address begins with 10.0., 172.31., 127.0., 0.0. or 169.254.: in a default AWS network the
+gateway needs another address or a public name. Set dashboard_url in gatepost.toml to get an `Open in Akto` link.
+";
+
+const TEMPLATE: &str = "\
+# dashboard_url = \"https://app.akto.io\"                                  # where your dashboard stands, for links
+# severity = { \"SQLInjection\" = \"critical\", \"4XX_FILTER\" = \"low\" }   # by filter id, wins over what the event says
+";
+
+#[cfg(test)]
+fn for_tests() -> Akto {
+    let dashboard = Some(Url::parse("https://akto.example.com").unwrap());
+    Akto { severities: Severities::default(), dashboard }
+}

@@ -1,0 +1,300 @@
+//! One threat: a record of the export, of the documented body, of a card, of the dashboard's own answers or of the
+//! custom webhook before November 2025. They share most names; where they do not, all are tried.
+
+use serde_json::{Map, Value};
+
+use super::sample::{Recorded, recorded};
+use super::{Akto, filters};
+use crate::domain::{Actor, Draft, Link, Rule, Severity, Target, Timestamp};
+use crate::vendors::lenient::{self, Fields, cut};
+
+/// Whether the object says enough to be a threat.
+pub fn is_threat(fields: &Fields) -> bool {
+    let telling = ["filterId", "filter", "latestApiEndpoint", "latestApiOrig", "refId", "maliciousPayloadsResponses"];
+    telling.iter().any(|name| fields.has(name)) || fields.has("actor") && fields.has("url")
+}
+
+impl Akto {
+    /// The body of the documentation: threats, with one explanation and one remedy for all of them. The remedy is text
+    /// and nothing else: in the documented body it belongs to another finding.
+    pub(super) fn documented(&self, mut body: Fields) -> Option<Vec<Draft>> {
+        let events: Vec<Value> = body.every("maliciousEvents").into_iter().flat_map(listed).collect();
+        if !events.is_empty() && !events.iter().any(Value::is_object) {
+            return None;
+        }
+        let mut overview = body.object("overview").unwrap_or_default();
+        let description = overview.text(&["description", "details"]);
+        let impact = overview.text(&["impact"]);
+        let remediation = body.value("remediation").and_then(remediation);
+        let mut drafts = self.threats(events);
+        for draft in &mut drafts {
+            draft.message = draft.message.take().or_else(|| description.clone());
+            draft.impact = draft.impact.take().or_else(|| impact.clone());
+            draft.remediation = draft.remediation.take().or_else(|| remediation.clone());
+        }
+        if let Some(first) = drafts.first_mut() {
+            first.unmapped.extend(body.rest());
+        }
+        Some(drafts)
+    }
+
+    /// One threat. Akto's own state of it (`IGNORED`, `TRAINING`) becomes the status and lowers nothing: whether it is
+    /// heard is for the operator's routes to say.
+    pub(super) fn threat(&self, mut fields: Fields) -> Draft {
+        let doubled = fields.doubled();
+        let id = fields.text(&["id"]);
+        let filter = fields.text(&["filterId", "filter"]);
+        let (recorded, samples) = take_recorded(&mut fields);
+        let mut metadata = take_metadata(&mut fields);
+        let named = fields.text(&["actor"]);
+        let sub_category = fields.text(&["subCategory"]);
+        let category = fields.text(&["category"]);
+        let time = fields.time(&["detectedAt", "timestamp", "discovered", "ts"]).or(samples.1);
+        let target = target(&mut fields, &recorded);
+
+        let mut draft = Draft {
+            kind: kind(&mut fields),
+            time,
+            severity: self.severity(filter.as_deref(), sub_category.as_deref(), &mut fields),
+            actor: actor(named.as_deref(), &mut fields, &mut metadata),
+            status: fields.text(&["status"]),
+            message: metadata.text(&["overview", "reason"]),
+            impact: metadata.text(&["impact"]),
+            remediation: metadata.text(&["remediation"]),
+            evidence: recorded.evidence,
+            ..Draft::default()
+        };
+        let words = [sub_category.as_deref(), category.as_deref()];
+        draft.title = title(filter.as_deref(), words, target.as_ref());
+        draft.key = match id {
+            Some(id) => vec!["id".to_owned(), id],
+            None => content_key(filter.as_deref(), named.as_deref(), target.as_ref(), draft.time),
+        };
+        draft.links = self.links(&mut fields, filter.as_deref(), named.as_deref());
+        label(&mut draft, "category", category);
+        label(&mut draft, "sub_category", sub_category);
+        labels(&mut draft, &mut fields);
+        if samples.0 > 0 {
+            label(&mut draft, "samples", Some(samples.0.to_string()));
+        }
+        draft.rule = Some(Rule { id: filter, name: metadata.text(&["policyName", "ruleViolated"]) });
+        draft.target = target;
+        draft.unmapped = fields.rest();
+        let about = metadata.rest();
+        if !about.is_empty() {
+            draft.unmapped.insert("metadata".to_owned(), Value::Object(about));
+        }
+        if doubled {
+            draft.key = Vec::new();
+            label(&mut draft, "doubled_keys", Some("true".to_owned()));
+        }
+        draft
+    }
+
+    /// The operator's word, else the record's own, else the filter's. The export leaves its own always empty.
+    fn severity(&self, filter: Option<&str>, sub_category: Option<&str>, fields: &mut Fields) -> Option<Severity> {
+        let own = fields.text(&["severity"]);
+        let ordered = [filter, sub_category].into_iter().flatten().find_map(|word| self.severities.of(word));
+        let own = own.as_deref().and_then(Severity::from_vendor_word);
+        ordered.or(own).or_else(|| filters::severity(filter?))
+    }
+
+    /// The page of the detection, made of the operator's address and the four fields that it takes.
+    fn links(&self, fields: &mut Fields, filter: Option<&str>, actor: Option<&str>) -> Vec<Link> {
+        let mut links = Vec::new();
+        let reference = fields.text(&["refId"]);
+        let event_type = fields.text(&["eventType"]);
+        if let (Some(reference), Some(event_type), Some(actor), Some(filter)) = (&reference, &event_type, actor, filter)
+            && let Some(mut url) = self.page(&["protection", "threat-activity"])
+        {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("refId", reference).append_pair("eventType", event_type);
+            query.append_pair("actor", actor).append_pair("filterId", filter);
+            drop(query);
+            links.push(Link { title: "Open in Akto".to_owned(), url: url.into() });
+        }
+        if let Some(ticket) = fields.text(&["jiraTicketUrl"]) {
+            links.push(Link { title: "Open the ticket that Akto made".to_owned(), url: ticket });
+        }
+        keep(fields, "refId", reference);
+        keep(fields, "eventType", event_type);
+        links
+    }
+}
+
+fn listed(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        other => vec![other],
+    }
+}
+
+/// Puts a text back, for those who read it after us.
+fn keep(fields: &mut Fields, name: &str, text: Option<String>) {
+    if let Some(text) = text {
+        fields.put(name, Value::String(text));
+    }
+}
+
+fn kind(fields: &mut Fields) -> String {
+    let label = fields.text(&["label"]).map(|label| label.to_lowercase());
+    label.unwrap_or_else(|| "threat".to_owned())
+}
+
+/// The recorded requests, and how many there are with the time of the first.
+fn take_recorded(fields: &mut Fields) -> (Recorded, (usize, Option<Timestamp>)) {
+    let mut samples = fields.list("maliciousPayloadsResponses").unwrap_or_default();
+    let count = samples.len();
+    let first = samples.drain(..).next().and_then(Fields::of);
+    if let Some(mut sample) = first {
+        if let Some(metadata) = sample.value("metadata").filter(|_| !fields.has("metadata")) {
+            fields.put("metadata", metadata);
+        }
+        let time = sample.time(&["ts"]);
+        return (sample.value("orig").map(recorded).unwrap_or_default(), (count, time));
+    }
+    let value = ["latestApiOrig", "payload", "sample", "orig"].iter().find_map(|name| fields.value(name));
+    (value.map(recorded).unwrap_or_default(), (count, None))
+}
+
+/// Metadata is an object, JSON in a text, or protobuf's text form: lines of `name: "value"`.
+fn take_metadata(fields: &mut Fields) -> Fields {
+    match fields.value("metadata") {
+        Some(Value::Object(map)) => Fields::new(map),
+        Some(Value::String(text)) => {
+            let parsed = lenient::parse(text.as_bytes()).ok().and_then(|parsed| Fields::of(parsed.value));
+            parsed.unwrap_or_else(|| protobuf_text(&text))
+        }
+        _ => Fields::default(),
+    }
+}
+
+fn protobuf_text(text: &str) -> Fields {
+    let mut map = Map::new();
+    for line in text.lines().take(METADATA_LINES_MAX) {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let value = value.trim().trim_matches('"');
+        map.entry(cut(name.trim(), 64)).or_insert_with(|| Value::from(cut(value, METADATA_VALUE_BYTES_MAX)));
+    }
+    if map.is_empty() && !text.trim().is_empty() {
+        map.insert("text".to_owned(), Value::from(cut(text, METADATA_VALUE_BYTES_MAX)));
+    }
+    Fields::new(map)
+}
+
+/// Akto's actor is an address, an address with port, a user or a program. The address of the request counts where the
+/// actor is none.
+fn actor(named: Option<&str>, fields: &mut Fields, metadata: &mut Fields) -> Option<Actor> {
+    let mut actor = named.and_then(Actor::from_text).unwrap_or_default();
+    let several = fields.text(&["IPs"]);
+    let several = several.as_deref().map(|list| list.trim_matches(['[', ']']));
+    if let Some(first) = several.and_then(|list| list.split(',').next()).and_then(Actor::from_text) {
+        actor = Actor { ip: actor.ip.or(first.ip), user: actor.user.or(first.user), country: None };
+    }
+    if let Some(list) = several.filter(|list| list.contains(',')) {
+        fields.put("IPs", Value::from(list));
+    }
+    if let Some(from) = fields.text(&["latestApiIp", "ip"]) {
+        match from.parse() {
+            Ok(ip) if actor.ip.is_none() => actor.ip = Some(ip),
+            _ if named == Some(from.as_str()) || actor.ip.is_some_and(|ip| ip.to_string() == from) => {}
+            _ => fields.put("ip", Value::String(from)),
+        }
+    }
+    let country = metadata.text(&["countryCode"]);
+    actor.country = fields.text(&["country"]).or(country);
+    (actor != Actor::default()).then_some(actor)
+}
+
+/// What was attacked: the record's own words, else those of the recorded request.
+fn target(fields: &mut Fields, recorded: &Recorded) -> Option<Target> {
+    let host = fields.text(&["host"]).or_else(|| recorded.host.clone());
+    let agent = host.as_deref().and_then(|host| host.split_once(".ai-agent.")).map(|(_, agent)| agent.to_owned());
+    let target = Target {
+        method: fields.text(&["latestApiMethod", "method"]).or_else(|| recorded.method.clone()),
+        url: fields.text(&["latestApiEndpoint", "url", "endpoint"]).or_else(|| recorded.path.clone()),
+        host,
+        agent,
+    };
+    (target != Target::default()).then_some(target)
+}
+
+/// `API level rate limiting on POST v1/api/test/orders`.
+fn title(filter: Option<&str>, words: [Option<&str>; 2], target: Option<&Target>) -> String {
+    let known = filter.and_then(filters::name).map(str::to_owned);
+    let spoken = || words.into_iter().flatten().chain(filter).map(filters::humanize).find(|words| !words.is_empty());
+    let what = known.or_else(spoken).unwrap_or_else(|| "Threat".to_owned());
+    let Some(target) = target else { return what };
+    let place = match (&target.method, &target.url) {
+        (Some(method), Some(url)) => Some(format!("{method} {url}")),
+        (None, Some(url)) => Some(url.clone()),
+        _ => target.host.clone(),
+    };
+    place.map(|place| format!("{what} on {place}")).unwrap_or(what)
+}
+
+/// What tells a threat without an id apart. Without a time nothing does: the same attack may come again.
+fn content_key(
+    filter: Option<&str>,
+    actor: Option<&str>,
+    target: Option<&Target>,
+    time: Option<Timestamp>,
+) -> Vec<String> {
+    let Some(time) = time else { return Vec::new() };
+    let method = target.and_then(|target| target.method.as_deref());
+    let url = target.and_then(|target| target.url.as_deref());
+    if filter.is_none() && url.is_none() {
+        return Vec::new();
+    }
+    let parts = [filter, actor, method, url].map(|part| part.unwrap_or_default().to_owned());
+    let mut key = vec!["fields".to_owned()];
+    key.extend(parts);
+    key.push(time.as_millis().to_string());
+    key
+}
+
+fn labels(draft: &mut Draft, fields: &mut Fields) {
+    for (label_name, field) in [
+        ("event_type", "eventType"),
+        ("detection", "type"),
+        ("successful_exploit", "successfulExploit"),
+        ("context", "contextSource"),
+        ("ref_id", "refId"),
+        ("api_collection", "latestApiCollectionId"),
+        ("api_collection", "apiCollectionId"),
+    ] {
+        label(draft, label_name, fields.text(&[field]));
+    }
+}
+
+fn label(draft: &mut Draft, name: &str, value: Option<String>) {
+    if let Some(value) = value {
+        draft.labels.entry(name.to_owned()).or_insert(value);
+    }
+}
+
+/// The steps of a remedy as one text.
+fn remediation(value: Value) -> Option<String> {
+    let mut fields = match value {
+        Value::String(text) => return Some(text),
+        other => Fields::of(other)?,
+    };
+    let heading = fields.text(&["title"]).map(|title| title.trim_start_matches(['#', ' ']).to_owned());
+    let mut paragraphs: Vec<String> = heading.into_iter().collect();
+    for step in fields.list("steps").unwrap_or_default().into_iter().take(STEPS_MAX) {
+        let step = match step {
+            Value::String(text) => Some(text),
+            other => Fields::of(other).and_then(|mut step| {
+                let parts = [step.text(&["title"]), step.text(&["text", "description"])];
+                let said: Vec<String> = parts.into_iter().flatten().collect();
+                (!said.is_empty()).then(|| said.join("\n"))
+            }),
+        };
+        paragraphs.extend(step);
+    }
+    (!paragraphs.is_empty()).then(|| paragraphs.join("\n\n"))
+}
+
+const METADATA_LINES_MAX: usize = 64;
+const METADATA_VALUE_BYTES_MAX: usize = 2048;
+const STEPS_MAX: usize = 50;
