@@ -1,0 +1,447 @@
+//! Any vendor that is not built in: JSON, and JSON pointers (RFC 6901) that say where things stand.
+//!
+//! What `map` does not name is looked for under its own name at the top of the element (`title`, `severity`, …), so that
+//! a simple sender needs no map at all; only `key` and `link` must be named, because identity and links are matters of
+//! trust. The id of a request is read from a header or from the body as it stands on the wire: from a compressed body no
+//! id is taken, and the raw body stands in for it.
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::lenient;
+use super::severities::Severities;
+use super::{Normalizer, Reading, Sample, Vendor};
+use crate::domain::{Actor, Draft, Link, Note, Request, Rule, Severity, Target, Timestamp};
+use crate::settings::Section;
+
+/// Any vendor that is not built in.
+pub const VENDOR: Vendor = Vendor {
+    name: "generic",
+    title: "Generic webhook",
+    scheme: None,
+    body_limit_bytes: 2 << 20,
+    gzip: false,
+    default_severity: Severity::Medium,
+    normalizer,
+    samples: SAMPLES,
+    setup: SETUP,
+    template: TEMPLATE,
+};
+
+fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
+    let severities = Severities::read(section);
+    let id = id_place(section);
+    let events = pointer(section, "events");
+    let map = section.section("map").map(|map| {
+        let pointers = NAMES.iter().map(|name| Some((*name, pointer(&map, name)?))).collect::<Vec<_>>();
+        map.finish();
+        pointers
+    });
+    let map = map.unwrap_or_else(|| NAMES.iter().map(|name| Some((*name, None))).collect());
+    Some(Box::new(Generic {
+        severities: severities?,
+        id: id?,
+        events: events?,
+        map: map.into_iter().collect::<Option<Vec<_>>>()?,
+    }))
+}
+
+/// Where a pointer that the operator gave leads: `Some(None)` where none was given, `None` where it is at fault.
+fn pointer(section: &Section, key: &'static str) -> Option<Option<String>> {
+    if !section.has(key) {
+        return Some(None);
+    }
+    let pointer = section.text(key)?;
+    if pointer.is_empty() || pointer.starts_with('/') {
+        return Some(Some(pointer));
+    }
+    let fix =
+        format!("write a JSON pointer like \"/{}\"", pointer.trim_start_matches(['$', '.', '#']).replace('.', "/"));
+    section.fault(key, &format!("'{pointer}' is no JSON pointer"), &fix);
+    None
+}
+
+fn id_place(section: &Section) -> Option<IdPlace> {
+    if !section.has("id") {
+        return Some(IdPlace::Nowhere);
+    }
+    let id = section.section("id")?;
+    let header = id.has("header").then(|| id.required_text("header"));
+    let place = match (header, pointer(&id, "pointer")?) {
+        (Some(header), None) => header.map(|header| IdPlace::Header(header.trim().to_ascii_lowercase())),
+        (None, Some(pointer)) => Some(IdPlace::Pointer(pointer)),
+        _ => {
+            section.fault("id", "needs one place", "write { header = \"x-delivery-id\" } or { pointer = \"/id\" }");
+            None
+        }
+    };
+    id.finish();
+    place
+}
+
+struct Generic {
+    severities: Severities,
+    id: IdPlace,
+    events: Option<String>,
+    map: Vec<(&'static str, Option<String>)>,
+}
+
+enum IdPlace {
+    Nowhere,
+    Header(String),
+    Pointer(String),
+}
+
+impl Normalizer for Generic {
+    fn event_id(&self, request: &Request) -> Option<String> {
+        match &self.id {
+            IdPlace::Nowhere => None,
+            IdPlace::Header(name) => request.headers.only(name).filter(|id| !id.is_empty()).map(str::to_owned),
+            IdPlace::Pointer(pointer) => {
+                let parsed = lenient::parse(&request.body).ok().filter(|parsed| !parsed.repaired)?;
+                parsed.value.pointer(pointer).and_then(scalar)
+            }
+        }
+    }
+
+    fn normalize(&self, body: &[u8]) -> Reading {
+        if lenient::is_blank(body) {
+            return Reading::nothing(Note::Empty);
+        }
+        match lenient::parse(body) {
+            Ok(parsed) => {
+                let reading = self.read(parsed.value, parsed.repaired, body);
+                let repaired = (parsed.repaired && reading.note.is_none()).then_some(Note::Repaired);
+                Reading { note: reading.note.or(repaired), ..reading }
+            }
+            Err(why) => Reading::unparsed(body, why),
+        }
+    }
+}
+
+impl Generic {
+    /// One event an element of the list: the one that `events` leads to, or the body where it is a list itself. Anything
+    /// else is one event.
+    fn read(&self, mut value: Value, repaired: bool, body: &[u8]) -> Reading {
+        if says_nothing(&value) {
+            return Reading::nothing(Note::Empty);
+        }
+        let delivery = match &self.id {
+            IdPlace::Pointer(pointer) if !repaired => value.pointer(pointer).and_then(scalar),
+            _ => None,
+        };
+        let list = self.events.as_deref().and_then(|events| value.pointer_mut(events)).and_then(Value::as_array_mut);
+        let elements = match (list.map(std::mem::take), value) {
+            (Some(mut elements), root) => {
+                // A doubled key may hide a second list: the rest of the body then counts as one more event.
+                elements.extend(Some(root).filter(|root| root.as_object().is_some_and(lenient::is_doubled)));
+                elements
+            }
+            (None, Value::Array(elements)) => elements,
+            (None, element @ Value::Object(_)) => vec![element],
+            _ => return Reading::unparsed(body, "it is neither a JSON object nor a list of them"),
+        };
+        if elements.is_empty() {
+            return Reading::nothing(Note::Empty);
+        }
+        if !elements.iter().any(Value::is_object) {
+            return Reading::unparsed(body, "it is a list without an object in it");
+        }
+        let mut position = 0;
+        let drafts = lenient::drafts(lenient::each(elements), |fields| {
+            let delivery = delivery.as_deref().map(|id| (id, position));
+            position += 1;
+            Ok(self.draft(Value::Object(fields.into_map()), delivery))
+        });
+        Reading::of(drafts)
+    }
+
+    fn draft(&self, element: Value, delivery: Option<(&str, usize)>) -> Draft {
+        let mut found = Found { element: &element, map: &self.map, used: Vec::new() };
+        let mut draft = Draft {
+            kind: found.text("type").unwrap_or_else(|| "alert".to_owned()),
+            time: found.time("time"),
+            severity: found.severity("severity", &self.severities),
+            message: found.text("message"),
+            status: found.text("status"),
+            actor: actor(&mut found),
+            target: target(&mut found),
+            ..Draft::default()
+        };
+        let rule = Rule { id: found.text("rule"), name: found.text("rule_name") };
+        draft.rule = (rule != Rule::default()).then_some(rule);
+        let first_line = || draft.message.as_deref().and_then(|message| message.lines().next()).map(str::to_owned);
+        draft.title = found.text("title").or_else(first_line).unwrap_or_default();
+        let link = found.text("link");
+        draft.links = link.map(|url| Link { title: "Open at the source".to_owned(), url }).into_iter().collect();
+        draft.key = self.key(&mut found, delivery);
+        if element.as_object().is_some_and(lenient::is_doubled) {
+            draft.key = Vec::new();
+            draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
+        }
+        let used = found.used;
+        draft.unmapped = rest(element, &used);
+        draft
+    }
+
+    /// The mapped key; else the id of the request with the element's place in it; else the element's content. Where the id
+    /// stands in a header, nothing: the receipt, which is one an id, then tells its events apart.
+    fn key(&self, found: &mut Found, delivery: Option<(&str, usize)>) -> Vec<String> {
+        if let Some(key) = found.text("key") {
+            return vec!["key".to_owned(), key];
+        }
+        match (&self.id, delivery) {
+            (_, Some((id, position))) => vec!["delivery".to_owned(), id.to_owned(), position.to_string()],
+            (IdPlace::Nowhere, None) => {
+                let content = Sha256::digest(found.element.to_string().as_bytes());
+                vec!["content".to_owned(), hex::encode(content)]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// An element, and which of its values were understood.
+struct Found<'e> {
+    element: &'e Value,
+    map: &'e [(&'static str, Option<String>)],
+    used: Vec<String>,
+}
+
+impl Found<'_> {
+    fn text(&mut self, name: &str) -> Option<String> {
+        let pointer = self.pointer(name)?;
+        let text = self.element.pointer(&pointer).and_then(scalar)?;
+        self.used.push(pointer);
+        Some(text)
+    }
+
+    fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let pointer = self.pointer(name)?;
+        let time = self.element.pointer(&pointer).and_then(lenient::time_of)?;
+        self.used.push(pointer);
+        Some(time)
+    }
+
+    /// The operator's word, else what the word most likely means. A number means only what the operator says: scales
+    /// run in both directions.
+    fn severity(&mut self, name: &str, operators: &Severities) -> Option<Severity> {
+        let pointer = self.pointer(name)?;
+        let word = self.element.pointer(&pointer).and_then(scalar)?;
+        let severity = operators.of(&word).or_else(|| Severity::from_vendor_word(&word))?;
+        self.used.push(pointer);
+        Some(severity)
+    }
+
+    fn pointer(&self, name: &str) -> Option<String> {
+        let given = self.map.iter().find(|(known, _)| *known == name).and_then(|(_, pointer)| pointer.clone());
+        given.or_else(|| (!MATTERS_OF_TRUST.contains(&name)).then(|| format!("/{name}")))
+    }
+}
+
+fn actor(found: &mut Found) -> Option<Actor> {
+    let mut actor = found.text("actor").as_deref().and_then(Actor::from_text).unwrap_or_default();
+    if let Some(user) = found.text("user") {
+        actor.user = Some(user);
+    }
+    let address = found.pointer("ip").and_then(|pointer| found.element.pointer(&pointer)).and_then(scalar);
+    if let Some(ip) = address.as_deref().and_then(Actor::from_text).and_then(|actor| actor.ip) {
+        actor.ip = Some(ip);
+        found.used.extend(found.pointer("ip"));
+    }
+    (actor != Actor::default()).then_some(actor)
+}
+
+fn target(found: &mut Found) -> Option<Target> {
+    let target = Target {
+        method: found.text("method"),
+        url: found.text("url"),
+        host: found.text("host"),
+        agent: found.text("agent"),
+    };
+    (target != Target::default()).then_some(target)
+}
+
+/// The element without what was understood, and without objects that became empty thereby.
+fn rest(mut element: Value, used: &[String]) -> Map<String, Value> {
+    for pointer in used {
+        let Some((parent, last)) = pointer.rsplit_once('/') else { continue };
+        let last = last.replace("~1", "/").replace("~0", "~");
+        if let Some(parent) = element.pointer_mut(parent).and_then(Value::as_object_mut) {
+            parent.remove(&last);
+        }
+    }
+    match element {
+        Value::Object(map) => map.into_iter().filter(|(_, value)| !says_nothing(value)).collect(),
+        _ => Map::new(),
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    }
+}
+
+/// A text, a number or a truth value as text.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+/// What `map` knows.
+const NAMES: &[&str] = &[
+    "title",
+    "message",
+    "severity",
+    "time",
+    "actor",
+    "type",
+    "key",
+    "rule",
+    "rule_name",
+    "method",
+    "url",
+    "host",
+    "agent",
+    "status",
+    "link",
+    "user",
+    "ip",
+];
+
+/// What is never guessed.
+const MATTERS_OF_TRUST: &[&str] = &["key", "link"];
+
+const SAMPLES: &[Sample] = &[Sample {
+    name: "alert",
+    content_type: "application/json",
+    body: include_bytes!("../../tests/fixtures/vendors/generic/alert.json"),
+}];
+
+const SETUP: &str = "\
+Where your tool asks for a webhook, give it
+  URL:     {url}
+  Secret:  {secret}
+and tell gatepost in `verify` how it signs: the scheme, the header and what is signed. A tool that cannot sign may send
+the secret in a header: verify = { scheme = \"bearer\" }. Then say in `map` where title, severity and the rest stand.
+";
+
+const TEMPLATE: &str = "\
+# verify = { scheme = \"hmac\", algorithm = \"sha256\", header = \"x-signature\", encoding = \"hex\", signed = \"{body}\" }
+# id = { header = \"x-delivery-id\" }              # or { pointer = \"/id\" }: the same on every retry
+# events = \"/alerts\"                             # JSON pointer to a list: one event an element
+# map = { title = \"/rule/name\", severity = \"/level\", time = \"/at\", actor = \"/src_ip\", key = \"/alert_id\" }
+# severity = { \"P1\" = \"critical\", \"P2\" = \"high\" }
+";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{build, request};
+    use super::*;
+
+    fn read(settings: &str, body: &Value) -> Reading {
+        build("generic", settings).unwrap_or_else(|faults| panic!("{faults:?}")).normalize(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_simple_sender_needs_no_map() {
+        let body =
+            json!({"title": "T", "severity": "HIGH", "time": 1748765730, "actor": "claude", "ip": "10.0.0.1", "x": 1});
+        let draft = read("", &body).drafts.remove(0);
+        assert_eq!((draft.title.as_str(), draft.severity, draft.kind.as_str()), ("T", Some(Severity::High), "alert"));
+        let actor = draft.actor.unwrap();
+        assert_eq!((actor.user.as_deref(), actor.ip), (Some("claude"), "10.0.0.1".parse().ok()));
+        assert_eq!(Value::Object(draft.unmapped), json!({"x": 1}));
+        assert_eq!(draft.key[0], "content");
+    }
+
+    #[test]
+    fn pointers_lead_anywhere_and_odd_names_are_escaped() {
+        let settings = "events = \"/a~1b/list\"\n[map]\ntitle = \"/n/0\"\nseverity = \"/s\"\nkey = \"/k\"\nlink = \"/u\"\n\
+                        rule = \"/m~0n\"\n[severity]\nP1 = \"critical\"\n3 = \"low\"";
+        let body = json!({"a/b": {"list": [
+            {"n": ["first"], "s": "p1", "k": 1, "u": "https://example.com/1", "m~n": "r"},
+            {"n": ["second"], "s": 3, "k": 2, "ip": "not one"},
+            {"n": [], "s": 4},
+        ]}});
+        let drafts = read(settings, &body).drafts;
+        let severities: Vec<_> = drafts.iter().map(|draft| draft.severity).collect();
+        assert_eq!(severities, [Some(Severity::Critical), Some(Severity::Low), None]);
+        assert_eq!((drafts[0].title.as_str(), &drafts[0].key), ("first", &vec!["key".to_owned(), "1".to_owned()]));
+        assert_eq!((drafts[0].links.len(), drafts[0].rule.as_ref().unwrap().id.as_deref()), (1, Some("r")));
+        assert_eq!(Value::Object(drafts[1].unmapped.clone()), json!({"n": ["second"], "ip": "not one"}));
+        assert_eq!(Value::Object(drafts[2].unmapped.clone()), json!({"s": 4}));
+    }
+
+    #[test]
+    fn keys_follow_the_id() {
+        let body = json!({"id": "d1", "alerts": [{"t": 1}, {"t": 1}]});
+        let keys = |settings: &str| read(settings, &body).drafts.into_iter().map(|d| d.key).collect::<Vec<_>>();
+        let by_id = keys("events = \"/alerts\"\nid = { pointer = \"/id\" }");
+        assert_eq!(by_id, [["delivery", "d1", "0"], ["delivery", "d1", "1"]]);
+        assert_eq!(keys("events = \"/alerts\"\nid = { header = \"X-Id\" }"), [Vec::<String>::new(), Vec::new()]);
+        assert_eq!(keys("events = \"/alerts\"").len(), 1, "equal content is one event");
+    }
+
+    #[test]
+    fn the_id_of_a_request_comes_from_one_place() {
+        let by_header = build("generic", "id = { header = \"X-Delivery\" }").ok().unwrap();
+        assert_eq!(by_header.event_id(&request(&[("x-delivery", "7")], b"{}")).as_deref(), Some("7"));
+        assert_eq!(by_header.event_id(&request(&[("x-delivery", "7"), ("x-delivery", "8")], b"{}")), None);
+        let by_pointer = build("generic", "id = { pointer = \"/meta/id\" }").ok().unwrap();
+        let id = |body: &str| by_pointer.event_id(&request(&[], body.as_bytes()));
+        assert_eq!(id(r#"{"meta":{"id":5}}"#).as_deref(), Some("5"));
+        for body in [r#"{"meta":{"id":"a","id":"b"}}"#, r#"{"meta":{"id":" "}}"#, r#"{"meta":{"id":[1]}}"#, "x", ""] {
+            assert_eq!(id(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_any_form_give_an_event_or_say_why_not() {
+        assert_eq!(read("", &json!([])), Reading::nothing(Note::Empty));
+        assert_eq!(read("events = \"/alerts\"", &json!({"alerts": []})), Reading::nothing(Note::Empty));
+        assert_eq!(read("", &json!([{"a": 1}, {"a": 2}])).drafts.len(), 2);
+        assert_eq!(read("events = \"/alerts\"", &json!({"alerts": {"title": "x"}})).drafts.len(), 1);
+        assert_eq!(read("events = \"/none\"", &json!({"title": "x"})).drafts[0].title, "x");
+        assert_eq!(read("", &json!([1, 2])).note, Some(Note::Unparsed));
+        let normalizer = build("generic", "").ok().unwrap();
+        for body in ["a=b&c=d", "plain text", "<a/>", "7"] {
+            assert_eq!(normalizer.normalize(body.as_bytes()).note, Some(Note::Unparsed), "{body}");
+        }
+        let hidden = br#"{"alerts":[{"title":"a"}],"alerts":[{"title":"b"}]}"#;
+        let reading = build("generic", "events = \"/alerts\"").ok().unwrap().normalize(hidden);
+        assert_eq!((reading.drafts.len(), reading.note), (2, Some(Note::Repaired)));
+        assert!(reading.drafts[1].unmapped.contains_key("alerts#2"));
+    }
+
+    #[test]
+    fn settings_at_fault_say_how_to_mend_them() {
+        for (settings, fault) in [
+            ("events = \"alerts\"", "'alerts' is no JSON pointer; write a JSON pointer like \"/alerts\""),
+            ("events = \"$.a.b\"", "like \"/a/b\""),
+            ("map = { titel = \"/t\" }", "did you mean 'title'?"),
+            ("map = { title = 7 }", "is an integer, not a text in quotes"),
+            ("map = { severity = \"level\" }", "'level' is no JSON pointer"),
+            ("id = { }", "needs one place"),
+            ("id = { header = \"a\", pointer = \"/b\" }", "needs one place"),
+            ("id = { header = \" \" }", "is empty"),
+            ("id = { pointer = \"id\" }", "'id' is no JSON pointer"),
+            ("id = \"x\"", "not a table"),
+            ("id = { heade = \"x\" }", "needs one place"),
+        ] {
+            let faults = build("generic", settings).err().unwrap_or_else(|| panic!("{settings} was taken"));
+            assert!(faults.iter().any(|found| found.contains(fault)), "{settings}: {faults:?}");
+        }
+    }
+}
