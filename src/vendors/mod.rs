@@ -11,6 +11,9 @@ mod akto;
 mod generic;
 mod lenient;
 mod secureagentics;
+mod severities;
+#[cfg(test)]
+mod tests;
 
 use crate::domain::{Draft, Note, Request, Severity};
 use crate::settings::Section;
