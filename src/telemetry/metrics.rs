@@ -1,0 +1,207 @@
+//! Every metric, under its one name.
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::{DeliveryState, OutcomeKind};
+
+/// The metrics of the process. Cheap to share behind an `Arc`; every counter starts at zero with the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests to `/webhooks/{source}`, by how they ended.
+    pub intake_requests: Family<ByOutcome, Counter>,
+    /// From the last byte of a request to its answer, in seconds.
+    pub intake_duration: Histogram,
+    /// Events that were read from receipts, by source; repetitions among them are counted as well.
+    pub events_read: Family<BySource, Counter>,
+    /// Events made of bodies that nobody understood, by source.
+    pub events_unparsed: Family<BySource, Counter>,
+    /// Events that no route took, by source.
+    pub events_unrouted: Family<BySource, Counter>,
+    /// Conditions that could not be decided, by route.
+    pub routing_undecided: Family<ByRoute, Counter>,
+    /// Attempts, by destination and outcome.
+    pub delivery_attempts: Family<ByDestination, Counter>,
+    /// Deliveries that became dead letters, by destination.
+    pub delivery_dead: Family<ByQueue, Counter>,
+    /// Deliveries that are not done, by destination and state.
+    pub queue_deliveries: Family<ByQueue, Gauge>,
+    /// Receipts that are not dispatched yet.
+    pub queue_receipts: Gauge,
+    /// 1 while a destination is stopped for a fault of the operator's making.
+    pub destination_stopped: Family<ByRoute, Gauge>,
+    /// The size of the database and its log.
+    pub store_size: Gauge,
+    /// Commits that failed, as seen by those who waited for them.
+    pub store_faults: Counter,
+    /// Configuration reloads that were refused.
+    pub reloads_refused: Counter,
+}
+
+/// By source and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByOutcome {
+    /// The source, or `unknown`.
+    pub source: String,
+    /// How the request ended.
+    pub outcome: IntakeOutcome,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IntakeOutcome {
+    /// Stored.
+    Accepted,
+    /// Stored before.
+    Duplicate,
+    /// Refused, with the stable code of the problem.
+    Refused(&'static str),
+}
+
+impl EncodeLabelValue for IntakeOutcome {
+    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let word = match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Refused(code) => code,
+        };
+        EncodeLabelValue::encode(&word, encoder)
+    }
+}
+
+/// By source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySource {
+    /// The source.
+    pub source: String,
+}
+
+/// By the name of one route or one destination.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByRoute {
+    /// The name.
+    pub name: String,
+}
+
+/// By destination and outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDestination {
+    /// The destination.
+    pub destination: String,
+    /// The outcome of the attempt.
+    pub outcome: &'static str,
+}
+
+/// By destination and state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByQueue {
+    /// The destination.
+    pub destination: String,
+    /// The state of the delivery.
+    pub state: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("gatepost");
+        let intake_duration =
+            Histogram::new([0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5]);
+        let all = Self {
+            registry: Registry::default(),
+            intake_duration,
+            intake_requests: Family::default(),
+            events_read: Family::default(),
+            events_unparsed: Family::default(),
+            events_unrouted: Family::default(),
+            routing_undecided: Family::default(),
+            delivery_attempts: Family::default(),
+            delivery_dead: Family::default(),
+            queue_deliveries: Family::default(),
+            queue_receipts: Gauge::default(),
+            destination_stopped: Family::default(),
+            store_size: Gauge::default(),
+            store_faults: Counter::default(),
+            reloads_refused: Counter::default(),
+        };
+        registry.register("intake_requests", "Requests by how they ended", all.intake_requests.clone());
+        let help = "From the last byte of a request to its answer";
+        registry.register_with_unit("intake_duration", help, Unit::Seconds, all.intake_duration.clone());
+        registry.register("events_read", "Events read from receipts", all.events_read.clone());
+        registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
+        registry.register("events_unrouted", "Events that no route took", all.events_unrouted.clone());
+        registry.register("routing_undecided", "Conditions that could not be decided", all.routing_undecided.clone());
+        registry.register("delivery_attempts", "Attempts by outcome", all.delivery_attempts.clone());
+        registry.register("delivery_dead", "Deliveries that became dead letters", all.delivery_dead.clone());
+        registry.register("queue_deliveries", "Deliveries that are not done", all.queue_deliveries.clone());
+        registry.register("queue_receipts", "Receipts that are not dispatched", all.queue_receipts.clone());
+        let help = "1 while the destination is stopped for a fault in its settings";
+        registry.register("destination_stopped", help, all.destination_stopped.clone());
+        registry.register_with_unit("store_size", "Database and log", Unit::Bytes, all.store_size.clone());
+        registry.register("store_faults", "Writes that the store refused", all.store_faults.clone());
+        registry.register("config_reloads_refused", "Reloads that were refused", all.reloads_refused.clone());
+        Self { registry, ..all }
+    }
+
+    /// Counts a request.
+    pub fn count_intake(&self, source: &str, outcome: IntakeOutcome) {
+        self.intake_requests.get_or_create(&ByOutcome { source: source.to_owned(), outcome }).inc();
+    }
+
+    /// Counts an attempt.
+    pub fn count_attempt(&self, destination: &str, outcome: OutcomeKind) {
+        let labels = ByDestination { destination: destination.to_owned(), outcome: outcome.as_str() };
+        self.delivery_attempts.get_or_create(&labels).inc();
+    }
+
+    /// Shows how many deliveries of a destination stand in a state.
+    pub fn show_depth(&self, destination: &str, state: DeliveryState, count: u64) {
+        let labels = ByQueue { destination: destination.to_owned(), state: state.as_str() };
+        self.queue_deliveries.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// All of it in the text form that Prometheus reads (OpenMetrics 1.0).
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Writing to a String fails only if an encoder does, and then nothing is better than half.
+            Err(std::fmt::Error) => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rule() {
+        let metrics = Metrics::new();
+        metrics.count_intake("adrian", IntakeOutcome::Refused("signature-mismatch"));
+        metrics.count_attempt("soc", OutcomeKind::Delivered);
+        metrics.show_depth("soc", DeliveryState::Waiting, 3);
+        metrics.intake_duration.observe(0.001);
+        let text = metrics.render();
+        for line in [
+            "gatepost_intake_requests_total{source=\"adrian\",outcome=\"signature-mismatch\"} 1",
+            "gatepost_delivery_attempts_total{destination=\"soc\",outcome=\"delivered\"} 1",
+            "gatepost_queue_deliveries{destination=\"soc\",state=\"waiting\"} 3",
+            "gatepost_intake_duration_seconds_count 1",
+            "gatepost_store_size_bytes 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+}

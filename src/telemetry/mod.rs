@@ -1,0 +1,11 @@
+//! What gatepost says about itself: metrics and logs.
+//!
+//! Everybody may count and log; the names stand here, at the bottom, so that no room needs another one's name for it.
+//! Names are `gatepost_<area>_<what>_<unit>[_total]`. Labels hold configured names and closed lists only, never text
+//! that a sender chose.
+
+mod logging;
+mod metrics;
+
+pub use logging::{LogFault, LogFormat, start_logging};
+pub use metrics::{ByDestination, ByOutcome, ByQueue, ByRoute, BySource, IntakeOutcome, Metrics};
