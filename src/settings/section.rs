@@ -11,13 +11,16 @@ use toml::de::{DeTable, DeValue};
 use super::{Fault, Faults, Level, parse_duration, parse_size};
 use crate::domain::Secret;
 
+type Lookup = dyn Fn(&str) -> Option<String>;
+type ReadFile = dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
+
 /// What settings may refer to outside the file: environment variables and secret files. An argument, so that tests
 /// bring their own.
 pub struct Environment {
     /// The value of an environment variable.
-    pub variable: Box<dyn Fn(&str) -> Option<String>>,
+    pub variable: Box<Lookup>,
     /// The content of a file.
-    pub read_file: Box<dyn Fn(&Path) -> std::io::Result<Vec<u8>>>,
+    pub read_file: Box<ReadFile>,
     /// The folder that relative paths in the file start from.
     pub base: PathBuf,
 }
@@ -60,7 +63,8 @@ impl<'a> Document<'a> {
 
     /// The root section.
     pub fn root<'d>(&'d self, table: &'d DeTable<'a>) -> Section<'d> {
-        Section { document: self, table, path: String::new(), span: 0..0, known: RefCell::default(), doc: true }
+        let (path, pattern) = (String::new(), String::new());
+        Section { document: self, table, path, pattern, span: 0..0, known: RefCell::default() }
     }
 
     /// Whether anything stands in the way of running.
@@ -97,9 +101,10 @@ pub struct Section<'d> {
     document: &'d Document<'d>,
     table: &'d DeTable<'d>,
     path: String,
+    /// The path with `*` for names of the operator's choice and `[]` for the elements of a list.
+    pattern: String,
     span: Range<usize>,
     known: RefCell<Vec<&'static str>>,
-    doc: bool,
 }
 
 impl<'d> Section<'d> {
@@ -297,7 +302,7 @@ impl<'d> Section<'d> {
     pub fn section(&self, key: &'static str) -> Option<Section<'d>> {
         let value = self.value(key)?;
         match value.get_ref().as_table() {
-            Some(table) => Some(self.child(key.to_owned(), table, value.span(), self.doc)),
+            Some(table) => Some(self.child(key, key, table, value.span())),
             None => self.wrong_type(key, value, "a table"),
         }
     }
@@ -309,7 +314,7 @@ impl<'d> Section<'d> {
         for (name, value) in group.table {
             let name = name.get_ref().to_string();
             match value.get_ref().as_table() {
-                Some(table) => sections.push(group.child(name, table, value.span(), true)),
+                Some(table) => sections.push(group.child(&name, "*", table, value.span())),
                 None => {
                     let line = group.document.line_of(value.span().start);
                     let path = format!("{}.{name}", group.path);
@@ -331,7 +336,9 @@ impl<'d> Section<'d> {
         let mut sections = Vec::new();
         for (index, item) in items.iter().enumerate() {
             match item.get_ref().as_table() {
-                Some(table) => sections.push(self.child(format!("{key}[{index}]"), table, item.span(), true)),
+                Some(table) => {
+                    sections.push(self.child(&format!("{key}[{index}]"), &format!("{key}[]"), table, item.span()))
+                }
                 None => {
                     self.wrong_type::<()>(key, item, "a table");
                 }
@@ -378,8 +385,8 @@ impl<'d> Section<'d> {
         self.document.any_error()
     }
 
-    /// Reports every key that nobody asked for, with the nearest one that exists.
-    pub fn finish(self) {
+    /// Reports every key that nobody asked for, with the nearest one that exists. The last thing to do with a section.
+    pub fn finish(&self) {
         let known = self.known.borrow();
         for (key, _) in self.table {
             let name = key.get_ref().as_ref();
@@ -398,13 +405,20 @@ impl<'d> Section<'d> {
     fn value(&self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
         if !self.known.borrow().contains(&key) {
             self.known.borrow_mut().push(key);
-            self.document.asked.borrow_mut().push(self.joined(key));
+            self.document.asked.borrow_mut().push(join(&self.pattern, key));
         }
         self.table.get(key)
     }
 
-    fn child(&self, name: String, table: &'d DeTable<'d>, span: Range<usize>, doc: bool) -> Section<'d> {
-        Section { document: self.document, table, path: self.joined(&name), span, known: RefCell::default(), doc }
+    fn child(&self, name: &str, pattern: &str, table: &'d DeTable<'d>, span: Range<usize>) -> Section<'d> {
+        Section {
+            document: self.document,
+            table,
+            path: join(&self.path, name),
+            pattern: join(&self.pattern, pattern),
+            span,
+            known: RefCell::default(),
+        }
     }
 
     fn secret_of(&self, key: &'static str, value: &Spanned<DeValue<'d>>) -> Option<Secret> {
@@ -494,11 +508,15 @@ impl<'d> Section<'d> {
     }
 
     fn joined(&self, key: &str) -> String {
-        match (self.path.is_empty(), key.is_empty()) {
-            (true, _) => key.to_owned(),
-            (_, true) => self.path.clone(),
-            _ => format!("{}.{key}", self.path),
-        }
+        join(&self.path, key)
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    match (path.is_empty(), key.is_empty()) {
+        (true, _) => key.to_owned(),
+        (_, true) => path.to_owned(),
+        _ => format!("{path}.{key}"),
     }
 }
 
