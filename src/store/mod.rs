@@ -16,6 +16,7 @@ mod sqlite;
 pub use claim::{Claim, Ticket};
 pub use sqlite::{Access, OpenFault, SqliteStore};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
@@ -73,8 +74,9 @@ pub trait Outbox: Send + Sync {
     fn claim_deliveries(&self, destination: &DestinationName, limit: usize, lease: Lease) -> Ticket<Claimed>;
 
     /// Records attempts and what is to become of their deliveries, all in one transaction. The answer counts those
-    /// whose lease had passed to somebody else, of which nothing was written.
-    fn settle(&self, settlements: Vec<Settlement>) -> Ticket<LeasesLost>;
+    /// whose lease had passed to somebody else, of which nothing was written. The settlements are shared so that they
+    /// can be handed in again after a fault: what has been sent must not be forgotten because the disk is full.
+    fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Ticket<LeasesLost>;
 }
 
 /// From when and until when a claim is good.
@@ -241,7 +243,16 @@ pub trait Ledger: Send + Sync {
     fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreFault>;
 
     /// Has a delivery sent again, also one that has arrived. `false`: there is none, or it is under way.
-    fn replay_delivery(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreFault>;
+    fn replay_delivery(&self, id: DeliveryId, doubt: Doubt, now: Timestamp) -> Result<bool, StoreFault>;
+}
+
+/// What a replay makes of the doubt whether an earlier try has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Whoever may have sent it finds out first, where the destination allows it: for many at once.
+    Keep,
+    /// The operator has looked, and wants it sent.
+    Forget,
 }
 
 /// A piece of a listing.

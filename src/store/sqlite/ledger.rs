@@ -4,7 +4,8 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{
-    DeliveryFilter, DeliveryRow, Depth, EventFilter, EventRow, Ledger, Page, ReceiptFilter, ReceiptRow, StoreFault,
+    DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Ledger, Page, ReceiptFilter, ReceiptRow,
+    StoreFault,
 };
 use super::SqliteStore;
 use super::outbox::{attempt_of, unreadable};
@@ -26,21 +27,17 @@ impl Ledger for SqliteStore {
         let row = connection.query_row(&statement, [id.as_bytes()], receipt_row).optional()?;
         let Some(row) = row else { return Ok(None) };
         let receipt = connection
-            .query_row(
-                "SELECT content_type, encoding, body FROM receipts WHERE id = ?1",
-                [id.as_bytes()],
-                |columns| {
-                    let encoding: String = columns.get(1)?;
-                    Ok(Receipt {
-                        id,
-                        source: row.source.clone(),
-                        received_at: row.received_at,
-                        content_type: columns.get(0)?,
-                        encoding: if encoding == "gzip" { Encoding::Gzip } else { Encoding::Identity },
-                        body: columns.get::<_, Vec<u8>>(2)?.into(),
-                    })
-                },
-            )
+            .query_row("SELECT content_type, encoding, body FROM receipts WHERE id = ?1", [id.as_bytes()], |columns| {
+                let encoding: String = columns.get(1)?;
+                Ok(Receipt {
+                    id,
+                    source: row.source.clone(),
+                    received_at: row.received_at,
+                    content_type: columns.get(0)?,
+                    encoding: if encoding == "gzip" { Encoding::Gzip } else { Encoding::Identity },
+                    body: columns.get::<_, Vec<u8>>(2)?.into(),
+                })
+            })
             .optional()?;
         Ok(Some((row, receipt)))
     }
@@ -110,8 +107,7 @@ impl Ledger for SqliteStore {
     }
 
     fn undispatched(&self) -> Result<u64, StoreFault> {
-        let count: i64 =
-            self.reader.lock().query_row("SELECT count(*) FROM receipt_queue", [], |row| row.get(0))?;
+        let count: i64 = self.reader.lock().query_row("SELECT count(*) FROM receipt_queue", [], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
@@ -126,11 +122,15 @@ impl Ledger for SqliteStore {
         ticket.wait().map(|changed| changed == 1)
     }
 
-    fn replay_delivery(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreFault> {
+    fn replay_delivery(&self, id: DeliveryId, doubt: Doubt, now: Timestamp) -> Result<bool, StoreFault> {
+        let forget = doubt == Doubt::Forget;
         let ticket = self.writer.write(move |transaction| {
+            // What has certainly arrived is sent again without looking for the first one: that is the order.
             Ok(transaction.execute(
-                "UPDATE deliveries SET state = 0, not_before = ?2, retrying_since = NULL WHERE id = ?1 AND state IN (0, 2, 3)",
-                params![id.as_bytes(), now.as_millis()],
+                "UPDATE deliveries SET uncertain = uncertain AND state <> 2 AND NOT ?3,
+                 progress = CASE WHEN state = 2 OR ?3 THEN NULL ELSE progress END,
+                 state = 0, not_before = ?2, retrying_since = NULL WHERE id = ?1 AND state IN (0, 2, 3)",
+                params![id.as_bytes(), now.as_millis(), forget],
             )?)
         });
         ticket.wait().map(|changed| changed == 1)

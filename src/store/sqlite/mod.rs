@@ -148,7 +148,11 @@ impl SqliteStore {
     /// The size of the database and its log on the disk, in bytes.
     pub fn size_bytes(&self) -> u64 {
         let log = PathBuf::from(format!("{}-wal", self.path.display()));
-        [self.path.as_path(), log.as_path()].iter().filter_map(|file| std::fs::metadata(file).ok()).map(|m| m.len()).sum()
+        [self.path.as_path(), log.as_path()]
+            .iter()
+            .filter_map(|file| std::fs::metadata(file).ok())
+            .map(|m| m.len())
+            .sum()
     }
 }
 

@@ -3,6 +3,8 @@
 //! A claim raises the row's generation; whoever settles must show the generation it was given. A lease that has run out
 //! is simply claimed again, with the delivery marked uncertain: whoever held it may have sent it before it died.
 
+use std::sync::Arc;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -12,8 +14,7 @@ use super::super::{
 };
 use super::SqliteStore;
 use crate::domain::{
-    Attempt, DeliveryId, DestinationName, Encoding, Event, OutcomeKind, Receipt, ReceiptId, Severity,
-    Timestamp,
+    Attempt, DeliveryId, DestinationName, Encoding, Event, OutcomeKind, Receipt, ReceiptId, Severity, Timestamp,
 };
 
 impl Outbox for SqliteStore {
@@ -48,10 +49,10 @@ impl Outbox for SqliteStore {
         self.writer.write(move |transaction| claim_deliveries(transaction, &destination, limit, lease))
     }
 
-    fn settle(&self, settlements: Vec<Settlement>) -> Ticket<LeasesLost> {
+    fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Ticket<LeasesLost> {
         self.writer.write(move |transaction| {
             let mut lost = 0;
-            for settlement in &settlements {
+            for settlement in settlements.iter() {
                 lost += usize::from(!settle(transaction, settlement)?);
             }
             Ok(LeasesLost(lost))
@@ -199,9 +200,8 @@ fn record(
 /// The row of the new event; `None` if its key is taken.
 fn insert_event(transaction: &Transaction<'_>, planned: &PlannedEvent) -> Result<Option<i64>, StoreFault> {
     let event = &planned.event;
-    let taken = transaction
-        .prepare_cached("SELECT 1 FROM event_keys WHERE key = ?1")?
-        .exists([event.key.as_bytes()])?;
+    let taken =
+        transaction.prepare_cached("SELECT 1 FROM event_keys WHERE key = ?1")?.exists([event.key.as_bytes()])?;
     if taken {
         return Ok(None);
     }
@@ -228,7 +228,12 @@ fn insert_event(transaction: &Transaction<'_>, planned: &PlannedEvent) -> Result
     Ok(Some(seq))
 }
 
-fn plan(transaction: &Transaction<'_>, event: i64, planned: &PlannedEvent, now: Timestamp) -> Result<usize, StoreFault> {
+fn plan(
+    transaction: &Transaction<'_>,
+    event: i64,
+    planned: &PlannedEvent,
+    now: Timestamp,
+) -> Result<usize, StoreFault> {
     let mut insert = transaction.prepare_cached(
         "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
@@ -430,4 +435,3 @@ pub fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
 const URGENCY_MAX: u8 = 6;
 /// How many bytes of bodies one claim may hold, beyond its first receipt.
 const CLAIMED_BYTES_MAX: usize = 8 << 20;
-

@@ -24,9 +24,8 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenFault
             for migration in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
                 transaction.execute_batch(migration)?;
             }
-            transaction.execute_batch(&format!(
-                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"
-            ))?;
+            transaction
+                .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"))?;
         }
         transaction.commit()?;
         Ok(Ok(()))

@@ -7,10 +7,11 @@
 //! the kernel may have dropped the pages that it could not write, so a second sync on the same handle proves nothing.
 //! Until a fresh connection has opened and passed its check, everything is refused.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ use super::{connect, inbox};
 #[derive(Debug)]
 pub struct Writer {
     commands: Mutex<Option<Sender<Command>>>,
-    waiting: std::sync::Arc<WaitingRoom>,
+    waiting: Arc<WaitingRoom>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -33,7 +34,6 @@ pub struct Writer {
 struct WaitingRoom {
     arrivals: AtomicUsize,
     bytes: AtomicUsize,
-    stopped: AtomicBool,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, StoreFault>>;
@@ -50,7 +50,7 @@ impl Writer {
     /// Starts the thread on a connection that is ready.
     pub fn start(connection: Connection, path: PathBuf) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        let waiting = std::sync::Arc::new(WaitingRoom::default());
+        let waiting = Arc::new(WaitingRoom::default());
         let desk = Desk { connection: Some(connection), path, broken_since: None, waiting: waiting.clone() };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || desk.run(&receiver))?;
         Ok(Self { commands: Mutex::new(Some(sender)), waiting, thread: Mutex::new(Some(thread)) })
@@ -95,7 +95,6 @@ impl Writer {
 
     /// Finishes what was handed in and ends the thread.
     pub fn stop(&self) {
-        self.waiting.stopped.store(true, Ordering::Release);
         drop(lock(&self.commands).take());
         if let Some(thread) = lock(&self.thread).take()
             && thread.join().is_err()
@@ -122,25 +121,40 @@ impl WaitingRoom {
     }
 }
 
+/// What has come in and is not done yet.
+#[derive(Default)]
+struct Gathered {
+    arrivals: Vec<(Arrival, Answer<Acceptance>)>,
+    works: VecDeque<Work>,
+}
+
+impl Gathered {
+    fn sort(&mut self, command: Command) {
+        match command {
+            Command::Accept(arrival, answer) => self.arrivals.push((arrival, answer)),
+            Command::Work(work) => self.works.push_back(work),
+        }
+    }
+}
+
 /// What the thread works with.
 struct Desk {
     connection: Option<Connection>,
     path: PathBuf,
     broken_since: Option<Instant>,
-    waiting: std::sync::Arc<WaitingRoom>,
+    waiting: Arc<WaitingRoom>,
 }
 
 impl Desk {
     fn run(mut self, commands: &Receiver<Command>) {
-        let mut arrivals = Vec::new();
-        let mut works = std::collections::VecDeque::new();
+        let mut gathered = Gathered::default();
         loop {
-            let open = self.gather(commands, &mut arrivals, &mut works);
-            self.commit(&mut arrivals);
-            if let Some(work) = works.pop_front() {
+            let open = self.gather(commands, &mut gathered);
+            self.commit(&mut gathered.arrivals);
+            if let Some(work) = gathered.works.pop_front() {
                 self.perform(work);
             }
-            if !open && arrivals.is_empty() && works.is_empty() {
+            if !open && gathered.works.is_empty() {
                 break;
             }
         }
@@ -148,19 +162,10 @@ impl Desk {
     }
 
     /// Takes what has gathered; waits only when there is nothing to do. `false` once no more can come.
-    fn gather(
-        &mut self,
-        commands: &Receiver<Command>,
-        arrivals: &mut Vec<(Arrival, Answer<Acceptance>)>,
-        works: &mut std::collections::VecDeque<Work>,
-    ) -> bool {
-        let mut sort = |command| match command {
-            Command::Accept(arrival, answer) => arrivals.push((arrival, answer)),
-            Command::Work(work) => works.push_back(work),
-        };
-        if works.is_empty() {
+    fn gather(&mut self, commands: &Receiver<Command>, gathered: &mut Gathered) -> bool {
+        if gathered.works.is_empty() {
             match commands.recv_timeout(REOPEN_INTERVAL) {
-                Ok(command) => sort(command),
+                Ok(command) => gathered.sort(command),
                 Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => {
                     self.reopen_if_due();
@@ -170,7 +175,7 @@ impl Desk {
         }
         for _ in 1..BATCH_MAX {
             match commands.try_recv() {
-                Ok(command) => sort(command),
+                Ok(command) => gathered.sort(command),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
@@ -270,9 +275,8 @@ fn in_transaction<T>(
 /// A fresh connection on a file that is sound.
 fn reopen(path: &std::path::Path) -> Result<Connection, String> {
     let connection = connect(path).map_err(|error| error.to_string())?;
-    let verdict: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|error| error.to_string())?;
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| error.to_string())?;
     if verdict == "ok" { Ok(connection) } else { Err(verdict) }
 }
 

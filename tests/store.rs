@@ -1,0 +1,417 @@
+//! The contract of the store: what every store must do, run against every store there is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost::domain::{
+    Attempt, DedupeKey, DeliveryState, Draft, Encoding, Event, Headers, Note, OutcomeKind, Progress, ReceiptId,
+    Request, Secret, Severity, SourceName, Timestamp,
+};
+use gatepost::store::{
+    Acceptance, Access, Arrival, Claim, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter, Horizons, Inbox,
+    Lease, LeasesLost, Ledger, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter, ReceiptWork, Routed, Settlement,
+    SqliteStore, StoreFault, Upkeep, Verdict,
+};
+use gatepost::verify::{Scheme, TokenScheme, Verifier};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const ALL: Page = Page { limit: 1000, before: None };
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: SqliteStore,
+    verifier: Verifier,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
+        let verifier = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new(SECRET)]).unwrap();
+        Self { folder, store, verifier }
+    }
+
+    fn reopen(self) -> Self {
+        let Self { folder, store, verifier } = self;
+        store.close();
+        drop(store);
+        let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
+        Self { folder, store, verifier }
+    }
+
+    fn arrival(&self, source: &str, id: &str, body: &str) -> Arrival {
+        let authorization = format!("Bearer {SECRET}");
+        let headers: Headers = [("authorization", authorization.as_str())].into_iter().collect();
+        let request = Request { headers, body: body.to_owned().into(), received_at: at(1_000) };
+        let source: SourceName = source.parse().unwrap();
+        Arrival {
+            request: self.verifier.verify(request, at(1_000)).unwrap(),
+            key: DedupeKey::of_id(&source, id),
+            source,
+            content_type: Some("application/json".to_owned()),
+            encoding: Encoding::Identity,
+        }
+    }
+
+    fn accept(&self, id: &str) -> Acceptance {
+        self.store.accept(self.arrival("s", id, id)).wait().unwrap()
+    }
+
+    fn claim_receipts(&self, now: i64) -> Vec<Claim<ReceiptWork>> {
+        self.store.claim_receipts(100, lease(now)).wait().unwrap()
+    }
+
+    /// Dispatches everything, one event a receipt, to these destinations.
+    fn dispatch(&self, now: i64, to: &[&str]) {
+        let conclusions = self
+            .claim_receipts(now)
+            .into_iter()
+            .map(|claim| {
+                let events = vec![planned(&claim, "e", Severity::Medium, to)];
+                Conclusion { claim, events, note: None }
+            })
+            .collect();
+        self.store.conclude(conclusions, at(now)).wait().unwrap();
+    }
+
+    fn claim(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<Consignment>> {
+        self.store.claim_deliveries(&destination.parse().unwrap(), limit, lease(now)).wait().unwrap().claims
+    }
+
+    fn settle(&self, claim: Claim<Consignment>, verdict: Verdict) -> LeasesLost {
+        let attempt = Attempt {
+            number: claim.work().tries,
+            started_at: at(0),
+            duration_ms: 5,
+            outcome: OutcomeKind::Retry,
+            reason: Some("busy".to_owned()),
+        };
+        self.store.settle(Arc::new(vec![Settlement { claim, attempt, verdict }])).wait().unwrap()
+    }
+
+    fn states(&self) -> Vec<DeliveryState> {
+        let rows = self.store.deliveries(&ALL, &DeliveryFilter::default()).unwrap();
+        rows.into_iter().map(|row| row.delivery.state).collect()
+    }
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(ms)
+}
+
+fn lease(now: i64) -> Lease {
+    Lease { now: at(now), length: Duration::from_secs(30) }
+}
+
+fn planned(claim: &Claim<ReceiptWork>, key: &str, severity: Severity, to: &[&str]) -> PlannedEvent {
+    let receipt = &claim.work().receipt;
+    let id = String::from_utf8_lossy(&receipt.body).into_owned();
+    let draft = Draft { key: vec![key.to_owned(), id], title: key.to_owned(), ..Draft::default() };
+    let event: Event = draft.into_event(receipt, "v", severity, 0);
+    let deliveries = to.iter().map(|name| (name.parse().unwrap(), "r".parse().unwrap())).collect();
+    PlannedEvent { event, deliveries, routed: if to.is_empty() { Routed::No } else { Routed::Yes } }
+}
+
+fn delivered() -> Verdict {
+    Verdict::Delivered { remote: Some("KEY-1".to_owned()) }
+}
+
+fn again(not_before: i64, uncertain: bool) -> Verdict {
+    Verdict::Again {
+        not_before: at(not_before),
+        retrying_since: Some(at(5)),
+        uncertain,
+        progress: Progress("note".into()),
+        reason: "busy".to_owned(),
+    }
+}
+
+#[test]
+fn the_same_key_is_accepted_once_also_within_one_transaction() {
+    let fixture = Fixture::new();
+    let tickets: Vec<_> = (0..200).map(|_| fixture.store.accept(fixture.arrival("s", "one", "body"))).collect();
+    let answers: Vec<Acceptance> = tickets.into_iter().map(|ticket| ticket.wait().unwrap()).collect();
+    let new: Vec<ReceiptId> =
+        answers.iter().filter_map(|a| if let Acceptance::New(id) = a { Some(*id) } else { None }).collect();
+    assert_eq!(new.len(), 1);
+    assert!(answers.iter().all(|a| matches!(a, Acceptance::New(id) | Acceptance::Duplicate(id) if *id == new[0])));
+    assert!(matches!(fixture.store.accept(fixture.arrival("other", "one", "body")).wait(), Ok(Acceptance::New(_))));
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.accept("one"), Acceptance::Duplicate(new[0]));
+    assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 2);
+}
+
+#[test]
+fn bodies_are_kept_byte_for_byte() {
+    let fixture = Fixture::new();
+    let body = "\u{0}\u{feff}{\"a\":\"\n\"}";
+    let Ok(Acceptance::New(id)) = fixture.store.accept(fixture.arrival("s", "x", body)).wait() else { panic!() };
+    let (row, receipt) = fixture.store.receipt(id).unwrap().unwrap();
+    assert_eq!(receipt.unwrap().body, body.as_bytes());
+    assert_eq!((row.state, row.bytes), ("waiting", body.len() as u64));
+    assert!(fixture.store.receipt(ReceiptId::generate()).unwrap().is_none());
+}
+
+#[test]
+fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    let first = fixture.claim_receipts(0);
+    assert_eq!(first.len(), 1);
+    assert!(fixture.claim_receipts(29_999).is_empty());
+    let second = fixture.claim_receipts(30_000);
+    assert_eq!((second.len(), second[0].work().tries), (1, 2));
+    // The first comes too late: nothing of it is written.
+    let late: Vec<Conclusion> = first
+        .into_iter()
+        .map(|claim| Conclusion { events: vec![planned(&claim, "late", Severity::Low, &[])], claim, note: None })
+        .collect();
+    let outcome = fixture.store.conclude(late, at(30_001)).wait().unwrap();
+    assert_eq!((outcome.leases_lost, outcome.events_new), (1, 0));
+    let held: Vec<Conclusion> = second
+        .into_iter()
+        .map(|claim| Conclusion {
+            events: vec![planned(&claim, "held", Severity::Low, &["d"])],
+            claim,
+            note: Some(Note::Repaired),
+        })
+        .collect();
+    let outcome = fixture.store.conclude(held, at(30_002)).wait().unwrap();
+    assert_eq!((outcome.events_new, outcome.deliveries), (1, 1));
+    assert!(fixture.claim_receipts(100_000).is_empty());
+    let row = &fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap()[0];
+    assert_eq!((row.state, row.events, row.note), ("dispatched", 1, Some(Note::Repaired)));
+}
+
+#[test]
+fn an_event_key_has_its_effect_once() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    let claim = fixture.claim_receipts(0).remove(0);
+    let twice =
+        vec![planned(&claim, "k", Severity::Low, &["d", "e"]), planned(&claim, "k", Severity::Low, &["d", "e"])];
+    let outcome = fixture.store.conclude(vec![Conclusion { claim, events: twice, note: None }], at(0)).wait().unwrap();
+    assert_eq!((outcome.events_new, outcome.events_duplicate, outcome.deliveries), (1, 1, 2));
+}
+
+#[test]
+fn a_large_receipt_is_recorded_piece_by_piece() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    let mut claim = fixture.claim_receipts(0).remove(0);
+    for piece in 0..3 {
+        let events = (0..10).map(|i| planned(&claim, &format!("{piece}/{i}"), Severity::Low, &["d"])).collect();
+        claim = fixture.store.extend(claim, events, lease(piece)).wait().unwrap();
+    }
+    let events = vec![planned(&claim, "last", Severity::Low, &["d"])];
+    fixture.store.conclude(vec![Conclusion { claim, events, note: None }], at(9)).wait().unwrap();
+    let row = &fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap()[0];
+    assert_eq!((row.events, row.state), (31, "dispatched"));
+    assert_eq!(fixture.claim("d", 100, 10).len(), 31);
+}
+
+#[test]
+fn the_most_severe_goes_first_and_each_destination_has_its_own_queue() {
+    let fixture = Fixture::new();
+    for (id, severity) in [("a", Severity::Low), ("b", Severity::Critical), ("c", Severity::Medium)] {
+        fixture.accept(id);
+        let claim = fixture.claim_receipts(0).remove(0);
+        let events = vec![planned(&claim, id, severity, &["d", "e"])];
+        fixture.store.conclude(vec![Conclusion { claim, events, note: None }], at(0)).wait().unwrap();
+    }
+    let titles = |claims: &[Claim<Consignment>]| -> Vec<String> {
+        claims.iter().map(|claim| claim.work().event.title.clone()).collect()
+    };
+    assert_eq!(titles(&fixture.claim("d", 2, 1)), ["b", "c"]);
+    assert_eq!(titles(&fixture.claim("d", 2, 1)), ["a"]);
+    assert_eq!(fixture.claim("e", 10, 1).len(), 3);
+    assert!(fixture.claim("f", 10, 1).is_empty());
+}
+
+#[test]
+fn a_delivery_waits_for_its_time_and_says_when() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    fixture.dispatch(0, &["d"]);
+    let claim = fixture.claim("d", 1, 1).remove(0);
+    assert_eq!(fixture.settle(claim, again(5_000, false)), LeasesLost(0));
+    let claimed = fixture.store.claim_deliveries(&"d".parse().unwrap(), 1, lease(4_999)).wait().unwrap();
+    assert_eq!((claimed.claims.len(), claimed.next_due), (0, Some(at(5_000))));
+    let claim = fixture.claim("d", 1, 5_000).remove(0);
+    let work = claim.work();
+    assert_eq!((work.tries, work.uncertain, work.retrying_since), (2, false, Some(at(5))));
+    assert_eq!(work.progress, Progress("note".into()));
+    fixture.settle(claim, delivered());
+    assert_eq!(fixture.states(), [DeliveryState::Delivered]);
+    assert!(fixture.claim("d", 1, 1_000_000).is_empty());
+}
+
+#[test]
+fn what_may_have_arrived_stays_uncertain() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    fixture.dispatch(0, &["d"]);
+    let claim = fixture.claim("d", 1, 1).remove(0);
+    fixture.settle(claim, again(2, true));
+    let claim = fixture.claim("d", 1, 2).remove(0);
+    assert!(claim.work().uncertain);
+    fixture.settle(claim, again(3, false));
+    assert!(fixture.claim("d", 1, 3).remove(0).work().uncertain);
+}
+
+#[test]
+fn a_settlement_after_the_lease_is_lost_and_overwrites_nothing() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    fixture.dispatch(0, &["d"]);
+    let late = fixture.claim("d", 1, 0).remove(0);
+    let second = fixture.claim("d", 1, 30_000).remove(0);
+    assert!(second.work().uncertain);
+    assert_eq!(fixture.settle(late, Verdict::Dead { reason: "late".to_owned() }), LeasesLost(1));
+    assert_eq!(fixture.settle(second, delivered()), LeasesLost(0));
+    assert_eq!(fixture.states(), [DeliveryState::Delivered]);
+}
+
+#[test]
+fn a_settlement_that_is_handed_in_twice_counts_once() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    fixture.dispatch(0, &["d"]);
+    let claim = fixture.claim("d", 1, 0).remove(0);
+    let attempt =
+        Attempt { number: 1, started_at: at(0), duration_ms: 1, outcome: OutcomeKind::Delivered, reason: None };
+    let settlements = Arc::new(vec![Settlement { claim, attempt, verdict: delivered() }]);
+    assert_eq!(fixture.store.settle(Arc::clone(&settlements)).wait(), Ok(LeasesLost(0)));
+    assert_eq!(fixture.store.settle(settlements).wait(), Ok(LeasesLost(1)));
+    let id = fixture.store.deliveries(&ALL, &DeliveryFilter::default()).unwrap()[0].delivery.id;
+    let (row, attempts) = fixture.store.delivery(id).unwrap().unwrap();
+    assert_eq!((attempts.len(), row.delivery.remote.as_deref()), (1, Some("KEY-1")));
+}
+
+#[test]
+fn the_work_of_a_dead_process_is_taken_up_at_the_next_start() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    fixture.dispatch(0, &["d"]);
+    fixture.accept("b");
+    drop(fixture.claim_receipts(1));
+    drop(fixture.claim("d", 1, 1));
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.claim_receipts(2).len(), 1);
+    let claims = fixture.claim("d", 1, 2);
+    assert!(claims[0].work().uncertain);
+}
+
+#[test]
+fn replay_revives_what_is_dead_and_repeats_what_is_ordered() {
+    let fixture = Fixture::new();
+    let Acceptance::New(receipt) = fixture.accept("a") else { panic!() };
+    fixture.dispatch(0, &["d", "e"]);
+    let claim = fixture.claim("d", 1, 1).remove(0);
+    fixture.settle(claim, Verdict::Dead { reason: "refused".to_owned() });
+    let claim = fixture.claim("e", 1, 1).remove(0);
+    fixture.settle(claim, delivered());
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    assert!(!fixture.store.replay_receipt(ReceiptId::generate()).unwrap());
+    assert!(fixture.claim_receipts(2)[0].work().replay);
+    // Its claim is given up; the next dispatch adds "f", revives "d" and leaves "e" alone.
+    let fixture = fixture.reopen();
+    fixture.dispatch(2, &["d", "e", "f"]);
+    assert_eq!(
+        (fixture.claim("d", 9, 3).len(), fixture.claim("e", 9, 3).len(), fixture.claim("f", 9, 3).len()),
+        (1, 0, 1)
+    );
+    let filter = DeliveryFilter { destination: Some("e".to_owned()), ..DeliveryFilter::default() };
+    let id = fixture.store.deliveries(&ALL, &filter).unwrap()[0].delivery.id;
+    assert!(fixture.store.replay_delivery(id, Doubt::Keep, at(4)).unwrap());
+    assert!(!fixture.claim("e", 9, 4)[0].work().uncertain);
+    assert!(!fixture.store.replay_delivery(id, Doubt::Keep, at(4)).unwrap());
+}
+
+#[test]
+fn listings_filter_and_page() {
+    let fixture = Fixture::new();
+    for id in ["a", "b", "c"] {
+        fixture.accept(id);
+    }
+    fixture.dispatch(0, &[]);
+    let first = fixture.store.receipts(&Page { limit: 2, before: None }, &ReceiptFilter::default()).unwrap();
+    let rest = Page { limit: 2, before: Some(first[1].cursor) };
+    assert_eq!((first.len(), fixture.store.receipts(&rest, &ReceiptFilter::default()).unwrap().len()), (2, 1));
+    let unrouted = EventFilter { unrouted: true, ..EventFilter::default() };
+    assert_eq!(fixture.store.events(&ALL, &unrouted).unwrap().len(), 3);
+    let high = EventFilter { severity: Some(Severity::High), ..EventFilter::default() };
+    assert!(fixture.store.events(&ALL, &high).unwrap().is_empty());
+    let none = ReceiptFilter { source: Some("none".to_owned()), ..ReceiptFilter::default() };
+    assert!(fixture.store.receipts(&ALL, &none).unwrap().is_empty());
+    let one = EventFilter { receipt: Some(first[0].id), ..EventFilter::default() };
+    assert_eq!(fixture.store.events(&ALL, &one).unwrap().len(), 1);
+}
+
+#[test]
+fn pruning_takes_what_is_old_and_done_and_leaves_what_waits() {
+    let fixture = Fixture::new();
+    for id in ["a", "b"] {
+        fixture.accept(id);
+    }
+    fixture.dispatch(0, &["d"]);
+    fixture.accept("undispatched");
+    let claim = fixture.claim("d", 1, 1).remove(0);
+    fixture.settle(claim, delivered());
+    let horizons = |ms| Horizons { keys: at(ms), receipts: at(ms), events: at(ms) };
+    assert_eq!(fixture.store.prune(horizons(1_000), 100).wait(), Ok(0));
+    while fixture.store.prune(horizons(1_001), 2).wait().unwrap() == 2 {}
+    assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 1);
+    assert_eq!(fixture.store.events(&ALL, &EventFilter::default()).unwrap().len(), 1);
+    assert_eq!(fixture.states(), [DeliveryState::Waiting]);
+    assert!(matches!(fixture.accept("a"), Acceptance::New(_)), "its key has been forgotten");
+}
+
+#[test]
+fn a_backup_is_whole_and_overwrites_nothing() {
+    let fixture = Fixture::new();
+    fixture.accept("a");
+    let copy = fixture.folder.path().join("copy.db");
+    fixture.store.backup(&copy).unwrap();
+    assert!(fixture.store.backup(&copy).is_err());
+    let restored = SqliteStore::open(&copy, Access::Serve).unwrap();
+    assert_eq!(restored.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_store_that_cannot_be_used_says_why() {
+    let fixture = Fixture::new();
+    let path = fixture.folder.path().join("test.db");
+    assert!(matches!(SqliteStore::open(&path, Access::Serve), Err(OpenFault::Served { .. })));
+    assert!(SqliteStore::open(&path, Access::Operate).is_ok());
+    let absent = fixture.folder.path().join("absent.db");
+    assert!(matches!(SqliteStore::open(&absent, Access::Operate), Err(OpenFault::Absent { .. })));
+    let nowhere = fixture.folder.path().join("no/such/folder.db");
+    assert!(matches!(SqliteStore::open(&nowhere, Access::Serve), Err(OpenFault::Unusable { .. })));
+    let garbage = fixture.folder.path().join("garbage.db");
+    std::fs::write(&garbage, "this is no database at all, however long it may be").unwrap();
+    assert!(matches!(SqliteStore::open(&garbage, Access::Serve), Err(OpenFault::Unusable { .. })));
+    let foreign = fixture.folder.path().join("foreign.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    assert!(matches!(SqliteStore::open(&foreign, Access::Serve), Err(OpenFault::Foreign { .. })));
+    let newer = fixture.folder.path().join("newer.db");
+    SqliteStore::open(&newer, Access::Serve).unwrap().close();
+    rusqlite::Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    assert!(matches!(SqliteStore::open(&newer, Access::Serve), Err(OpenFault::Newer { found: 99, .. })));
+}
+
+#[test]
+fn a_store_that_another_process_holds_refuses_and_recovers() {
+    let fixture = Fixture::new();
+    let other = rusqlite::Connection::open(fixture.folder.path().join("test.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = fixture.store.accept(fixture.arrival("s", "a", "a")).wait();
+    assert!(matches!(refused, Err(StoreFault::Locked(_))), "{refused:?}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(matches!(fixture.accept("a"), Acceptance::New(_)));
+    fixture.store.close();
+    assert_eq!(fixture.store.accept(fixture.arrival("s", "b", "b")).wait(), Err(StoreFault::Stopped));
+    assert_eq!(fixture.store.check_writable().wait(), Err(StoreFault::Stopped));
+}
