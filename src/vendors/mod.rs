@@ -12,8 +12,11 @@ mod generic;
 mod lenient;
 mod secureagentics;
 mod severities;
+mod source;
 #[cfg(test)]
 mod tests;
+
+pub use source::{Source, Sources};
 
 use crate::domain::{Draft, Note, Request, Severity};
 use crate::settings::Section;

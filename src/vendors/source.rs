@@ -1,0 +1,43 @@
+//! One configured ingress.
+
+use std::collections::BTreeMap;
+
+use super::{Normalizer, Vendor};
+use crate::domain::{DedupeKey, Severity, SourceName};
+use crate::verify::{Verified, Verifier};
+
+/// One configured ingress: who sends, how it is verified, what it may send.
+pub struct Source {
+    /// Its name, as in `POST /webhooks/{source}`.
+    pub name: SourceName,
+    /// Who sends.
+    pub vendor: &'static Vendor,
+    /// Tells authentic requests.
+    pub verifier: Verifier,
+    /// Reads bodies.
+    pub normalizer: Box<dyn Normalizer>,
+    /// The severity of events that do not say their own.
+    pub default_severity: Severity,
+    /// The longest body, in bytes, on the wire and inflated.
+    pub body_limit_bytes: u64,
+    /// Whether bodies may be compressed with gzip.
+    pub gzip: bool,
+    /// Requests a second that are accepted, if limited.
+    pub rate_limit_per_second: Option<u32>,
+}
+
+impl Source {
+    /// What makes a request the same as another of this source. Only of requests that have been verified: a stranger's id
+    /// must not be looked at. Where anybody may send, the id counts only together with the body.
+    pub fn dedupe_key(&self, verified: &Verified) -> DedupeKey {
+        let request = verified.request();
+        match self.normalizer.event_id(request) {
+            Some(id) if self.verifier.is_unsigned() => DedupeKey::of_id_and_body(&self.name, &id, &request.body),
+            Some(id) => DedupeKey::of_id(&self.name, &id),
+            None => DedupeKey::of_body(&self.name, &request.body),
+        }
+    }
+}
+
+/// All sources, by name.
+pub type Sources = BTreeMap<SourceName, Source>;
