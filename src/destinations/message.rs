@@ -1,5 +1,6 @@
 //! What goes out and what comes back, between a destination and `egress`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -26,7 +27,7 @@ pub struct HttpRequest {
     /// Where to. Made of the operator's settings only, never of an event.
     pub url: Url,
     /// Header lines beside `Content-Type`, such as `Authorization`.
-    pub headers: Vec<(&'static str, Secret)>,
+    pub headers: Vec<(Cow<'static, str>, Secret)>,
     /// The `Content-Type` of the body.
     pub content_type: &'static str,
     /// The body; empty for `GET`.
@@ -46,8 +47,8 @@ impl HttpRequest {
     }
 
     /// With one more header.
-    pub fn header(mut self, name: &'static str, value: Secret) -> Self {
-        self.headers.push((name, value));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: Secret) -> Self {
+        self.headers.push((name.into(), value));
         self
     }
 }
@@ -132,7 +133,7 @@ fn until_http_date(text: &str, now: crate::domain::Timestamp) -> Option<Duration
 
 fn httpdate(text: &str) -> Option<SystemTime> {
     let parsed = jiff::fmt::rfc2822::parse(text).ok()?;
-    Some(SystemTime::from(parsed.timestamp()))
+    Some(parsed.timestamp().into())
 }
 
 /// A destination that asks for more is asked again after this.

@@ -239,7 +239,7 @@ pub fn body(request: &HttpRequest) -> Value {
 /// A request as golden files hold it.
 pub fn transcript(request: &HttpRequest) -> Value {
     let headers: serde_json::Map<String, Value> =
-        request.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value.expose_str().unwrap()))).collect();
+        request.headers.iter().map(|(name, value)| (name.to_string(), json!(value.expose_str().unwrap()))).collect();
     json!({
         "method": request.method,
         "url": request.url.as_str(),

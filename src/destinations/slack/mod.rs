@@ -193,7 +193,7 @@ impl Slack {
         let request = HttpRequest {
             method: "POST",
             url: base::join(base, "/conversations.history"),
-            headers: vec![("Authorization", bearer(token))],
+            headers: vec![("Authorization".into(), bearer(token))],
             content_type: "application/x-www-form-urlencoded",
             body: form.finish().into(),
         };
