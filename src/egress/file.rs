@@ -1,0 +1,195 @@
+//! Lines for files: appended, synced, and answered only then.
+//!
+//! Each file has one thread. It takes the lines that have gathered, writes them at once and syncs once for all of them.
+//! A line that could not be written whole is cut off again, so that the file never holds half a line between whole ones.
+//! A file that was moved away (log rotation) is opened anew.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::destinations::{Append, Fault, Reply};
+
+/// The files that are open.
+#[derive(Clone, Debug, Default)]
+pub struct Files(Arc<Mutex<HashMap<PathBuf, Sender<Job>>>>);
+
+type Job = (Append, oneshot::Sender<Reply>);
+
+impl Files {
+    /// Appends a line and waits until it is synced.
+    pub async fn append(&self, append: Append) -> Reply {
+        let (answer, reply) = oneshot::channel();
+        if let Err(error) = self.queue(append, answer) {
+            return not_written(&error);
+        }
+        reply.await.unwrap_or_else(|_| maybe_written("the thread that writes the file ended"))
+    }
+
+    fn queue(&self, append: Append, answer: oneshot::Sender<Reply>) -> std::io::Result<()> {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = match files.get(&append.path) {
+            Some(lines) => match lines.send((append, answer)) {
+                Ok(()) => return Ok(()),
+                Err(returned) => returned.0,
+            },
+            None => (append, answer),
+        };
+        let (sender, receiver) = channel();
+        let path = job.0.path.clone();
+        let keeper = Keeper { path: path.clone(), open: None };
+        std::thread::Builder::new().name("file-writer".to_owned()).spawn(move || keeper.run(&receiver))?;
+        // The receiver was made a moment ago: it takes the job.
+        drop(sender.send(job));
+        files.insert(path, sender);
+        Ok(())
+    }
+}
+
+/// One file and its thread.
+struct Keeper {
+    path: PathBuf,
+    open: Option<File>,
+}
+
+impl Keeper {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            batch.extend(jobs.try_iter().take(BATCH_LINES_MAX - 1));
+            let reply = self.write(&batch);
+            for (_, answer) in batch {
+                // Whoever waited may have given up; the line stands all the same.
+                drop(answer.send(match &reply {
+                    Ok(()) => Reply::Appended,
+                    Err(fault) => Reply::Failed(fault.clone()),
+                }));
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &[Job]) -> Result<(), Fault> {
+        let lines = batch.iter().map(|(append, _)| append);
+        if self.path == Path::new("-") {
+            return write_to_stdout(lines);
+        }
+        let mut file = self.file().map_err(|error| fault(false, &error))?;
+        let tail = match lines.clone().any(|append| append.unless_present.is_some()) {
+            true => tail_of(&mut file).map_err(|error| fault(false, &error))?,
+            false => String::new(),
+        };
+        let missing = lines.filter(|append| !append.unless_present.as_ref().is_some_and(|mark| tail.contains(mark)));
+        let text: Vec<u8> = missing.flat_map(|append| append.line.iter().copied().chain([b'\n'])).collect();
+        let before = file.metadata().map_err(|error| fault(false, &error))?.len();
+        if let Err(error) = file.write_all(&text) {
+            return Err(self.undo(&file, before, &error));
+        }
+        file.sync_data().map_err(|error| fault(true, &error))?;
+        self.open = Some(file);
+        Ok(())
+    }
+
+    /// The open file, or a new one where it has never been opened or was moved away.
+    fn file(&mut self) -> std::io::Result<File> {
+        if let Some(file) = self.open.take()
+            && std::fs::metadata(&self.path).is_ok_and(|now| file.metadata().is_ok_and(|open| now.ino() == open.ino()))
+        {
+            return Ok(file);
+        }
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
+        seal(&mut file)?;
+        Ok(file)
+    }
+
+    /// Cuts half-written lines off again.
+    fn undo(&self, file: &File, before: u64, error: &std::io::Error) -> Fault {
+        let undone = file.set_len(before).is_ok();
+        fault(!undone, error)
+    }
+}
+
+/// A file that ends within a line (a power cut) gets an end of line first, so that the next line is whole.
+fn seal(file: &mut File) -> std::io::Result<()> {
+    let length = file.metadata()?.len();
+    if length == 0 {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(length - 1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    if last[0] == b'\n' { Ok(()) } else { file.write_all(b"\n") }
+}
+
+/// The last lines of the file, where a line of an interrupted try would stand.
+fn tail_of(file: &mut File) -> std::io::Result<String> {
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+    let mut tail = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    Ok(String::from_utf8_lossy(&tail).into_owned())
+}
+
+fn write_to_stdout<'a>(lines: impl Iterator<Item = &'a Append>) -> Result<(), Fault> {
+    let mut out = std::io::stdout().lock();
+    for append in lines {
+        out.write_all(&append.line).and_then(|()| out.write_all(b"\n")).map_err(|error| fault(true, &error))?;
+    }
+    out.flush().map_err(|error| fault(true, &error))
+}
+
+fn fault(may_have_arrived: bool, error: &std::io::Error) -> Fault {
+    Fault { may_have_arrived, detail: error.to_string() }
+}
+
+fn not_written(error: &std::io::Error) -> Reply {
+    Reply::Failed(fault(false, error))
+}
+
+fn maybe_written(detail: &str) -> Reply {
+    Reply::Failed(Fault { may_have_arrived: true, detail: detail.to_owned() })
+}
+
+const BATCH_LINES_MAX: usize = 1024;
+/// As much as can have been written since an interrupted try, many times over.
+const TAIL_BYTES: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(path: &Path, text: &str, unless_present: Option<&str>) -> Append {
+        Append {
+            path: path.to_owned(),
+            line: bytes::Bytes::from(text.to_owned()),
+            unless_present: unless_present.map(str::to_owned),
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_are_appended_once_and_survive_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        std::fs::write(&path, "torn").unwrap();
+        let files = Files::default();
+        assert!(matches!(files.append(line(&path, "one", None)).await, Reply::Appended));
+        assert!(matches!(files.append(line(&path, "one", Some("one"))).await, Reply::Appended));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "torn\none\n");
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        assert!(matches!(files.append(line(&path, "two", None)).await, Reply::Appended));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_written_says_so() {
+        let files = Files::default();
+        let folder = tempfile::tempdir().unwrap();
+        let reply = files.append(line(&folder.path().join("no/such/folder"), "x", None)).await;
+        assert!(matches!(reply, Reply::Failed(Fault { may_have_arrived: false, .. })), "{reply:?}");
+    }
+}

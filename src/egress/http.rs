@@ -1,0 +1,141 @@
+//! HTTP requests out.
+
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use url::Host;
+
+use super::address::{GuardedResolver, is_allowed};
+use crate::destinations::{Fault, HttpReply, HttpRequest, Reply};
+use crate::domain::Headers;
+
+/// A client with one connection pool.
+#[derive(Clone, Debug)]
+pub struct Client(reqwest::Client);
+
+/// The client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be set up")]
+pub struct ClientFault(#[source] reqwest::Error);
+
+impl Client {
+    /// Prepares TLS (rustls with ring, the system's roots) and the pool.
+    pub fn new() -> Result<Self, ClientFault> {
+        install_tls();
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .dns_resolver(Arc::new(GuardedResolver))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TOTAL_TIMEOUT)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .no_proxy()
+            .build()
+            .map_err(ClientFault)?;
+        Ok(Self(client))
+    }
+
+    /// Sends one request.
+    pub async fn send(&self, request: HttpRequest) -> Reply {
+        if let Some(refusal) = refused_host(&request) {
+            return Reply::Failed(refusal);
+        }
+        let method = match request.method {
+            "GET" => reqwest::Method::GET,
+            "PUT" => reqwest::Method::PUT,
+            _ => reqwest::Method::POST,
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+        for (name, value) in &request.headers {
+            let parsed = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.expose()));
+            let (Ok(name), Ok(mut value)) = parsed else {
+                let detail = format!("the header {name} or its value holds characters that no header may hold");
+                return Reply::Failed(Fault { may_have_arrived: false, detail });
+            };
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        match self.0.request(method, request.url).headers(headers).body(request.body).send().await {
+            Ok(response) => read(response).await,
+            Err(error) => Reply::Failed(fault_of(&error)),
+        }
+    }
+}
+
+/// A host that is an address is not resolved, so it is checked here.
+fn refused_host(request: &HttpRequest) -> Option<Fault> {
+    let ip = match request.url.host()? {
+        Host::Ipv4(ip) => ip.into(),
+        Host::Ipv6(ip) => ip.into(),
+        Host::Domain(_) => return None,
+    };
+    let detail = format!("{ip} is a link-local or reserved address, where no destination may be");
+    (!is_allowed(ip)).then_some(Fault { may_have_arrived: false, detail })
+}
+
+async fn read(mut response: reqwest::Response) -> Reply {
+    let status = response.status().as_u16();
+    let mut headers = Headers::default();
+    for (name, value) in response.headers() {
+        headers.push(name.as_str(), value.as_bytes());
+    }
+    let mut body = BytesMut::new();
+    let mut truncated = false;
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let room = BODY_BYTES_MAX - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    truncated = true;
+                    break;
+                }
+            }
+            Ok(None) => break,
+            Err(_) => {
+                truncated = true;
+                break;
+            }
+        }
+    }
+    Reply::Http(HttpReply { status, headers, body: body.freeze(), truncated })
+}
+
+/// What a failure means. Only what fails before a connection stands is sure not to have arrived.
+fn fault_of(error: &reqwest::Error) -> Fault {
+    let may_have_arrived = !(error.is_connect() || error.is_builder());
+    let what =
+        if error.is_timeout() && may_have_arrived { "no answer within 10 s".to_owned() } else { root_cause(error) };
+    Fault { may_have_arrived, detail: what }
+}
+
+/// The innermost message: it names the cause, and unlike the outer ones never the URL.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let text = cause.to_string();
+    if text.contains("://") { "the request failed".to_owned() } else { text }
+}
+
+fn install_tls() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Fails only if a provider is installed already, and then there is one.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    });
+}
+
+/// Name, connection and TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The whole exchange.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Receivers close idle connections; one that we close first cannot fail in our hands.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// No receiver has more to say that matters.
+const BODY_BYTES_MAX: usize = 64 << 10;

@@ -1,0 +1,35 @@
+//! The only way out: HTTP requests and lines for files.
+//!
+//! `pipeline::deliverer` and `gatepost probe` hand a [`Message`] to [`Egress::send`] and get a [`Reply`]; what the reply
+//! means is the destination's business. The room holds everybody to the same limits: no redirects, no proxies from the
+//! environment, ten seconds, 64 KiB of answer, and no address that only a machine's own infrastructure answers at.
+
+mod address;
+mod file;
+mod http;
+
+pub use http::ClientFault;
+
+use crate::destinations::{Message, Reply};
+
+/// What carries messages. Cloning shares connections and open files.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    http: http::Client,
+    files: file::Files,
+}
+
+impl Egress {
+    /// Prepares TLS and the connection pool.
+    pub fn new() -> Result<Self, ClientFault> {
+        Ok(Self { http: http::Client::new()?, files: file::Files::default() })
+    }
+
+    /// Sends a message and waits for what comes back, never longer than the limits allow. Must run on a tokio runtime.
+    pub async fn send(&self, message: Message) -> Reply {
+        match message {
+            Message::Http(request) => self.http.send(request).await,
+            Message::Append(append) => self.files.append(append).await,
+        }
+    }
+}
