@@ -1,0 +1,151 @@
+//! Whether a destination may be tried at all.
+//!
+//! A destination that fails as a whole is left alone for a while, longer each time, and then tried with a single
+//! delivery; the others keep their tries. A destination that is misconfigured is stopped: everything is kept, and one
+//! delivery is sent now and then to see whether the fault has been mended.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::retry::backoff;
+use crate::domain::{Outcome, Scope};
+
+/// The state of one destination. Starts closed, that is, letting everything through.
+#[derive(Debug, Default)]
+pub struct Breaker {
+    failures: u32,
+    failing: Option<String>,
+    until: Option<Instant>,
+    stopped: Option<String>,
+}
+
+/// What changed with an outcome, worth a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// It has just been stopped.
+    Stopped,
+    /// It works again after having been stopped.
+    Resumed,
+}
+
+impl Breaker {
+    /// How many of `capacity` tries may start at `now`.
+    pub fn allowed(&self, capacity: usize, under_way: usize, now: Instant) -> usize {
+        if self.until.is_some_and(|until| now < until) {
+            return 0;
+        }
+        let trial = self.stopped.is_some() || self.failures > 0;
+        if trial { 1_usize.saturating_sub(under_way).min(capacity) } else { capacity }
+    }
+
+    /// Until when nothing may start.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Why it is stopped, if it is.
+    pub fn stopped(&self) -> Option<&str> {
+        self.stopped.as_deref()
+    }
+
+    /// What the last of several failures said, while it fails.
+    pub fn failing(&self) -> Option<&str> {
+        self.failing.as_deref()
+    }
+
+    /// Learns from an outcome. `jitter` is a random number from 0 to 1.
+    pub fn learn(&mut self, outcome: &Outcome, now: Instant, jitter: f64) -> Change {
+        match outcome {
+            // A refusal is an answer too: the destination works.
+            Outcome::Delivered { .. } | Outcome::Refused { .. } => self.close(),
+            Outcome::Retry { scope: Scope::Delivery, .. } => Change::None,
+            Outcome::Retry { scope: Scope::Destination, after, reason, .. } => self.pause(reason, *after, now, jitter),
+            Outcome::Unknown { reason, .. } => self.pause(reason, None, now, jitter),
+            Outcome::Misconfigured { reason } => self.stop(reason, now),
+        }
+    }
+
+    fn close(&mut self) -> Change {
+        self.failures = 0;
+        self.failing = None;
+        self.until = None;
+        if self.stopped.take().is_some() { Change::Resumed } else { Change::None }
+    }
+
+    fn pause(&mut self, reason: &str, after: Option<Duration>, now: Instant, jitter: f64) -> Change {
+        self.failures = self.failures.saturating_add(1);
+        self.failing = Some(reason.to_owned());
+        // The first failure may be an accident; an answer with Retry-After is not.
+        let own =
+            if self.failures > 1 { backoff(self.failures - 1, jitter).min(LONGEST_PAUSE) } else { Duration::ZERO };
+        let until = now + after.unwrap_or_default().max(own);
+        self.until = Some(self.until.map_or(until, |current| current.max(until)));
+        Change::None
+    }
+
+    fn stop(&mut self, reason: &str, now: Instant) -> Change {
+        self.failures = self.failures.saturating_add(1);
+        let wait = TRIAL_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(TRIAL_LONGEST);
+        self.until = Some(now + wait);
+        let first = self.stopped.is_none();
+        self.stopped = Some(reason.to_owned());
+        if first { Change::Stopped } else { Change::None }
+    }
+}
+
+/// An outage is noticed to be over within a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How soon a stopped destination is tried again for the first time.
+const TRIAL_FIRST: Duration = Duration::from_secs(10);
+/// A mended setting is normally announced by a reload, which starts afresh; this is for what is mended elsewhere.
+const TRIAL_LONGEST: Duration = Duration::from_secs(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Progress;
+
+    fn down(after: Option<Duration>) -> Outcome {
+        Outcome::Retry { reason: "down".into(), after, scope: Scope::Destination, progress: Progress::default() }
+    }
+
+    #[test]
+    fn an_outage_leaves_one_try_at_a_time() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.allowed(8, 0, now), 8);
+        breaker.learn(&down(None), now, 1.0);
+        assert_eq!((breaker.allowed(8, 0, now), breaker.allowed(8, 1, now)), (1, 0));
+        breaker.learn(&down(None), now, 1.0);
+        assert_eq!(breaker.allowed(8, 0, now), 0);
+        assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(1)), 1);
+        breaker.learn(&Outcome::Delivered { remote: None }, now, 1.0);
+        assert_eq!(breaker.allowed(8, 0, now), 8);
+    }
+
+    #[test]
+    fn retry_after_holds_the_whole_destination() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        breaker.learn(&down(Some(Duration::from_secs(30))), now, 0.0);
+        assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(29)), 0);
+        assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(30)), 1);
+    }
+
+    #[test]
+    fn a_misconfigured_destination_stops_and_resumes_and_says_so_once() {
+        let now = Instant::now();
+        let wrong = Outcome::Misconfigured { reason: "401".into() };
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.learn(&wrong, now, 0.0), Change::Stopped);
+        assert_eq!(breaker.learn(&wrong, now, 0.0), Change::None);
+        assert_eq!(breaker.stopped(), Some("401"));
+        assert_eq!(breaker.allowed(8, 0, now + TRIAL_FIRST), 0);
+        assert_eq!(breaker.allowed(8, 0, now + TRIAL_FIRST * 2), 1);
+        assert_eq!(breaker.learn(&Outcome::Delivered { remote: None }, now, 0.0), Change::Resumed);
+        assert_eq!(breaker.stopped(), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! Everything for one destination, at its pace, whatever the others do.
+//!
+//! A lane claims what is due, tries it, and writes down what became of it, several at a time in one transaction. What has
+//! been tried is written down before anything else is claimed: if the disk is full the lane waits with the outcome in its
+//! hands instead of sending the same thing again.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, Change};
+use super::pace::Pacer;
+use super::retry::{Case, decide};
+use crate::destinations::{Destination, Next};
+use crate::domain::{Attempt, Clock, DestinationName, Job, Outcome, OutcomeKind, Progress, Purpose, Scope, Timestamp};
+use crate::egress::Egress;
+use crate::store::{Claim, Consignment, Lease, Outbox, Settlement, StoreFault, Verdict};
+use crate::telemetry::{ByQueue, ByRoute, Metrics};
+
+/// How a lane is doing, for whoever asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LaneState {
+    /// It works, or has nothing to do.
+    Running,
+    /// The destination fails; it is tried again by itself.
+    Failing {
+        /// What the last try said.
+        reason: String,
+    },
+    /// Stopped for a fault of the operator's making; everything is kept.
+    Stopped {
+        /// What to mend.
+        reason: String,
+    },
+}
+
+/// Everything for one destination.
+pub struct Lane {
+    /// The destination's name.
+    pub name: DestinationName,
+    /// The destination.
+    pub destination: Arc<dyn Destination>,
+    /// The store.
+    pub outbox: Arc<dyn Outbox>,
+    /// The way out.
+    pub egress: Egress,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// What wakes it.
+    pub wake: Arc<Notify>,
+    /// How it is doing.
+    pub state: Arc<Mutex<LaneState>>,
+}
+
+/// A try that has ended.
+struct Finished {
+    claim: Claim<Consignment>,
+    outcome: Outcome,
+    started_at: Timestamp,
+    took: Duration,
+}
+
+type UnderWay = FuturesUnordered<BoxFuture<'static, Finished>>;
+
+impl Lane {
+    /// Works until `stop` changes, then finishes what is under way.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let lane = Arc::new(self);
+        let mut breaker = Breaker::default();
+        let mut pacer = Pacer::new(lane.destination.pace(), Instant::now());
+        let mut under_way = UnderWay::new();
+        while !*stop.borrow() {
+            let due = lane.start_what_is_due(&mut pacer, &breaker, &mut under_way).await;
+            let pause = lane.pause_until(due, &pacer, &breaker);
+            tokio::select! {
+                Some(first) = under_way.next() => lane.settle(first, &mut under_way, &mut breaker).await,
+                () = lane.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        while let Some(first) = under_way.next().await {
+            lane.settle(first, &mut under_way, &mut breaker).await;
+        }
+    }
+
+    /// Starts as much as pace, breaker and concurrency allow. Returns when the next delivery is due, as far as known.
+    async fn start_what_is_due(
+        self: &Arc<Self>,
+        pacer: &mut Pacer,
+        breaker: &Breaker,
+        under_way: &mut UnderWay,
+    ) -> Option<Timestamp> {
+        let now = Instant::now();
+        let room = self.destination.pace().concurrency.saturating_sub(under_way.len());
+        let limit = breaker.allowed(room.min(pacer.available(now)), under_way.len(), now);
+        if limit == 0 {
+            return None;
+        }
+        let lease = Lease { now: self.clock.now(), length: LEASE };
+        let claimed = match self.outbox.claim_deliveries(&self.name, limit, lease).await {
+            Ok(claimed) => claimed,
+            Err(fault) => {
+                tracing::warn!(destination = %self.name, %fault, "deliveries cannot be claimed now; they wait");
+                return None;
+            }
+        };
+        pacer.take(claimed.claims.len(), now);
+        for claim in claimed.claims {
+            under_way.push(Arc::clone(self).attempt(claim).boxed());
+        }
+        claimed.next_due
+    }
+
+    /// How long there is nothing to start. `due` is when the next delivery is due, if that is known.
+    fn pause_until(&self, due: Option<Timestamp>, pacer: &Pacer, breaker: &Breaker) -> Duration {
+        let now = Instant::now();
+        let held = breaker.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        let held = held.max(pacer.wait(now));
+        let wait = match due {
+            Some(due) => due.since(self.clock.now()).max(held),
+            None if held.is_zero() => LOOK_INTERVAL,
+            None => held,
+        };
+        wait.min(LOOK_INTERVAL)
+    }
+
+    /// One try, from the first message to the outcome.
+    async fn attempt(self: Arc<Self>, claim: Claim<Consignment>) -> Finished {
+        let started_at = self.clock.now();
+        let begun = Instant::now();
+        let talk = AssertUnwindSafe(self.talk(claim.work(), started_at)).catch_unwind();
+        let outcome = match tokio::time::timeout(ATTEMPT_LONGEST, talk).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => self.panicked(claim.work()),
+            Err(_) => Outcome::Unknown {
+                reason: format!("no end of the exchange within {} s", ATTEMPT_LONGEST.as_secs()),
+                progress: claim.work().progress.clone(),
+            },
+        };
+        Finished { claim, outcome, started_at, took: begun.elapsed() }
+    }
+
+    async fn talk(&self, work: &Consignment, now: Timestamp) -> Outcome {
+        let job = Job {
+            id: work.delivery,
+            event: &work.event,
+            purpose: Purpose::Alert,
+            tries: work.tries,
+            uncertain: work.uncertain,
+            progress: &work.progress,
+            now,
+        };
+        converse(self.destination.as_ref(), &self.egress, &job, |_, _| ()).await
+    }
+
+    fn panicked(&self, work: &Consignment) -> Outcome {
+        tracing::error!(destination = %self.name, delivery = %work.delivery, "rendering a delivery failed");
+        let reason = "gatepost failed while rendering it; this is a defect of gatepost".to_owned();
+        if work.tries >= PANICS_MAX {
+            return Outcome::Refused { reason };
+        }
+        Outcome::Retry { reason, after: None, scope: Scope::Delivery, progress: Progress::default() }
+    }
+
+    /// Writes down a try and whatever else has ended by now.
+    async fn settle(&self, first: Finished, under_way: &mut UnderWay, breaker: &mut Breaker) {
+        let mut finished = vec![first];
+        while finished.len() < SETTLED_AT_ONCE
+            && let Some(Some(next)) = under_way.next().now_or_never()
+        {
+            finished.push(next);
+        }
+        let settlements: Vec<Settlement> = finished.into_iter().map(|done| self.judge(done, breaker)).collect();
+        self.show(breaker);
+        let settlements = Arc::new(settlements);
+        loop {
+            match self.outbox.settle(Arc::clone(&settlements)).await {
+                Ok(lost) if lost.0 > 0 => {
+                    tracing::warn!(destination = %self.name, lost = lost.0, "deliveries had been taken up by somebody else");
+                    return;
+                }
+                Ok(_) => return,
+                Err(StoreFault::Stopped) => return,
+                Err(fault) => {
+                    tracing::error!(destination = %self.name, %fault, "what was sent cannot be recorded yet; the lane waits");
+                    tokio::time::sleep(SETTLE_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    fn judge(&self, done: Finished, breaker: &mut Breaker) -> Settlement {
+        let Finished { claim, outcome, started_at, took } = done;
+        let jitter = random();
+        self.metrics.count_attempt(self.name.as_str(), outcome.kind());
+        match breaker.learn(&outcome, Instant::now(), jitter) {
+            Change::None => {}
+            Change::Stopped => {
+                let reason = outcome.reason().unwrap_or_default();
+                tracing::error!(destination = %self.name, reason, "the destination is stopped; everything for it is kept");
+            }
+            Change::Resumed => tracing::info!(destination = %self.name, "the destination works again"),
+        }
+        let work = claim.work();
+        let attempt = Attempt {
+            number: work.tries,
+            started_at,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            outcome: outcome.kind(),
+            reason: outcome.reason().map(str::to_owned),
+        };
+        let case = Case {
+            now: self.clock.now(),
+            tries: work.tries,
+            retrying_since: work.retrying_since,
+            progress: work.progress.clone(),
+            jitter,
+        };
+        let verdict = decide(outcome, case);
+        self.report(work, &attempt, &verdict);
+        Settlement { claim, attempt, verdict }
+    }
+
+    fn report(&self, work: &Consignment, attempt: &Attempt, verdict: &Verdict) {
+        let (destination, delivery, event) = (&self.name, work.delivery, work.event.id);
+        match verdict {
+            Verdict::Delivered { .. } => {
+                tracing::debug!(%destination, %delivery, %event, ms = attempt.duration_ms, "delivered");
+            }
+            Verdict::Again { not_before, reason, .. } if attempt.outcome != OutcomeKind::Misconfigured => {
+                tracing::warn!(%destination, %delivery, %event, reason, again_at = %not_before, "not delivered yet");
+            }
+            Verdict::Again { .. } => {}
+            Verdict::Dead { reason } => {
+                let labels = ByQueue { destination: destination.to_string(), state: "dead" };
+                self.metrics.delivery_dead.get_or_create(&labels).inc();
+                tracing::error!(%destination, %delivery, %event, reason, "a delivery became a dead letter");
+            }
+        }
+    }
+
+    fn show(&self, breaker: &Breaker) {
+        let state = match (breaker.stopped(), breaker.failing()) {
+            (Some(reason), _) => LaneState::Stopped { reason: reason.to_owned() },
+            (None, Some(reason)) => LaneState::Failing { reason: reason.to_owned() },
+            (None, None) => LaneState::Running,
+        };
+        let stopped = i64::from(matches!(state, LaneState::Stopped { .. }));
+        self.metrics.destination_stopped.get_or_create(&ByRoute { name: self.name.to_string() }).set(stopped);
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// Drives a destination's step machine to its outcome. `seen` is told of each step and what came back, for those who
+/// show it to people.
+pub async fn converse(
+    destination: &dyn Destination,
+    egress: &Egress,
+    job: &Job<'_>,
+    mut seen: impl FnMut(&'static str, &crate::destinations::Reply),
+) -> Outcome {
+    let mut next = destination.first(job);
+    for _ in 0..STEPS_MAX {
+        match next {
+            Next::Done(outcome) => return outcome,
+            Next::Send(step, message) => {
+                let reply = egress.send(message).await;
+                seen(step, &reply);
+                next = destination.next(job, step, &reply);
+            }
+        }
+    }
+    Outcome::Refused {
+        reason: "the destination's steps do not come to an end; this is a defect of gatepost".to_owned(),
+    }
+}
+
+/// A random number from 0 (inclusive) to 1 (exclusive).
+fn random() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness everybody waits the same time: worse manners, no fault.
+    if getrandom::fill(&mut bytes).is_err() {
+        return 0.5;
+    }
+    f64::from(u32::from_le_bytes(bytes)) / 4_294_967_296.0
+}
+
+/// No try lasts longer than this, whatever the destination does.
+const ATTEMPT_LONGEST: Duration = Duration::from_secs(25);
+/// Longer than the longest try and the time to write its outcome down, so that nobody claims what is still under way.
+const LEASE: Duration = Duration::from_secs(30);
+const _: () = assert!(ATTEMPT_LONGEST.as_secs() + 5 <= LEASE.as_secs());
+/// How long a wake-up that was missed waits at most.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon an outcome that could not be written down is written again.
+const SETTLE_AGAIN: Duration = Duration::from_millis(500);
+/// Outcomes written down in one transaction.
+const SETTLED_AT_ONCE: usize = 256;
+/// More steps than any destination has.
+const STEPS_MAX: usize = 8;
+/// A delivery whose rendering fails this often is a dead letter.
+const PANICS_MAX: u32 = 3;

@@ -1,0 +1,26 @@
+//! What happens after the 200: receipts become events and deliveries, deliveries become messages.
+//!
+//! ```text
+//! store (receipt) ~wake~> dispatcher -> vendors -> routing -> store (events + deliveries)
+//!                 ~wake~> lane -> destinations -> egress -> destinations -> retry -> store (attempt + verdict)
+//! ```
+//!
+//! A wake-up carries no data: whoever is woken reads the store. A restart, a wake-up that was missed and an operator's
+//! replay from another process therefore need no path of their own; everybody looks by himself once a second anyway.
+//!
+//! Each destination has its own [`lane`], with its own pace and its own breaker, so that a dead one delays no other.
+//! The pipeline promises that what is stored ends as delivered or as a dead letter with a reason. It does not promise
+//! that a destination is told only once where the destination has no way to tell a repetition: see [`crate::destinations`].
+
+mod breaker;
+mod dispatcher;
+mod janitor;
+mod lane;
+mod pace;
+mod reading;
+mod retry;
+mod supervisor;
+
+pub use janitor::Retention;
+pub use lane::{LaneState, converse};
+pub use supervisor::{Parts, Pipeline, Rules};

@@ -1,0 +1,126 @@
+//! What next: the outcome of a try becomes a verdict on the delivery.
+//!
+//! Exponential backoff with full jitter from one second to fifteen minutes, never earlier than the destination asked for;
+//! a last try a day after the first failure; then a dead letter. While the fault is the operator's the day does not run.
+
+use std::time::Duration;
+
+use crate::domain::{Outcome, Progress, Timestamp};
+use crate::store::Verdict;
+
+/// What is known of a delivery when its try has ended.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The present moment.
+    pub now: Timestamp,
+    /// The number of the try that has ended, from 1.
+    pub tries: u32,
+    /// The first failure since which it has been retried.
+    pub retrying_since: Option<Timestamp>,
+    /// The destination's notes before this try.
+    pub progress: Progress,
+    /// A random number from 0 (inclusive) to 1 (exclusive).
+    pub jitter: f64,
+}
+
+/// What is to become of the delivery.
+pub fn decide(outcome: Outcome, case: Case) -> Verdict {
+    match outcome {
+        Outcome::Delivered { remote } => Verdict::Delivered { remote },
+        Outcome::Refused { reason } => Verdict::Dead { reason },
+        Outcome::Misconfigured { reason } => Verdict::Again {
+            not_before: case.now,
+            retrying_since: None,
+            uncertain: false,
+            progress: case.progress,
+            reason,
+        },
+        Outcome::Retry { reason, after, progress, .. } => again(&case, reason, after, progress, false),
+        Outcome::Unknown { reason, progress } => again(&case, reason, None, progress, true),
+    }
+}
+
+fn again(case: &Case, reason: String, after: Option<Duration>, progress: Progress, uncertain: bool) -> Verdict {
+    let since = case.retrying_since.unwrap_or(case.now);
+    let last = since.plus(GIVE_UP_AFTER);
+    if case.now >= last {
+        return Verdict::Dead { reason: format!("given up after 24 h of trying: {reason}") };
+    }
+    let wait = after.unwrap_or_default().max(backoff(case.tries, case.jitter));
+    let not_before = case.now.plus(wait).min(last);
+    Verdict::Again { not_before, retrying_since: Some(since), uncertain, progress, reason }
+}
+
+/// A random time up to the step's length ("full jitter"): a herd that failed together does not return together.
+pub fn backoff(tries: u32, jitter: f64) -> Duration {
+    let doublings = tries.saturating_sub(1).min(20);
+    let ceiling = FIRST_STEP.saturating_mul(1 << doublings).min(LONGEST_STEP);
+    ceiling.mul_f64(jitter.clamp(0.0, 1.0)).max(SHORTEST_WAIT)
+}
+
+const FIRST_STEP: Duration = Duration::from_secs(1);
+const LONGEST_STEP: Duration = Duration::from_secs(15 * 60);
+/// No jitter makes a retry immediate.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Scope;
+
+    fn case(now_s: i64, since_s: Option<i64>) -> Case {
+        Case {
+            now: Timestamp::from_millis(now_s * 1000),
+            tries: 3,
+            retrying_since: since_s.map(|s| Timestamp::from_millis(s * 1000)),
+            progress: Progress("kept".into()),
+            jitter: 0.5,
+        }
+    }
+
+    fn retry(after_s: Option<u64>) -> Outcome {
+        let after = after_s.map(Duration::from_secs);
+        Outcome::Retry { reason: "busy".into(), after, scope: Scope::Delivery, progress: Progress::default() }
+    }
+
+    fn not_before(verdict: Verdict) -> (i64, Option<i64>, bool) {
+        match verdict {
+            Verdict::Again { not_before, retrying_since, uncertain, .. } => {
+                (not_before.as_millis(), retrying_since.map(Timestamp::as_millis), uncertain)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_retry_waits_for_the_longer_of_backoff_and_retry_after() {
+        assert_eq!(not_before(decide(retry(None), case(0, None))), (2_000, Some(0), false));
+        assert_eq!(not_before(decide(retry(Some(1)), case(0, None))), (2_000, Some(0), false));
+        assert_eq!(not_before(decide(retry(Some(30)), case(0, None))), (30_000, Some(0), false));
+        let unknown = Outcome::Unknown { reason: "cut".into(), progress: Progress::default() };
+        assert_eq!(not_before(decide(unknown, case(0, None))), (2_000, Some(0), true));
+    }
+
+    #[test]
+    fn the_last_try_is_a_day_after_the_first_failure() {
+        let day = 24 * 3600;
+        assert_eq!(not_before(decide(retry(Some(3600)), case(day - 10, Some(0)))).0, day * 1000);
+        assert!(matches!(decide(retry(None), case(day, Some(0))), Verdict::Dead { reason } if reason.contains("busy")));
+    }
+
+    #[test]
+    fn the_operators_fault_costs_the_delivery_nothing() {
+        let verdict = decide(Outcome::Misconfigured { reason: "401".into() }, case(90_000, Some(0)));
+        let Verdict::Again { retrying_since, progress, .. } = verdict else { panic!("{verdict:?}") };
+        assert_eq!((retrying_since, progress), (None, Progress("kept".into())));
+    }
+
+    #[test]
+    fn backoff_doubles_and_has_a_ceiling() {
+        assert_eq!(backoff(1, 1.0), Duration::from_secs(1));
+        assert_eq!(backoff(4, 1.0), Duration::from_secs(8));
+        assert_eq!(backoff(u32::MAX, 1.0), LONGEST_STEP);
+        assert_eq!(backoff(1, 0.0), SHORTEST_WAIT);
+    }
+}

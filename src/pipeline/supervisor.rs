@@ -1,0 +1,212 @@
+//! Starts the pipeline's tasks, exchanges its rules, and stops it in order.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use super::dispatcher::Dispatcher;
+use super::janitor::{Janitor, Retention};
+use super::lane::{Lane, LaneState};
+use crate::destinations::Destination;
+use crate::domain::{Clock, DestinationName};
+use crate::egress::Egress;
+use crate::routing::Router;
+use crate::store::SqliteStore;
+use crate::telemetry::Metrics;
+use crate::vendors::Sources;
+
+/// How to read receipts and whom to tell.
+pub struct Rules {
+    /// The sources, by name.
+    pub sources: Arc<Sources>,
+    /// The routes.
+    pub router: Router,
+}
+
+/// What the operator configures of the pipeline.
+pub struct Parts {
+    /// How to read receipts and whom to tell.
+    pub rules: Arc<Rules>,
+    /// The destinations, by name.
+    pub destinations: BTreeMap<DestinationName, Arc<dyn Destination>>,
+    /// How long what is kept.
+    pub retention: Retention,
+}
+
+/// The running pipeline.
+pub struct Pipeline {
+    store: SqliteStore,
+    egress: Egress,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    rules: watch::Sender<Arc<Rules>>,
+    retention: watch::Sender<Retention>,
+    receipts: Arc<Notify>,
+    board: Arc<LaneBoard>,
+    stop_intake: watch::Sender<bool>,
+    others: Mutex<Vec<JoinHandle<()>>>,
+    lanes: tokio::sync::Mutex<Option<RunningLanes>>,
+}
+
+struct RunningLanes {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Who is at the lanes: whom to wake, and how they are doing.
+#[derive(Debug, Default)]
+pub struct LaneBoard(Mutex<BTreeMap<DestinationName, LaneEntry>>);
+
+#[derive(Clone, Debug)]
+struct LaneEntry {
+    wake: Arc<Notify>,
+    state: Arc<Mutex<LaneState>>,
+}
+
+impl LaneBoard {
+    /// Wakes the lanes of these destinations.
+    pub fn wake(&self, destinations: &[DestinationName]) {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        destinations.iter().filter_map(|name| lanes.get(name)).for_each(|lane| lane.wake.notify_one());
+    }
+
+    fn states(&self) -> BTreeMap<DestinationName, LaneState> {
+        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |lane: &LaneEntry| lane.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lanes.iter().map(|(name, lane)| (name.clone(), state(lane))).collect()
+    }
+}
+
+impl Pipeline {
+    /// Starts everything on the current tokio runtime.
+    pub async fn start(
+        store: SqliteStore,
+        egress: Egress,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        parts: Parts,
+    ) -> Arc<Self> {
+        let (rules, _) = watch::channel(parts.rules);
+        let (retention, _) = watch::channel(parts.retention);
+        let (stop_intake, _) = watch::channel(false);
+        let pipeline = Arc::new(Self {
+            store,
+            egress,
+            clock,
+            metrics,
+            rules,
+            retention,
+            receipts: Arc::default(),
+            board: Arc::default(),
+            stop_intake,
+            others: Mutex::default(),
+            lanes: tokio::sync::Mutex::default(),
+        });
+        pipeline.start_others();
+        pipeline.start_lanes(parts.destinations).await;
+        pipeline
+    }
+
+    /// What intake notifies after each commit.
+    pub fn receipts_wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.receipts)
+    }
+
+    /// How each destination is doing.
+    pub fn lane_states(&self) -> BTreeMap<DestinationName, LaneState> {
+        self.board.states()
+    }
+
+    /// Exchanges rules and destinations. What is under way is finished first; every destination starts afresh.
+    pub async fn exchange(&self, parts: Parts) {
+        self.stop_lanes(STOP_BOUND).await;
+        self.rules.send_replace(parts.rules);
+        self.retention.send_replace(parts.retention);
+        self.start_lanes(parts.destinations).await;
+    }
+
+    /// Finishes what is under way, within a bound. What is not finished then is taken up again by the next start.
+    pub async fn stop(&self, bound: Duration) {
+        self.stop_intake.send_replace(true);
+        let others: Vec<_> = self.others.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let all = async {
+            for task in others {
+                report_end(task.await);
+            }
+        };
+        let lanes = self.stop_lanes(bound);
+        if tokio::time::timeout(bound, async { tokio::join!(all, lanes) }).await.is_err() {
+            tracing::warn!("work was still under way at the end of the time to stop; the next start takes it up");
+        }
+    }
+
+    fn start_others(&self) {
+        let dispatcher = Dispatcher {
+            outbox: Arc::new(self.store.clone()),
+            rules: self.rules.subscribe(),
+            lanes: Arc::clone(&self.board),
+            wake: Arc::clone(&self.receipts),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let janitor = Janitor {
+            store: self.store.clone(),
+            retention: self.retention.subscribe(),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.push(tokio::spawn(dispatcher.run(self.stop_intake.subscribe())));
+        others.push(tokio::spawn(janitor.run(self.stop_intake.subscribe())));
+    }
+
+    async fn start_lanes(&self, destinations: BTreeMap<DestinationName, Arc<dyn Destination>>) {
+        let (stop, _) = watch::channel(false);
+        let mut entries = BTreeMap::new();
+        let mut tasks = Vec::new();
+        for (name, destination) in destinations {
+            let entry = LaneEntry { wake: Arc::default(), state: Arc::new(Mutex::new(LaneState::Running)) };
+            let lane = Lane {
+                name: name.clone(),
+                destination,
+                outbox: Arc::new(self.store.clone()),
+                egress: self.egress.clone(),
+                clock: Arc::clone(&self.clock),
+                metrics: Arc::clone(&self.metrics),
+                wake: Arc::clone(&entry.wake),
+                state: Arc::clone(&entry.state),
+            };
+            tasks.push(tokio::spawn(lane.run(stop.subscribe())));
+            entries.insert(name, entry);
+        }
+        *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = entries;
+        *self.lanes.lock().await = Some(RunningLanes { stop, tasks });
+    }
+
+    async fn stop_lanes(&self, bound: Duration) {
+        let Some(running) = self.lanes.lock().await.take() else { return };
+        running.stop.send_replace(true);
+        let deadline = tokio::time::Instant::now() + bound;
+        for task in running.tasks {
+            let abort = task.abort_handle();
+            match tokio::time::timeout_at(deadline, task).await {
+                Ok(ended) => report_end(ended),
+                Err(_) => abort.abort(),
+            }
+        }
+    }
+}
+
+fn report_end(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a task of the pipeline ended in a panic");
+    }
+}
+
+/// How long a reload waits for what is under way; a try lasts 25 s at most, and is taken up again by its lease.
+const STOP_BOUND: Duration = Duration::from_secs(10);
