@@ -1,0 +1,95 @@
+//! The operator's listener: `/healthz`, `/readyz`, `/metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::store::Inbox;
+use crate::telemetry::Metrics;
+
+/// The operator's listener.
+pub struct Admin {
+    /// Where requests are accepted, to find out whether one would be.
+    pub inbox: Arc<dyn Inbox>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// How each destination is doing.
+    pub destinations: Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync>,
+    /// The last answer of the store and when it came, so that a curious load balancer does not become a write load.
+    pub checked: Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+/// How a destination is doing.
+#[derive(Clone, Debug, Serialize)]
+pub struct DestinationHealth {
+    /// `running`, `failing` or `stopped`.
+    pub state: &'static str,
+    /// Why, unless it is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    store: String,
+    destinations: BTreeMap<String, DestinationHealth>,
+}
+
+impl Admin {
+    /// Adds the routes of the listener.
+    pub fn configure(routes: &mut web::ServiceConfig) {
+        routes
+            .route("/healthz", web::get().to(healthz))
+            .route("/readyz", web::get().to(readyz))
+            .route("/metrics", web::get().to(metrics));
+    }
+
+    /// Whether an accept would be committed now; the text says why not.
+    async fn writable(&self) -> Result<(), String> {
+        let mut checked = self.checked.lock().await;
+        if let Some((at, answer)) = checked.as_ref()
+            && at.elapsed() < CHECK_AGAIN
+        {
+            return answer.clone();
+        }
+        let answer = match tokio::time::timeout(CHECK_LIMIT, self.inbox.check_writable()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(fault)) => Err(fault.to_string()),
+            Err(_) => Err(format!("the store does not answer within {} s", CHECK_LIMIT.as_secs())),
+        };
+        *checked = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}
+
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "application/json")).body("{\"status\":\"alive\"}")
+}
+
+async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
+    let answer = admin.writable().await;
+    let readiness = Readiness {
+        status: if answer.is_ok() { "ready" } else { "not ready" },
+        store: answer.as_ref().err().cloned().unwrap_or_else(|| "ok".to_owned()),
+        destinations: (admin.destinations)(),
+    };
+    let mut response = if answer.is_ok() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(readiness)
+}
+
+async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, content_type)).body(admin.metrics.render())
+}
+
+/// How old an answer of the store may be.
+const CHECK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the store may take to answer.
+const CHECK_LIMIT: Duration = Duration::from_secs(3);

@@ -1,0 +1,224 @@
+//! `POST /webhooks/{source}`: read, verify, identify, commit, answer.
+//!
+//! The order is the promise. Nothing is looked at before it is verified; nothing is answered 200 before it is on the
+//! disk; and what is authentic is never refused for what it says.
+
+mod body;
+mod rate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+
+use super::problem::Problem;
+use crate::domain::{Clock, Encoding, Headers, InflateFault, Request, inflate};
+use crate::store::{Acceptance, Arrival, Inbox, StoreFault};
+use crate::telemetry::{IntakeOutcome, Metrics};
+use crate::vendors::{Source, Sources};
+use crate::verify::Verifier;
+use body::read_body;
+use rate::RateLimits;
+
+/// How long a body may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngressLimits {
+    /// Between two pieces of it.
+    pub idle: Duration,
+    /// In all.
+    pub total: Duration,
+}
+
+/// The public listener.
+pub struct Ingress {
+    /// The sources, now.
+    pub sources: watch::Receiver<Arc<Sources>>,
+    /// Where requests are accepted.
+    pub inbox: Arc<dyn Inbox>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Who is waiting for receipts.
+    pub wake: Arc<Notify>,
+    /// How long a body may take.
+    pub limits: IngressLimits,
+    decoy: Verifier,
+    rates: RateLimits,
+}
+
+/// Whoever refuses says at which source, as far as that is known.
+struct Refused<'s> {
+    source: Option<&'s Source>,
+    problem: Problem,
+}
+
+impl Ingress {
+    /// A listener over these parts.
+    pub fn new(
+        sources: watch::Receiver<Arc<Sources>>,
+        inbox: Arc<dyn Inbox>,
+        wake: Arc<Notify>,
+        (clock, metrics): (Arc<dyn Clock>, Arc<Metrics>),
+        limits: IngressLimits,
+    ) -> Self {
+        let decoy = Verifier::decoy();
+        Self { sources, inbox, clock, metrics, wake, limits, decoy, rates: RateLimits::default() }
+    }
+
+    /// The routes of the listener.
+    pub fn resource() -> Resource {
+        web::resource("/webhooks/{source}")
+            .route(web::post().to(receive))
+            .default_service(web::to(|| async { Problem::MethodNotAllowed.response() }))
+    }
+
+    /// What is answered where there is nothing.
+    pub async fn nothing() -> HttpResponse {
+        Problem::NotFound.response()
+    }
+
+    async fn accept<'s>(
+        &self,
+        sources: &'s Sources,
+        name: &str,
+        http: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<(&'s Source, Acceptance), Refused<'s>> {
+        let headers = headers_of(http);
+        let source = name.parse().ok().and_then(|name| sources.get(&name));
+        let refused = |problem| Refused { source, problem };
+        let body = self.body(source, &headers, http, payload).await.map_err(refused)?;
+        let request = Request { headers, body, received_at: self.clock.now() };
+        let Some(source) = source else {
+            // The same work as for a source that exists, so that names cannot be told apart by time.
+            drop(self.decoy.verify(request, self.clock.now()));
+            return Err(refused(Problem::UnknownSource));
+        };
+        let encoding = encoding_of(&request.headers);
+        let content_type = request.headers.only("content-type").map(|text| text.chars().take(256).collect());
+        let received_at = request.received_at;
+        let verified = source.verifier.verify(request, received_at);
+        let verified = verified.map_err(|refusal| refused(Problem::NotAuthentic(refusal)))?;
+        let key = source.dedupe_key(&verified);
+        let encoding = encoding.filter(|encoding| *encoding == Encoding::Identity || source.gzip);
+        let encoding = encoding.ok_or(Problem::UnsupportedEncoding).map_err(refused)?;
+        if encoding == Encoding::Gzip {
+            check_inflated(verified.body().clone(), source.body_limit_bytes).await.map_err(refused)?;
+        }
+        self.rates.admit(source, received_at).map_err(|retry_after| refused(Problem::RateLimited { retry_after }))?;
+        let arrival = Arrival { request: verified, source: source.name.clone(), key, content_type, encoding };
+        let acceptance = self.commit(arrival).await.map_err(refused)?;
+        Ok((source, acceptance))
+    }
+
+    /// The body, within the source's limits. A wrong token is known before a large body is taken in.
+    async fn body(
+        &self,
+        source: Option<&Source>,
+        headers: &Headers,
+        http: &HttpRequest,
+        payload: web::Payload,
+    ) -> Result<Bytes, Problem> {
+        let (limit, early) = match source {
+            Some(source) => (source.body_limit_bytes, source.verifier.precheck(headers).err()),
+            None => (UNKNOWN_SOURCE_LIMIT_BYTES, None),
+        };
+        let Some(refusal) = early else { return read_body(http, payload, limit, self.limits).await };
+        // A small body is read all the same, so that the sender gets to see the answer.
+        read_body(http, payload, limit.min(UNKNOWN_SOURCE_LIMIT_BYTES), self.limits).await?;
+        Err(Problem::NotAuthentic(refusal))
+    }
+
+    async fn commit(&self, arrival: Arrival) -> Result<Acceptance, Problem> {
+        let ticket = self.inbox.accept(arrival);
+        let answer = match tokio::time::timeout(SETTLE_LIMIT, ticket).await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreFault::Crowded),
+        };
+        answer.map_err(|_| {
+            self.metrics.store_faults.inc();
+            Problem::StoreUnavailable
+        })
+    }
+}
+
+async fn receive(http: HttpRequest, payload: web::Payload, ingress: web::Data<Ingress>) -> HttpResponse {
+    let sources = ingress.sources.borrow().clone();
+    let name = http.match_info().query("source");
+    let begun = tokio::time::Instant::now();
+    let result = ingress.accept(&sources, name, &http, payload).await;
+    let (source, outcome, response) = match result {
+        Ok((source, Acceptance::New(receipt))) => {
+            ingress.wake.notify_one();
+            (Some(source), IntakeOutcome::Accepted, stored("accepted", receipt))
+        }
+        Ok((source, Acceptance::Duplicate(receipt))) => {
+            (Some(source), IntakeOutcome::Duplicate, stored("duplicate", receipt))
+        }
+        Err(Refused { source, problem }) => {
+            log_refusal(source, problem, &http);
+            (source, IntakeOutcome::Refused(problem.code()), problem.response())
+        }
+    };
+    let name = source.map_or("unknown", |source| source.name.as_str());
+    ingress.metrics.count_intake(name, outcome);
+    ingress.metrics.intake_duration.observe(begun.elapsed().as_secs_f64());
+    response
+}
+
+fn stored(status: &str, receipt: crate::domain::ReceiptId) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .body(format!("{{\"status\":\"{status}\",\"receipt\":\"{receipt}\"}}"))
+}
+
+fn log_refusal(source: Option<&Source>, problem: Problem, http: &HttpRequest) {
+    let peer = http.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let code = problem.code();
+    match source {
+        Some(source) => tracing::warn!(source = %source.name, code, peer, "a request was refused"),
+        // Anybody can make these; they are counted, and shown to those who look.
+        None => tracing::debug!(code, peer, "a request to an unknown source was refused"),
+    }
+}
+
+fn headers_of(http: &HttpRequest) -> Headers {
+    let mut headers = Headers::default();
+    for (name, value) in http.headers() {
+        headers.push(name.as_str(), value.as_bytes());
+    }
+    headers
+}
+
+/// The body's encoding; `None` for one that we do not know, or several.
+fn encoding_of(headers: &Headers) -> Option<Encoding> {
+    if headers.all("content-encoding").next().is_none() {
+        return Some(Encoding::Identity);
+    }
+    match headers.only("content-encoding")?.to_ascii_lowercase().as_str() {
+        "identity" | "" => Some(Encoding::Identity),
+        "gzip" | "x-gzip" => Some(Encoding::Gzip),
+        _ => None,
+    }
+}
+
+/// Inflates the body once to know that it can be done within the limit, on a thread that may be busy; the result is
+/// thrown away, because what is stored is what came over the wire.
+async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
+    let checked = web::block(move || inflate(&body, limit_bytes, |_| ())).await;
+    match checked {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(InflateFault::TooLarge)) => Err(Problem::BodyTooLarge),
+        Ok(Err(InflateFault::Invalid)) => Err(Problem::InvalidEncoding),
+        Err(_) => Err(Problem::StoreUnavailable),
+    }
+}
+
+/// How long a commit may take before the sender is asked to come again: vendors wait five seconds or more.
+pub const SETTLE_LIMIT: Duration = Duration::from_secs(4);
+/// As much as is read from somebody who names no source or shows no token.
+const UNKNOWN_SOURCE_LIMIT_BYTES: u64 = 1 << 20;

@@ -1,0 +1,125 @@
+//! Refusals, as `application/problem+json` (RFC 9457).
+//!
+//! Vendors show them to their users: one short sentence, a stable code, nothing about our insides.
+
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde_json::json;
+
+use crate::verify::Refusal;
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// It is not authentic.
+    NotAuthentic(Refusal),
+    /// There is no such source.
+    UnknownSource,
+    /// There is nothing at this path.
+    NotFound,
+    /// Webhooks are posted.
+    MethodNotAllowed,
+    /// The body is longer than the source takes, on the wire or inflated.
+    BodyTooLarge,
+    /// The body did not arrive in time.
+    BodyTooSlow,
+    /// The body broke off, or its framing is wrong.
+    BodyIncomplete,
+    /// The body is encoded in a way that the source does not take.
+    UnsupportedEncoding,
+    /// The body says that it is gzip, and is not.
+    InvalidEncoding,
+    /// More than the source may send.
+    RateLimited {
+        /// When there is room again.
+        retry_after: Duration,
+    },
+    /// It cannot be stored now.
+    StoreUnavailable,
+}
+
+impl Problem {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NotAuthentic(refusal) => refusal.code(),
+            Self::UnknownSource => "unknown-source",
+            Self::NotFound => "not-found",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::BodyTooLarge => "body-too-large",
+            Self::BodyTooSlow => "body-too-slow",
+            Self::BodyIncomplete => "body-incomplete",
+            Self::UnsupportedEncoding => "unsupported-encoding",
+            Self::InvalidEncoding => "invalid-encoding",
+            Self::RateLimited { .. } => "rate-limited",
+            Self::StoreUnavailable => "store-unavailable",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::NotAuthentic(_) => StatusCode::UNAUTHORIZED,
+            Self::UnknownSource | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyIncomplete | Self::InvalidEncoding => StatusCode::BAD_REQUEST,
+            Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn detail(self) -> String {
+        let sentence = match self {
+            Self::NotAuthentic(refusal) => return refusal.to_string(),
+            Self::UnknownSource => "There is no such webhook source here.",
+            Self::NotFound => "There is nothing at this path.",
+            Self::MethodNotAllowed => "Send webhooks with POST.",
+            Self::BodyTooLarge => "The body is larger than this source accepts.",
+            Self::BodyTooSlow => "The body did not arrive in time.",
+            Self::BodyIncomplete => "The body did not arrive whole.",
+            Self::UnsupportedEncoding => "This source does not accept this Content-Encoding.",
+            Self::InvalidEncoding => "The body is not what its Content-Encoding says.",
+            Self::RateLimited { .. } => "This source sends faster than it may.",
+            Self::StoreUnavailable => "The request cannot be stored now; send it again later.",
+        };
+        sentence.to_owned()
+    }
+
+    /// The answer. Where the rest of the body may still be on its way the connection is closed with it.
+    pub fn response(self) -> HttpResponse {
+        let status = self.status();
+        let mut answer: HttpResponseBuilder = HttpResponse::build(status);
+        answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        match self {
+            Self::MethodNotAllowed => {
+                answer.insert_header((header::ALLOW, "POST"));
+            }
+            Self::RateLimited { retry_after } => {
+                answer.insert_header((header::RETRY_AFTER, retry_after.as_secs().max(1)));
+            }
+            Self::StoreUnavailable => {
+                answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs()));
+            }
+            Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyIncomplete => {
+                answer.force_close();
+            }
+            _ => {}
+        }
+        let title = status.canonical_reason().unwrap_or("Refused");
+        let body = json!({
+            "type": format!("urn:gatepost:problem:{}", self.code()),
+            "title": title,
+            "status": status.as_u16(),
+            "code": self.code(),
+            "detail": self.detail(),
+        });
+        answer.content_type("application/problem+json").body(body.to_string())
+    }
+}
+
+/// A full disk or a locked database is seldom mended faster.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
