@@ -1,0 +1,231 @@
+//! What the operator typed becomes what the program needs, or a list of everything that is wrong with it.
+//!
+//! `app` and the commands call [`Config::load`]. Each component reads its own settings (see [`crate::settings`]); this
+//! room knows only how they fit together: which source has which vendor, which route names which destination. It does not
+//! promise that a destination can be reached or that an address is free: that shows when it is tried.
+
+mod routes;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::destinations::{self, Destination};
+use crate::domain::{DestinationName, Name};
+use crate::pipeline::Retention;
+use crate::routing::Router;
+use crate::server::IngressLimits;
+use crate::settings::{Document, Environment, Fault, Level, Section};
+use crate::vendors::Sources;
+
+/// A configuration that can run.
+pub struct Config {
+    /// Where vendors reach us.
+    pub listen: SocketAddr,
+    /// How long their bodies may take.
+    pub limits: IngressLimits,
+    /// Where the operator reaches us.
+    pub admin_listen: SocketAddr,
+    /// The database file.
+    pub store: PathBuf,
+    /// The sources.
+    pub sources: Arc<Sources>,
+    /// The destinations.
+    pub destinations: BTreeMap<DestinationName, Arc<dyn Destination>>,
+    /// The routes.
+    pub router: Router,
+    /// How long what is kept.
+    pub retention: Retention,
+    /// What somebody should look at.
+    pub warnings: Vec<Fault>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFault {
+    /// The file cannot be read.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is at fault.
+    #[error("{path} has {} {}", count(.faults), if count(.faults) == 1 { "fault" } else { "faults" })]
+    Faulty {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong, by line; warnings among them.
+        faults: Vec<Fault>,
+    },
+}
+
+impl Config {
+    /// Reads the file at `path` with the process's environment.
+    pub fn load(path: &Path) -> Result<Self, ConfigFault> {
+        let unreadable = |source| ConfigFault::Unreadable { path: path.to_owned(), source };
+        let size = std::fs::metadata(path).map_err(unreadable)?.len();
+        if size > CONFIG_BYTES_MAX {
+            return Err(unreadable(std::io::Error::other(format!("it is larger than {CONFIG_BYTES_MAX} bytes"))));
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let base = path.parent().map(Path::to_owned).unwrap_or_default();
+        Self::parse(&text, &Environment::of_process(base))
+            .map_err(|faults| ConfigFault::Faulty { path: path.to_owned(), faults })
+    }
+
+    /// Reads a text. All faults are found at once.
+    pub fn parse(text: &str, environment: &Environment) -> Result<Self, Vec<Fault>> {
+        let document = Document::new(text, environment);
+        let table = document.parse();
+        let config = read(&document.root(table.get_ref()));
+        match config {
+            Some(config) if !document.any_error() => Ok(Self { warnings: document.into_faults(), ..config }),
+            _ => Err(document.into_faults()),
+        }
+    }
+
+    /// Every setting that the components ask for when they read `text`: what the published schema must hold.
+    pub fn settings_asked(text: &str, environment: &Environment) -> Vec<String> {
+        let document = Document::new(text, environment);
+        let table = document.parse();
+        drop(read(&document.root(table.get_ref())));
+        document.asked()
+    }
+}
+
+fn read(root: &Section<'_>) -> Option<Config> {
+    let (listen, limits) = read_server(root);
+    let admin_listen = read_listen(root.section("admin").as_ref(), 8081);
+    let store = read_store(root);
+    let sources = sources::read(root);
+    let destinations = read_destinations(root);
+    let router = routes::read(root, &destinations);
+    let retention = read_retention(root);
+    if let (Some(listen), Some(admin)) = (listen, admin_listen)
+        && listen == admin
+        && listen.port() != 0
+    {
+        root.fault("admin", "listens where the server listens", "give it another port, such as 127.0.0.1:8081");
+    }
+    root.finish();
+    let built = destinations.into_iter().filter_map(|(name, built)| Some((name, built?))).collect();
+    Some(Config {
+        listen: listen?,
+        limits,
+        admin_listen: admin_listen?,
+        store: store?,
+        sources: Arc::new(sources),
+        destinations: built,
+        router,
+        retention,
+        warnings: Vec::new(),
+    })
+}
+
+fn read_server(root: &Section<'_>) -> (Option<SocketAddr>, IngressLimits) {
+    let section = root.section("server");
+    let mut limits = IngressLimits { idle: Duration::from_secs(5), total: Duration::from_secs(10) };
+    if let Some(server) = &section {
+        let range = Duration::from_millis(100)..Duration::from_secs(300);
+        limits.idle = server.duration("body_idle_timeout", range.clone()).unwrap_or(limits.idle);
+        limits.total = server.duration("body_timeout", range).unwrap_or(limits.total);
+    }
+    (read_listen(section.as_ref(), 8080), limits)
+}
+
+fn read_listen(section: Option<&Section<'_>>, port: u16) -> Option<SocketAddr> {
+    let default = SocketAddr::from(([127, 0, 0, 1], port));
+    let Some(section) = section else { return Some(default) };
+    let text = section.text("listen");
+    section.finish();
+    match text {
+        None => Some(default),
+        Some(text) => match text.parse() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                let fix = "write an IP address and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080";
+                section.fault("listen", &format!("'{text}' is not an address"), fix);
+                None
+            }
+        },
+    }
+}
+
+fn read_store(root: &Section<'_>) -> Option<PathBuf> {
+    let default = || Some(root.path_of("gatepost.db"));
+    let Some(store) = root.section("store") else { return default() };
+    let url = store.text("url");
+    store.finish();
+    let Some(url) = url else { return default() };
+    match url.strip_prefix("sqlite:") {
+        Some(file) if !file.trim_start_matches('/').is_empty() => {
+            let file = file.strip_prefix("//").unwrap_or(file);
+            Some(root.path_of(file))
+        }
+        _ => {
+            store.fault("url", "is not a store that this version has", "write sqlite:FILE, such as sqlite:gatepost.db");
+            None
+        }
+    }
+}
+
+fn read_retention(root: &Section<'_>) -> Retention {
+    let day = Duration::from_secs(24 * 3600);
+    let mut retention = Retention { keys: day * 30, receipts: day * 30, events: day * 90 };
+    if let Some(section) = root.section("retention") {
+        // Vendors come again for up to ten hours, and Akto sends the last three days whenever its settings are saved.
+        retention.keys = section.duration("keys", day * 4..day * 3651).unwrap_or(retention.keys);
+        retention.receipts = section.duration("receipts", day..day * 3651).unwrap_or(retention.receipts);
+        retention.events = section.duration("events", day..day * 3651).unwrap_or(retention.events);
+        section.finish();
+    }
+    retention
+}
+
+type Built = BTreeMap<DestinationName, Option<Arc<dyn Destination>>>;
+
+/// Every destination that was named; `None` for one that is at fault, so that routes to it are not faults as well.
+fn read_destinations(root: &Section<'_>) -> Built {
+    let mut built = Built::new();
+    for section in root.named_sections("destinations") {
+        let Some(name) = name_of(&section) else { continue };
+        let kinds: Vec<(&str, &destinations::Kind)> =
+            destinations::KINDS.iter().map(|kind| (kind.name, *kind)).collect();
+        let destination = if section.required_text("type").is_some() {
+            section.choice("type", &kinds).and_then(|kind| {
+                let destination = (kind.build)(&section);
+                section.finish();
+                destination
+            })
+        } else {
+            None
+        };
+        built.insert(name, destination.map(Arc::from));
+    }
+    built
+}
+
+/// The name that the operator gave to a section, if it is one.
+fn name_of(section: &Section<'_>) -> Option<Name> {
+    match section.name().parse() {
+        Ok(name) => Some(name),
+        Err(fault) => {
+            let fault: crate::domain::NameFault = fault;
+            section.fault("", &format!("is not a name: {fault}"), "choose another one");
+            None
+        }
+    }
+}
+
+fn count(faults: &[Fault]) -> usize {
+    faults.iter().filter(|fault| fault.level == Level::Error).count()
+}
+
+/// No configuration is longer, and no mistake should cost more memory.
+const CONFIG_BYTES_MAX: u64 = 4 << 20;

@@ -1,0 +1,103 @@
+//! `[[routes]]`: which events go where.
+
+use crate::domain::DestinationName;
+use crate::routing::{Condition, ConditionFault, Flow, Route, Router};
+use crate::settings::Section;
+
+use super::Built;
+
+/// Reads the routes in the order of the file; those at fault are left out, their faults recorded.
+pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
+    let mut routes: Vec<Route> = Vec::new();
+    let mut named: Vec<DestinationName> = Vec::new();
+    for section in root.section_list("routes") {
+        let taken = |name: &str| routes.iter().any(|route| route.name.as_str() == name);
+        let route = read_route(section, taken, destinations, &mut named);
+        routes.extend(route);
+    }
+    if routes.is_empty() && !root.any_error() {
+        root.warn("routes", "there is no route, so nobody is told", "add [[routes]] with name and to");
+    }
+    for (name, built) in destinations {
+        if built.is_some() && !named.contains(name) && !routes.is_empty() {
+            let message = format!("no route leads to the destination '{name}'");
+            root.warn("destinations", &message, "add it to a route's `to`, or remove it");
+        }
+    }
+    Router::new(routes)
+}
+
+fn read_route(
+    section: Section<'_>,
+    taken: impl Fn(&str) -> bool,
+    destinations: &Built,
+    named: &mut Vec<DestinationName>,
+) -> Option<Route> {
+    let name = section.required_text("name").and_then(|text| match text.parse() {
+        Ok(_) if taken(&text) => {
+            section.fault("name", &format!("'{text}' is the name of an earlier route"), "give each route its own name");
+            None
+        }
+        Ok(name) => Some(name),
+        Err(fault) => {
+            let fault: crate::domain::NameFault = fault;
+            section.fault("name", &format!("'{text}' is not a name: {fault}"), "choose another one");
+            None
+        }
+    });
+    let when = read_condition(&section);
+    let to = read_destinations(&section, destinations);
+    let flow = if section.flag("stop") { Flow::Stop } else { Flow::Continue };
+    section.finish();
+    let to = to?;
+    named.extend(to.iter().cloned());
+    Some(Route { name: name?, when: when?, to, flow })
+}
+
+/// The condition; the outer `None` where it is at fault, the inner one where there is none.
+fn read_condition(section: &Section<'_>) -> Option<Option<Condition>> {
+    if !section.has("when") {
+        return Some(None);
+    }
+    let source = section.text("when")?;
+    match Condition::compile(&source) {
+        Ok(condition) => Some(Some(condition)),
+        Err(fault) => {
+            let fix = match &fault {
+                ConditionFault::UnknownName { near: Some(near), .. } => format!("did you mean '{near}'?"),
+                ConditionFault::UnknownName { .. } => "see docs/routing.md for what an event has".to_owned(),
+                _ => "write it like event.severity >= high && event.vendor == \"akto\"".to_owned(),
+            };
+            section.fault("when", &fault.to_string(), &fix);
+            None
+        }
+    }
+}
+
+fn read_destinations(section: &Section<'_>, known: &Built) -> Option<Vec<DestinationName>> {
+    if !section.has("to") {
+        section.fault("to", "is missing", "add to = [\"NAME\"] with a destination's name");
+        return None;
+    }
+    let texts = section.texts("to");
+    if texts.is_empty() {
+        section.fault("to", "names no destination", "write to = [\"NAME\"] with a destination's name");
+        return None;
+    }
+    let mut found = Vec::new();
+    for text in &texts {
+        match known.keys().find(|name| name.as_str() == text) {
+            Some(name) => found.push(name.clone()),
+            None => {
+                let names: Vec<&str> = known.keys().map(|name| name.as_str()).collect();
+                let fix = if names.is_empty() {
+                    format!("add [destinations.{text}]")
+                } else {
+                    format!("destinations: {}", names.join(", "))
+                };
+                section.fault("to", &format!("there is no destination '{text}'"), &fix);
+            }
+        }
+    }
+    (found.len() == texts.len()).then_some(found)
+}

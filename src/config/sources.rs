@@ -1,0 +1,63 @@
+//! `[sources.NAME]`: who sends, and what it may send.
+
+use crate::domain::Severity;
+use crate::settings::Section;
+use crate::vendors::{self, Source, Sources, Vendor};
+use crate::verify::Verifier;
+
+use super::name_of;
+
+/// Reads every source; those at fault are left out, their faults recorded.
+pub fn read(root: &Section<'_>) -> Sources {
+    let mut sources = Sources::new();
+    for section in root.named_sections("sources") {
+        if let Some(source) = read_source(section) {
+            sources.insert(source.name.clone(), source);
+        }
+    }
+    if sources.is_empty() && !root.any_error() {
+        root.warn("sources", "there is no source, so nothing can come in", "add [sources.NAME] with a vendor");
+    }
+    sources
+}
+
+fn read_source(section: Section<'_>) -> Option<Source> {
+    let name = name_of(&section);
+    section.required_text("vendor")?;
+    let known: Vec<(&str, &Vendor)> = vendors::VENDORS.iter().map(|vendor| (vendor.name, *vendor)).collect();
+    let vendor = section.choice("vendor", &known)?;
+    let vendor = vendors::find(vendor.name)?;
+    let verifier = Verifier::from_settings(&section, vendor.scheme);
+    let normalizer = (vendor.normalizer)(&section);
+    let body_limit_bytes = section.size("body_limit", BODY_LIMIT_LEAST..BODY_LIMIT_MOST + 1);
+    let gzip = section.switch("gzip");
+    let default_severity = section.choice("default_severity", &Severity::SCALE);
+    let rate_limit = read_rate_limit(&section);
+    section.finish();
+    Some(Source {
+        name: name?,
+        vendor,
+        verifier: verifier?,
+        normalizer: normalizer?,
+        default_severity: default_severity.unwrap_or(vendor.default_severity),
+        body_limit_bytes: body_limit_bytes.unwrap_or(vendor.body_limit_bytes),
+        gzip: gzip.unwrap_or(vendor.gzip),
+        rate_limit_per_second: rate_limit,
+    })
+}
+
+/// `rate_limit = "100/s"`.
+fn read_rate_limit(section: &Section<'_>) -> Option<u32> {
+    let text = section.text("rate_limit")?;
+    let number = text.strip_suffix("/s").and_then(|number| number.trim().parse::<u32>().ok());
+    if !matches!(number, Some(1..=1_000_000)) {
+        section.fault("rate_limit", &format!("'{text}' is not a rate"), "write requests per second, such as 100/s");
+        return None;
+    }
+    number
+}
+
+/// Less holds no alert.
+const BODY_LIMIT_LEAST: u64 = 1 << 10;
+/// What one body may cost in memory.
+const BODY_LIMIT_MOST: u64 = 64 << 20;
