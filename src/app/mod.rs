@@ -1,0 +1,259 @@
+//! Builds everything once, runs it, exchanges it on reload, and stops it in order.
+//!
+//! `gatepost serve` and `gatepost demo` run an [`App`]. This is the only room that picks a clock.
+
+mod signals;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App as WebApp, HttpServer, web};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, ConfigFault};
+use crate::domain::{Clock, SystemClock};
+use crate::egress::{ClientFault, Egress};
+use crate::pipeline::{LaneState, Parts, Pipeline, Rules};
+use crate::server::{Admin, DestinationHealth, Ingress};
+use crate::store::{Access, OpenFault, SqliteStore};
+use crate::telemetry::Metrics;
+use crate::vendors::Sources;
+
+pub use signals::run_until_stopped;
+
+/// A running gatepost.
+pub struct App {
+    store: SqliteStore,
+    pipeline: Arc<Pipeline>,
+    metrics: Arc<Metrics>,
+    sources: watch::Sender<Arc<Sources>>,
+    fixed: Fixed,
+    public: Listener,
+    admin: Listener,
+}
+
+/// What a reload cannot change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fixed {
+    listen: SocketAddr,
+    admin_listen: SocketAddr,
+    store: PathBuf,
+}
+
+struct Listener {
+    address: SocketAddr,
+    handle: ServerHandle,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+/// Why gatepost cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppFault {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigFault),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenFault),
+    /// TLS or the HTTP client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientFault),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ([{section}] listen)")]
+    Listen {
+        /// The section of the configuration.
+        section: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The runtime or the signals cannot be set up.
+    #[error("the process cannot be set up")]
+    Process(#[source] std::io::Error),
+}
+
+/// Why a reload was refused; everything goes on as before.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadFault {
+    /// The new configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigFault),
+    /// It changes what only a restart can change.
+    #[error("[{section}] has changed, which needs a restart")]
+    NeedsRestart {
+        /// The section.
+        section: &'static str,
+    },
+}
+
+impl App {
+    /// Opens the store, starts the pipeline and the listeners. Must run on a tokio runtime with several threads.
+    pub async fn start(config: Config) -> Result<Self, AppFault> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = Arc::new(Metrics::new());
+        let fixed = Fixed::of(&config);
+        let limits = config.limits;
+        let store = open_store(fixed.store.clone()).await?;
+        let (sources, _) = watch::channel(Arc::clone(&config.sources));
+        let egress = Egress::new()?;
+        let pipeline =
+            Pipeline::start(store.clone(), egress, Arc::clone(&clock), Arc::clone(&metrics), parts_of(config)).await;
+        let ingress = web::Data::new(Ingress::new(
+            sources.subscribe(),
+            Arc::new(store.clone()),
+            pipeline.receipts_wake(),
+            (clock, Arc::clone(&metrics)),
+            limits,
+        ));
+        let public = listen_public(fixed.listen, ingress)?;
+        let admin = web::Data::new(Admin {
+            inbox: Arc::new(store.clone()),
+            metrics: Arc::clone(&metrics),
+            destinations: health_of(&pipeline),
+            checked: Mutex::default(),
+        });
+        let admin = listen_admin(fixed.admin_listen, admin)?;
+        Ok(Self { store, pipeline, metrics, sources, fixed, public, admin })
+    }
+
+    /// Where vendors reach us.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public.address
+    }
+
+    /// Where the operator reaches us.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin.address
+    }
+
+    /// The store, for those who look into it while it runs.
+    pub fn store(&self) -> &SqliteStore {
+        &self.store
+    }
+
+    /// Takes a new configuration as a whole, or keeps the old one and says why.
+    pub async fn reload(&self, path: &Path) -> Result<(), ReloadFault> {
+        let result = self.try_reload(path).await;
+        if result.is_err() {
+            self.metrics.reloads_refused.inc();
+        }
+        result
+    }
+
+    async fn try_reload(&self, path: &Path) -> Result<(), ReloadFault> {
+        let config = Config::load(path)?;
+        let new = Fixed::of(&config);
+        for (section, changed) in [
+            ("server", new.listen != self.fixed.listen),
+            ("admin", new.admin_listen != self.fixed.admin_listen),
+            ("store", new.store != self.fixed.store),
+        ] {
+            if changed {
+                return Err(ReloadFault::NeedsRestart { section });
+            }
+        }
+        let sources = Arc::clone(&config.sources);
+        self.pipeline.exchange(parts_of(config)).await;
+        self.sources.send_replace(sources);
+        Ok(())
+    }
+
+    /// Stops accepting, finishes what is under way within a bound, and closes the store.
+    pub async fn stop(self) {
+        let public = stop_listener(self.public, "server");
+        let admin = stop_listener(self.admin, "admin");
+        tokio::join!(public, admin);
+        self.pipeline.stop(PIPELINE_STOP_BOUND).await;
+        let store = self.store;
+        if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
+            tracing::error!("closing the store failed; nothing that was acknowledged is lost");
+        }
+    }
+}
+
+impl Fixed {
+    fn of(config: &Config) -> Self {
+        Self { listen: config.listen, admin_listen: config.admin_listen, store: config.store.clone() }
+    }
+}
+
+async fn open_store(path: PathBuf) -> Result<SqliteStore, AppFault> {
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, Access::Serve)).await;
+    opened.map_err(|error| AppFault::Process(std::io::Error::other(error)))?.map_err(AppFault::Store)
+}
+
+fn parts_of(config: Config) -> Parts {
+    let rules = Rules { sources: config.sources, router: config.router };
+    Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention }
+}
+
+fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync> {
+    let pipeline = Arc::clone(pipeline);
+    let health = |state| match state {
+        LaneState::Running => DestinationHealth { state: "running", reason: None },
+        LaneState::Failing { reason } => DestinationHealth { state: "failing", reason: Some(reason) },
+        LaneState::Stopped { reason } => DestinationHealth { state: "stopped", reason: Some(reason) },
+    };
+    Box::new(move || {
+        pipeline.lane_states().into_iter().map(|(name, state)| (name.to_string(), health(state))).collect()
+    })
+}
+
+fn listen_public(address: SocketAddr, ingress: web::Data<Ingress>) -> Result<Listener, AppFault> {
+    let server = HttpServer::new(move || {
+        WebApp::new()
+            .app_data(web::Data::clone(&ingress))
+            .service(Ingress::resource())
+            .default_service(web::to(Ingress::nothing))
+    })
+    .client_request_timeout(HEAD_TIMEOUT)
+    .max_connections(CONNECTIONS_MAX)
+    .disable_signals()
+    .shutdown_timeout(LISTENER_STOP_BOUND.as_secs())
+    .bind(address)
+    .map_err(|source| AppFault::Listen { section: "server", address, source })?;
+    let bound = server.addrs().first().copied();
+    Ok(Listener::start(bound.unwrap_or(address), server.run()))
+}
+
+fn listen_admin(address: SocketAddr, admin: web::Data<Admin>) -> Result<Listener, AppFault> {
+    let routes = move || WebApp::new().app_data(web::Data::clone(&admin)).configure(Admin::configure);
+    let server = HttpServer::new(routes)
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .bind(address)
+        .map_err(|source| AppFault::Listen { section: "admin", address, source })?;
+    let bound = server.addrs().first().copied();
+    Ok(Listener::start(bound.unwrap_or(address), server.run()))
+}
+
+impl Listener {
+    fn start(address: SocketAddr, server: Server) -> Self {
+        Self { address, handle: server.handle(), task: tokio::spawn(server) }
+    }
+}
+
+async fn stop_listener(listener: Listener, section: &'static str) {
+    listener.handle.stop(true).await;
+    match listener.task.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(section, %error, "a listener ended with an error"),
+        Err(error) => tracing::warn!(section, %error, "a listener did not end well"),
+    }
+}
+
+/// The head of a request must be here by then.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections to each worker of the public listener.
+const CONNECTIONS_MAX: usize = 4_096;
+/// Everything together ends within ten seconds.
+const LISTENER_STOP_BOUND: Duration = Duration::from_secs(4);
+const PIPELINE_STOP_BOUND: Duration = Duration::from_secs(4);

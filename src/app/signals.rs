@@ -1,0 +1,56 @@
+//! The life of `gatepost serve`: run until told to stop, reload when told to.
+
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{App, AppFault};
+use crate::config::{Config, ConfigFault};
+
+/// Serves the configuration at `path` until SIGTERM or SIGINT; SIGHUP reloads it.
+pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppFault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("pipeline")
+        .enable_all()
+        .build()
+        .map_err(AppFault::Process)?;
+    runtime.block_on(serve(config, path))
+}
+
+async fn serve(config: Config, path: &Path) -> Result<(), AppFault> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AppFault::Process)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AppFault::Process)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(AppFault::Process)?;
+    let app = App::start(config).await?;
+    let (server, admin) = (app.public_address(), app.admin_address());
+    tracing::info!(%server, %admin, "gatepost is ready");
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => reload(&app, path).await,
+        }
+    }
+    tracing::info!("stopping: finishing what is under way");
+    app.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn reload(app: &App, path: &Path) {
+    match app.reload(path).await {
+        Ok(()) => tracing::info!("the configuration has been reloaded"),
+        Err(fault) => {
+            tracing::error!(%fault, "the configuration was not reloaded; the old one stays in force");
+            if let super::ReloadFault::Config(ConfigFault::Faulty { faults, .. }) = &fault {
+                for fault in faults {
+                    tracing::error!(%fault, "fault in the configuration");
+                }
+            }
+        }
+    }
+}
+
+/// Dispatching, rendering and waiting for destinations; intake has its own threads.
+const WORKER_THREADS: usize = 2;
