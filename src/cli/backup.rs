@@ -1,0 +1,27 @@
+//! `gatepost backup`
+
+use std::path::{Path, PathBuf};
+
+use super::{Failure, Outcome, load, open_store, out};
+use crate::store::Upkeep;
+
+#[derive(clap::Args)]
+pub struct Backup {
+    /// Where the copy goes; must not exist yet
+    file: PathBuf,
+}
+
+impl Backup {
+    pub fn run(&self, path: &Path) -> Outcome {
+        if self.file.exists() {
+            return Err(Failure::Found(format!("{} exists already; choose another name", self.file.display())));
+        }
+        let store = open_store(&load(path)?)?;
+        if let Err(fault) = store.backup(&self.file) {
+            // Half a copy is worse than none: somebody might restore it. If it cannot be removed there is none.
+            drop(std::fs::remove_file(&self.file));
+            return Err(fault.into());
+        }
+        out!("{} is a complete and sound copy", self.file.display())
+    }
+}

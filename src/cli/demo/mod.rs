@@ -1,0 +1,46 @@
+//! `gatepost demo`: the whole product with nothing configured.
+//!
+//! It runs the same [`App`] as `gatepost serve`, on a configuration of its own in a folder that it removes at the end,
+//! with stand-ins for Slack, Jira and PagerDuty on loopback. Everything goes over real HTTP, signed as the vendors sign.
+
+mod script;
+mod setting;
+
+use std::time::Duration;
+
+use super::{Outcome, runtime, terminal};
+use crate::app::App;
+use crate::standins::Style;
+use script::Script;
+use setting::Setting;
+
+#[derive(clap::Args)]
+pub struct Demo {
+    /// End after the show instead of staying up
+    #[arg(long)]
+    once: bool,
+}
+
+impl Demo {
+    pub fn run(&self) -> Outcome {
+        runtime()?.block_on(self.play())
+    }
+
+    async fn play(&self) -> Outcome {
+        let setting = Setting::start().await?;
+        let app = App::start(setting.config()?).await?;
+        let style = if terminal::is_watched() { Style::Ansi } else { Style::Plain };
+        let script = Script { setting: &setting, app: &app, style };
+        let shown = script.play().await;
+        let stayed = match (&shown, self.once) {
+            (Ok(()), false) => script.stay().await,
+            _ => Ok(()),
+        };
+        app.stop().await;
+        setting.clear();
+        shown.and(stayed)
+    }
+}
+
+/// How long the show waits for everything to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);

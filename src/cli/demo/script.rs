@@ -1,0 +1,207 @@
+//! The show: what is posted, what was answered, what people saw.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::super::{Failure, Outcome, io, out, send, terminal};
+use super::PATIENCE;
+use super::setting::Setting;
+use crate::app::App;
+use crate::config::Config;
+use crate::destinations::{HttpRequest, Message, Reply};
+use crate::domain::{DeliveryState, Event};
+use crate::egress::Egress;
+use crate::standins::{Card, Style};
+use crate::store::{DeliveryFilter, EventFilter, Ledger, Page, ReceiptFilter};
+
+/// The show and what it needs.
+pub struct Script<'d> {
+    /// The stage.
+    pub setting: &'d Setting,
+    /// The gateway.
+    pub app: &'d App,
+    /// Whether colours can be seen.
+    pub style: Style,
+}
+
+/// A post of the show.
+struct Post {
+    source: &'static str,
+    sample: &'static str,
+    what: &'static str,
+    expected: &'static str,
+}
+
+impl Script<'_> {
+    /// Posts, waits for everything to arrive, shows it.
+    pub async fn play(&self) -> Outcome {
+        let config = self.setting.config()?;
+        let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
+        out!("gatepost demo: real HTTP on loopback, a real store, stand-ins for Slack, Jira and PagerDuty\n")?;
+        for post in POSTS {
+            self.post(&config, &egress, post).await?;
+        }
+        self.forge(&egress).await?;
+        self.arrive().await?;
+        for (place, cards) in self.places() {
+            for card in cards {
+                out!("\n── {place} ──\n{}", card.render(self.style).trim_end())?;
+            }
+        }
+        self.show_archive()?;
+        self.sum_up()
+    }
+
+    /// Stays up until it is interrupted and shows what else arrives.
+    pub async fn stay(&self) -> Outcome {
+        let file = self.setting.file();
+        out!("\nIt stays up until Ctrl-C. In another terminal:\n")?;
+        out!("  export GATEPOST_CONFIG={}", file.display())?;
+        out!("  gatepost send adrian --sample policy.violated")?;
+        out!("  gatepost send akto --sample export")?;
+        out!("  gatepost events list")?;
+        out!("  curl http://{}/readyz\n", self.app.admin_address())?;
+        let mut shown: Vec<usize> = self.places().iter().map(|(_, cards)| cards.len()).collect();
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+                () = tokio::time::sleep(std::time::Duration::from_millis(300)) => {}
+            }
+            for ((place, cards), shown) in self.places().into_iter().zip(&mut shown) {
+                for card in cards.iter().skip(*shown) {
+                    out!("── {place} ──\n{}\n", card.render(self.style).trim_end())?;
+                }
+                *shown = cards.len();
+            }
+        }
+    }
+
+    async fn post(&self, config: &Config, egress: &Egress, post: &Post) -> Outcome {
+        let found = config.sources.values().find(|source| source.name.as_str() == post.source);
+        let sample = |source: &crate::vendors::Source| source.vendor.samples.iter().find(|s| s.name == post.sample);
+        let Some((source, sample)) = found.and_then(|source| Some((source, sample(source)?))) else {
+            return Err(Failure::Found(format!("the demo lacks the sample {}", post.sample)));
+        };
+        let body = (Bytes::from_static(sample.body), sample.content_type);
+        let reply = send::post(egress, source, &self.url(post.source)?, body).await;
+        self.report(post.what, post.expected, &reply)
+    }
+
+    /// A request whose signature was made with another secret.
+    async fn forge(&self, egress: &Egress) -> Outcome {
+        let body = Bytes::from_static(b"{\"id\":\"evt_forged\",\"type\":\"alert.triggered\"}");
+        let signature = crate::domain::Secret::new("00".repeat(32));
+        let request = HttpRequest {
+            method: "POST",
+            url: self.url("adrian")?,
+            headers: vec![("x-secureagentics-signature".into(), signature)],
+            content_type: "application/json",
+            body,
+        };
+        let reply = egress.send(Message::Http(request)).await;
+        self.report("a forged alert, with a wrong signature", "signature-mismatch", &reply)
+    }
+
+    fn report(&self, what: &str, expected: &str, reply: &Reply) -> Outcome {
+        let Reply::Http(answer) = reply else {
+            return Err(Failure::Found(format!("{what}: no answer from our own listener")));
+        };
+        let body = String::from_utf8_lossy(&answer.body);
+        out!("POST {what}\n  -> {} {}", answer.status, terminal::line(&body, 160))?;
+        if body.contains(expected) { Ok(()) } else { Err(Failure::Found(format!("{what}: expected {expected}"))) }
+    }
+
+    /// Waits until nothing is under way any more.
+    async fn arrive(&self) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let store = self.app.store();
+            let waiting = store.depths()?.iter().any(|depth| depth.state != DeliveryState::Dead);
+            if store.undispatched()? == 0 && !waiting {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Err(Failure::Found(format!("not everything arrived within {} s", PATIENCE.as_secs())))
+    }
+
+    fn places(&self) -> [(&'static str, Vec<Card>); 3] {
+        let Setting { slack, jira, pagerduty, .. } = self.setting;
+        [
+            ("PagerDuty, on the phone of who is on call", pagerduty.cards()),
+            ("Slack, in the channel of the SOC", slack.cards()),
+            ("Jira, as a ticket", jira.cards()),
+        ]
+    }
+
+    fn show_archive(&self) -> Outcome {
+        let path = self.setting.archive();
+        let text = std::fs::read_to_string(&path).map_err(io(format!("{} cannot be read", path.display())))?;
+        out!("\n── The archive, one event a line ──")?;
+        for line in text.lines() {
+            let event: Event = serde_json::from_str(line)
+                .map_err(|error| Failure::Found(format!("a line of the archive is not an event: {error}")))?;
+            out!(
+                "{} · {}\n  {}",
+                event.severity.as_str().to_uppercase(),
+                terminal::line(&event.title, 90),
+                terminal::line(line, 150)
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Counts what came in and what went out; anything that did not arrive is a failure of the demo.
+    fn sum_up(&self) -> Outcome {
+        let store = self.app.store();
+        let all = Page { limit: 1_000, before: None };
+        let receipts = store.receipts(&all, &ReceiptFilter::default())?;
+        let events = store.events(&all, &EventFilter::default())?;
+        let deliveries = store.deliveries(&all, &DeliveryFilter::default())?;
+        let arrived = deliveries.iter().filter(|row| row.delivery.state == DeliveryState::Delivered).count();
+        let known: u64 = receipts.iter().map(|row| row.events_duplicate).sum();
+        out!(
+            "\n{} posts: {} stored, 1 repetition, 1 forgery refused; {} events ({known} more known already); {arrived} of {} deliveries arrived",
+            POSTS.len() + 1,
+            receipts.len(),
+            events.len(),
+            deliveries.len()
+        )?;
+        if arrived == deliveries.len() && arrived > 0 {
+            return Ok(());
+        }
+        Err(Failure::Found("not every delivery arrived".to_owned()))
+    }
+
+    fn url(&self, source: &str) -> Result<url::Url, Failure> {
+        let text = format!("http://{}/webhooks/{source}", self.app.public_address());
+        text.parse().map_err(|error| Failure::Found(format!("{text} is no URL: {error}")))
+    }
+}
+
+const POSTS: &[Post] = &[
+    Post {
+        source: "adrian",
+        sample: "alert.triggered",
+        what: "Secureagentics' documented alert, signed with HMAC-SHA256",
+        expected: "accepted",
+    },
+    Post {
+        source: "akto",
+        sample: "documented",
+        what: "Akto's documented API threat, exactly as printed (which is not valid JSON), with a bearer token",
+        expected: "accepted",
+    },
+    Post {
+        source: "akto",
+        sample: "documented-agent",
+        what: "Akto's documented agent threat: another body, the same event",
+        expected: "accepted",
+    },
+    Post {
+        source: "adrian",
+        sample: "alert.triggered",
+        what: "Secureagentics' alert once more, as after a time-out",
+        expected: "duplicate",
+    },
+];

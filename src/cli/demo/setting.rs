@@ -1,0 +1,142 @@
+//! The stage: stand-ins, a folder, a configuration.
+
+use std::path::{Path, PathBuf};
+
+use super::super::{Failure, io};
+use crate::config::Config;
+use crate::standins::{StandIn, jira, pagerduty, slack};
+
+/// Everything that the demo plays with.
+pub struct Setting {
+    /// Slack, where the channel is.
+    pub slack: StandIn<slack::Slack>,
+    /// PagerDuty, which wakes people.
+    pub pagerduty: StandIn<pagerduty::PagerDuty>,
+    /// Jira, where the tickets are.
+    pub jira: StandIn<jira::Jira>,
+    folder: PathBuf,
+}
+
+impl Setting {
+    /// Starts the stand-ins and writes the configuration into a new folder.
+    pub async fn start() -> Result<Self, Failure> {
+        let failed = || io("a stand-in cannot be started on loopback");
+        let folder = std::env::temp_dir().join(format!("gatepost-demo-{}", uuid::Uuid::now_v7().simple()));
+        std::fs::create_dir(&folder).map_err(io(format!("{} cannot be made", folder.display())))?;
+        let setting = Self {
+            slack: slack::start().await.map_err(failed())?,
+            pagerduty: pagerduty::start().await.map_err(failed())?,
+            jira: jira::start().await.map_err(failed())?,
+            folder,
+        };
+        let file = setting.file();
+        std::fs::write(&file, setting.text()?).map_err(io(format!("{} cannot be written", file.display())))?;
+        Ok(setting)
+    }
+
+    /// The configuration file, which other commands can use while the demo stays up.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join("gatepost.toml")
+    }
+
+    /// The archive that the file destination writes.
+    pub fn archive(&self) -> PathBuf {
+        self.folder.join("events.ndjson")
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> Result<Config, Failure> {
+        Ok(Config::load(&self.file())?)
+    }
+
+    /// Removes the folder.
+    pub fn clear(self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            eprintln!("the demo's folder {} was not removed: {error}", Path::new(&self.folder).display());
+        }
+    }
+
+    fn text(&self) -> Result<String, Failure> {
+        let port = free_port()?;
+        let admin = free_port()?;
+        Ok(format!(
+            r#"# The configuration of a running `gatepost demo`. Its secrets live as long as it does.
+
+[server]
+listen = "127.0.0.1:{port}"
+
+[admin]
+listen = "127.0.0.1:{admin}"
+
+[store]
+url = "sqlite:gatepost.db"
+
+[sources.adrian]
+vendor = "secureagentics"
+secrets = [{{ value = "{adrian}" }}]
+
+[sources.akto]
+vendor = "akto"
+secrets = [{{ value = "{akto}" }}]
+dashboard_url = "https://app.akto.io"
+
+[destinations.oncall]
+type = "pagerduty"
+url = "{pagerduty}"
+routing_key = {{ value = "{routing_key}" }}
+
+[destinations.soc]
+type = "slack"
+webhook_url = {{ value = "{slack}" }}
+
+[destinations.tickets]
+type = "jira"
+url = "{jira}"
+email = "{email}"
+api_token = {{ value = "{api_token}" }}
+project = "{project}"
+
+[destinations.archive]
+type = "file"
+path = "events.ndjson"
+
+[[routes]]
+name = "page"
+when = 'event.severity >= high'
+to = ["oncall"]
+
+[[routes]]
+name = "work"
+when = 'event.severity >= medium'
+to = ["soc", "tickets"]
+
+[[routes]]
+name = "everything"
+to = ["archive"]
+"#,
+            adrian = secret()?,
+            akto = secret()?,
+            pagerduty = self.pagerduty.base_url(),
+            routing_key = pagerduty::ROUTING_KEY,
+            slack = self.slack.webhook_url(),
+            jira = self.jira.base_url(),
+            email = jira::EMAIL,
+            api_token = jira::API_TOKEN,
+            project = jira::PROJECT,
+        ))
+    }
+}
+
+/// 32 random bytes in hexadecimal.
+fn secret() -> Result<String, Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::Found(format!("the system gives no random bytes: {error}")))?;
+    Ok(hex::encode(bytes))
+}
+
+/// A port that is free now, so that the file can name it and other commands find it.
+fn free_port() -> Result<u16, Failure> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(io("loopback cannot be listened on"))?;
+    listener.local_addr().map(|address| address.port()).map_err(io("loopback cannot be listened on"))
+}

@@ -1,0 +1,241 @@
+//! The command line: one file a command.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 a fault was found or the
+//! operation failed, 2 wrong usage. Text that came from outside is cleaned of control characters before a terminal
+//! sees it.
+
+mod backup;
+mod check;
+mod completions;
+mod demo;
+mod explain;
+mod init;
+mod list;
+mod probe;
+mod replay;
+mod schema;
+mod send;
+mod serve;
+mod show;
+mod terminal;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, ConfigFault};
+use crate::settings::Level;
+use crate::store::{Access, OpenFault, SqliteStore, StoreFault};
+use crate::telemetry::{LogFault, LogFormat, start_logging};
+
+/// Verifies, stores and routes security-alert webhooks to the people who must act on them.
+#[derive(Parser)]
+#[command(name = "gatepost", version, about, arg_required_else_help = true)]
+struct Arguments {
+    /// The configuration file
+    #[arg(short, long, global = true, value_name = "FILE", default_value = "gatepost.toml", env = "GATEPOST_CONFIG")]
+    config: PathBuf,
+    /// How log lines are written to standard error
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
+    log_format: LogFormatArgument,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormatArgument {
+    /// For people on a terminal, JSON otherwise
+    Auto,
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole product with nothing configured: real HTTP, local stand-ins for Slack, Jira and PagerDuty
+    Demo(demo::Demo),
+    /// Write a commented gatepost.toml with generated secrets, and say what to paste where
+    Init(init::Init),
+    /// Run the gateway
+    Serve(serve::Serve),
+    /// Validate the configuration: every setting, route and secret
+    Check(check::Check),
+    /// Sign a request as the vendor would, and post it
+    Send(send::Send),
+    /// Explain step by step why a request is or is not authentic
+    Verify(verify::Verify),
+    /// Say which routes take an event and which do not, and why
+    Explain(explain::Explain),
+    /// List and show receipts: the requests that were acknowledged
+    Receipts(list::Receipts),
+    /// List and show events: the facts in them
+    Events(list::Events),
+    /// List and show deliveries: who was told, or not yet
+    Deliveries(list::Deliveries),
+    /// Process a receipt or send deliveries again
+    Replay(replay::Replay),
+    /// Send a real test event through a destination
+    Probe(probe::Probe),
+    /// Print a JSON Schema
+    Schema(schema::Schema),
+    /// Write a consistent copy of the store while it runs
+    Backup(backup::Backup),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigFault),
+    #[error(transparent)]
+    App(#[from] crate::app::AppFault),
+    #[error(transparent)]
+    Open(#[from] OpenFault),
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    #[error(transparent)]
+    Log(#[from] LogFault),
+    #[error("{what}")]
+    Io {
+        what: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A sentence for the operator; what was found wrong has been printed already where it is more than a sentence.
+    #[error("{0}")]
+    Found(String),
+    /// The command was used wrongly in a way that the parser cannot see.
+    #[error("{0}")]
+    Usage(String),
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let format = match arguments.log_format {
+        LogFormatArgument::Auto => LogFormat::Auto,
+        LogFormatArgument::Human => LogFormat::Human,
+        LogFormatArgument::Json => LogFormat::Json,
+    };
+    match dispatch(&arguments, format) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has seen enough: `gatepost events list | head`.
+        Err(Failure::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    }
+}
+
+fn dispatch(arguments: &Arguments, format: LogFormat) -> Outcome {
+    let level = match arguments.command {
+        Command::Serve(_) => "info",
+        // The demo shows what it does by itself; a forgery that is refused is part of it.
+        Command::Demo(_) => "error",
+        _ => "warn",
+    };
+    start_logging(format, level)?;
+    let config = arguments.config.as_path();
+    match &arguments.command {
+        Command::Demo(command) => command.run(),
+        Command::Init(command) => command.run(config),
+        Command::Serve(command) => command.run(config),
+        Command::Check(command) => command.run(config),
+        Command::Send(command) => command.run(config),
+        Command::Verify(command) => command.run(config),
+        Command::Explain(command) => command.run(config),
+        Command::Receipts(command) => command.run(config),
+        Command::Events(command) => command.run(config),
+        Command::Deliveries(command) => command.run(config),
+        Command::Replay(command) => command.run(config),
+        Command::Probe(command) => command.run(config),
+        Command::Schema(command) => command.run(),
+        Command::Backup(command) => command.run(config),
+        Command::Completions(command) => command.run(),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing can be done about a standard error that is closed.
+    drop(error.print());
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    eprintln!("gatepost: {}", terminal::clean(&with_causes(failure)));
+    if let Failure::Config(ConfigFault::Faulty { path, faults }) = failure {
+        terminal::print_faults(path, faults);
+    }
+    if let Failure::App(crate::app::AppFault::Config(ConfigFault::Faulty { path, faults })) = failure {
+        terminal::print_faults(path, faults);
+    }
+    match failure {
+        Failure::Usage(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// The failure and what caused it, outermost first.
+fn with_causes(failure: &dyn std::error::Error) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// The configuration, its warnings printed.
+fn load(path: &Path) -> Result<Config, Failure> {
+    if !path.exists() {
+        return Err(Failure::Found(format!(
+            "there is no configuration at {}; `gatepost init` writes one, `gatepost demo` shows what it is for",
+            path.display()
+        )));
+    }
+    let config = Config::load(path)?;
+    for warning in config.warnings.iter().filter(|fault| fault.level == Level::Warning) {
+        eprintln!("{}: warning: {}", path.display(), terminal::clean(&warning.to_string()));
+    }
+    Ok(config)
+}
+
+/// The store of a configuration, for a command beside a process that may be serving.
+fn open_store(config: &Config) -> Result<SqliteStore, Failure> {
+    Ok(SqliteStore::open(&config.store, Access::Operate)?)
+}
+
+/// A runtime for a command that talks to the network.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    built.map_err(|source| Failure::Io { what: "the process cannot be set up".to_owned(), source })
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Failure {
+    let what = what.into();
+    move |source| Failure::Io { what, source }
+}
+
+/// Writes to standard output; a reader that has gone ends the command quietly.
+macro_rules! out {
+    ($($argument:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stdout().lock(), $($argument)*).map_err($crate::cli::io("standard output cannot be written"))
+    }};
+}
+use out;

@@ -1,0 +1,92 @@
+//! `gatepost probe`
+
+use std::path::Path;
+
+use super::{Failure, Outcome, load, out, runtime, terminal};
+use crate::destinations::Reply;
+use crate::domain::{
+    Clock, DeliveryId, Draft, Encoding, Event, Job, Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId,
+    Severity, SystemClock, Target,
+};
+use crate::egress::Egress;
+use crate::pipeline::converse;
+
+#[derive(clap::Args)]
+pub struct Probe {
+    /// The destination
+    destination: String,
+}
+
+impl Probe {
+    pub fn run(&self, path: &Path) -> Outcome {
+        let config = load(path)?;
+        let found = config.destinations.iter().find(|(name, _)| name.as_str() == self.destination);
+        let Some((name, destination)) = found else {
+            let names: Vec<&str> = config.destinations.keys().map(|name| name.as_str()).collect();
+            let message = format!("there is no destination '{}'; destinations: {}", self.destination, names.join(", "));
+            return Err(Failure::Found(message));
+        };
+        let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
+        let event = test_event()?;
+        let (progress, now) = (Progress::default(), SystemClock.now());
+        let job = Job {
+            id: DeliveryId::generate(),
+            event: &event,
+            purpose: Purpose::Probe,
+            tries: 1,
+            uncertain: false,
+            progress: &progress,
+            now,
+        };
+        let mut steps = Vec::new();
+        let outcome = runtime()?.block_on(converse(destination.as_ref(), &egress, &job, |step, reply| {
+            steps.push(format!("{step}: {}", describe(reply)));
+        }));
+        for step in steps {
+            out!("  {}", terminal::line(&step, 300))?;
+        }
+        match outcome {
+            Delivered::Delivered { remote } => {
+                let remote = remote.map(|remote| format!(" as {}", terminal::line(&remote, 120)));
+                out!("{name} has taken the test event{}; look whether it shows", remote.unwrap_or_default())
+            }
+            other => {
+                let reason = other.reason().unwrap_or_default().to_owned();
+                Err(Failure::Found(format!(
+                    "{name} has not taken the test event ({}): {reason}",
+                    other.kind().as_str()
+                )))
+            }
+        }
+    }
+}
+
+fn describe(reply: &Reply) -> String {
+    match reply {
+        Reply::Http(answer) => format!("answered {} {}", answer.status, answer.excerpt()),
+        Reply::Appended => "written".to_owned(),
+        Reply::Failed(fault) if fault.may_have_arrived => format!("no answer ({}); it may have arrived", fault.detail),
+        Reply::Failed(fault) => format!("not sent ({})", fault.detail),
+    }
+}
+
+/// An event that says what it is, to whoever sees it.
+fn test_event() -> Result<Event, Failure> {
+    let source = "gatepost".parse().map_err(|fault: crate::domain::NameFault| Failure::Found(fault.to_string()))?;
+    let receipt = Receipt {
+        id: ReceiptId::generate(),
+        source,
+        received_at: SystemClock.now(),
+        content_type: None,
+        encoding: Encoding::Identity,
+        body: bytes::Bytes::new(),
+    };
+    let draft = Draft {
+        kind: "gatepost.probe".to_owned(),
+        title: "Test event sent with `gatepost probe`".to_owned(),
+        message: Some("Nothing has happened. Somebody tests whether events reach this place.".to_owned()),
+        target: Some(Target { host: Some("example.com".to_owned()), ..Target::default() }),
+        ..Draft::default()
+    };
+    Ok(draft.into_event(&receipt, "gatepost", Severity::Informational, 0))
+}

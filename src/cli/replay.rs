@@ -1,0 +1,122 @@
+//! `gatepost replay`
+
+use std::path::Path;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::list::parse_since;
+use super::{Failure, Outcome, load, open_store, out};
+use crate::domain::{Clock, DeliveryId, DeliveryState, ReceiptId, SystemClock, Timestamp};
+use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Ledger, Page, SqliteStore};
+
+#[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct Replay {
+    /// Process this receipt again: its events get the deliveries that they lack, dead ones revive, and what has arrived
+    /// is not sent again
+    #[arg(long, value_name = "ID", group = "what")]
+    receipt: Option<ReceiptId>,
+    /// Send this delivery again, even if it has arrived
+    #[arg(long, value_name = "ID", group = "what")]
+    delivery: Option<DeliveryId>,
+    /// Send dead letters again
+    #[arg(long, group = "what")]
+    dead: bool,
+    /// Only those for this destination
+    #[arg(long, value_name = "NAME", requires = "dead")]
+    destination: Option<String>,
+    /// Only those planned since this time (2026-11-21T10:00:00Z) or within this duration (24h)
+    #[arg(long, value_name = "TIME", requires = "dead", value_parser = parse_since)]
+    since: Option<Timestamp>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Replay {
+    pub fn run(&self, path: &Path) -> Outcome {
+        let store = open_store(&load(path)?)?;
+        match (self.receipt, self.delivery) {
+            (Some(id), _) => self.replay_receipt(&store, id),
+            (None, Some(id)) => self.replay_delivery(&store, id),
+            (None, None) => self.replay_dead(&store),
+        }
+    }
+
+    fn replay_receipt(&self, store: &SqliteStore, id: ReceiptId) -> Outcome {
+        let Some((row, _)) = store.receipt(id)? else { return Err(absent("receipt", &id)) };
+        if self.dry_run {
+            return out!("would process receipt {id} again ({} bytes from {})", row.bytes, row.source);
+        }
+        if !store.replay_receipt(id)? {
+            return Err(absent("receipt", &id));
+        }
+        out!("receipt {id} is processed again by the process that serves, within a second of its start or now")
+    }
+
+    fn replay_delivery(&self, store: &SqliteStore, id: DeliveryId) -> Outcome {
+        let Some((row, _)) = store.delivery(id)? else { return Err(absent("delivery", &id)) };
+        if self.dry_run {
+            return out!(
+                "would send delivery {id} to {} again ({})",
+                row.delivery.destination,
+                row.delivery.state.as_str()
+            );
+        }
+        if !store.replay_delivery(id, Doubt::Forget, SystemClock.now())? {
+            return Err(Failure::Found(format!("delivery {id} is under way right now")));
+        }
+        out!("delivery {id} to {} is sent again", row.delivery.destination)
+    }
+
+    fn replay_dead(&self, store: &SqliteStore) -> Outcome {
+        let rows = self.dead_letters(store)?;
+        if self.dry_run {
+            for row in &rows {
+                let delivery = &row.delivery;
+                out!(
+                    "would send {} to {} again: {}",
+                    delivery.id,
+                    delivery.destination,
+                    super::terminal::line(&row.title, 80)
+                )?;
+            }
+            return out!("{} dead letters would be sent again", rows.len());
+        }
+        let bar = ProgressBar::new(rows.len() as u64);
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} dead letters") {
+            bar.set_style(style);
+        }
+        let mut revived = 0;
+        for row in &rows {
+            revived += usize::from(store.replay_delivery(row.delivery.id, Doubt::Keep, SystemClock.now())?);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        out!("{revived} dead letters are sent again")
+    }
+
+    fn dead_letters(&self, store: &SqliteStore) -> Result<Vec<DeliveryRow>, Failure> {
+        let filter = DeliveryFilter {
+            destination: self.destination.clone(),
+            state: Some(DeliveryState::Dead),
+            since: self.since,
+            event: None,
+        };
+        let mut all: Vec<DeliveryRow> = Vec::new();
+        loop {
+            let page = Page { limit: 500, before: all.last().map(|row| row.cursor) };
+            let rows = store.deliveries(&page, &filter)?;
+            if rows.is_empty() {
+                // The oldest first, as they would have gone out.
+                all.reverse();
+                return Ok(all);
+            }
+            all.extend(rows);
+        }
+    }
+}
+
+fn absent(what: &str, id: &dyn std::fmt::Display) -> Failure {
+    Failure::Found(format!("there is no {what} {id} in the store"))
+}

@@ -1,0 +1,128 @@
+//! `gatepost send`
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{Failure, Outcome, io, load, out, runtime, terminal};
+use crate::destinations::{HttpRequest, Message, Reply};
+use crate::domain::{Clock, Secret, SystemClock};
+use crate::egress::Egress;
+use crate::vendors::{Sample, Source};
+
+#[derive(clap::Args)]
+pub struct Send {
+    /// The source to post to
+    source: String,
+    /// One of the vendor's samples; without it and without --file, the first
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    sample: Option<String>,
+    /// A body of your own
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Where to, instead of the [server] of the configuration
+    #[arg(long, value_name = "URL")]
+    url: Option<url::Url>,
+    /// Post it so many times: repetitions are answered `duplicate`
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: u32,
+    /// Give each post a new `id`, so that each is a new event
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Send {
+    pub fn run(&self, path: &Path) -> Outcome {
+        let config = load(path)?;
+        let found = config.sources.values().find(|source| source.name.as_str() == self.source);
+        let source = found.ok_or_else(|| {
+            let names: Vec<&str> = config.sources.keys().map(|name| name.as_str()).collect();
+            Failure::Found(format!("there is no source '{}'; sources: {}", self.source, names.join(", ")))
+        })?;
+        let (body, content_type) = self.body(source)?;
+        let url = match &self.url {
+            Some(url) => url.clone(),
+            None => format!("http://{}/webhooks/{}", reachable(config.listen), source.name)
+                .parse()
+                .map_err(|error| Failure::Found(format!("the address of [server] makes no URL: {error}")))?,
+        };
+        let runtime = runtime()?;
+        let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
+        for _ in 0..self.count {
+            let body = if self.fresh { with_new_id(&body)? } else { body.clone() };
+            let reply = runtime.block_on(post(&egress, source, &url, (body, content_type)));
+            report(&url, &reply)?;
+        }
+        Ok(())
+    }
+
+    fn body(&self, source: &Source) -> Result<(Bytes, &'static str), Failure> {
+        if let Some(file) = &self.file {
+            let body = std::fs::read(file).map_err(io(format!("{} cannot be read", file.display())))?;
+            return Ok((body.into(), "application/json"));
+        }
+        let samples = source.vendor.samples;
+        let sample: Option<&Sample> = match &self.sample {
+            Some(name) => samples.iter().find(|sample| sample.name == name),
+            None => samples.first(),
+        };
+        let sample = sample.ok_or_else(|| {
+            let names: Vec<&str> = samples.iter().map(|sample| sample.name).collect();
+            Failure::Found(format!("{} has no such sample; samples: {}", source.vendor.title, names.join(", ")))
+        })?;
+        Ok((Bytes::from_static(sample.body), sample.content_type))
+    }
+}
+
+/// Signs as the vendor would and posts. The demo uses it too.
+pub async fn post(
+    egress: &Egress,
+    source: &Source,
+    url: &url::Url,
+    (body, content_type): (Bytes, &'static str),
+) -> Reply {
+    let id = format!("msg_{}", Uuid::now_v7().simple());
+    let lines = source.verifier.sign(&body, SystemClock.now(), &id);
+    let headers: Vec<(std::borrow::Cow<'static, str>, Secret)> =
+        lines.into_iter().map(|(name, value)| (name.to_ascii_lowercase().into(), value)).collect();
+    egress.send(Message::Http(HttpRequest { method: "POST", url: url.clone(), headers, content_type, body })).await
+}
+
+/// Prints status and body, as the vendor's page would show them.
+fn report(url: &url::Url, reply: &Reply) -> Outcome {
+    match reply {
+        Reply::Http(answer) => {
+            out!("{} {}", answer.status, terminal::clean(&String::from_utf8_lossy(&answer.body)))?;
+            if answer.status == 200 {
+                Ok(())
+            } else {
+                Err(Failure::Found(format!("it was answered {}", answer.status)))
+            }
+        }
+        Reply::Failed(fault) => Err(Failure::Found(format!(
+            "no answer from {}: {}; does `gatepost serve` run there?",
+            url.origin().ascii_serialization(),
+            fault.detail
+        ))),
+        Reply::Appended => Ok(()),
+    }
+}
+
+/// The body with a new top-level `id`.
+fn with_new_id(body: &[u8]) -> Result<Bytes, Failure> {
+    let wrong = || Failure::Found("--fresh needs a body that is a JSON object with an id".to_owned());
+    let mut document: serde_json::Value = serde_json::from_slice(body).map_err(|_| wrong())?;
+    let id = document.as_object_mut().and_then(|fields| fields.get_mut("id")).ok_or_else(wrong)?;
+    *id = format!("evt_{}", Uuid::now_v7().simple()).into();
+    Ok(document.to_string().into())
+}
+
+/// An address that listens everywhere is reached on loopback.
+fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
+    }
+    address
+}
