@@ -139,7 +139,8 @@ pub fn run() -> ExitCode {
 
 fn dispatch(arguments: &Arguments, format: LogFormat) -> Outcome {
     let level = match arguments.command {
-        Command::Serve(_) => "info",
+        // The server library tells of each worker that it starts.
+        Command::Serve(_) => "info,actix_server=warn",
         // The demo shows what it does by itself; a forgery that is refused is part of it.
         Command::Demo(_) => "error",
         _ => "warn",

@@ -66,14 +66,21 @@ impl Dispatcher {
             tracing::error!("a batch of receipts could not be read; it is taken up again when its lease ends");
             return Ok(count);
         };
-        let mut conclusions = Vec::with_capacity(processed.len());
         let mut destinations = Vec::new();
+        let mut gathered = Vec::new();
+        let mut events = 0;
         for (claim, processed) in processed {
             self.count(&claim, &processed);
             note_destinations(&processed.events, &mut destinations);
-            conclusions.push(self.conclusion_of(claim, processed).await?);
+            let conclusion = self.conclusion_of(claim, processed).await?;
+            if events + conclusion.events.len() > PIECE_EVENTS {
+                self.conclude(std::mem::take(&mut gathered)).await?;
+                events = 0;
+            }
+            events += conclusion.events.len();
+            gathered.push(conclusion);
         }
-        self.conclude(conclusions).await?;
+        self.conclude(gathered).await?;
         self.lanes.wake(&destinations);
         Ok(count)
     }

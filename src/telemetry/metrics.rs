@@ -15,7 +15,7 @@ pub struct Metrics {
     registry: Registry,
     /// Requests to `/webhooks/{source}`, by how they ended.
     pub intake_requests: Family<ByOutcome, Counter>,
-    /// From the last byte of a request to its answer, in seconds.
+    /// From the head of a request to its answer, its body included, in seconds.
     pub intake_duration: Histogram,
     /// Events that were read from receipts, by source; repetitions among them are counted as well.
     pub events_read: Family<BySource, Counter>,
@@ -136,7 +136,7 @@ impl Metrics {
             reloads_refused: Counter::default(),
         };
         registry.register("intake_requests", "Requests by how they ended", all.intake_requests.clone());
-        let help = "From the last byte of a request to its answer";
+        let help = "From the head of a request to its answer";
         registry.register_with_unit("intake_duration", help, Unit::Seconds, all.intake_duration.clone());
         registry.register("events_read", "Events read from receipts", all.events_read.clone());
         registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
