@@ -269,7 +269,8 @@ pub async fn converse(
     mut seen: impl FnMut(&'static str, &crate::destinations::Reply),
 ) -> Outcome {
     let mut next = destination.first(job);
-    for _ in 0..STEPS_MAX {
+    // One round more than messages: the last reply has an outcome too.
+    for _ in 0..=STEPS_MAX {
         match next {
             Next::Done(outcome) => return outcome,
             Next::Send(step, message) => {
@@ -305,7 +306,84 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const SETTLE_AGAIN: Duration = Duration::from_millis(500);
 /// Outcomes written down in one transaction.
 const SETTLED_AT_ONCE: usize = 256;
-/// More steps than any destination has.
-const STEPS_MAX: usize = 8;
+/// More steps than any destination has: Slack reads ten pages of a channel's history and then posts, at most twice.
+const STEPS_MAX: usize = 16;
 /// A delivery whose rendering fails this often is a dead letter.
 const PANICS_MAX: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::{Append, Message, Pace, Reply, Step};
+    use crate::domain::{DeliveryId, Draft, Encoding, Event, Receipt, ReceiptId, Severity};
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Comes to an end after so many messages, as Slack does in a busy channel.
+    #[derive(Debug)]
+    struct Talkative {
+        messages: usize,
+        sent: AtomicUsize,
+        path: PathBuf,
+    }
+
+    impl Talkative {
+        fn say(&self) -> Next {
+            if self.sent.fetch_add(1, Ordering::Relaxed) == self.messages {
+                return Next::Done(Outcome::Delivered { remote: None });
+            }
+            let line = bytes::Bytes::from_static(b"a step");
+            Next::Send("step", Message::Append(Append { path: self.path.clone(), line, unless_present: None }))
+        }
+    }
+
+    impl Destination for Talkative {
+        fn pace(&self) -> Pace {
+            Pace::unlimited(1)
+        }
+
+        fn first(&self, _job: &Job<'_>) -> Next {
+            self.say()
+        }
+
+        fn next(&self, _job: &Job<'_>, _step: Step, _reply: &Reply) -> Next {
+            self.say()
+        }
+    }
+
+    fn event() -> Event {
+        let receipt = Receipt {
+            id: ReceiptId::generate(),
+            source: "s".parse().unwrap(),
+            received_at: Timestamp::default(),
+            content_type: None,
+            encoding: Encoding::Identity,
+            body: bytes::Bytes::new(),
+        };
+        Draft::default().into_event(&receipt, "v", Severity::High, 0)
+    }
+
+    async fn outcome_after(messages: usize) -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let talkative = Talkative { messages, sent: AtomicUsize::new(0), path: folder.path().join("steps") };
+        let (event, progress) = (event(), Progress::default());
+        let job = Job {
+            id: DeliveryId::generate(),
+            event: &event,
+            purpose: Purpose::Alert,
+            tries: 1,
+            uncertain: false,
+            progress: &progress,
+            now: Timestamp::default(),
+        };
+        converse(&talkative, &Egress::new().unwrap(), &job, |_, _| ()).await
+    }
+
+    #[tokio::test]
+    async fn the_longest_exchange_has_room_and_an_endless_one_comes_to_an_end() {
+        // Ten pages of history, the message with blocks, the message without.
+        assert_eq!(outcome_after(12).await, Outcome::Delivered { remote: None });
+        assert_eq!(outcome_after(STEPS_MAX).await, Outcome::Delivered { remote: None });
+        assert!(matches!(outcome_after(usize::MAX).await, Outcome::Refused { .. }));
+    }
+}
