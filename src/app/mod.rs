@@ -19,7 +19,7 @@ use crate::config::{Config, ConfigFault};
 use crate::domain::{Clock, SystemClock};
 use crate::egress::{ClientFault, Egress};
 use crate::pipeline::{LaneState, Parts, Pipeline, Rules};
-use crate::server::{Admin, DestinationHealth, Ingress};
+use crate::server::{Admin, DestinationHealth, Ingress, IngressLimits};
 use crate::store::{Access, OpenFault, SqliteStore};
 use crate::telemetry::Metrics;
 use crate::vendors::Sources;
@@ -43,6 +43,7 @@ struct Fixed {
     listen: SocketAddr,
     admin_listen: SocketAddr,
     store: PathBuf,
+    limits: IngressLimits,
 }
 
 struct Listener {
@@ -151,7 +152,7 @@ impl App {
         let config = Config::load(path)?;
         let new = Fixed::of(&config);
         for (section, changed) in [
-            ("server", new.listen != self.fixed.listen),
+            ("server", new.listen != self.fixed.listen || new.limits != self.fixed.limits),
             ("admin", new.admin_listen != self.fixed.admin_listen),
             ("store", new.store != self.fixed.store),
         ] {
@@ -180,7 +181,12 @@ impl App {
 
 impl Fixed {
     fn of(config: &Config) -> Self {
-        Self { listen: config.listen, admin_listen: config.admin_listen, store: config.store.clone() }
+        Self {
+            listen: config.listen,
+            admin_listen: config.admin_listen,
+            store: config.store.clone(),
+            limits: config.limits,
+        }
     }
 }
 
