@@ -6,6 +6,7 @@
 mod admin;
 mod ingress;
 mod problem;
+mod unread;
 
 pub use admin::{Admin, DestinationHealth};
 pub use ingress::{Ingress, IngressLimits, SETTLE_LIMIT};

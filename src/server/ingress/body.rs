@@ -9,10 +9,11 @@ use tokio::time::{Instant, timeout_at};
 use super::super::problem::Problem;
 use super::IngressLimits;
 
-/// Reads the whole body. A length that is announced and too large is refused unread.
+/// Reads the whole body. A length that is announced and too large is refused unread. What is not read is left to the
+/// caller, who must see to it that the connection ends.
 pub async fn read_body(
     http: &HttpRequest,
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     limit_bytes: u64,
     limits: IngressLimits,
 ) -> Result<Bytes, Problem> {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use super::problem::Problem;
+use super::unread::closing;
 use crate::domain::{Clock, Encoding, Headers, InflateFault, Request, inflate};
 use crate::store::{Acceptance, Arrival, Inbox, StoreFault};
 use crate::telemetry::{IntakeOutcome, Metrics};
@@ -73,12 +74,12 @@ impl Ingress {
     pub fn resource() -> Resource {
         web::resource("/webhooks/{source}")
             .route(web::post().to(receive))
-            .default_service(web::to(|| async { Problem::MethodNotAllowed.response() }))
+            .default_service(web::to(|unread| async { closing(Problem::MethodNotAllowed.response(), unread) }))
     }
 
     /// What is answered where there is nothing.
-    pub async fn nothing() -> HttpResponse {
-        Problem::NotFound.response()
+    pub async fn nothing(unread: web::Payload) -> HttpResponse {
+        closing(Problem::NotFound.response(), unread)
     }
 
     async fn accept<'s>(
@@ -86,7 +87,7 @@ impl Ingress {
         sources: &'s Sources,
         name: &str,
         http: &HttpRequest,
-        payload: web::Payload,
+        payload: &mut web::Payload,
     ) -> Result<(&'s Source, Acceptance), Refused<'s>> {
         let headers = headers_of(http);
         let source = name.parse().ok().and_then(|name| sources.get(&name));
@@ -121,7 +122,7 @@ impl Ingress {
         source: Option<&Source>,
         headers: &Headers,
         http: &HttpRequest,
-        payload: web::Payload,
+        payload: &mut web::Payload,
     ) -> Result<Bytes, Problem> {
         let (limit, early) = match source {
             Some(source) => (source.body_limit_bytes, source.verifier.precheck(headers).err()),
@@ -146,11 +147,11 @@ impl Ingress {
     }
 }
 
-async fn receive(http: HttpRequest, payload: web::Payload, ingress: web::Data<Ingress>) -> HttpResponse {
+async fn receive(http: HttpRequest, mut payload: web::Payload, ingress: web::Data<Ingress>) -> HttpResponse {
     let sources = ingress.sources.borrow().clone();
     let name = http.match_info().query("source");
     let begun = tokio::time::Instant::now();
-    let result = ingress.accept(&sources, name, &http, payload).await;
+    let result = ingress.accept(&sources, name, &http, &mut payload).await;
     let (source, outcome, response) = match result {
         Ok((source, Acceptance::New(receipt))) => {
             ingress.wake.notify_one();
@@ -161,7 +162,7 @@ async fn receive(http: HttpRequest, payload: web::Payload, ingress: web::Data<In
         }
         Err(Refused { source, problem }) => {
             log_refusal(source, problem, &http);
-            (source, IntakeOutcome::Refused(problem.code()), problem.response())
+            (source, IntakeOutcome::Refused(problem.code()), closing(problem.response(), payload))
         }
     };
     let name = source.map_or("unknown", |source| source.name.as_str());
