@@ -23,10 +23,10 @@ pub struct Replay {
     #[arg(long, group = "what")]
     dead: bool,
     /// Only those for this destination
-    #[arg(long, value_name = "NAME", requires = "dead")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["receipt", "delivery"])]
     destination: Option<String>,
     /// Only those planned since this time (2026-11-21T10:00:00Z) or within this duration (24h)
-    #[arg(long, value_name = "TIME", requires = "dead", value_parser = parse_since)]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery"], value_parser = parse_since)]
     since: Option<Timestamp>,
     /// Say what would be done, and do nothing
     #[arg(long)]
