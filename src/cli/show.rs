@@ -7,9 +7,11 @@ use super::{Failure, Outcome, out, terminal};
 use crate::domain::{Attempt, Event, Receipt};
 use crate::store::{DeliveryRow, EventRow, ReceiptRow};
 
-/// One JSON line.
+/// One JSON line that commands no terminal: what JSON lets stand in a text and a terminal obeys is escaped.
 pub fn json_of<T: Serialize>(value: &T) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|error| Failure::Found(format!("it cannot be written as JSON: {error}")))
+    let text = serde_json::to_string(value);
+    let text = text.map_err(|error| Failure::Found(format!("it cannot be written as JSON: {error}")))?;
+    Ok(terminal::escaped(&text))
 }
 
 /// A receipt with its body and its events.
@@ -25,7 +27,7 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRo
             "body_hex": receipt.map(|receipt| hex::encode(&receipt.body)),
             "events": events,
         });
-        return out!("{document}");
+        return out!("{}", json_of(&document)?);
     }
     out!("receipt {} from {}", row.id, row.source)?;
     out!("  received {} · {} bytes · {}", row.received_at.to_human(), row.bytes, row.state)?;
@@ -45,7 +47,7 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRo
 pub fn event(row: &EventRow, deliveries: &[DeliveryRow], json: bool) -> Outcome {
     if json {
         let deliveries: Vec<_> = deliveries.iter().map(|row| &row.delivery).collect();
-        return out!("{}", json!({ "event": row, "deliveries": deliveries }));
+        return out!("{}", json_of(&json!({ "event": row, "deliveries": deliveries }))?);
     }
     let event = &row.event;
     out!("{} · {}", event.severity.as_str().to_uppercase(), terminal::clean(&event.title))?;
@@ -106,7 +108,7 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
 /// A delivery with its attempts.
 pub fn delivery(row: &DeliveryRow, attempts: &[Attempt], json: bool) -> Outcome {
     if json {
-        return out!("{}", json!({ "delivery": row, "attempts": attempts }));
+        return out!("{}", json_of(&json!({ "delivery": row, "attempts": attempts }))?);
     }
     let delivery = &row.delivery;
     out!("delivery {} to {}: {}", delivery.id, delivery.destination, delivery.state.as_str())?;
