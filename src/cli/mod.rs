@@ -203,17 +203,22 @@ fn with_causes(failure: &dyn std::error::Error) -> String {
 
 /// The configuration, its warnings printed.
 fn load(path: &Path) -> Result<Config, Failure> {
+    let config = load_quietly(path)?;
+    for warning in config.warnings.iter().filter(|fault| fault.level == Level::Warning) {
+        eprintln!("{}: warning: {}", path.display(), terminal::clean(&warning.to_string()));
+    }
+    Ok(config)
+}
+
+/// The configuration, its warnings left to the caller.
+fn load_quietly(path: &Path) -> Result<Config, Failure> {
     if !path.exists() {
         return Err(Failure::Found(format!(
             "there is no configuration at {}; `gatepost init` writes one, `gatepost demo` shows what it is for",
             path.display()
         )));
     }
-    let config = Config::load(path)?;
-    for warning in config.warnings.iter().filter(|fault| fault.level == Level::Warning) {
-        eprintln!("{}: warning: {}", path.display(), terminal::clean(&warning.to_string()));
-    }
-    Ok(config)
+    Ok(Config::load(path)?)
 }
 
 /// The store of a configuration, for a command beside a process that may be serving.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failure, Outcome, load};
+use super::{Failure, Outcome, load_quietly};
 use crate::app::run_until_stopped;
 
 #[derive(clap::Args)]
@@ -10,7 +10,11 @@ pub struct Serve {}
 
 impl Serve {
     pub fn run(&self, path: &Path) -> Outcome {
-        let config = load(path)?;
+        let config = load_quietly(path)?;
+        // Into the log, which may be JSON lines that a program reads.
+        for warning in &config.warnings {
+            tracing::warn!(%warning, "the configuration deserves a look");
+        }
         run_until_stopped(config, path).map_err(Failure::App)
     }
 }
