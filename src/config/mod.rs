@@ -111,7 +111,9 @@ fn read(root: &Section<'_>) -> Option<Config> {
         && listen == admin
         && listen.port() != 0
     {
-        root.fault("admin", "listens where the server listens", "give it another port, such as 127.0.0.1:8081");
+        let (key, other) = if root.has("admin") { ("admin", "server") } else { ("server", "admin") };
+        let message = format!("listens where the {other} listens");
+        root.fault(key, &message, "give it another port, such as 127.0.0.1:8080 and 127.0.0.1:8081");
     }
     root.finish();
     let built = destinations.into_iter().filter_map(|(name, built)| Some((name, built?))).collect();

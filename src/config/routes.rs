@@ -18,10 +18,10 @@ pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
     if routes.is_empty() && !root.any_error() {
         root.warn("routes", "there is no route, so nobody is told", "add [[routes]] with name and to");
     }
-    for (name, built) in destinations {
-        if built.is_some() && !named.contains(name) && !routes.is_empty() {
-            let message = format!("no route leads to the destination '{name}'");
-            root.warn("destinations", &message, "add it to a route's `to`, or remove it");
+    let lonely = destinations.iter().filter(|(name, built)| built.is_some() && !named.contains(name));
+    if let Some(section) = root.section("destinations").filter(|_| !routes.is_empty()) {
+        for (name, _) in lonely {
+            section.warn(name.as_str(), "no route leads here", "add it to a route's `to`, or remove it");
         }
     }
     Router::new(routes)
@@ -79,7 +79,7 @@ fn read_destinations(section: &Section<'_>, known: &Built) -> Option<Vec<Destina
         section.fault("to", "is missing", "add to = [\"NAME\"] with a destination's name");
         return None;
     }
-    let texts = section.texts("to");
+    let texts = section.texts_given("to")?;
     if texts.is_empty() {
         section.fault("to", "names no destination", "write to = [\"NAME\"] with a destination's name");
         return None;

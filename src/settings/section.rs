@@ -223,14 +223,19 @@ impl<'d> Section<'d> {
         None
     }
 
-    /// A list of texts; empty when absent.
+    /// A list of texts; empty when absent or at fault.
     pub fn texts(&self, key: &'static str) -> Vec<String> {
-        let Some(value) = self.value(key) else { return Vec::new() };
-        let Some(items) = value.get_ref().as_array() else {
-            return self.wrong_type(key, value, "a list of texts").unwrap_or_default();
-        };
-        let texts: Option<Vec<String>> = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
-        texts.or_else(|| self.wrong_type(key, value, "a list of texts")).unwrap_or_default()
+        self.texts_given(key).unwrap_or_default()
+    }
+
+    /// A list of texts; `None` when absent or at fault.
+    pub fn texts_given(&self, key: &'static str) -> Option<Vec<String>> {
+        let value = self.value(key)?;
+        let texts = value.get_ref().as_array().and_then(|items| {
+            let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
+            texts.collect::<Option<Vec<String>>>()
+        });
+        texts.or_else(|| self.wrong_type(key, value, "a list of texts"))
     }
 
     /// A parsed http or https URL. Plain http beyond loopback is a warning.
