@@ -275,8 +275,13 @@ fn limited_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, String> 
     limited.take(LABELS_MAX).collect()
 }
 
-/// Drops the largest values until the rest fits; the raw body has them all.
+/// Writes what nests too deep as text, then drops the largest values until the rest fits; the raw body has them all.
 fn limited_unmapped(mut unmapped: Map<String, Value>) -> Map<String, Value> {
+    for value in unmapped.values_mut() {
+        if nests_deeper(value, UNMAPPED_DEPTH_MAX) {
+            *value = Value::String(value.to_string());
+        }
+    }
     let mut sizes: Vec<(usize, String)> =
         unmapped.iter().map(|(name, value)| (name.len() + value.to_string().len(), name.clone())).collect();
     let mut total: usize = sizes.iter().map(|(size, _)| size).sum();
@@ -289,6 +294,16 @@ fn limited_unmapped(mut unmapped: Map<String, Value>) -> Map<String, Value> {
     unmapped
 }
 
+/// Whether a value nests more than `levels` deep.
+fn nests_deeper(value: &Value, levels: usize) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return value.is_array() || value.is_object() };
+    match value {
+        Value::Array(items) => items.iter().any(|item| nests_deeper(item, below)),
+        Value::Object(fields) => fields.values().any(|field| nests_deeper(field, below)),
+        _ => false,
+    }
+}
+
 const KIND_CHARS_MAX: usize = 128;
 const TITLE_CHARS_MAX: usize = 300;
 const SHORT_CHARS_MAX: usize = 512;
@@ -297,6 +312,8 @@ const TEXT_BYTES_MAX: usize = 4096;
 const LINKS_MAX: usize = 8;
 const LABELS_MAX: usize = 32;
 const UNMAPPED_BYTES_MAX: usize = 8192;
+/// What is stored must be readable again, and every reader has its own limit on nesting.
+const UNMAPPED_DEPTH_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -346,6 +363,16 @@ mod tests {
         assert_eq!(event.links.len(), 1);
         assert_eq!(event.unmapped.keys().collect::<Vec<_>>(), ["small"]);
         assert_eq!((event.kind.as_str(), event.severity), ("unknown", Severity::Medium));
+    }
+
+    #[test]
+    fn what_nests_deep_can_be_read_again() {
+        let deep = (0..126).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        let unmapped = [("deep".to_owned(), deep), ("flat".to_owned(), Value::from(vec![1]))].into_iter().collect();
+        let event = Draft { unmapped, ..Draft::default() }.into_event(&receipt(), "v", Severity::Low, 0);
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+        assert!(event.unmapped["deep"].is_string() && event.unmapped["flat"].is_array());
     }
 
     #[test]
