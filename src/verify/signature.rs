@@ -40,6 +40,23 @@ impl SignatureVerifier {
         Ok(Self { scheme, keys })
     }
 
+    /// Whether the header is part of what is signed.
+    pub(super) fn signs_header(&self, name: &str) -> bool {
+        let is_id = self.scheme.id_header.as_deref() == Some(name);
+        let is_time = self.scheme.timestamp.as_ref().is_some_and(|rule| rule.header == name);
+        let signed = |part: &SignedPart| match part {
+            SignedPart::Id => is_id,
+            SignedPart::Timestamp => is_time,
+            SignedPart::Body | SignedPart::Literal(_) => false,
+        };
+        self.scheme.signed.iter().any(signed)
+    }
+
+    /// Whether the time is part of what is signed.
+    pub(super) fn signs_time(&self) -> bool {
+        self.scheme.timestamp.is_some() && self.scheme.signed.contains(&SignedPart::Timestamp)
+    }
+
     /// The slot of the secret that signed the request.
     pub(super) fn verify(&self, headers: &Headers, body: &[u8], now: Timestamp) -> Result<usize, Flaw> {
         let candidates = self.candidates(self.value(headers)?)?;

@@ -130,6 +130,29 @@ impl Verifier {
         matches!(self.kind, Kind::Unsigned)
     }
 
+    /// Whether a secret vouches for what stands in the header `name` (lower case). A token vouches for the whole request;
+    /// a signature only for what it is made over.
+    pub fn vouches_for_header(&self, name: &str) -> bool {
+        match &self.kind {
+            Kind::Signature(verifier) => verifier.signs_header(name),
+            Kind::Token(_) => true,
+            Kind::Unsigned | Kind::Decoy(_) => false,
+        }
+    }
+
+    /// Whether the time of the request is part of what is signed, so that a captured one goes stale.
+    pub fn signs_time(&self) -> bool {
+        match &self.kind {
+            Kind::Signature(verifier) => verifier.signs_time(),
+            Kind::Token(_) | Kind::Unsigned | Kind::Decoy(_) => false,
+        }
+    }
+
+    /// Whether the headers alone decide, so that [`Verifier::precheck`] is the whole check.
+    pub fn is_token(&self) -> bool {
+        matches!(self.kind, Kind::Token(_))
+    }
+
     /// The slot that matched; `Ok(None)` where nothing had to.
     pub(super) fn slot(&self, request: &Request, now: Timestamp) -> Result<Option<usize>, Flaw> {
         match &self.kind {
