@@ -93,6 +93,13 @@ enum IdPlace {
 }
 
 impl Normalizer for Generic {
+    fn id_header(&self) -> Option<&str> {
+        match &self.id {
+            IdPlace::Header(name) => Some(name),
+            IdPlace::Nowhere | IdPlace::Pointer(_) => None,
+        }
+    }
+
     fn event_id(&self, request: &Request) -> Option<String> {
         match &self.id {
             IdPlace::Nowhere => None,
@@ -134,7 +141,7 @@ impl Generic {
         let elements = match (list.map(std::mem::take), value) {
             (Some(mut elements), root) => {
                 // A doubled key may hide a second list: the rest of the body then counts as one more event.
-                elements.extend(Some(root).filter(|root| root.as_object().is_some_and(lenient::is_doubled)));
+                elements.extend(Some(root).filter(lenient::holds_doubled));
                 elements
             }
             (None, Value::Array(elements)) => elements,
@@ -175,8 +182,9 @@ impl Generic {
         let link = found.text("link");
         draft.links = link.map(|url| Link { title: "Open at the source".to_owned(), url }).into_iter().collect();
         draft.key = self.key(&mut found, delivery);
-        if element.as_object().is_some_and(lenient::is_doubled) {
+        if lenient::holds_doubled(&element) {
             draft.key = Vec::new();
+            draft.severity = lenient::doubtful(draft.severity);
             draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
         }
         let used = found.used;
@@ -332,7 +340,7 @@ Where your tool asks for a webhook, give it
   URL:     {url}
   Secret:  {secret}
 and tell gatepost in `verify` how it signs: the scheme, the header and what is signed. A tool that cannot sign may send
-the secret in a header: verify = { scheme = \"bearer\" }. Then say in `map` where title, severity and the rest stand.
+the secret in a header: verify = { scheme = \"token\" }. Then say in `map` where title, severity and the rest stand.
 ";
 
 const TEMPLATE: &str = "\

@@ -65,6 +65,12 @@ pub trait Normalizer: Send + Sync {
     /// raw body stands in for it. Called on the path of the answer: no more work than it takes.
     fn event_id(&self, request: &Request) -> Option<String>;
 
+    /// The header that [`Normalizer::event_id`] reads the id from; `None` where it stands in the body. A header is often
+    /// not part of what is signed, and then nobody vouches for the id.
+    fn id_header(&self) -> Option<&str> {
+        None
+    }
+
     /// Reads a body, already inflated.
     fn normalize(&self, body: &[u8]) -> Reading;
 }

@@ -113,7 +113,8 @@ impl Secureagentics {
         let test = envelope.flag("test");
         let mut data = envelope.object("data").unwrap_or_default();
         let doubled = doubled || data.doubled();
-        let test = !doubled && (test == Some(true) || data.flag("test") == Some(true));
+        // Only the envelope's own word: what stands in `data` may be of the watched agent's making.
+        let test = !doubled && test == Some(true);
 
         let details = text_of(&mut data, &mut envelope, DETAILS);
         let rule = rule(&kind, &mut data);
@@ -141,6 +142,7 @@ impl Secureagentics {
         }
         if doubled {
             draft.key = Vec::new();
+            draft.severity = lenient::doubtful(draft.severity);
             draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
         }
         draft
@@ -408,13 +410,11 @@ mod tests {
 
     #[test]
     fn a_test_event_says_so() {
-        for body in [
-            json!({"id": "x", "type": "alert.triggered", "test": true}),
-            json!({"id": "x", "type": "alert.triggered", "data": {"test": true, "severity": "critical"}}),
-        ] {
-            let draft = draft(&body);
-            assert_eq!((draft.labels["test"].as_str(), draft.severity), ("true", Some(Severity::Informational)));
-        }
+        let said = draft(&json!({"id": "x", "type": "alert.triggered", "test": true}));
+        assert_eq!((said.labels["test"].as_str(), said.severity), ("true", Some(Severity::Informational)));
+        let smuggled =
+            draft(&json!({"id": "x", "type": "alert.triggered", "data": {"test": true, "severity": "critical"}}));
+        assert_eq!((smuggled.labels.get("test"), smuggled.severity), (None, Some(Severity::Critical)));
     }
 
     #[test]

@@ -27,12 +27,22 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether the sender's secret vouches for the id of a request. It does not where anybody may send, nor where the id
+    /// stands in a header that is not signed.
+    pub fn vouches_for_ids(&self) -> bool {
+        match self.normalizer.id_header() {
+            Some(header) => self.verifier.vouches_for_header(header),
+            None => !self.verifier.is_unsigned(),
+        }
+    }
+
     /// What makes a request the same as another of this source. Only of requests that have been verified: a stranger's id
-    /// must not be looked at. Where anybody may send, the id counts only together with the body.
+    /// must not be looked at. An id that nobody vouches for counts only together with the body, or whoever has captured
+    /// one request could spend the ids of those that are still to come.
     pub fn dedupe_key(&self, verified: &Verified) -> DedupeKey {
         let request = verified.request();
         match self.normalizer.event_id(request) {
-            Some(id) if self.verifier.is_unsigned() => DedupeKey::of_id_and_body(&self.name, &id, &request.body),
+            Some(id) if !self.vouches_for_ids() => DedupeKey::of_id_and_body(&self.name, &id, &request.body),
             Some(id) => DedupeKey::of_id(&self.name, &id),
             None => DedupeKey::of_body(&self.name, &request.body),
         }

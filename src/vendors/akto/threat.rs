@@ -2,6 +2,7 @@
 //! custom webhook before November 2025. They share most names; where they do not, all are tried.
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::sample::{Recorded, recorded};
 use super::{Akto, filters};
@@ -42,6 +43,7 @@ impl Akto {
     /// heard is for the operator's routes to say.
     pub(super) fn threat(&self, mut fields: Fields) -> Draft {
         let doubled = fields.doubled();
+        let whole = fields.to_json();
         let id = fields.text(&["id"]);
         let filter = fields.text(&["filterId", "filter"]);
         let (recorded, samples) = take_recorded(&mut fields);
@@ -68,7 +70,7 @@ impl Akto {
         draft.title = title(filter.as_deref(), words, target.as_ref());
         draft.key = match id {
             Some(id) => vec!["id".to_owned(), id],
-            None => content_key(filter.as_deref(), named.as_deref(), target.as_ref(), draft.time),
+            None => content_key(&whole, filter.as_deref(), target.as_ref(), draft.time),
         };
         draft.links = self.links(&mut fields, filter.as_deref(), named.as_deref());
         label(&mut draft, "category", category);
@@ -86,6 +88,7 @@ impl Akto {
         }
         if doubled {
             draft.key = Vec::new();
+            draft.severity = lenient::doubtful(draft.severity);
             label(&mut draft, "doubled_keys", Some("true".to_owned()));
         }
         draft
@@ -233,24 +236,15 @@ fn title(filter: Option<&str>, words: [Option<&str>; 2], target: Option<&Target>
     place.map(|place| format!("{what} on {place}")).unwrap_or(what)
 }
 
-/// What tells a threat without an id apart. Without a time nothing does: the same attack may come again.
-fn content_key(
-    filter: Option<&str>,
-    actor: Option<&str>,
-    target: Option<&Target>,
-    time: Option<Timestamp>,
-) -> Vec<String> {
-    let Some(time) = time else { return Vec::new() };
-    let method = target.and_then(|target| target.method.as_deref());
+/// What tells a threat without an id apart: all of it, because every single field is of the attacker's choosing, and a
+/// harmless record must not take the place of another. A record that comes again comes again the same. Without a time
+/// nothing tells: the same attack may come again.
+fn content_key(whole: &str, filter: Option<&str>, target: Option<&Target>, time: Option<Timestamp>) -> Vec<String> {
     let url = target.and_then(|target| target.url.as_deref());
-    if filter.is_none() && url.is_none() {
+    if time.is_none() || (filter.is_none() && url.is_none()) {
         return Vec::new();
     }
-    let parts = [filter, actor, method, url].map(|part| part.unwrap_or_default().to_owned());
-    let mut key = vec!["fields".to_owned()];
-    key.extend(parts);
-    key.push(time.as_millis().to_string());
-    key
+    vec!["record".to_owned(), hex::encode(Sha256::digest(whole.as_bytes()))]
 }
 
 fn labels(draft: &mut Draft, fields: &mut Fields) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::Timestamp;
+use crate::domain::{Severity, Timestamp};
 
 /// An object that is being read: what is understood is taken out, and [`Fields::rest`] is what nobody understood. A name
 /// in camel case also finds its snake case form.
@@ -28,6 +28,11 @@ impl Fields {
     /// Whether the object held one of its keys more than once. Such an object's identity cannot be trusted.
     pub fn doubled(&self) -> bool {
         is_doubled(&self.0)
+    }
+
+    /// The object as it is now, in one line of JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_default()
     }
 
     /// The first of the names that holds a text, a number or a truth value, as text without outer blanks. Objects
@@ -148,6 +153,21 @@ impl Fields {
 /// Whether the object held one of its keys more than once: see [`super::Parsed::value`].
 pub fn is_doubled(map: &Map<String, Value>) -> bool {
     map.keys().any(|key| key.rsplit_once('#').is_some_and(|(first, _)| map.contains_key(first)))
+}
+
+/// Whether any object in the value holds a key twice.
+pub fn holds_doubled(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => is_doubled(map) || map.values().any(holds_doubled),
+        Value::Array(items) => items.iter().any(holds_doubled),
+        _ => false,
+    }
+}
+
+/// The severity of something that can be read in two ways: at least high, because the harmless reading is the one that an
+/// attacker would like to be believed.
+pub fn doubtful(severity: Option<Severity>) -> Option<Severity> {
+    severity.filter(|severity| severity.rank() >= Severity::High.rank()).or(Some(Severity::High))
 }
 
 /// A time in one of the forms that vendors use: RFC 3339 (in UTC where the offset is left out), or seconds, milliseconds

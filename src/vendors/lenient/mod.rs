@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 pub use build::insert;
-pub use fields::{Fields, cut, is_doubled, time_of};
+pub use fields::{Fields, cut, doubtful, holds_doubled, is_doubled, time_of};
 pub use records::{RECORDS_MAX, Record, drafts, each, torn};
 
 use scanner::Scanner;
