@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{Expr, IdedExpr};
+use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError, Program, Value};
 
@@ -16,6 +16,8 @@ use crate::domain::{Event, Severity};
 pub struct Condition {
     source: String,
     program: Program,
+    /// The paths below `event` whose absence is not asked for with `has`: `labels.team`, `unmapped.n`.
+    open: Vec<String>,
 }
 
 /// What a condition says of an event.
@@ -23,7 +25,7 @@ pub struct Condition {
 pub enum Judgement {
     /// It holds.
     Holds,
-    /// It does not hold. A field that the event does not have makes it so, too.
+    /// It does not hold.
     Fails,
     /// It cannot be decided; the text says why.
     Undecided(String),
@@ -76,7 +78,9 @@ impl Condition {
                 known_variable(variable)?;
             }
         }
-        let condition = Self { source: source.to_owned(), program };
+        let is_open = |path: &&String| path.starts_with("labels.") || path.starts_with("unmapped.");
+        let open = names.paths.iter().filter(is_open).filter(|path| !names.asked.contains(path)).cloned().collect();
+        let condition = Self { source: source.to_owned(), program, open };
         match condition.evaluate(&Facts::of(&specimen())) {
             Ok(Value::Bool(_)) | Err(ExecutionError::NoSuchKey(_)) => Ok(condition),
             Ok(other) => Err(ConditionFault::NotBoolean(format!("{:?}", other.type_of()).to_lowercase())),
@@ -89,11 +93,16 @@ impl Condition {
         &self.source
     }
 
-    /// Judges an event.
+    /// Judges an event. A label that the event does not have counts as `""`, and what is absent below `unmapped` as null:
+    /// `event.labels.test != "true"` holds for an event that nobody has labelled.
     pub fn judge(&self, facts: &Facts) -> Judgement {
-        match self.evaluate(facts) {
+        let answer = match self.evaluate(facts) {
+            Err(ExecutionError::NoSuchKey(_)) => self.evaluate(&facts.with_absent(&self.open)),
+            answer => answer,
+        };
+        match answer {
             Ok(Value::Bool(true)) => Judgement::Holds,
-            Ok(Value::Bool(false)) | Err(ExecutionError::NoSuchKey(_)) => Judgement::Fails,
+            Ok(Value::Bool(false)) => Judgement::Fails,
             Ok(other) => Judgement::Undecided(format!("it answers {:?}", other.type_of())),
             Err(error) => Judgement::Undecided(error.to_string()),
         }
@@ -164,6 +173,25 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The same facts with these paths present, as what absence counts as.
+    fn with_absent(&self, paths: &[String]) -> Self {
+        let Value::Map(event) = &self.0 else { return Self(self.0.clone()) };
+        let mut fields = event.map.as_ref().clone();
+        for path in paths {
+            let Some((group, name)) = path.split_once('.') else { continue };
+            let Some(Value::Map(entries)) = fields.get_mut(&key_of(group)) else { continue };
+            let absent = if group == "labels" { Value::String(Arc::default()) } else { Value::Null };
+            Arc::make_mut(&mut entries.map).entry(key_of(name)).or_insert(absent);
+        }
+        Self(Value::Map(Map { map: Arc::new(fields) }))
+    }
+}
+
+fn key_of(name: &str) -> Key {
+    Key::String(Arc::new(name.to_owned()))
+}
+
 fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     let entries: HashMap<Key, Value> =
         entries.into_iter().map(|(name, value)| (Key::String(Arc::new(name.to_owned())), value)).collect();
@@ -190,6 +218,8 @@ fn from_json(json: &serde_json::Value) -> Value {
 struct Names {
     /// Every path below `event` that is selected: `event.actor.ip` gives `actor` and `actor.ip`.
     paths: Vec<String>,
+    /// Those of them that `has` asks for.
+    asked: Vec<String>,
     /// The variables that comprehensions such as `exists` bring along.
     bound: Vec<String>,
 }
@@ -198,10 +228,14 @@ impl Names {
     fn collect(&mut self, expression: &IdedExpr) {
         match &expression.expr {
             Expr::Select(select) => {
+                if select.test {
+                    self.asked.extend(path_of(expression));
+                }
                 self.paths.extend(path_of(expression));
                 self.collect(&select.operand);
             }
             Expr::Call(call) => {
+                self.paths.extend(indexed(call));
                 call.target.iter().map(AsRef::as_ref).chain(&call.args).for_each(|part| self.collect(part))
             }
             Expr::List(list) => list.elements.iter().for_each(|element| self.collect(element)),
@@ -214,6 +248,13 @@ impl Names {
             _ => {}
         }
     }
+}
+
+/// The path that `event.labels["team"]` means.
+fn indexed(call: &cel::common::ast::CallExpr) -> Option<String> {
+    let [operand, index] = call.args.as_slice() else { return None };
+    let (path, Expr::Literal(LiteralValue::String(name))) = (path_of(operand)?, &index.expr) else { return None };
+    (call.func_name == "_[_]" && !path.is_empty()).then(|| format!("{path}.{}", name.inner()))
 }
 
 /// The path below `event` of an expression that is one; `""` for `event` itself.
@@ -357,11 +398,22 @@ mod tests {
             "['x', 'y'].exists(t, t == event.type)",
             "event.type.matches('^x$')",
             "has(event.labels.team)",
+            "event.labels.none != 'x'",
+            "!(event.labels.none == 'x')",
+            "event.labels['none'] == ''",
+            "!(event.unmapped.muted == true)",
+            "!has(event.labels.none)",
             "true",
         ] {
             assert_eq!(judge(holds, &event), Judgement::Holds, "{holds}");
         }
-        for fails in ["event.severity > high", "event.labels.none == 'x'", "event.labels.none != 'x'", "false"] {
+        for fails in [
+            "event.severity > high",
+            "event.labels.none == 'x'",
+            "has(event.labels.none) && event.labels.none != 'x'",
+            "event.unmapped.muted == true",
+            "false",
+        ] {
             assert_eq!(judge(fails, &event), Judgement::Fails, "{fails}");
         }
         event.severity = Severity::Other;
