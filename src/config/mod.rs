@@ -186,6 +186,10 @@ fn read_retention(root: &Section<'_>) -> Retention {
         retention.receipts = section.duration("receipts", day..day * 3651).unwrap_or(retention.receipts);
         retention.events = section.duration("events", day..day * 3651).unwrap_or(retention.events);
         section.finish();
+        if retention.receipts > retention.keys {
+            let message = "is longer than `keys`, so that a receipt could be replayed whose events are forgotten";
+            section.fault("receipts", message, "make it at most as long as `keys`, or make `keys` longer");
+        }
     }
     retention
 }

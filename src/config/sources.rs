@@ -23,16 +23,18 @@ pub fn read(root: &Section<'_>) -> Sources {
 
 fn read_source(section: Section<'_>) -> Option<Source> {
     let name = name_of(&section);
-    section.required_text("vendor")?;
-    let known: Vec<(&str, &Vendor)> = vendors::VENDORS.iter().map(|vendor| (vendor.name, *vendor)).collect();
-    let vendor = section.choice("vendor", &known)?;
-    let vendor = vendors::find(vendor.name)?;
-    let verifier = Verifier::from_settings(&section, vendor.scheme);
-    let normalizer = (vendor.normalizer)(&section);
+    let vendor = read_vendor(&section);
     let body_limit_bytes = section.size("body_limit", BODY_LIMIT_LEAST..BODY_LIMIT_MOST + 1);
     let gzip = section.switch("gzip");
     let default_severity = section.choice("default_severity", &Severity::SCALE);
     let rate_limit = read_rate_limit(&section);
+    let Some(vendor) = vendor else {
+        // Which further settings there are depends on the vendor; whether the secrets can be read does not.
+        drop(section.secrets("secrets"));
+        return None;
+    };
+    let verifier = Verifier::from_settings(&section, vendor.scheme);
+    let normalizer = (vendor.normalizer)(&section);
     section.finish();
     Some(Source {
         name: name?,
@@ -44,6 +46,13 @@ fn read_source(section: Section<'_>) -> Option<Source> {
         gzip: gzip.unwrap_or(vendor.gzip),
         rate_limit_per_second: rate_limit,
     })
+}
+
+fn read_vendor(section: &Section<'_>) -> Option<&'static Vendor> {
+    section.required_text("vendor")?;
+    let known: Vec<(&str, &Vendor)> = vendors::VENDORS.iter().map(|vendor| (vendor.name, *vendor)).collect();
+    let vendor = section.choice("vendor", &known)?;
+    vendors::find(vendor.name)
 }
 
 /// `rate_limit = "100/s"`.

@@ -489,7 +489,13 @@ impl<'d> Section<'d> {
     fn missing(&self, key: &'static str) {
         let asked = self.joined(key);
         let line = self.document.line_of(self.span.start);
-        self.document.push(Level::Error, line, asked, "is missing".to_owned(), format!("add {key} = …"));
+        let known = self.known.borrow();
+        let others = self.table.keys().map(|other| other.get_ref().as_ref()).filter(|other| !known.contains(other));
+        let fix = match nearest(key, others) {
+            Some(near) => format!("is '{near}' meant to be {key}?"),
+            None => format!("add {key} = …"),
+        };
+        self.document.push(Level::Error, line, asked, "is missing".to_owned(), fix);
     }
 
     fn wrong_type<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) -> Option<T> {
