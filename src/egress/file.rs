@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,7 +84,7 @@ impl Keeper {
             true => tail_of(&mut file).map_err(|error| fault(false, &error))?,
             false => String::new(),
         };
-        let missing = lines.filter(|append| !append.unless_present.as_ref().is_some_and(|mark| tail.contains(mark)));
+        let missing = lines.filter(|append| !is_present(append, &tail));
         let text: Vec<u8> = missing.flat_map(|append| append.line.iter().copied().chain([b'\n'])).collect();
         let before = file.metadata().map_err(|error| fault(false, &error))?.len();
         if let Err(error) = file.write_all(&text) {
@@ -102,7 +102,7 @@ impl Keeper {
         {
             return Ok(file);
         }
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
+        let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(&self.path)?;
         seal(&mut file)?;
         Ok(file)
     }
@@ -133,6 +133,18 @@ fn tail_of(file: &mut File) -> std::io::Result<String> {
     let mut tail = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut tail)?;
     Ok(String::from_utf8_lossy(&tail).into_owned())
+}
+
+/// Whether the line stands whole in the tail. A process that was killed while it wrote leaves the beginning of a line,
+/// mark and all; that is not the line.
+fn is_present(append: &Append, tail: &str) -> bool {
+    let Some(mark) = &append.unless_present else { return false };
+    tail.match_indices(mark.as_str()).any(|(at, _)| {
+        let start = tail[..at].rfind('\n').map_or(0, |end| end + 1);
+        let end = tail[at..].find('\n').map_or(tail.len(), |length| at + length);
+        let found = &tail.as_bytes()[start..end];
+        found.len() >= append.line.len() || !append.line.starts_with(found)
+    })
 }
 
 fn write_to_stdout<'a>(lines: impl Iterator<Item = &'a Append>) -> Result<(), Fault> {
@@ -183,6 +195,19 @@ mod tests {
         std::fs::rename(&path, folder.path().join("old")).unwrap();
         assert!(matches!(files.append(line(&path, "two", None)).await, Reply::Appended));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_torn_is_written_again_and_a_whole_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        let whole = "{\"id\":\"mark\",\"title\":\"x\"}";
+        std::fs::write(&path, &whole[..18]).unwrap();
+        let files = Files::default();
+        for _ in 0..2 {
+            assert!(matches!(files.append(line(&path, whole, Some("mark"))).await, Reply::Appended));
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n{whole}\n", &whole[..18]));
     }
 
     #[tokio::test]
