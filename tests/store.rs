@@ -73,7 +73,7 @@ impl Fixture {
                 Conclusion { claim, events, note: None }
             })
             .collect();
-        self.store.conclude(conclusions, at(now)).wait().unwrap();
+        self.store.conclude(Arc::new(conclusions), at(now)).wait().unwrap();
     }
 
     fn claim(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<Consignment>> {
@@ -168,7 +168,7 @@ fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
         .into_iter()
         .map(|claim| Conclusion { events: vec![planned(&claim, "late", Severity::Low, &[])], claim, note: None })
         .collect();
-    let outcome = fixture.store.conclude(late, at(30_001)).wait().unwrap();
+    let outcome = fixture.store.conclude(Arc::new(late), at(30_001)).wait().unwrap();
     assert_eq!((outcome.leases_lost, outcome.events_new), (1, 0));
     let held: Vec<Conclusion> = second
         .into_iter()
@@ -178,7 +178,7 @@ fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
             note: Some(Note::Repaired),
         })
         .collect();
-    let outcome = fixture.store.conclude(held, at(30_002)).wait().unwrap();
+    let outcome = fixture.store.conclude(Arc::new(held), at(30_002)).wait().unwrap();
     assert_eq!((outcome.events_new, outcome.deliveries), (1, 1));
     assert!(fixture.claim_receipts(100_000).is_empty());
     let row = &fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap()[0];
@@ -192,7 +192,8 @@ fn an_event_key_has_its_effect_once() {
     let claim = fixture.claim_receipts(0).remove(0);
     let twice =
         vec![planned(&claim, "k", Severity::Low, &["d", "e"]), planned(&claim, "k", Severity::Low, &["d", "e"])];
-    let outcome = fixture.store.conclude(vec![Conclusion { claim, events: twice, note: None }], at(0)).wait().unwrap();
+    let outcome =
+        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events: twice, note: None }]), at(0)).wait().unwrap();
     assert_eq!((outcome.events_new, outcome.events_duplicate, outcome.deliveries), (1, 1, 2));
 }
 
@@ -206,7 +207,7 @@ fn a_large_receipt_is_recorded_piece_by_piece() {
         claim = fixture.store.extend(claim, events, lease(piece)).wait().unwrap();
     }
     let events = vec![planned(&claim, "last", Severity::Low, &["d"])];
-    fixture.store.conclude(vec![Conclusion { claim, events, note: None }], at(9)).wait().unwrap();
+    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(9)).wait().unwrap();
     let row = &fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap()[0];
     assert_eq!((row.events, row.state), (31, "dispatched"));
     assert_eq!(fixture.claim("d", 100, 10).len(), 31);
@@ -219,7 +220,7 @@ fn the_most_severe_goes_first_and_each_destination_has_its_own_queue() {
         fixture.accept(id);
         let claim = fixture.claim_receipts(0).remove(0);
         let events = vec![planned(&claim, id, severity, &["d", "e"])];
-        fixture.store.conclude(vec![Conclusion { claim, events, note: None }], at(0)).wait().unwrap();
+        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
     }
     let titles = |claims: &[Claim<Consignment>]| -> Vec<String> {
         claims.iter().map(|claim| claim.work().event.title.clone()).collect()
@@ -376,6 +377,12 @@ fn a_backup_is_whole_and_overwrites_nothing() {
     let copy = fixture.folder.path().join("copy.db");
     fixture.store.backup(&copy).unwrap();
     assert!(fixture.store.backup(&copy).is_err());
+    let mode = |path: &std::path::Path| {
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions())
+    };
+    for private in [&copy, &fixture.folder.path().join("test.db"), &fixture.folder.path().join("test.db-wal")] {
+        assert_eq!(mode(private) & 0o077, 0, "{} can be read by others", private.display());
+    }
     let restored = SqliteStore::open(&copy, Access::Serve).unwrap();
     assert_eq!(restored.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 1);
 }

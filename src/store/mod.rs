@@ -67,8 +67,9 @@ pub trait Outbox: Send + Sync {
     /// Records some of a large receipt's events and gives the claim back, its lease renewed.
     fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Claim<ReceiptWork>>;
 
-    /// Records the (remaining) events and deliveries of receipts and closes them, all in one transaction.
-    fn conclude(&self, conclusions: Vec<Conclusion>, now: Timestamp) -> Ticket<Dispatched>;
+    /// Records the (remaining) events and deliveries of receipts and closes them, all in one transaction. The conclusions
+    /// are shared so that they can be handed in again after a fault.
+    fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, now: Timestamp) -> Ticket<Dispatched>;
 
     /// Leases up to `limit` deliveries of one destination that are due, the most severe first, then the oldest.
     fn claim_deliveries(&self, destination: &DestinationName, limit: usize, lease: Lease) -> Ticket<Claimed>;
@@ -396,6 +397,10 @@ pub enum StoreFault {
     /// Reading or writing failed; the store reopens the database before it acknowledges anything again.
     #[error("the database cannot be used ({0})")]
     Broken(String),
+    /// It was not done, for a reason that says nothing about the file: a row that cannot be read, a statement that cannot
+    /// be run. A defect of gatepost.
+    #[error("the store could not do it ({0})")]
+    Failed(String),
     /// The store is shutting down.
     #[error("the store is shutting down")]
     Stopped,

@@ -1,9 +1,10 @@
 //! Acceptance: the dedupe key, the raw request and its place in the queue, in one transaction.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use super::super::{Acceptance, Arrival, Inbox, StoreFault, Ticket};
 use super::SqliteStore;
+use super::keys::Keys;
 use crate::domain::ReceiptId;
 
 impl Inbox for SqliteStore {
@@ -20,16 +21,12 @@ impl Inbox for SqliteStore {
     }
 }
 
-/// Inserts one arrival. The primary key of `dedupe_keys` decides what is a repetition, also between two arrivals of the
-/// same transaction.
-pub fn insert(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<Acceptance, StoreFault> {
+/// Inserts one arrival. `dedupe_keys` decides what is a repetition, also between two arrivals of the same transaction.
+pub fn insert(transaction: &Transaction<'_>, keys: &mut Keys, arrival: &Arrival) -> Result<Acceptance, StoreFault> {
     let id = ReceiptId::generate();
-    let received_at = arrival.request.received_at().as_millis();
-    let fresh = transaction
-        .prepare_cached("INSERT INTO dedupe_keys (key, receipt, seen_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-        .execute(params![arrival.key.as_bytes(), id.as_bytes(), received_at])?;
-    if fresh == 0 {
-        return first_of(transaction, arrival).map(Acceptance::Duplicate);
+    let received_at = arrival.request.received_at();
+    if let Some(first) = keys.claim(transaction, &arrival.key, id, received_at)? {
+        return Ok(Acceptance::Duplicate(first));
     }
     let body: &[u8] = arrival.request.body();
     transaction
@@ -40,7 +37,7 @@ pub fn insert(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<Accept
         .execute(params![
             id.as_bytes(),
             arrival.source.as_str(),
-            received_at,
+            received_at.as_millis(),
             arrival.content_type,
             arrival.encoding.as_str(),
             i64::try_from(body.len()).unwrap_or(i64::MAX),
@@ -49,12 +46,4 @@ pub fn insert(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<Accept
     let seq = transaction.last_insert_rowid();
     transaction.prepare_cached("INSERT INTO receipt_queue (seq) VALUES (?1)")?.execute([seq])?;
     Ok(Acceptance::New(id))
-}
-
-fn first_of(transaction: &Transaction<'_>, arrival: &Arrival) -> Result<ReceiptId, StoreFault> {
-    let first: Option<[u8; 16]> = transaction
-        .prepare_cached("SELECT receipt FROM dedupe_keys WHERE key = ?1")?
-        .query_row([arrival.key.as_bytes()], |row| row.get(0))
-        .optional()?;
-    first.map(ReceiptId::from_bytes).ok_or_else(|| StoreFault::Broken("a dedupe key vanished".to_owned()))
 }

@@ -6,6 +6,7 @@
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
 mod inbox;
+mod keys;
 mod ledger;
 mod outbox;
 mod schema;
@@ -13,6 +14,7 @@ mod upkeep;
 mod writer;
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use parking::ReadConnection;
 use rusqlite::{Connection, OpenFlags};
 
 use super::StoreFault;
+use keys::Keys;
 use writer::Writer;
 
 mod parking {
@@ -125,13 +128,19 @@ impl SqliteStore {
             Access::Operate if path.exists() => None,
             Access::Operate => return Err(OpenFault::Absent { path: path.to_owned() }),
         };
+        if access == Access::Serve {
+            create_private(path).map_err(|error| unusable(path, error))?;
+        }
         let mut connection = connect(path)?;
         schema::prepare(&mut connection, path)?;
+        // Whoever does not serve accepts nothing, and need not know what has been accepted.
+        let mut keys = None;
         if access == Access::Serve {
             outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
+            keys = Some(Keys::load(&connection).map_err(|error| unusable(path, error))?);
         }
         let reader = connect_to_read(path)?;
-        let writer = Writer::start(connection, path.to_owned()).map_err(|error| unusable(path, error))?;
+        let writer = Writer::start(connection, path.to_owned(), keys).map_err(|error| unusable(path, error))?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
             writer: Arc::new(writer),
@@ -166,6 +175,12 @@ fn take_lock(path: &Path) -> Result<File, OpenFault> {
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenFault::Served { path: path.to_owned() }),
         Err(std::fs::TryLockError::Error(error)) => Err(unusable(path, error)),
     }
+}
+
+/// Creates the file for its owner only: it holds what was seen of requests, credentials and all. SQLite gives its log
+/// the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    File::options().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 /// A connection that writes, with every setting that durability rests on, read back.
@@ -217,7 +232,16 @@ impl From<rusqlite::Error> for StoreFault {
         match error.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full(text),
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Locked(text),
-            _ => Self::Broken(text),
+            Some(
+                Code::SystemIoFailure
+                | Code::CannotOpen
+                | Code::DatabaseCorrupt
+                | Code::NotADatabase
+                | Code::ReadOnly
+                | Code::OutOfMemory
+                | Code::FileLockingProtocolFailed,
+            ) => Self::Broken(text),
+            _ => Self::Failed(text),
         }
     }
 }
@@ -240,6 +264,9 @@ const SETTINGS: &str = "
     PRAGMA wal_autocheckpoint=1000;
     PRAGMA journal_size_limit=67108864;
 ";
+
+/// The length of the log, in pages, at which SQLite empties it into the database: its default, as in [`SETTINGS`].
+const LOG_PAGES: u32 = 1000;
 
 /// What is read back, and the answer that must come.
 const READ_BACK: &[(&str, &str)] = &[("journal_mode", "wal"), ("synchronous", "2")];

@@ -22,7 +22,7 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenFault
         }
         if found < known {
             for migration in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
-                transaction.execute_batch(migration)?;
+                migration.iter().try_for_each(|piece| transaction.execute_batch(piece))?;
             }
             transaction
                 .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"))?;
@@ -43,14 +43,20 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `receipts` is only ever appended to: what becomes of a receipt is written into `receipt_results`, so that no page
 ///   with bodies is written twice. `receipt_queue` holds what is not dispatched yet.
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE dedupe_keys (
-        key         BLOB PRIMARY KEY,
-        receipt     BLOB NOT NULL,
-        seen_at     INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX dedupe_keys_age ON dedupe_keys (seen_at);
+const MIGRATIONS: &[&[&str]] = &[&[DEDUPE_KEYS, FIRST]];
 
+/// The keys of accepted requests, part by part: see [`keys`](super::keys).
+pub const DEDUPE_KEYS: &str = "
+    CREATE TABLE dedupe_keys (
+        part    INTEGER NOT NULL,
+        key     BLOB NOT NULL,
+        receipt BLOB NOT NULL,
+        seen_at INTEGER NOT NULL,
+        PRIMARY KEY (part, key)
+    ) WITHOUT ROWID;
+";
+
+const FIRST: &str = "
     CREATE TABLE receipts (
         seq          INTEGER PRIMARY KEY AUTOINCREMENT,
         id           BLOB NOT NULL UNIQUE,
@@ -138,4 +144,4 @@ const MIGRATIONS: &[&str] = &["
         at INTEGER NOT NULL
     );
     INSERT INTO pulse VALUES (1, 0);
-"];
+";

@@ -5,21 +5,17 @@ use std::path::Path;
 use rusqlite::{Transaction, params};
 
 use super::super::{Horizons, StoreFault, Ticket, Upkeep};
-use super::SqliteStore;
+use super::{SqliteStore, create_private, keys};
 use crate::domain::Timestamp;
 
 impl Upkeep for SqliteStore {
     fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize> {
         self.writer.write(move |transaction| {
-            let mut left = limit;
-            for (statement, before) in [
-                (PRUNE_DEDUPE_KEYS, horizons.keys),
-                (PRUNE_EVENT_KEYS, horizons.keys),
-                (PRUNE_RECEIPT_RESULTS, horizons.receipts),
-                (PRUNE_RECEIPTS, horizons.receipts),
-            ] {
+            let mut left = limit - keys::prune(transaction, horizons.keys, limit)?;
+            for (statement, before) in [(PRUNE_EVENT_KEYS, horizons.keys), (PRUNE_RECEIPT_RESULTS, horizons.receipts)] {
                 left -= prune(transaction, statement, before, left)?.min(left);
             }
+            left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
             left -= prune_events(transaction, horizons.events, left)?.min(left);
             Ok(limit - left)
         })
@@ -27,9 +23,12 @@ impl Upkeep for SqliteStore {
 
     fn backup(&self, to: &Path) -> Result<(), StoreFault> {
         if to.exists() {
-            return Err(StoreFault::Broken(format!("{} exists already", to.display())));
+            return Err(StoreFault::Failed(format!("{} exists already", to.display())));
         }
-        // VACUUM INTO reads one snapshot and writes a file that is whole by itself: no log belongs to it.
+        let refused =
+            |error: std::io::Error| StoreFault::Failed(format!("{} cannot be created: {error}", to.display()));
+        create_private(to).map_err(refused)?;
+        // VACUUM INTO reads one snapshot and fills a file that is whole by itself: no log belongs to it.
         let target = to.to_string_lossy().into_owned();
         self.reader.lock().execute("VACUUM INTO ?1", [target])?;
         let copy = rusqlite::Connection::open(to)?;
@@ -43,14 +42,35 @@ fn prune(transaction: &Transaction<'_>, statement: &str, before: Timestamp, limi
     Ok(transaction.prepare_cached(statement)?.execute(params![before.as_millis(), limit])?)
 }
 
+/// Deletes old receipts, few enough that the pages of their bodies are freed in no time: to free a page it is read.
+fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = transaction.prepare_cached(
+        "SELECT r.seq, r.bytes FROM (SELECT seq, bytes, received_at FROM receipts ORDER BY seq LIMIT ?2) AS r
+         WHERE r.received_at < ?1 AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq)",
+    )?;
+    let rows = select.query_map(params![before.as_millis(), limit], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
+    let oldest: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+    let mut bytes = 0;
+    for (seq, size) in &oldest {
+        transaction.prepare_cached("DELETE FROM receipts WHERE seq = ?1")?.execute([seq])?;
+        bytes += size;
+        if bytes > PRUNED_BYTES_MAX {
+            // The rest counts as done for now, so that the next round comes soon.
+            break;
+        }
+    }
+    Ok(oldest.len())
+}
+
 /// Deletes old events whose deliveries have all come to an end, with those deliveries and their attempts.
 fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // Rows are in the order of their arrival: the walk starts at the oldest and ends at the first that is too young.
     let mut select = transaction.prepare_cached(
-        "SELECT seq FROM (SELECT seq, received_at FROM events ORDER BY seq LIMIT ?2) AS oldest
+        "SELECT seq FROM (SELECT seq, received_at FROM events ORDER BY seq LIMIT ?2 * 20) AS oldest
          WHERE received_at < ?1
-         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = oldest.seq AND d.state IN (0, 1))",
+         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = oldest.seq AND d.state IN (0, 1)) LIMIT ?2",
     )?;
     let oldest: Vec<i64> =
         select.query_map(params![before.as_millis(), limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -64,13 +84,10 @@ fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) 
     Ok(oldest.len())
 }
 
-const PRUNE_DEDUPE_KEYS: &str = "DELETE FROM dedupe_keys WHERE key IN
-    (SELECT key FROM dedupe_keys INDEXED BY dedupe_keys_age WHERE seen_at < ?1 ORDER BY seen_at LIMIT ?2)";
 const PRUNE_EVENT_KEYS: &str = "DELETE FROM event_keys WHERE key IN
     (SELECT key FROM event_keys INDEXED BY event_keys_age WHERE seen_at < ?1 ORDER BY seen_at LIMIT ?2)";
 const PRUNE_RECEIPT_RESULTS: &str = "DELETE FROM receipt_results WHERE seq IN
     (SELECT r.seq FROM (SELECT seq, received_at FROM receipts ORDER BY seq LIMIT ?2) AS r
      WHERE r.received_at < ?1 AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq))";
-const PRUNE_RECEIPTS: &str = "DELETE FROM receipts WHERE seq IN
-    (SELECT r.seq FROM (SELECT seq, received_at FROM receipts ORDER BY seq LIMIT ?2) AS r
-     WHERE r.received_at < ?1 AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq))";
+/// As much of bodies goes in one step.
+const PRUNED_BYTES_MAX: i64 = 16 << 20;

@@ -2,6 +2,7 @@
 //!
 //! It takes whatever has gathered: all waiting arrivals become one transaction, then one piece of background work runs,
 //! then the arrivals that came meanwhile, and so on. Nobody waits for company: a single arrival is committed at once.
+//! While arrivals keep coming background work has a quarter of the thread's time; as soon as none come it has all of it.
 //!
 //! After an error that leaves the state of the file in doubt (a failed write or sync) the connection is thrown away:
 //! the kernel may have dropped the pages that it could not write, so a second sync on the same handle proves nothing.
@@ -19,7 +20,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::super::{Acceptance, Arrival, StoreFault, Ticket};
-use super::{connect, inbox};
+use super::keys::Keys;
+use super::{LOG_PAGES, connect, inbox};
 
 /// The handle on the thread.
 #[derive(Debug)]
@@ -48,10 +50,19 @@ enum Command {
 
 impl Writer {
     /// Starts the thread on a connection that is ready.
-    pub fn start(connection: Connection, path: PathBuf) -> std::io::Result<Self> {
+    /// `keys` spares the thread reading them before its first arrival.
+    pub fn start(connection: Connection, path: PathBuf, keys: Option<Keys>) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let waiting = Arc::new(WaitingRoom::default());
-        let desk = Desk { connection: Some(connection), path, broken_since: None, waiting: waiting.clone() };
+        let desk = Desk {
+            connection: Some(connection),
+            path,
+            keys,
+            broken_since: None,
+            crowd: None,
+            waiting: waiting.clone(),
+            turn: Turn::default(),
+        };
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || desk.run(&receiver))?;
         Ok(Self { commands: Mutex::new(Some(sender)), waiting, thread: Mutex::new(Some(thread)) })
     }
@@ -141,8 +152,46 @@ impl Gathered {
 struct Desk {
     connection: Option<Connection>,
     path: PathBuf,
+    keys: Option<Keys>,
     broken_since: Option<Instant>,
+    crowd: Option<Crowd>,
     waiting: Arc<WaitingRoom>,
+    turn: Turn,
+}
+
+/// Whose turn it is: keeps background work from taking the thread while requests wait for their answers.
+#[derive(Default)]
+struct Turn {
+    /// Arrivals have been committed since the last piece of work.
+    intake_came: bool,
+    /// While they come, work goes on no earlier.
+    work_not_before: Option<Instant>,
+}
+
+impl Turn {
+    /// How long work has to wait; zero when it may go on.
+    fn work_waits(&self, now: Instant) -> Duration {
+        match self.work_not_before {
+            Some(not_before) if self.intake_came => not_before.saturating_duration_since(now),
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn intake_ends(&mut self) {
+        self.intake_came = true;
+    }
+
+    fn work_ends(&mut self, begun: Instant, now: Instant) {
+        self.intake_came = false;
+        self.work_not_before = Some(now + now.duration_since(begun) * INTAKE_SHARES);
+    }
+}
+
+/// The disk is full, or was a moment ago.
+struct Crowd {
+    last_full: Instant,
+    /// When the log was last emptied, or could not be.
+    tried: Instant,
 }
 
 impl Desk {
@@ -151,8 +200,12 @@ impl Desk {
         loop {
             let open = self.gather(commands, &mut gathered);
             self.commit(&mut gathered.arrivals);
-            if let Some(work) = gathered.works.pop_front() {
+            let now = Instant::now();
+            if (self.turn.work_waits(now).is_zero() || !open)
+                && let Some(work) = gathered.works.pop_front()
+            {
                 self.perform(work);
+                self.turn.work_ends(now, Instant::now());
             }
             if !open && gathered.works.is_empty() {
                 break;
@@ -163,8 +216,9 @@ impl Desk {
 
     /// Takes what has gathered; waits only when there is nothing to do. `false` once no more can come.
     fn gather(&mut self, commands: &Receiver<Command>, gathered: &mut Gathered) -> bool {
-        if gathered.works.is_empty() {
-            match commands.recv_timeout(REOPEN_INTERVAL) {
+        let patience = if gathered.works.is_empty() { REOPEN_INTERVAL } else { self.turn.work_waits(Instant::now()) };
+        if !patience.is_zero() {
+            match commands.recv_timeout(patience) {
                 Ok(command) => gathered.sort(command),
                 Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => {
@@ -189,9 +243,7 @@ impl Desk {
         }
         self.reopen_if_due();
         let result = match self.connection.as_mut() {
-            Some(connection) => in_transaction(connection, |transaction| {
-                arrivals.iter().map(|(arrival, _)| inbox::insert(transaction, arrival)).collect::<Result<Vec<_>, _>>()
-            }),
+            Some(connection) => insert_all(connection, &mut self.keys, arrivals),
             None => Err(self.refusal()),
         };
         if let Err(fault) = &result {
@@ -206,6 +258,7 @@ impl Desk {
             // A client that has gone gets no answer; its request is stored all the same.
             drop(answer.send(outcome));
         }
+        self.turn.intake_ends();
     }
 
     fn perform(&mut self, work: Work) {
@@ -231,13 +284,44 @@ impl Desk {
                 self.connection = None;
                 self.broken_since = Some(Instant::now());
             }
-            StoreFault::Full(reason) => tracing::error!(%reason, "the disk is full; requests are refused with 503"),
+            StoreFault::Full(reason) => {
+                tracing::error!(%reason, "the disk is full; requests are refused with 503");
+                let now = Instant::now();
+                match &mut self.crowd {
+                    Some(crowd) => crowd.last_full = now,
+                    None => {
+                        self.crowd = Some(Crowd { last_full: now, tried: now });
+                        self.make_room();
+                    }
+                }
+            }
             StoreFault::Locked(reason) => tracing::warn!(%reason, "another process holds the database"),
             _ => {}
         }
     }
 
+    /// Makes the most of a disk that is full, or was a moment ago. SQLite empties its log into the database when the log
+    /// has reached a length that such a disk does not let it reach, and then has no room for what is in it: it would
+    /// stay full for ever, however little was missing. So the log is emptied by hand, and kept short for a while.
+    fn make_room(&mut self) {
+        let (Some(crowd), Some(connection)) = (self.crowd.as_mut(), self.connection.as_ref()) else { return };
+        let is_over = crowd.last_full.elapsed() >= CROWDED;
+        let log_pages = if is_over { LOG_PAGES } else { LOG_PAGES_CROWDED };
+        crowd.tried = Instant::now();
+        let done = connection
+            .execute_batch(&format!("PRAGMA wal_autocheckpoint={log_pages}"))
+            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
+        match done {
+            Ok(_) if is_over => self.crowd = None,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the log cannot be emptied yet"),
+        }
+    }
+
     fn reopen_if_due(&mut self) {
+        if self.crowd.as_ref().is_some_and(|crowd| crowd.tried.elapsed() >= REOPEN_INTERVAL) {
+            self.make_room();
+        }
         let due = self.broken_since.is_some_and(|since| since.elapsed() >= REOPEN_INTERVAL);
         if self.connection.is_some() || !due {
             return;
@@ -260,6 +344,20 @@ impl Desk {
             tracing::warn!(%error, "the database did not close cleanly; nothing that was acknowledged is lost");
         }
     }
+}
+
+fn insert_all(
+    connection: &mut Connection,
+    keys: &mut Option<Keys>,
+    arrivals: &[(Arrival, Answer<Acceptance>)],
+) -> Result<Vec<Acceptance>, StoreFault> {
+    let keys = match keys {
+        Some(keys) => keys,
+        None => keys.insert(Keys::load(connection)?),
+    };
+    in_transaction(connection, |transaction| {
+        arrivals.iter().map(|(arrival, _)| inbox::insert(transaction, keys, arrival)).collect()
+    })
 }
 
 fn in_transaction<T>(
@@ -290,5 +388,30 @@ const WAITING_ARRIVALS_MAX: usize = 8_192;
 const WAITING_BYTES_MAX: usize = 128 << 20;
 /// How many commands are taken at once: beyond this a larger transaction gains nothing.
 const BATCH_MAX: usize = 512;
-/// How soon after a failure the database is opened again.
+/// How much longer than the last piece of background work intake has the thread before the next one begins.
+const INTAKE_SHARES: u32 = 3;
+/// How long after the disk was full the log is kept short.
+const CROWDED: Duration = Duration::from_secs(60);
+/// As short: half a megabyte.
+const LOG_PAGES_CROWDED: u32 = 64;
+/// How soon after a failure the database is opened again, and how often room is made on a full disk.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_has_a_quarter_of_the_time_while_arrivals_come_and_all_of_it_when_none_do() {
+        let begun = Instant::now();
+        let after = |ms| begun + Duration::from_millis(ms);
+        let mut turn = Turn::default();
+        assert!(turn.work_waits(begun).is_zero(), "the first piece waits for nobody");
+        turn.work_ends(begun, after(10));
+        assert!(turn.work_waits(after(10)).is_zero(), "nobody came");
+        turn.intake_ends();
+        assert_eq!(turn.work_waits(after(10)), Duration::from_millis(30));
+        assert_eq!(turn.work_waits(after(25)), Duration::from_millis(15));
+        assert!(turn.work_waits(after(40)).is_zero(), "work is never put off for ever");
+    }
+}
