@@ -100,9 +100,21 @@ impl Dispatcher {
         Ok(Conclusion { claim, events, note })
     }
 
+    /// Records conclusions, and while the store cannot take them keeps them in hand: let go of, their receipts would wait
+    /// for the end of the lease and count a try, and after too many of those a receipt is passed on unread.
     async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(), StoreFault> {
-        let Dispatched { events_new, events_duplicate, deliveries, leases_lost } =
-            self.outbox.conclude(conclusions, self.clock.now()).await?;
+        let conclusions = Arc::new(conclusions);
+        let dispatched = loop {
+            match self.outbox.conclude(Arc::clone(&conclusions), self.clock.now()).await {
+                Ok(dispatched) => break dispatched,
+                Err(StoreFault::Stopped) => return Err(StoreFault::Stopped),
+                Err(fault) => {
+                    tracing::error!(%fault, "what receipts hold cannot be recorded yet; the dispatcher waits");
+                    tokio::time::sleep(CONCLUDE_AGAIN).await;
+                }
+            }
+        };
+        let Dispatched { events_new, events_duplicate, deliveries, leases_lost } = dispatched;
         tracing::debug!(events_new, events_duplicate, deliveries, "receipts dispatched");
         if leases_lost > 0 {
             tracing::warn!(leases_lost, "receipts had been taken up by somebody else meanwhile");
@@ -149,3 +161,5 @@ const PIECE_EVENTS: usize = 250;
 const LEASE: Duration = Duration::from_secs(30);
 /// How long a wake-up that was missed, or another process's replay, waits at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon conclusions that could not be recorded are recorded again.
+const CONCLUDE_AGAIN: Duration = Duration::from_millis(500);

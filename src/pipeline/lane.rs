@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::breaker::{Breaker, Change};
 use super::pace::Pacer;
 use super::retry::{Case, decide};
+use super::suspects::Suspects;
 use crate::destinations::{Destination, Next};
 use crate::domain::{Attempt, Clock, DestinationName, Job, Outcome, OutcomeKind, Progress, Purpose, Scope, Timestamp};
 use crate::egress::Egress;
@@ -60,6 +61,13 @@ pub struct Lane {
     pub state: Arc<Mutex<LaneState>>,
 }
 
+/// What a lane has learned of its destination.
+#[derive(Default)]
+struct Health {
+    breaker: Breaker,
+    suspects: Suspects,
+}
+
 /// A try that has ended.
 struct Finished {
     claim: Claim<Consignment>,
@@ -74,21 +82,23 @@ impl Lane {
     /// Works until `stop` changes, then finishes what is under way.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let lane = Arc::new(self);
-        let mut breaker = Breaker::default();
+        let mut health = Health::default();
         let mut pacer = Pacer::new(lane.destination.pace(), Instant::now());
         let mut under_way = UnderWay::new();
+        // What an earlier lane of this name has shown is over.
+        lane.show(&health.breaker);
         while !*stop.borrow() {
-            let due = lane.start_what_is_due(&mut pacer, &breaker, &mut under_way).await;
-            let pause = lane.pause_until(due, &pacer, &breaker);
+            let due = lane.start_what_is_due(&mut pacer, &health.breaker, &mut under_way).await;
+            let pause = lane.pause_until(due, &pacer, &health.breaker);
             tokio::select! {
-                Some(first) = under_way.next() => lane.settle(first, &mut under_way, &mut breaker).await,
+                Some(first) = under_way.next() => lane.settle(first, &mut under_way, &mut health).await,
                 () = lane.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
         }
         while let Some(first) = under_way.next().await {
-            lane.settle(first, &mut under_way, &mut breaker).await;
+            lane.settle(first, &mut under_way, &mut health).await;
         }
     }
 
@@ -172,15 +182,15 @@ impl Lane {
     }
 
     /// Writes down a try and whatever else has ended by now.
-    async fn settle(&self, first: Finished, under_way: &mut UnderWay, breaker: &mut Breaker) {
+    async fn settle(&self, first: Finished, under_way: &mut UnderWay, health: &mut Health) {
         let mut finished = vec![first];
         while finished.len() < SETTLED_AT_ONCE
             && let Some(Some(next)) = under_way.next().now_or_never()
         {
             finished.push(next);
         }
-        let settlements: Vec<Settlement> = finished.into_iter().map(|done| self.judge(done, breaker)).collect();
-        self.show(breaker);
+        let settlements: Vec<Settlement> = finished.into_iter().map(|done| self.judge(done, health)).collect();
+        self.show(&health.breaker);
         let settlements = Arc::new(settlements);
         loop {
             match self.outbox.settle(Arc::clone(&settlements)).await {
@@ -198,9 +208,11 @@ impl Lane {
         }
     }
 
-    fn judge(&self, done: Finished, breaker: &mut Breaker) -> Settlement {
+    fn judge(&self, done: Finished, health: &mut Health) -> Settlement {
         let Finished { claim, outcome, started_at, took } = done;
         let jitter = random();
+        let breaker = &mut health.breaker;
+        let outcome = health.suspects.judge(claim.work().delivery, outcome);
         self.metrics.count_attempt(self.name.as_str(), outcome.kind());
         match breaker.learn(&outcome, Instant::now(), jitter) {
             Change::None => {}
@@ -223,6 +235,7 @@ impl Lane {
             tries: work.tries,
             retrying_since: work.retrying_since,
             progress: work.progress.clone(),
+            held: breaker.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
             jitter,
         };
         let verdict = decide(outcome, case);

@@ -8,7 +8,7 @@
 //! A wake-up carries no data: whoever is woken reads the store. A restart, a wake-up that was missed and an operator's
 //! replay from another process therefore need no path of their own; everybody looks by himself once a second anyway.
 //!
-//! Each destination has its own [`lane`], with its own pace and its own breaker, so that a dead one delays no other.
+//! Each destination has its own `lane`, with its own pace and its own breaker, so that a dead one delays no other.
 //! The pipeline promises that what is stored ends as delivered or as a dead letter with a reason. It does not promise
 //! that a destination is told only once where the destination has no way to tell a repetition: see [`crate::destinations`].
 
@@ -20,6 +20,7 @@ mod pace;
 mod reading;
 mod retry;
 mod supervisor;
+mod suspects;
 
 pub use janitor::Retention;
 pub use lane::{LaneState, converse};

@@ -1,11 +1,11 @@
 //! What next: the outcome of a try becomes a verdict on the delivery.
 //!
-//! Exponential backoff with full jitter from one second to fifteen minutes, never earlier than the destination asked for;
-//! a last try a day after the first failure; then a dead letter. While the fault is the operator's the day does not run.
+//! Exponential backoff with full jitter from one second to fifteen minutes (one minute while the whole destination is
+//! out), never earlier than the destination asked for; a last try a day after the first failure; then a dead letter. While the fault is the operator's the day does not run.
 
 use std::time::Duration;
 
-use crate::domain::{Outcome, Progress, Timestamp};
+use crate::domain::{Outcome, Progress, Scope, Timestamp};
 use crate::store::Verdict;
 
 /// What is known of a delivery when its try has ended.
@@ -19,6 +19,8 @@ pub struct Case {
     pub retrying_since: Option<Timestamp>,
     /// The destination's notes before this try.
     pub progress: Progress,
+    /// How long the destination is left alone after this try.
+    pub held: Duration,
     /// A random number from 0 (inclusive) to 1 (exclusive).
     pub jitter: f64,
 }
@@ -28,27 +30,49 @@ pub fn decide(outcome: Outcome, case: Case) -> Verdict {
     match outcome {
         Outcome::Delivered { remote } => Verdict::Delivered { remote },
         Outcome::Refused { reason } => Verdict::Dead { reason },
+        // Behind the others: if it is this message and not the setting, another one shows it at the next trial.
         Outcome::Misconfigured { reason } => Verdict::Again {
-            not_before: case.now,
+            not_before: case.now.plus(case.held).plus(BEHIND_THE_OTHERS),
             retrying_since: None,
             uncertain: false,
             progress: case.progress,
             reason,
         },
-        Outcome::Retry { reason, after, progress, .. } => again(&case, reason, after, progress, false),
-        Outcome::Unknown { reason, progress } => again(&case, reason, None, progress, true),
+        Outcome::Retry { reason, after, progress, scope: Scope::Delivery } => {
+            let wait = after.unwrap_or_default().max(backoff(case.tries, case.jitter));
+            again(&case, reason, wait, progress)
+        }
+        // The breaker spaces these tries already. What was tried first, the most urgent, must not be the last to go when
+        // the destination is back.
+        Outcome::Retry { reason, after, progress, scope: Scope::Destination } => {
+            let wait = after.unwrap_or_default().max(backoff(case.tries, case.jitter).min(LONGEST_STEP_OF_OUTAGE));
+            again(&case, reason, wait, progress)
+        }
+        Outcome::Unknown { reason, progress } => {
+            let wait = backoff(case.tries, case.jitter).min(LONGEST_STEP_OF_OUTAGE);
+            in_doubt(again(&case, reason, wait, progress))
+        }
     }
 }
 
-fn again(case: &Case, reason: String, after: Option<Duration>, progress: Progress, uncertain: bool) -> Verdict {
+fn again(case: &Case, reason: String, wait: Duration, progress: Progress) -> Verdict {
     let since = case.retrying_since.unwrap_or(case.now);
     let last = since.plus(GIVE_UP_AFTER);
     if case.now >= last {
         return Verdict::Dead { reason: format!("given up after 24 h of trying: {reason}") };
     }
-    let wait = after.unwrap_or_default().max(backoff(case.tries, case.jitter));
     let not_before = case.now.plus(wait).min(last);
-    Verdict::Again { not_before, retrying_since: Some(since), uncertain, progress, reason }
+    Verdict::Again { not_before, retrying_since: Some(since), uncertain: false, progress, reason }
+}
+
+/// The same, with the doubt whether it has arrived.
+fn in_doubt(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Again { not_before, retrying_since, progress, reason, .. } => {
+            Verdict::Again { not_before, retrying_since, uncertain: true, progress, reason }
+        }
+        settled => settled,
+    }
 }
 
 /// A random time up to the step's length ("full jitter"): a herd that failed together does not return together.
@@ -60,6 +84,9 @@ pub fn backoff(tries: u32, jitter: f64) -> Duration {
 
 const FIRST_STEP: Duration = Duration::from_secs(1);
 const LONGEST_STEP: Duration = Duration::from_secs(15 * 60);
+/// Within an outage: when it ends, everything has gone out a minute later.
+const LONGEST_STEP_OF_OUTAGE: Duration = Duration::from_secs(60);
+const BEHIND_THE_OTHERS: Duration = Duration::from_secs(1);
 /// No jitter makes a retry immediate.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -67,7 +94,6 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Scope;
 
     fn case(now_s: i64, since_s: Option<i64>) -> Case {
         Case {
@@ -75,6 +101,7 @@ mod tests {
             tries: 3,
             retrying_since: since_s.map(|s| Timestamp::from_millis(s * 1000)),
             progress: Progress("kept".into()),
+            held: Duration::from_secs(10),
             jitter: 0.5,
         }
     }
@@ -103,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_does_not_cost_the_most_urgent_delivery_a_quarter_of_an_hour() {
+        let mut late = case(0, None);
+        (late.tries, late.jitter) = (20, 1.0);
+        let down = |scope| Outcome::Retry { reason: "down".into(), after: None, scope, progress: Progress::default() };
+        assert_eq!(not_before(decide(down(Scope::Destination), late.clone())).0, 60_000);
+        assert_eq!(not_before(decide(down(Scope::Delivery), late)).0, 900_000);
+    }
+
+    #[test]
     fn the_last_try_is_a_day_after_the_first_failure() {
         let day = 24 * 3600;
         assert_eq!(not_before(decide(retry(Some(3600)), case(day - 10, Some(0)))).0, day * 1000);
@@ -112,8 +148,9 @@ mod tests {
     #[test]
     fn the_operators_fault_costs_the_delivery_nothing() {
         let verdict = decide(Outcome::Misconfigured { reason: "401".into() }, case(90_000, Some(0)));
-        let Verdict::Again { retrying_since, progress, .. } = verdict else { panic!("{verdict:?}") };
+        let Verdict::Again { not_before, retrying_since, progress, .. } = verdict else { panic!("{verdict:?}") };
         assert_eq!((retrying_since, progress), (None, Progress("kept".into())));
+        assert_eq!(not_before.as_millis(), 90_011_000, "behind whatever waits for the same trial");
     }
 
     #[test]

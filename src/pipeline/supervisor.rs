@@ -53,8 +53,10 @@ pub struct Pipeline {
 
 struct RunningLanes {
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: LaneTasks,
 }
+
+type LaneTasks = BTreeMap<DestinationName, JoinHandle<()>>;
 
 /// Who is at the lanes: whom to wake, and how they are doing.
 #[derive(Debug, Default)]
@@ -106,7 +108,7 @@ impl Pipeline {
             lanes: tokio::sync::Mutex::default(),
         });
         pipeline.start_others();
-        pipeline.start_lanes(parts.destinations).await;
+        pipeline.start_lanes(parts.destinations, LaneTasks::new()).await;
         pipeline
     }
 
@@ -120,12 +122,15 @@ impl Pipeline {
         self.board.states()
     }
 
-    /// Exchanges rules and destinations. What is under way is finished first; every destination starts afresh.
+    /// Exchanges rules and destinations. Every destination starts afresh, each as soon as what is under way for itself is
+    /// finished: one that hangs holds up neither the others nor the caller.
     pub async fn exchange(&self, parts: Parts) {
-        self.stop_lanes(STOP_BOUND).await;
+        let retiring = self.retire_lanes().await;
         self.rules.send_replace(parts.rules);
         self.retention.send_replace(parts.retention);
-        self.start_lanes(parts.destinations).await;
+        // A destination that has gone is no longer stopped.
+        self.metrics.destination_stopped.clear();
+        self.start_lanes(parts.destinations, retiring).await;
     }
 
     /// Finishes what is under way, within a bound. What is not finished then is taken up again by the next start.
@@ -163,10 +168,11 @@ impl Pipeline {
         others.push(tokio::spawn(janitor.run(self.stop_intake.subscribe())));
     }
 
-    async fn start_lanes(&self, destinations: BTreeMap<DestinationName, Arc<dyn Destination>>) {
+    /// Starts a lane for each destination, behind the retiring lane of that name if there is one. Retiring lanes that
+    /// nobody follows are only kept an eye on.
+    async fn start_lanes(&self, destinations: BTreeMap<DestinationName, Arc<dyn Destination>>, mut tasks: LaneTasks) {
         let (stop, _) = watch::channel(false);
         let mut entries = BTreeMap::new();
-        let mut tasks = Vec::new();
         for (name, destination) in destinations {
             let entry = LaneEntry { wake: Arc::default(), state: Arc::new(Mutex::new(LaneState::Running)) };
             let lane = Lane {
@@ -179,7 +185,14 @@ impl Pipeline {
                 wake: Arc::clone(&entry.wake),
                 state: Arc::clone(&entry.state),
             };
-            tasks.push(tokio::spawn(lane.run(stop.subscribe())));
+            let (predecessor, stop) = (tasks.remove(&name), stop.subscribe());
+            let task = tokio::spawn(async move {
+                if let Some(predecessor) = predecessor {
+                    finish(predecessor, tokio::time::Instant::now() + RETIRE_BOUND).await;
+                }
+                lane.run(stop).await;
+            });
+            tasks.insert(name.clone(), task);
             entries.insert(name, entry);
         }
         *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = entries;
@@ -187,16 +200,26 @@ impl Pipeline {
     }
 
     async fn stop_lanes(&self, bound: Duration) {
-        let Some(running) = self.lanes.lock().await.take() else { return };
-        running.stop.send_replace(true);
         let deadline = tokio::time::Instant::now() + bound;
-        for task in running.tasks {
-            let abort = task.abort_handle();
-            match tokio::time::timeout_at(deadline, task).await {
-                Ok(ended) => report_end(ended),
-                Err(_) => abort.abort(),
-            }
+        for task in self.retire_lanes().await.into_values() {
+            finish(task, deadline).await;
         }
+    }
+
+    /// Tells all lanes to finish what is under way, and waits for none.
+    async fn retire_lanes(&self) -> LaneTasks {
+        let Some(running) = self.lanes.lock().await.take() else { return LaneTasks::new() };
+        running.stop.send_replace(true);
+        running.tasks
+    }
+}
+
+/// Waits for a lane's end, and ends it at the deadline.
+async fn finish(task: JoinHandle<()>, deadline: tokio::time::Instant) {
+    let abort = task.abort_handle();
+    match tokio::time::timeout_at(deadline, task).await {
+        Ok(ended) => report_end(ended),
+        Err(_) => abort.abort(),
     }
 }
 
@@ -208,5 +231,5 @@ fn report_end(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// How long a reload waits for what is under way; a try lasts 25 s at most, and is taken up again by its lease.
-const STOP_BOUND: Duration = Duration::from_secs(10);
+/// How long a lane waits for the one before it; a try lasts 25 s at most, and is taken up again by its lease.
+const RETIRE_BOUND: Duration = Duration::from_secs(10);

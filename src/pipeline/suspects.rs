@@ -1,0 +1,91 @@
+//! Whether the fault is the operator's, or only this message's.
+//!
+//! A 403 says "the token is wrong", and a proxy that dislikes a word in one alert says it, too. The difference shows in
+//! the others: a delivery that is refused as misconfigured several times, while others succeed in between, is itself the
+//! cause, and must not stop its destination again and again.
+
+use std::collections::HashMap;
+
+use crate::domain::{DeliveryId, Outcome};
+
+/// The deliveries of one destination that were answered like a fault in its settings.
+#[derive(Debug, Default)]
+pub struct Suspects {
+    /// How many successes there were so far.
+    successes: u64,
+    seen: HashMap<DeliveryId, Suspect>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    /// How often others succeeded between two of its failures.
+    singled_out: u32,
+    /// How many successes there were at its last failure.
+    successes: u64,
+}
+
+impl Suspects {
+    /// Learns from an outcome, and turns one that concerns only this delivery into a refusal.
+    pub fn judge(&mut self, delivery: DeliveryId, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Misconfigured { reason } if self.is_alone(delivery) => {
+                self.seen.remove(&delivery);
+                Outcome::Refused { reason: format!("only this message is answered so, others arrive: {reason}") }
+            }
+            Outcome::Delivered { .. } => {
+                self.successes += 1;
+                self.seen.remove(&delivery);
+                outcome
+            }
+            other => other,
+        }
+    }
+
+    /// Notes a failure; whether it is the one too many.
+    fn is_alone(&mut self, delivery: DeliveryId) -> bool {
+        if self.seen.len() >= SUSPECTS_MAX && !self.seen.contains_key(&delivery) {
+            self.seen.clear();
+        }
+        let successes = self.successes;
+        let suspect = self.seen.entry(delivery).or_insert(Suspect { singled_out: 0, successes });
+        if suspect.successes < successes {
+            suspect.singled_out += 1;
+            suspect.successes = successes;
+        }
+        suspect.singled_out >= SINGLED_OUT_MAX
+    }
+}
+
+/// So often may others succeed between two failures of one delivery.
+const SINGLED_OUT_MAX: u32 = 3;
+/// More are not remembered: then it is not the messages.
+const SUSPECTS_MAX: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong() -> Outcome {
+        Outcome::Misconfigured { reason: "403".into() }
+    }
+
+    #[test]
+    fn a_delivery_that_fails_while_others_succeed_is_the_cause() {
+        let (poison, other) = (DeliveryId::generate(), DeliveryId::generate());
+        let mut suspects = Suspects::default();
+        for _ in 0..3 {
+            assert!(matches!(suspects.judge(poison, wrong()), Outcome::Misconfigured { .. }));
+            suspects.judge(other, Outcome::Delivered { remote: None });
+        }
+        assert!(matches!(suspects.judge(poison, wrong()), Outcome::Refused { reason } if reason.contains("403")));
+    }
+
+    #[test]
+    fn a_fault_in_the_settings_stays_one_however_often_it_is_seen() {
+        let mut suspects = Suspects::default();
+        let deliveries: Vec<DeliveryId> = (0..3000).map(|_| DeliveryId::generate()).collect();
+        for delivery in deliveries.iter().cycle().take(10_000) {
+            assert!(matches!(suspects.judge(*delivery, wrong()), Outcome::Misconfigured { .. }));
+        }
+    }
+}
