@@ -89,14 +89,14 @@ impl Problem {
         sentence.to_owned()
     }
 
-    /// The answer. Where the rest of the body may still be on its way the connection is closed with it.
+    /// The answer. The connection is closed with it, but for those who may come again on it.
     pub fn response(self) -> HttpResponse {
         let status = self.status();
         let mut answer: HttpResponseBuilder = HttpResponse::build(status);
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
         match self {
             Self::MethodNotAllowed => {
-                answer.insert_header((header::ALLOW, "POST"));
+                answer.insert_header((header::ALLOW, "POST")).force_close();
             }
             Self::RateLimited { retry_after } => {
                 answer.insert_header((header::RETRY_AFTER, retry_after.as_secs().max(1)));
@@ -104,10 +104,11 @@ impl Problem {
             Self::StoreUnavailable => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs()));
             }
-            Self::BodyTooLarge | Self::BodyTooSlow | Self::BodyIncomplete => {
+            // actix-http times the head of a connection's first request only. Whoever has not shown that he may send is
+            // not given a second one, or he could hold the connection for ever with half a head.
+            _ => {
                 answer.force_close();
             }
-            _ => {}
         }
         let title = status.canonical_reason().unwrap_or("Refused");
         let body = json!({

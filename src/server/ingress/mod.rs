@@ -4,12 +4,14 @@
 //! disk; and what is authentic is never refused for what it says.
 
 mod body;
+mod budget;
 mod rate;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::http::header;
+use actix_web::http::{ConnectionType, header};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
@@ -21,7 +23,8 @@ use crate::store::{Acceptance, Arrival, Inbox, StoreFault};
 use crate::telemetry::{IntakeOutcome, Metrics};
 use crate::vendors::{Source, Sources};
 use crate::verify::Verifier;
-use body::read_body;
+use body::{Reader, announced, read_body};
+use budget::{Budget, Share};
 use rate::RateLimits;
 
 /// How long a body may take.
@@ -49,6 +52,13 @@ pub struct Ingress {
     pub limits: IngressLimits,
     decoy: Verifier,
     rates: RateLimits,
+    /// For bodies whose sender has shown the token.
+    proven: Budget,
+    /// For bodies that will be verified when they are here.
+    bodies: Budget,
+    /// For bodies of those who name no source, or show nothing.
+    strangers: Budget,
+    stopping: AtomicBool,
 }
 
 /// Whoever refuses says at which source, as far as that is known.
@@ -67,7 +77,16 @@ impl Ingress {
         limits: IngressLimits,
     ) -> Self {
         let decoy = Verifier::decoy();
-        Self { sources, inbox, clock, metrics, wake, limits, decoy, rates: RateLimits::default() }
+        let (proven, bodies) = (Budget::new(BODIES_BYTES_MAX), Budget::new(BODIES_BYTES_MAX));
+        let strangers = Budget::new(STRANGERS_BYTES_MAX);
+        let (rates, stopping) = (RateLimits::default(), AtomicBool::new(false));
+        Self { sources, inbox, clock, metrics, wake, limits, decoy, rates, proven, bodies, strangers, stopping }
+    }
+
+    /// From now on every answer closes its connection. A server that stops drops what it has not read yet; this lets
+    /// those who are sending come to an end before.
+    pub fn close_connections(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// The routes of the listener.
@@ -92,7 +111,13 @@ impl Ingress {
         let headers = headers_of(http);
         let source = name.parse().ok().and_then(|name| sources.get(&name));
         let refused = |problem| Refused { source, problem };
-        let body = self.body(source, &headers, http, payload).await.map_err(refused)?;
+        let mut share = match source {
+            Some(source) if source.verifier.precheck(&headers).is_err() => self.strangers.share(),
+            Some(source) if source.verifier.is_token() => self.proven.share(),
+            Some(_) => self.bodies.share(),
+            None => self.strangers.share(),
+        };
+        let body = self.body(source, &headers, (http, payload), &mut share).await.map_err(refused)?;
         let request = Request { headers, body, received_at: self.clock.now() };
         let Some(source) = source else {
             // The same work as for a source that exists, so that names cannot be told apart by time.
@@ -113,6 +138,9 @@ impl Ingress {
         self.rates.admit(source, received_at).map_err(|retry_after| refused(Problem::RateLimited { retry_after }))?;
         let arrival = Arrival { request: verified, source: source.name.clone(), key, content_type, encoding };
         let acceptance = self.commit(arrival).await.map_err(refused)?;
+        if matches!(acceptance, Acceptance::Duplicate(_)) {
+            self.rates.refund(source);
+        }
         Ok((source, acceptance))
     }
 
@@ -121,17 +149,26 @@ impl Ingress {
         &self,
         source: Option<&Source>,
         headers: &Headers,
-        http: &HttpRequest,
-        payload: &mut web::Payload,
+        (http, payload): (&HttpRequest, &mut web::Payload),
+        share: &mut Share<'_>,
     ) -> Result<Bytes, Problem> {
         let (limit, early) = match source {
             Some(source) => (source.body_limit_bytes, source.verifier.precheck(headers).err()),
             None => (UNKNOWN_SOURCE_LIMIT_BYTES, None),
         };
-        let Some(refusal) = early else { return read_body(http, payload, limit, self.limits).await };
+        let reader = Reader { limit_bytes: limit, limits: self.limits, share };
+        let Some(refusal) = early else { return read_body(http, payload, reader).await };
         // A small body is read all the same, so that the sender gets to see the answer.
-        read_body(http, payload, limit.min(UNKNOWN_SOURCE_LIMIT_BYTES), self.limits).await?;
-        Err(Problem::NotAuthentic(refusal))
+        let reader = Reader { limit_bytes: limit.min(UNKNOWN_SOURCE_LIMIT_BYTES), ..reader };
+        let may_be_longer = limit > UNKNOWN_SOURCE_LIMIT_BYTES;
+        match read_body(http, payload, reader).await {
+            Ok(_) => Err(Problem::NotAuthentic(refusal)),
+            // Larger than is read without a token is not larger than the source takes.
+            Err(Problem::BodyTooLarge) if may_be_longer && announced(http).is_none_or(|length| length <= limit) => {
+                Err(Problem::NotAuthentic(refusal))
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     async fn commit(&self, arrival: Arrival) -> Result<Acceptance, Problem> {
@@ -152,7 +189,7 @@ async fn receive(http: HttpRequest, mut payload: web::Payload, ingress: web::Dat
     let name = http.match_info().query("source");
     let begun = tokio::time::Instant::now();
     let result = ingress.accept(&sources, name, &http, &mut payload).await;
-    let (source, outcome, response) = match result {
+    let (source, outcome, mut response) = match result {
         Ok((source, Acceptance::New(receipt))) => {
             ingress.wake.notify_one();
             (Some(source), IntakeOutcome::Accepted, stored("accepted", receipt))
@@ -168,6 +205,9 @@ async fn receive(http: HttpRequest, mut payload: web::Payload, ingress: web::Dat
     let name = source.map_or("unknown", |source| source.name.as_str());
     ingress.metrics.count_intake(name, outcome);
     ingress.metrics.intake_duration.observe(begun.elapsed().as_secs_f64());
+    if ingress.stopping.load(Ordering::Relaxed) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
     response
 }
 
@@ -221,5 +261,9 @@ async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
 
 /// How long a commit may take before the sender is asked to come again: vendors wait five seconds or more.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(4);
+/// What all bodies of one standing may take together that are not stored yet.
+const BODIES_BYTES_MAX: u64 = 128 << 20;
+/// What the bodies of strangers may take.
+const STRANGERS_BYTES_MAX: u64 = 16 << 20;
 /// As much as is read from somebody who names no source or shows no token.
 const UNKNOWN_SOURCE_LIMIT_BYTES: u64 = 1 << 20;

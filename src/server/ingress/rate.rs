@@ -20,9 +20,18 @@ impl RateLimits {
         }
     }
 
+    /// Gives back what a repetition has taken: a captured request that is sent again and again must not use up what the
+    /// source may send.
+    pub fn refund(&self, source: &Source) {
+        let Some(per_second) = source.rate_limit_per_second else { return };
+        if let Some(due) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&source.name) {
+            *due -= step_micros(per_second);
+        }
+    }
+
     fn admit_at(&self, source: &SourceName, per_second: u32, now: Timestamp) -> Result<(), Duration> {
         let now = now.as_millis().saturating_mul(1_000);
-        let step = 1_000_000 / i64::from(per_second.max(1));
+        let step = step_micros(per_second);
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = due.entry(source.clone()).or_insert(now);
         // A clock that was set back must not shut a source out.
@@ -34,6 +43,10 @@ impl RateLimits {
         *due += step;
         Ok(())
     }
+}
+
+fn step_micros(per_second: u32) -> i64 {
+    1_000_000 / i64::from(per_second.max(1))
 }
 
 #[cfg(test)]
