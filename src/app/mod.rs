@@ -32,6 +32,7 @@ pub struct App {
     pipeline: Arc<Pipeline>,
     metrics: Arc<Metrics>,
     sources: watch::Sender<Arc<Sources>>,
+    ingress: web::Data<Ingress>,
     fixed: Fixed,
     public: Listener,
     admin: Listener,
@@ -101,6 +102,9 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let fixed = Fixed::of(&config);
         let limits = config.limits;
+        // Before anything is claimed: a start that fails must leave nothing under way.
+        ensure_free(fixed.listen, "server")?;
+        ensure_free(fixed.admin_listen, "admin")?;
         let store = open_store(fixed.store.clone()).await?;
         let (sources, _) = watch::channel(Arc::clone(&config.sources));
         let egress = Egress::new()?;
@@ -113,7 +117,7 @@ impl App {
             (clock, Arc::clone(&metrics)),
             limits,
         ));
-        let public = listen_public(fixed.listen, ingress)?;
+        let public = listen_public(fixed.listen, web::Data::clone(&ingress))?;
         let admin = web::Data::new(Admin {
             inbox: Arc::new(store.clone()),
             metrics: Arc::clone(&metrics),
@@ -121,7 +125,7 @@ impl App {
             checked: Mutex::default(),
         });
         let admin = listen_admin(fixed.admin_listen, admin)?;
-        Ok(Self { store, pipeline, metrics, sources, fixed, public, admin })
+        Ok(Self { store, pipeline, metrics, sources, ingress, fixed, public, admin })
     }
 
     /// Where vendors reach us.
@@ -168,6 +172,8 @@ impl App {
 
     /// Stops accepting, finishes what is under way within a bound, and closes the store.
     pub async fn stop(self) {
+        self.ingress.close_connections();
+        tokio::time::sleep(FAREWELL).await;
         let public = stop_listener(self.public, "server");
         let admin = stop_listener(self.admin, "admin");
         tokio::join!(public, admin);
@@ -188,6 +194,12 @@ impl Fixed {
             limits: config.limits,
         }
     }
+}
+
+/// Whether the address can be listened on at all.
+fn ensure_free(address: SocketAddr, section: &'static str) -> Result<(), AppFault> {
+    let tried = std::net::TcpListener::bind(address);
+    tried.map(drop).map_err(|source| AppFault::Listen { section, address, source })
 }
 
 async fn open_store(path: PathBuf) -> Result<SqliteStore, AppFault> {
@@ -260,6 +272,8 @@ async fn stop_listener(listener: Listener, section: &'static str) {
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections to each worker of the public listener.
 const CONNECTIONS_MAX: usize = 4_096;
+/// How long those who are sending get to finish on connections that are kept open.
+const FAREWELL: Duration = Duration::from_millis(300);
 /// Everything together ends within ten seconds.
 const LISTENER_STOP_BOUND: Duration = Duration::from_secs(4);
 const PIPELINE_STOP_BOUND: Duration = Duration::from_secs(4);

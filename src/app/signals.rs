@@ -1,6 +1,7 @@
 //! The life of `gatepost serve`: run until told to stop, reload when told to.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,7 +16,10 @@ pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppFault> {
         .enable_all()
         .build()
         .map_err(AppFault::Process)?;
-    runtime.block_on(serve(config, path))
+    let ended = runtime.block_on(serve(config, path));
+    // What still blocks a thread (a name that does not resolve) must not hold the process.
+    runtime.shutdown_timeout(RUNTIME_STOP_BOUND);
+    ended
 }
 
 async fn serve(config: Config, path: &Path) -> Result<(), AppFault> {
@@ -52,5 +56,6 @@ async fn reload(app: &App, path: &Path) {
     }
 }
 
+const RUNTIME_STOP_BOUND: Duration = Duration::from_millis(500);
 /// Dispatching, rendering and waiting for destinations; intake has its own threads.
 const WORKER_THREADS: usize = 2;
