@@ -63,7 +63,8 @@ impl Probe {
 
 fn describe(reply: &Reply) -> String {
     match reply {
-        Reply::Http(answer) => format!("answered {} {}", answer.status, answer.excerpt()),
+        // Not its body: some receivers repeat what they were sent, credentials and all.
+        Reply::Http(answer) => format!("answered {}", answer.status),
         Reply::Appended => "written".to_owned(),
         Reply::Failed(fault) if fault.may_have_arrived => format!("no answer ({}); it may have arrived", fault.detail),
         Reply::Failed(fault) => format!("not sent ({})", fault.detail),
