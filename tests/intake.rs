@@ -252,9 +252,9 @@ fn a_body_over_the_limit_is_refused_however_it_comes() {
     bearer("akto").line("content-encoding", "gzip").body(members).send(gateway.server).refused(413, "body-too-large");
     zipped(&full).accepted();
 
-    // Nobody who shows no token gets a large body in, whatever the source's own limit is.
+    // Nobody who shows no signature gets a large body in, whatever the source's own limit is.
     let stranger = Post::to("/webhooks/adrian").body(vec![b'a'; 3 << 20]);
-    stranger.send(gateway.server).refused(413, "body-too-large");
+    stranger.send(gateway.server).refused(401, "signature-missing");
     Post::to("/webhooks/nobody").body(vec![b'a'; 3 << 20]).send(gateway.server).refused(413, "body-too-large");
     assert_eq!(gateway.list("receipts", &[]).len(), 2);
     assert!(gateway.is_alive());
@@ -430,7 +430,8 @@ fn ambiguous_framing_is_never_accepted() {
         println!("{framing}");
         let mut connection = Connection::open(gateway.server);
         connection.send(&bearer("akto").head(framing));
-        connection.send(b"2\r\n[]\r\n0\r\n\r\n");
+        // The head may have been refused already.
+        connection.offer(b"2\r\n[]\r\n0\r\n\r\n");
         connection.finish();
         if let Some(answer) = connection.try_answer() {
             assert!((400..500).contains(&answer.status), "{answer:?}");

@@ -1,0 +1,178 @@
+//! The process under test. Whatever happens to the test, it does not outlive it.
+
+use std::fs::File;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use gatepost::store::{Access, Ledger, SqliteStore};
+use serde_json::Value;
+
+use super::book::Book;
+use super::wire;
+use super::world::{Setting, World};
+
+/// A running `gatepost serve`.
+pub struct Gateway {
+    setting: Setting,
+    child: Child,
+    started_at: Instant,
+}
+
+impl Gateway {
+    /// Starts the process and waits for nothing.
+    pub fn start(world: &World) -> Self {
+        let setting = world.setting.clone();
+        let log = File::options().create(true).append(true).open(&setting.log).unwrap();
+        let child = Command::new(BINARY)
+            .arg("-c")
+            .arg(&setting.config)
+            .arg("serve")
+            .env_remove("GATEPOST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { setting, child, started_at: Instant::now() }
+    }
+
+    /// Starts the process and waits for the first 200.
+    pub async fn ready(world: &World, book: &Book) -> Self {
+        let mut gateway = Self::start(world);
+        gateway.first_answer(book).await;
+        gateway
+    }
+
+    /// Posts until something is answered 200; how long after the start of the process that was.
+    pub async fn first_answer(&mut self, book: &Book) -> Duration {
+        let posting = book.write(book.low(1));
+        while self.started_at.elapsed() < START_LIMIT {
+            if book.post_once(posting, self.setting.public).await == Some(200) {
+                return self.started_at.elapsed();
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the gateway ended with {status} at its start\n{}", self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no answer within {START_LIMIT:?} of the start\n{}", self.log_tail());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends `TERM` or `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.pid())).status().unwrap();
+        assert!(sent.success(), "the signal {name} was not sent");
+    }
+
+    /// Waits for the end of the process.
+    pub async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        None
+    }
+
+    /// Stops it as an operator would; it must end well within its bound.
+    pub async fn stop(mut self) {
+        self.signal("TERM");
+        let status = self.ended(STOP_LIMIT).await;
+        assert!(status.is_some_and(|status| status.success()), "stopping: {status:?}\n{}", self.log_tail());
+    }
+
+    /// `/readyz`.
+    pub async fn readiness(&self) -> Value {
+        wire::get(self.setting.admin, "/readyz").await.map(|answer| answer.json()).unwrap_or_default()
+    }
+
+    /// How `destination` is doing, by `/readyz`.
+    pub async fn state_of(&self, destination: &str) -> String {
+        let readiness = self.readiness().await;
+        readiness["destinations"][destination]["state"].as_str().unwrap_or("unknown").to_owned()
+    }
+
+    pub async fn metrics(&self) -> String {
+        wire::get(self.setting.admin, "/metrics").await.map(|answer| answer.text()).unwrap_or_default()
+    }
+
+    /// A line of `/proc/PID/status`, in KiB.
+    pub fn memory_kib(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.setting.log).unwrap_or_default()
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Waits until nothing is under way any more, and has the command line confirm it.
+    pub async fn drained(&self, within: Duration) -> Duration {
+        let begun = Instant::now();
+        let path = self.setting.store.clone();
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, Access::Operate)).await.unwrap();
+        let store = store.unwrap();
+        let mut left = String::new();
+        while begun.elapsed() < within {
+            let look = store.clone();
+            let (receipts, depths) =
+                tokio::task::spawn_blocking(move || (look.undispatched().unwrap(), look.depths().unwrap()))
+                    .await
+                    .unwrap();
+            let under_way: Vec<_> = depths.iter().filter(|depth| depth.state.as_str() != "dead").collect();
+            if receipts == 0 && under_way.is_empty() {
+                let took = begun.elapsed();
+                self.confirm_drained();
+                return took;
+            }
+            left = format!("{receipts} receipts, {under_way:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("after {within:?} there is still {left}\n{}", self.log_tail());
+    }
+
+    fn confirm_drained(&self) {
+        for state in ["waiting", "leased"] {
+            let listed = command(&self.setting, &["deliveries", "list", "--state", state, "--json"]);
+            assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+            assert!(listed.stdout.is_empty(), "{state}: {}", String::from_utf8_lossy(&listed.stdout));
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Runs another command of the binary on the same configuration, to its end.
+pub fn command(setting: &Setting, arguments: &[&str]) -> std::process::Output {
+    Command::new(BINARY).arg("-c").arg(&setting.config).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+const BINARY: &str = env!("CARGO_BIN_EXE_gatepost");
+const START_LIMIT: Duration = Duration::from_secs(15);
+/// What SIGTERM promises.
+pub const STOP_LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,51 @@
+//! `kill -9` at random moments under load.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::book::Book;
+use super::dice::Dice;
+use super::gateway::Gateway;
+use super::load::{Amount, Load};
+use super::oracle::{self, Allowance};
+use super::world::World;
+use super::{TURN, is_long, percentile};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_survives_kill_nine() {
+    let _turn = TURN.lock().await;
+    let mut dice = Dice::of("kill");
+    let cycles = cycles();
+    let world = World::new().await;
+    let book = Arc::new(Book::new(&mut dice));
+    // A little more than the paced destinations can be told, so that they always have something in flight.
+    let amount = Amount { paced: [5.0, 8.0, 10.0], ..Amount::default() };
+    let load = Load::start(&book, world.public, amount, &mut dice);
+    let mut restarts = Vec::new();
+    let mut gateway = Gateway::start(&world);
+    for _ in 0..cycles {
+        restarts.push(gateway.first_answer(&book).await);
+        tokio::time::sleep(dice.millis(50, 1_500)).await;
+        gateway.kill();
+        gateway = Gateway::start(&world);
+    }
+    restarts.push(gateway.first_answer(&book).await);
+    load.stop().await;
+    let drained = gateway.drained(Duration::from_secs(180)).await;
+    gateway.stop().await;
+    // Slack is told one at a time: no more can be in flight when the process dies.
+    let figures = oracle::judge(&world, &book, Allowance { slack_repeats: cycles });
+    let (median, worst) = (percentile(&restarts, 0.5), percentile(&restarts, 1.0));
+    println!("kill: {cycles} cycles; {figures}; restart to first answer median {median:?}, worst {worst:?}");
+    println!("kill: the queue was empty {drained:?} after the last start");
+    assert!(worst <= RESTART_LIMIT, "a restart took {worst:?} to its first answer");
+    let torn = book.entries().torn;
+    println!("kill: {torn} answers were cut off by a kill");
+}
+
+fn cycles() -> usize {
+    let given = std::env::var("GATEPOST_KILLS").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(if is_long() { 200 } else { 40 })
+}
+
+const RESTART_LIMIT: Duration = Duration::from_secs(2);

@@ -1,0 +1,58 @@
+//! Faults, with one oracle: the real binary over real HTTP, strict local stand-ins behind it, and at the end of every
+//! scenario the same question: is everything that was answered 200 there, unchanged, and has it had its effect once?
+//!
+//! | what | command |
+//! |---|---|
+//! | short form, some minutes, part of every build | `cargo test --test faults` |
+//! | long form: 200 kills, 1,000 copied events, 100 stops | `GATEPOST_FAULTS=long cargo test --test faults -- --nocapture` |
+//! | a failure once more | `GATEPOST_SEED=… cargo test --test faults NAME -- --nocapture` |
+//!
+//! Every scenario prints its seed and its figures. `GATEPOST_KILLS=N` sets the number of kills alone. What needs a file
+//! system of its own is skipped, and says so, where the test may not mount one.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`dice`] | all chance, from one seed |
+//! | [`wire`] | an HTTP client that knows how far a request came |
+//! | [`world`] | stand-ins, folder, configuration |
+//! | [`gateway`] | the process under test |
+//! | [`book`] | what was sent and what was answered |
+//! | [`load`] | several vendors at once |
+//! | [`oracle`] | the question |
+//! | the rest | one scenario a file |
+
+// Helpers of tests fail tests: a panic is how.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod book;
+mod clients;
+mod copies;
+mod destinations;
+mod dice;
+mod disk;
+mod gateway;
+mod kill;
+mod load;
+mod oracle;
+mod signals;
+mod start;
+mod wire;
+mod world;
+
+use std::time::Duration;
+
+/// Whether the long form was asked for.
+fn is_long() -> bool {
+    std::env::var("GATEPOST_FAULTS").is_ok_and(|form| form == "long")
+}
+
+/// One scenario at a time: they measure times on a machine that is small.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The largest of the smallest `share` (0 to 1) of the durations.
+fn percentile(durations: &[Duration], share: f64) -> Duration {
+    let mut sorted = durations.to_vec();
+    sorted.sort();
+    let place = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
+    sorted.get(place).copied().unwrap_or_default()
+}

@@ -1,0 +1,208 @@
+//! The world around the gateway: stand-ins, a folder, a configuration.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use gatepost::standins::{Rate, StandIn, jira, pagerduty, slack};
+
+/// The secret of the source `adrian`.
+pub const ADRIAN_SECRET: &str = "adrian-adrian-adrian-adrian-0001";
+/// The secret of the source `akto`.
+pub const AKTO_SECRET: &str = "akto-akto-akto-akto-akto-akto-02";
+
+/// Everything but the gateway.
+pub struct World {
+    pub slack: Option<StandIn<slack::Slack>>,
+    pub jira: Option<StandIn<jira::Jira>>,
+    pub pagerduty: Option<StandIn<pagerduty::PagerDuty>>,
+    pub public: SocketAddr,
+    pub setting: Setting,
+    urls: Urls,
+    folder: tempfile::TempDir,
+}
+
+/// What the gateway is started with.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub admin: SocketAddr,
+    pub public: SocketAddr,
+    pub config: PathBuf,
+    pub store: PathBuf,
+    pub log: PathBuf,
+}
+
+/// Where the stand-ins listen, also while they do not.
+#[derive(Clone)]
+struct Urls {
+    slack: String,
+    jira: String,
+    pagerduty: String,
+}
+
+/// Whom an event of this severity is told, as the routes of [`World::config_text`] say.
+pub fn destinations_of(severity: u8) -> &'static [&'static str] {
+    match severity {
+        5.. => &["archive", "oncall", "soc", "tickets"],
+        4 => &["archive", "oncall", "tickets"],
+        3 => &["archive", "tickets"],
+        _ => &["archive"],
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with_store_in(None).await
+    }
+
+    /// With the store in another folder than everything else.
+    pub async fn with_store_in(store: Option<&Path>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (slack, jira, pagerduty) =
+            (slack::start_on(free_port()), jira::start_on(free_port()), pagerduty::start_on(free_port()));
+        let (slack, jira, pagerduty) = (slack.await.unwrap(), jira.await.unwrap(), pagerduty.await.unwrap());
+        let urls = Urls {
+            slack: slack.api_url(),
+            jira: jira.base_url().to_owned(),
+            pagerduty: pagerduty.base_url().to_owned(),
+        };
+        let store = store.unwrap_or(folder.path()).join("gatepost.db");
+        let public = free_address();
+        let setting = Setting {
+            admin: free_address(),
+            public,
+            config: folder.path().join("gatepost.toml"),
+            store,
+            log: folder.path().join("gatepost.log"),
+        };
+        let (slack, jira, pagerduty) = (Some(slack), Some(jira), Some(pagerduty));
+        let world = Self { slack, jira, pagerduty, public, setting, urls, folder };
+        world.lift_rates();
+        world.write_config(&world.config_text());
+        world
+    }
+
+    /// The pace is the gateway's own; what counts here is how often something arrives.
+    pub fn lift_rates(&self) {
+        if let Some(slack) = &self.slack {
+            slack.limit_rates(Rate::UNLIMITED, Rate::UNLIMITED);
+        }
+        if let Some(jira) = &self.jira {
+            jira.limit_rate(Rate::UNLIMITED);
+        }
+        if let Some(pagerduty) = &self.pagerduty {
+            pagerduty.limit_rate(Rate::UNLIMITED);
+        }
+    }
+
+    pub fn archive(&self) -> PathBuf {
+        self.folder.path().join("events.ndjson")
+    }
+
+    pub fn store(&self) -> &Path {
+        &self.setting.store
+    }
+
+    pub fn write_config(&self, text: &str) {
+        std::fs::write(&self.setting.config, text).unwrap();
+    }
+
+    /// The ports of Slack, Jira and PagerDuty, also while they do not listen.
+    pub fn ports(&self) -> [u16; 3] {
+        let Urls { slack, jira, pagerduty } = &self.urls;
+        [slack, jira, pagerduty].map(|url| url.parse::<url::Url>().unwrap().port().unwrap())
+    }
+
+    /// Jira as Data Center: its search does not lag, so that a miss is known for one after seconds and not minutes.
+    pub fn config_text(&self) -> String {
+        let Urls { slack, jira, pagerduty } = &self.urls;
+        format!(
+            r#"
+[server]
+listen = "{public}"
+
+[admin]
+listen = "{admin}"
+
+[store]
+url = "sqlite:{store}"
+
+[sources.adrian]
+vendor = "secureagentics"
+secrets = [{{ value = "{ADRIAN_SECRET}" }}]
+
+[sources.akto]
+vendor = "akto"
+secrets = [{{ value = "{AKTO_SECRET}" }}]
+body_limit = "1MiB"
+
+[destinations.archive]
+type = "file"
+path = "events.ndjson"
+
+[destinations.oncall]
+type = "pagerduty"
+url = "{pagerduty}"
+routing_key = {{ value = "{routing_key}" }}
+
+[destinations.soc]
+type = "slack"
+url = "{slack}"
+token = {{ value = "{bot_token}" }}
+channel = "{channel}"
+
+[destinations.tickets]
+type = "jira"
+deployment = "datacenter"
+url = "{jira}"
+token = {{ value = "{api_token}" }}
+project = "{project}"
+
+[[routes]]
+name = "people"
+when = 'event.severity >= critical'
+to = ["soc"]
+
+[[routes]]
+name = "page"
+when = 'event.severity >= high'
+to = ["oncall"]
+
+[[routes]]
+name = "work"
+when = 'event.severity >= medium'
+to = ["tickets"]
+
+[[routes]]
+name = "everything"
+to = ["archive"]
+"#,
+            public = self.public,
+            admin = self.setting.admin,
+            store = self.setting.store.display(),
+            routing_key = pagerduty::ROUTING_KEY,
+            bot_token = slack::BOT_TOKEN,
+            channel = slack::CHANNEL,
+            api_token = jira::API_TOKEN,
+            project = jira::PROJECT,
+        )
+    }
+}
+
+/// An address that is free now, and that the system gives to nobody by itself: a process that was killed must find its
+/// own again.
+fn free_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
+}
+
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id() * 97;
+    loop {
+        let place = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let port = 20_000 + place as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
