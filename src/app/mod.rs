@@ -102,10 +102,10 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let fixed = Fixed::of(&config);
         let limits = config.limits;
+        let store = open_store(fixed.store.clone()).await?;
         // Before anything is claimed: a start that fails must leave nothing under way.
         ensure_free(fixed.listen, "server")?;
         ensure_free(fixed.admin_listen, "admin")?;
-        let store = open_store(fixed.store.clone()).await?;
         let (sources, _) = watch::channel(Arc::clone(&config.sources));
         let egress = Egress::new()?;
         let pipeline =
