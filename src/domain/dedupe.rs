@@ -23,8 +23,8 @@ impl DedupeKey {
         Self(digest(&[b"body", source.as_str().as_bytes(), body]))
     }
 
-    /// From an id that nobody vouches for: an unsigned source's id counts only together with its body, or a
-    /// stranger could spend the ids of events that are still to come.
+    /// From an id that nobody vouches for, because the source is unsigned or the id stands in a header that is not
+    /// signed: it counts only together with the body, or a stranger could spend the ids of events still to come.
     pub fn of_id_and_body(source: &SourceName, id: &str, body: &[u8]) -> Self {
         Self(digest(&[b"id+body", source.as_str().as_bytes(), id.as_bytes(), body]))
     }
