@@ -56,7 +56,7 @@ impl Fixture {
     }
 
     fn accept(&self, id: &str) -> Acceptance {
-        self.store.accept(self.arrival("s", id, id)).wait().unwrap()
+        self.store.accept(self.arrival("s", id, id), None).wait().unwrap()
     }
 
     fn claim_receipts(&self, now: i64) -> Vec<Claim<ReceiptWork>> {
@@ -131,13 +131,16 @@ fn again(not_before: i64, uncertain: bool) -> Verdict {
 #[test]
 fn the_same_key_is_accepted_once_also_within_one_transaction() {
     let fixture = Fixture::new();
-    let tickets: Vec<_> = (0..200).map(|_| fixture.store.accept(fixture.arrival("s", "one", "body"))).collect();
+    let tickets: Vec<_> = (0..200).map(|_| fixture.store.accept(fixture.arrival("s", "one", "body"), None)).collect();
     let answers: Vec<Acceptance> = tickets.into_iter().map(|ticket| ticket.wait().unwrap()).collect();
     let new: Vec<ReceiptId> =
         answers.iter().filter_map(|a| if let Acceptance::New(id) = a { Some(*id) } else { None }).collect();
     assert_eq!(new.len(), 1);
     assert!(answers.iter().all(|a| matches!(a, Acceptance::New(id) | Acceptance::Duplicate(id) if *id == new[0])));
-    assert!(matches!(fixture.store.accept(fixture.arrival("other", "one", "body")).wait(), Ok(Acceptance::New(_))));
+    assert!(matches!(
+        fixture.store.accept(fixture.arrival("other", "one", "body"), None).wait(),
+        Ok(Acceptance::New(_))
+    ));
     let fixture = fixture.reopen();
     assert_eq!(fixture.accept("one"), Acceptance::Duplicate(new[0]));
     assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 2);
@@ -147,7 +150,7 @@ fn the_same_key_is_accepted_once_also_within_one_transaction() {
 fn bodies_are_kept_byte_for_byte() {
     let fixture = Fixture::new();
     let body = "\u{0}\u{feff}{\"a\":\"\n\"}";
-    let Ok(Acceptance::New(id)) = fixture.store.accept(fixture.arrival("s", "x", body)).wait() else { panic!() };
+    let Ok(Acceptance::New(id)) = fixture.store.accept(fixture.arrival("s", "x", body), None).wait() else { panic!() };
     let (row, receipt) = fixture.store.receipt(id).unwrap().unwrap();
     assert_eq!(receipt.unwrap().body, body.as_bytes());
     assert_eq!((row.state, row.bytes), ("waiting", body.len() as u64));
@@ -414,11 +417,11 @@ fn a_store_that_another_process_holds_refuses_and_recovers() {
     let fixture = Fixture::new();
     let other = rusqlite::Connection::open(fixture.folder.path().join("test.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = fixture.store.accept(fixture.arrival("s", "a", "a")).wait();
+    let refused = fixture.store.accept(fixture.arrival("s", "a", "a"), None).wait();
     assert!(matches!(refused, Err(StoreFault::Locked(_))), "{refused:?}");
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(fixture.accept("a"), Acceptance::New(_)));
     fixture.store.close();
-    assert_eq!(fixture.store.accept(fixture.arrival("s", "b", "b")).wait(), Err(StoreFault::Stopped));
+    assert_eq!(fixture.store.accept(fixture.arrival("s", "b", "b"), None).wait(), Err(StoreFault::Stopped));
     assert_eq!(fixture.store.check_writable().wait(), Err(StoreFault::Stopped));
 }

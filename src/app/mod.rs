@@ -225,18 +225,14 @@ fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, Desti
 }
 
 fn listen_public(address: SocketAddr, ingress: web::Data<Ingress>) -> Result<Listener, AppFault> {
-    let server = HttpServer::new(move || {
-        WebApp::new()
-            .app_data(web::Data::clone(&ingress))
-            .service(Ingress::resource())
-            .default_service(web::to(Ingress::nothing))
-    })
-    .client_request_timeout(HEAD_TIMEOUT)
-    .max_connections(CONNECTIONS_MAX)
-    .disable_signals()
-    .shutdown_timeout(LISTENER_STOP_BOUND.as_secs())
-    .bind(address)
-    .map_err(|source| AppFault::Listen { section: "server", address, source })?;
+    let server =
+        HttpServer::new(move || WebApp::new().app_data(web::Data::clone(&ingress)).configure(Ingress::configure))
+            .client_request_timeout(HEAD_TIMEOUT)
+            .max_connections(CONNECTIONS_MAX)
+            .disable_signals()
+            .shutdown_timeout(LISTENER_STOP_BOUND.as_secs())
+            .bind(address)
+            .map_err(|source| AppFault::Listen { section: "server", address, source })?;
     let bound = server.addrs().first().copied();
     Ok(Listener::start(bound.unwrap_or(address), server.run()))
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::StoreFault;
+use super::postbox::{Envelope, Postbox};
 
 /// The right to settle one row once. It cannot be copied; settling consumes it; its generation makes a settlement that
 /// comes too late fail instead of overwriting what somebody else has done since.
@@ -33,16 +34,16 @@ impl<T> Claim<T> {
 pub struct Ticket<T>(oneshot::Receiver<Result<T, StoreFault>>);
 
 impl<T> Ticket<T> {
-    /// A ticket and the end to answer it with.
-    pub(super) fn new() -> (oneshot::Sender<Result<T, StoreFault>>, Self) {
+    /// A ticket, and to whom its answer goes: by way of `postbox` if there is one.
+    pub(super) fn by(postbox: Option<&Postbox>) -> (Envelope<T>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (sender, Self(receiver))
+        (Envelope::new(sender, postbox), Self(receiver))
     }
 
     /// A ticket that is refused already.
     pub(super) fn refused(fault: StoreFault) -> Self {
-        let (sender, ticket) = Self::new();
-        drop(sender.send(Err(fault)));
+        let (envelope, ticket) = Self::by(None);
+        envelope.send(Err(fault));
         ticket
     }
 

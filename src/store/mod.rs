@@ -11,9 +11,11 @@
 //! what happens to a delivery next is computed by `pipeline::retry` and only written down by the store.
 
 mod claim;
+mod postbox;
 mod sqlite;
 
 pub use claim::{Claim, Ticket};
+pub use postbox::{Carrier, Postbox};
 pub use sqlite::{Access, OpenFault, SqliteStore};
 
 use std::sync::Arc;
@@ -28,8 +30,9 @@ use crate::verify::Verified;
 /// Where verified requests are accepted.
 pub trait Inbox: Send + Sync {
     /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
-    /// a committed one. Answers [`StoreFault::Crowded`] at once when the waiting room is full.
-    fn accept(&self, arrival: Arrival) -> Ticket<Acceptance>;
+    /// a committed one. Answers [`StoreFault::Crowded`] at once when the waiting room is full. A thread that waits for
+    /// many answers has them put into its `postbox`.
+    fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance>;
 
     /// Writes and syncs a few bytes, to find out whether an accept would be committed.
     fn check_writable(&self) -> Ticket<()>;

@@ -7,19 +7,20 @@ mod body;
 mod budget;
 mod rate;
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::http::{ConnectionType, header};
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::http::{ConnectionType, Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use super::problem::Problem;
 use super::unread::closing;
 use crate::domain::{Clock, Encoding, Headers, InflateFault, Request, inflate};
-use crate::store::{Acceptance, Arrival, Inbox, StoreFault};
+use crate::store::{Acceptance, Arrival, Inbox, Postbox, StoreFault};
 use crate::telemetry::{IntakeOutcome, Metrics};
 use crate::vendors::{Source, Sources};
 use crate::verify::Verifier;
@@ -89,16 +90,10 @@ impl Ingress {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The routes of the listener.
-    pub fn resource() -> Resource {
-        web::resource("/webhooks/{source}")
-            .route(web::post().to(receive))
-            .default_service(web::to(|unread| async { closing(Problem::MethodNotAllowed.response(), unread) }))
-    }
-
-    /// What is answered where there is nothing.
-    pub async fn nothing(unread: web::Payload) -> HttpResponse {
-        closing(Problem::NotFound.response(), unread)
+    /// The listener. It has one path, `POST /webhooks/{source}`, and every request is held against it here: a router
+    /// would match a regular expression for each.
+    pub fn configure(config: &mut web::ServiceConfig) {
+        config.default_service(web::to(route));
     }
 
     async fn accept<'s>(
@@ -125,7 +120,8 @@ impl Ingress {
             return Err(refused(Problem::UnknownSource));
         };
         let encoding = encoding_of(&request.headers);
-        let content_type = request.headers.only("content-type").map(|text| text.chars().take(256).collect());
+        let content_type =
+            request.headers.only("content-type").map(|text| text[..text.floor_char_boundary(256)].to_owned());
         let received_at = request.received_at;
         let verified = source.verifier.verify(request, received_at);
         let verified = verified.map_err(|refusal| refused(Problem::NotAuthentic(refusal)))?;
@@ -172,7 +168,7 @@ impl Ingress {
     }
 
     async fn commit(&self, arrival: Arrival) -> Result<Acceptance, Problem> {
-        let ticket = self.inbox.accept(arrival);
+        let ticket = POSTBOX.with(|postbox| self.inbox.accept(arrival, Some(postbox.get_or_init(open_postbox))));
         let answer = match tokio::time::timeout(SETTLE_LIMIT, ticket).await {
             Ok(answer) => answer,
             Err(_) => Err(StoreFault::Crowded),
@@ -184,11 +180,30 @@ impl Ingress {
     }
 }
 
-async fn receive(http: HttpRequest, mut payload: web::Payload, ingress: web::Data<Ingress>) -> HttpResponse {
+thread_local! {
+    /// Where this thread has the answers of the store put, all of a commit at once.
+    static POSTBOX: OnceCell<Postbox> = const { OnceCell::new() };
+}
+
+fn open_postbox() -> Postbox {
+    let (postbox, carrier) = Postbox::new();
+    actix_web::rt::spawn(carrier.run());
+    postbox
+}
+
+async fn route(http: HttpRequest, payload: web::Payload, ingress: web::Data<Ingress>) -> HttpResponse {
+    let source = http.path().strip_prefix("/webhooks/").filter(|name| !name.is_empty() && !name.contains('/'));
+    match source {
+        None => closing(Problem::NotFound.response(), payload),
+        Some(_) if http.method() != Method::POST => closing(Problem::MethodNotAllowed.response(), payload),
+        Some(name) => receive(name, &http, payload, &ingress).await,
+    }
+}
+
+async fn receive(name: &str, http: &HttpRequest, mut payload: web::Payload, ingress: &Ingress) -> HttpResponse {
     let sources = ingress.sources.borrow().clone();
-    let name = http.match_info().query("source");
     let begun = tokio::time::Instant::now();
-    let result = ingress.accept(&sources, name, &http, &mut payload).await;
+    let result = ingress.accept(&sources, name, http, &mut payload).await;
     let (source, outcome, mut response) = match result {
         Ok((source, Acceptance::New(receipt))) => {
             ingress.wake.notify_one();
@@ -198,7 +213,7 @@ async fn receive(http: HttpRequest, mut payload: web::Payload, ingress: web::Dat
             (Some(source), IntakeOutcome::Duplicate, stored("duplicate", receipt))
         }
         Err(Refused { source, problem }) => {
-            log_refusal(source, problem, &http);
+            log_refusal(source, problem, http);
             (source, IntakeOutcome::Refused(problem.code()), closing(problem.response(), payload))
         }
     };
@@ -228,7 +243,7 @@ fn log_refusal(source: Option<&Source>, problem: Problem, http: &HttpRequest) {
 }
 
 fn headers_of(http: &HttpRequest) -> Headers {
-    let mut headers = Headers::default();
+    let mut headers = Headers::with_capacity(http.headers().len());
     for (name, value) in http.headers() {
         headers.push(name.as_str(), value.as_bytes());
     }

@@ -1,15 +1,15 @@
-//! Acceptance: the dedupe key, the raw request and its place in the queue, in one transaction.
+//! Acceptance: the dedupe key and the raw request in one transaction.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{CachedStatement, Transaction, params};
 
-use super::super::{Acceptance, Arrival, Inbox, StoreFault, Ticket};
+use super::super::{Acceptance, Arrival, Inbox, Postbox, StoreFault, Ticket};
 use super::SqliteStore;
-use super::keys::Keys;
+use super::keys::{KeyTable, Keys};
 use crate::domain::ReceiptId;
 
 impl Inbox for SqliteStore {
-    fn accept(&self, arrival: Arrival) -> Ticket<Acceptance> {
-        self.writer.accept(arrival)
+    fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance> {
+        self.writer.accept(arrival, postbox)
     }
 
     fn check_writable(&self) -> Ticket<()> {
@@ -21,29 +21,41 @@ impl Inbox for SqliteStore {
     }
 }
 
-/// Inserts one arrival. `dedupe_keys` decides what is a repetition, also between two arrivals of the same transaction.
-pub fn insert(transaction: &Transaction<'_>, keys: &mut Keys, arrival: &Arrival) -> Result<Acceptance, StoreFault> {
+/// Inserts arrivals. `dedupe_keys` decides what is a repetition, also between two arrivals of the same transaction.
+/// A receipt beyond the mark of `dispatch_mark` is waiting to be dispatched: nothing else needs to be written for that.
+pub fn insert_all<'a>(
+    transaction: &Transaction<'_>,
+    keys: &mut Keys,
+    arrivals: impl Iterator<Item = &'a Arrival>,
+) -> Result<Vec<Acceptance>, StoreFault> {
+    let mut table = KeyTable::of(transaction)?;
+    let mut receipts = transaction.prepare_cached(
+        "INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    arrivals.map(|arrival| insert(&mut table, keys, &mut receipts, arrival)).collect()
+}
+
+fn insert(
+    table: &mut KeyTable<'_>,
+    keys: &mut Keys,
+    receipts: &mut CachedStatement<'_>,
+    arrival: &Arrival,
+) -> Result<Acceptance, StoreFault> {
     let id = ReceiptId::generate();
     let received_at = arrival.request.received_at();
-    if let Some(first) = keys.claim(transaction, &arrival.key, id, received_at)? {
+    if let Some(first) = keys.claim(table, &arrival.key, id, received_at)? {
         return Ok(Acceptance::Duplicate(first));
     }
     let body: &[u8] = arrival.request.body();
-    transaction
-        .prepare_cached(
-            "INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            id.as_bytes(),
-            arrival.source.as_str(),
-            received_at.as_millis(),
-            arrival.content_type,
-            arrival.encoding.as_str(),
-            i64::try_from(body.len()).unwrap_or(i64::MAX),
-            body,
-        ])?;
-    let seq = transaction.last_insert_rowid();
-    transaction.prepare_cached("INSERT INTO receipt_queue (seq) VALUES (?1)")?.execute([seq])?;
+    receipts.execute(params![
+        id.as_bytes(),
+        arrival.source.as_str(),
+        received_at.as_millis(),
+        arrival.content_type,
+        arrival.encoding.as_str(),
+        i64::try_from(body.len()).unwrap_or(i64::MAX),
+        body,
+    ])?;
     Ok(Acceptance::New(id))
 }

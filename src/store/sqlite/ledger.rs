@@ -107,19 +107,30 @@ impl Ledger for SqliteStore {
     }
 
     fn undispatched(&self) -> Result<u64, StoreFault> {
-        let count: i64 = self.reader.lock().query_row("SELECT count(*) FROM receipt_queue", [], |row| row.get(0))?;
+        let count: i64 = self.reader.lock().query_row(UNDISPATCHED, [], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
     fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreFault> {
         let ticket = self.writer.write(move |transaction| {
-            Ok(transaction.execute(
-                "INSERT INTO receipt_queue (seq, replay) SELECT seq, 1 FROM receipts WHERE id = ?1
-                 ON CONFLICT (seq) DO UPDATE SET replay = 1, tries = 0",
-                [id.as_bytes()],
-            )?)
+            let found: Option<(i64, bool)> = transaction
+                .query_row(
+                    "SELECT seq, seq > (SELECT seq FROM dispatch_mark) FROM receipts WHERE id = ?1",
+                    [id.as_bytes()],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .optional()?;
+            // What nobody has claimed yet is dispatched anyway.
+            if let Some((seq, false)) = found {
+                transaction.execute(
+                    "INSERT INTO receipt_queue (seq, replay) VALUES (?1, 1)
+                     ON CONFLICT (seq) DO UPDATE SET replay = 1, tries = 0",
+                    [seq],
+                )?;
+            }
+            Ok(found.is_some())
         });
-        ticket.wait().map(|changed| changed == 1)
+        ticket.wait()
     }
 
     fn replay_delivery(&self, id: DeliveryId, doubt: Doubt, now: Timestamp) -> Result<bool, StoreFault> {
@@ -243,9 +254,13 @@ fn state_number(state: DeliveryState) -> i64 {
     }
 }
 
-const RECEIPTS: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.bytes, q.seq IS NOT NULL,
+const RECEIPTS: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.bytes,
+    q.seq IS NOT NULL OR r.seq > (SELECT seq FROM dispatch_mark),
     s.events_new, s.events_duplicate, s.note
     FROM receipts r LEFT JOIN receipt_queue q ON q.seq = r.seq LEFT JOIN receipt_results s ON s.seq = r.seq";
+/// What has been claimed or is replayed, and what lies beyond the mark, where there are no gaps.
+const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
+    + max(0, coalesce((SELECT max(seq) FROM receipts), 0) - m.seq) FROM dispatch_mark m";
 const EVENTS: &str = "SELECT e.seq, e.unrouted, e.document FROM events e";
 const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
     d.not_before, d.remote, d.reason, e.title FROM deliveries d JOIN events e ON e.seq = d.event";

@@ -5,11 +5,14 @@
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
+mod database;
+mod desk;
 mod inbox;
 mod keys;
 mod ledger;
 mod outbox;
 mod schema;
+mod turn;
 mod upkeep;
 mod writer;
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{
     Claim, Claimed, Conclusion, Consignment, Dispatched, Lease, LeasesLost, Outbox, PlannedEvent, ReceiptWork, Routed,
@@ -23,22 +23,38 @@ impl Outbox for SqliteStore {
     }
 
     fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Claim<ReceiptWork>> {
+        // Written out here and not in the transaction: the thread that writes has enough to do.
+        let documents = match events.iter().map(document).collect::<Result<Vec<_>, _>>() {
+            Ok(documents) => documents,
+            Err(fault) => return Ticket::refused(fault),
+        };
         self.writer.write(move |transaction| {
             if !renew(transaction, &claim, lease)? {
                 return Err(StoreFault::LeaseLost);
             }
             let mut tally = Dispatched::default();
-            record(transaction, &claim, &events, lease.now, &mut tally)?;
+            let mut recorder = Recorder::of(transaction, lease.now)?;
+            let documented = events.iter().zip(&documents);
+            recorder.record(&claim, documented, &mut tally)?;
             add_result(transaction, &claim, lease.now, tally, None)?;
             Ok(claim)
         })
     }
 
     fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, now: Timestamp) -> Ticket<Dispatched> {
+        let events = conclusions.iter().flat_map(|conclusion| &conclusion.events);
+        let documents = match events.map(document).collect::<Result<Vec<_>, _>>() {
+            Ok(documents) => documents,
+            Err(fault) => return Ticket::refused(fault),
+        };
         self.writer.write(move |transaction| {
             let mut total = Dispatched::default();
+            let mut recorder = Recorder::of(transaction, now)?;
+            let mut documents = documents.as_slice();
             for conclusion in conclusions.iter() {
-                conclude(transaction, conclusion, now, &mut total)?;
+                let (its, rest) = documents.split_at(conclusion.events.len());
+                conclude(transaction, &mut recorder, conclusion, its, &mut total)?;
+                documents = rest;
             }
             Ok(total)
         })
@@ -51,9 +67,10 @@ impl Outbox for SqliteStore {
 
     fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Ticket<LeasesLost> {
         self.writer.write(move |transaction| {
+            let mut settler = Settler::of(transaction)?;
             let mut lost = 0;
             for settlement in settlements.iter() {
-                lost += usize::from(!settle(transaction, settlement)?);
+                lost += usize::from(!settler.settle(settlement)?);
             }
             Ok(LeasesLost(lost))
         })
@@ -67,43 +84,79 @@ pub fn release_leases(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Whatever has been claimed before and was not concluded comes first, then what nobody has claimed yet.
 fn claim_receipts(
     transaction: &Transaction<'_>,
     limit: usize,
     lease: Lease,
 ) -> Result<Vec<Claim<ReceiptWork>>, StoreFault> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut select = transaction.prepare_cached(
-        "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at, r.content_type, r.encoding, r.body
-         FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2",
-    )?;
-    let mut rows = select.query(params![lease.now.as_millis(), limit])?;
-    let mut claims: Vec<Claim<ReceiptWork>> = Vec::new();
-    let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        let claim = receipt_claim(row)?;
-        bytes += claim.work().receipt.body.len();
-        // Whoever was under way when the process ended more than once is read alone, so that only the one that ends it
-        // gets the blame.
-        let suspect = |claim: &Claim<ReceiptWork>| claim.work().tries > SUSPECT_TRIES;
-        if !claims.is_empty() && (suspect(&claim) || claims.iter().any(suspect)) {
-            break;
+    let mut batch = Batch { claims: Vec::new(), bytes: 0, limit };
+    let until = lease.now.plus(lease.length).as_millis();
+    {
+        let mut select = transaction.prepare_cached(CLAIMED_BEFORE)?;
+        let mut rows = select.query(params![lease.now.as_millis(), row_limit(limit)])?;
+        while let Some(row) = rows.next()? {
+            if !batch.takes(receipt_claim(row)?) {
+                break;
+            }
         }
-        // A handful of large bodies is as much work as a batch of small ones, and as much memory as may be used.
-        if !claims.is_empty() && bytes > CLAIMED_BYTES_MAX {
-            break;
-        }
-        claims.push(claim);
     }
-    drop(rows);
     let mut update = transaction.prepare_cached(
         "UPDATE receipt_queue SET generation = generation + 1, tries = tries + 1, lease_until = ?2 WHERE seq = ?1",
     )?;
-    let until = lease.now.plus(lease.length).as_millis();
-    for claim in &claims {
+    for claim in &batch.claims {
         update.execute(params![claim.row, until])?;
     }
-    Ok(claims)
+    let first = batch.claims.len();
+    if batch.is_open() {
+        let mut select = transaction.prepare_cached(NEVER_CLAIMED)?;
+        let mut rows = select.query([row_limit(limit - first)])?;
+        while let Some(row) = rows.next()? {
+            if !batch.takes(receipt_claim(row)?) {
+                break;
+            }
+        }
+    }
+    let mut insert = transaction
+        .prepare_cached("INSERT INTO receipt_queue (seq, lease_until, generation, tries) VALUES (?1, ?2, 1, 1)")?;
+    for claim in &batch.claims[first..] {
+        insert.execute(params![claim.row, until])?;
+    }
+    if let Some(last) = batch.claims[first..].last() {
+        transaction.prepare_cached("UPDATE dispatch_mark SET seq = ?1")?.execute([last.row])?;
+    }
+    Ok(batch.claims)
+}
+
+/// Receipts that are claimed together.
+struct Batch {
+    claims: Vec<Claim<ReceiptWork>>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Batch {
+    /// Takes a claim if it fits.
+    fn takes(&mut self, claim: Claim<ReceiptWork>) -> bool {
+        self.bytes += claim.work().receipt.body.len();
+        // Whoever was under way when the process ended more than once is read alone, so that only the one that ends it
+        // gets the blame. And a handful of large bodies is as much work as a batch of small ones, and as much memory as
+        // may be used.
+        let fits = self.claims.is_empty() || (self.is_open() && !is_suspect(&claim));
+        if fits {
+            self.claims.push(claim);
+        }
+        fits
+    }
+
+    /// Whether more may be taken.
+    fn is_open(&self) -> bool {
+        self.claims.len() < self.limit && self.bytes <= CLAIMED_BYTES_MAX && !self.claims.iter().any(is_suspect)
+    }
+}
+
+fn is_suspect(claim: &Claim<ReceiptWork>) -> bool {
+    claim.work().tries > SUSPECT_TRIES
 }
 
 fn receipt_claim(row: &Row<'_>) -> rusqlite::Result<Claim<ReceiptWork>> {
@@ -133,21 +186,19 @@ fn renew(transaction: &Transaction<'_>, claim: &Claim<ReceiptWork>, lease: Lease
 
 fn conclude(
     transaction: &Transaction<'_>,
+    recorder: &mut Recorder<'_>,
     conclusion: &Conclusion,
-    now: Timestamp,
+    documents: &[String],
     total: &mut Dispatched,
 ) -> Result<(), StoreFault> {
     let claim = &conclusion.claim;
-    let held = transaction
-        .prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?
-        .execute(params![claim.row, claim.generation])?;
-    if held == 0 {
+    if recorder.release.execute(params![claim.row, claim.generation])? == 0 {
         total.leases_lost += 1;
         return Ok(());
     }
     let mut tally = Dispatched::default();
-    record(transaction, claim, &conclusion.events, now, &mut tally)?;
-    add_result(transaction, claim, now, tally, conclusion.note.map(|note| note.as_str()))?;
+    recorder.record(claim, conclusion.events.iter().zip(documents), &mut tally)?;
+    add_result(transaction, claim, recorder.now, tally, conclusion.note.map(|note| note.as_str()))?;
     total.events_new += tally.events_new;
     total.events_duplicate += tally.events_duplicate;
     total.deliveries += tally.deliveries;
@@ -178,46 +229,72 @@ fn add_result(
     Ok(())
 }
 
-/// Records events and their deliveries. The primary key of `event_keys` decides what is a repetition.
-fn record(
-    transaction: &Transaction<'_>,
-    claim: &Claim<ReceiptWork>,
-    events: &[PlannedEvent],
+/// The event as it is kept.
+fn document(planned: &PlannedEvent) -> Result<String, StoreFault> {
+    serde_json::to_string(&planned.event).map_err(|error| StoreFault::Failed(error.to_string()))
+}
+
+/// Records events and their deliveries, with statements that are prepared once for all of them.
+struct Recorder<'t> {
+    transaction: &'t Transaction<'t>,
     now: Timestamp,
-    tally: &mut Dispatched,
-) -> Result<(), StoreFault> {
-    for planned in events {
-        match insert_event(transaction, planned)? {
-            Some(seq) => {
-                tally.events_new += 1;
-                tally.deliveries += plan(transaction, seq, planned, now)?;
-            }
-            None => {
-                tally.events_duplicate += 1;
-                if claim.work().replay {
-                    tally.deliveries += plan_again(transaction, planned, now)?;
+    release: CachedStatement<'t>,
+    taken: CachedStatement<'t>,
+    event: CachedStatement<'t>,
+    key: CachedStatement<'t>,
+    delivery: CachedStatement<'t>,
+}
+
+impl<'t> Recorder<'t> {
+    fn of(transaction: &'t Transaction<'t>, now: Timestamp) -> rusqlite::Result<Self> {
+        Ok(Self {
+            transaction,
+            now,
+            release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
+            taken: transaction.prepare_cached("SELECT 1 FROM event_keys WHERE key = ?1")?,
+            event: transaction.prepare_cached(
+                "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, title, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?,
+            key: transaction.prepare_cached("INSERT INTO event_keys (key, event, seen_at) VALUES (?1, ?2, ?3)")?,
+            delivery: transaction.prepare_cached(
+                "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
+            )?,
+        })
+    }
+
+    /// The primary key of `event_keys` decides what is a repetition.
+    fn record<'e>(
+        &mut self,
+        claim: &Claim<ReceiptWork>,
+        events: impl Iterator<Item = (&'e PlannedEvent, &'e String)>,
+        tally: &mut Dispatched,
+    ) -> Result<(), StoreFault> {
+        for (planned, document) in events {
+            match self.insert_event(planned, document)? {
+                Some(seq) => {
+                    tally.events_new += 1;
+                    tally.deliveries += self.plan(seq, planned)?;
+                }
+                None => {
+                    tally.events_duplicate += 1;
+                    if claim.work().replay {
+                        tally.deliveries += self.plan_again(planned)?;
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-/// The row of the new event; `None` if its key is taken.
-fn insert_event(transaction: &Transaction<'_>, planned: &PlannedEvent) -> Result<Option<i64>, StoreFault> {
-    let event = &planned.event;
-    let taken =
-        transaction.prepare_cached("SELECT 1 FROM event_keys WHERE key = ?1")?.exists([event.key.as_bytes()])?;
-    if taken {
-        return Ok(None);
-    }
-    let document = serde_json::to_string(event).map_err(|error| StoreFault::Broken(error.to_string()))?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, title, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
+    /// The row of the new event; `None` if its key is taken.
+    fn insert_event(&mut self, planned: &PlannedEvent, document: &str) -> Result<Option<i64>, StoreFault> {
+        let event = &planned.event;
+        if self.taken.exists([event.key.as_bytes()])? {
+            return Ok(None);
+        }
+        self.event.execute(params![
             event.id.as_bytes(),
             event.receipt.as_bytes(),
             event.source.as_str(),
@@ -227,57 +304,50 @@ fn insert_event(transaction: &Transaction<'_>, planned: &PlannedEvent) -> Result
             event.title,
             document
         ])?;
-    let seq = transaction.last_insert_rowid();
-    transaction
-        .prepare_cached("INSERT INTO event_keys (key, event, seen_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![event.key.as_bytes(), seq, event.received_at.as_millis()])?;
-    Ok(Some(seq))
-}
-
-fn plan(
-    transaction: &Transaction<'_>,
-    event: i64,
-    planned: &PlannedEvent,
-    now: Timestamp,
-) -> Result<usize, StoreFault> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
-    )?;
-    let mut count = 0;
-    for (destination, route) in &planned.deliveries {
-        count += insert.execute(params![
-            DeliveryId::generate().as_bytes(),
-            event,
-            destination.as_str(),
-            route.as_str(),
-            urgency(planned.event.severity),
-            now.as_millis()
-        ])?;
+        let seq = self.transaction.last_insert_rowid();
+        self.key.execute(params![event.key.as_bytes(), seq, event.received_at.as_millis()])?;
+        Ok(Some(seq))
     }
-    Ok(count)
-}
 
-/// The operator asked for a receipt again: its known events get the deliveries that they lack, and dead ones revive.
-fn plan_again(transaction: &Transaction<'_>, planned: &PlannedEvent, now: Timestamp) -> Result<usize, StoreFault> {
-    let seq: Option<i64> = transaction
-        .prepare_cached("SELECT e.seq FROM event_keys k JOIN events e ON e.seq = k.event WHERE k.key = ?1")?
-        .query_row([planned.event.key.as_bytes()], |row| row.get(0))
-        .optional()?;
-    // The event itself has been pruned: its key alone is left, and says that it has had its effect.
-    let Some(seq) = seq else { return Ok(0) };
-    let mut count = plan(transaction, seq, planned, now)?;
-    for (destination, _) in &planned.deliveries {
-        count += transaction
-            .prepare_cached(
-                "UPDATE deliveries SET state = 0, not_before = ?3, retrying_since = NULL
-                 WHERE event = ?1 AND destination = ?2 AND state = 3",
-            )?
-            .execute(params![seq, destination.as_str(), now.as_millis()])?;
+    fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreFault> {
+        let mut count = 0;
+        for (destination, route) in &planned.deliveries {
+            count += self.delivery.execute(params![
+                DeliveryId::generate().as_bytes(),
+                event,
+                destination.as_str(),
+                route.as_str(),
+                urgency(planned.event.severity),
+                self.now.as_millis()
+            ])?;
+        }
+        Ok(count)
     }
-    let unrouted = planned.routed == Routed::No;
-    transaction.prepare_cached("UPDATE events SET unrouted = ?2 WHERE seq = ?1")?.execute(params![seq, unrouted])?;
-    Ok(count)
+
+    /// The operator asked for a receipt again: its known events get the deliveries that they lack, and dead ones revive.
+    fn plan_again(&mut self, planned: &PlannedEvent) -> Result<usize, StoreFault> {
+        let transaction = self.transaction;
+        let seq: Option<i64> = transaction
+            .prepare_cached("SELECT e.seq FROM event_keys k JOIN events e ON e.seq = k.event WHERE k.key = ?1")?
+            .query_row([planned.event.key.as_bytes()], |row| row.get(0))
+            .optional()?;
+        // The event itself has been pruned: its key alone is left, and says that it has had its effect.
+        let Some(seq) = seq else { return Ok(0) };
+        let mut count = self.plan(seq, planned)?;
+        for (destination, _) in &planned.deliveries {
+            count += transaction
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 0, not_before = ?3, retrying_since = NULL
+                     WHERE event = ?1 AND destination = ?2 AND state = 3",
+                )?
+                .execute(params![seq, destination.as_str(), self.now.as_millis()])?;
+        }
+        let unrouted = planned.routed == Routed::No;
+        transaction
+            .prepare_cached("UPDATE events SET unrouted = ?2 WHERE seq = ?1")?
+            .execute(params![seq, unrouted])?;
+        Ok(count)
+    }
 }
 
 fn claim_deliveries(
@@ -368,22 +438,34 @@ fn delivery_claim(row: &Row<'_>) -> rusqlite::Result<Claim<Consignment>> {
     Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, consignment))
 }
 
-/// Writes the attempt and the verdict; `false`, and nothing written, when the lease had passed to somebody else.
-fn settle(transaction: &Transaction<'_>, settlement: &Settlement) -> Result<bool, StoreFault> {
-    let claim = &settlement.claim;
-    let held = transaction
-        .prepare_cached("SELECT 1 FROM deliveries WHERE seq = ?1 AND generation = ?2 AND state = 1")?
-        .exists(params![claim.row, claim.generation])?;
-    if !held {
-        return Ok(false);
+/// Writes attempts and verdicts, with statements that are prepared once for all of them.
+struct Settler<'t> {
+    transaction: &'t Transaction<'t>,
+    held: CachedStatement<'t>,
+    attempt: CachedStatement<'t>,
+}
+
+impl<'t> Settler<'t> {
+    fn of(transaction: &'t Transaction<'t>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            transaction,
+            held: transaction
+                .prepare_cached("SELECT 1 FROM deliveries WHERE seq = ?1 AND generation = ?2 AND state = 1")?,
+            attempt: transaction.prepare_cached(
+                "INSERT INTO attempts (delivery, number, started_at, duration_ms, outcome, reason)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+            )?,
+        })
     }
-    let attempt = &settlement.attempt;
-    transaction
-        .prepare_cached(
-            "INSERT INTO attempts (delivery, number, started_at, duration_ms, outcome, reason)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
+
+    /// `false`, and nothing written, when the lease had passed to somebody else.
+    fn settle(&mut self, settlement: &Settlement) -> Result<bool, StoreFault> {
+        let claim = &settlement.claim;
+        if !self.held.exists(params![claim.row, claim.generation])? {
+            return Ok(false);
+        }
+        let attempt = &settlement.attempt;
+        self.attempt.execute(params![
             claim.row,
             attempt.number,
             attempt.started_at.as_millis(),
@@ -391,8 +473,9 @@ fn settle(transaction: &Transaction<'_>, settlement: &Settlement) -> Result<bool
             attempt.outcome.as_str(),
             attempt.reason
         ])?;
-    write_verdict(transaction, claim.row, &settlement.verdict)?;
-    Ok(true)
+        write_verdict(self.transaction, claim.row, &settlement.verdict)?;
+        Ok(true)
+    }
 }
 
 fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> Result<(), StoreFault> {
@@ -425,6 +508,10 @@ fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> 
     Ok(())
 }
 
+fn row_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// What goes first within a destination: its severity.
 fn urgency(severity: Severity) -> u8 {
     severity.rank().min(URGENCY_MAX)
@@ -447,6 +534,11 @@ pub fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     })
 }
 
+const CLAIMED_BEFORE: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at,
+    r.content_type, r.encoding, r.body
+    FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2";
+const NEVER_CLAIMED: &str = "SELECT r.seq, 0, 0, 0, r.id, r.source, r.received_at, r.content_type, r.encoding, r.body
+    FROM receipts r WHERE r.seq > (SELECT seq FROM dispatch_mark) ORDER BY r.seq LIMIT ?1";
 /// The rank of `fatal`.
 const URGENCY_MAX: u8 = 6;
 /// So many tries say nothing yet: a machine may be switched off and on.

@@ -41,7 +41,8 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `dedupe_keys` and `event_keys` are the arbiters of "once": narrow, apart from what they guard, so that they can
 ///   outlive it and stay small.
 /// - `receipts` is only ever appended to: what becomes of a receipt is written into `receipt_results`, so that no page
-///   with bodies is written twice. `receipt_queue` holds what is not dispatched yet.
+///   with bodies is written twice. Whatever lies beyond `dispatch_mark` waits to be claimed by a dispatcher;
+///   `receipt_queue` holds what has been claimed, or is replayed, and is not dispatched yet.
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
 const MIGRATIONS: &[&[&str]] = &[&[DEDUPE_KEYS, FIRST]];
 
@@ -67,6 +68,12 @@ const FIRST: &str = "
         bytes        INTEGER NOT NULL,
         body         BLOB NOT NULL
     );
+
+    CREATE TABLE dispatch_mark (
+        id  INTEGER PRIMARY KEY CHECK (id = 1),
+        seq INTEGER NOT NULL
+    );
+    INSERT INTO dispatch_mark VALUES (1, 0);
 
     CREATE TABLE receipt_queue (
         seq         INTEGER PRIMARY KEY,

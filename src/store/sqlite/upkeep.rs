@@ -47,7 +47,8 @@ fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut select = transaction.prepare_cached(
         "SELECT r.seq, r.bytes FROM (SELECT seq, bytes, received_at FROM receipts ORDER BY seq LIMIT ?2) AS r
-         WHERE r.received_at < ?1 AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq)",
+         WHERE r.received_at < ?1 AND r.seq <= (SELECT seq FROM dispatch_mark)
+         AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq)",
     )?;
     let rows = select.query_map(params![before.as_millis(), limit], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
     let oldest: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;

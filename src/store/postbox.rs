@@ -1,0 +1,174 @@
+//! Answers in bundles: one wake-up a commit for each thread that waits, instead of one an answer.
+//!
+//! A commit answers many requests at once. To wake each of them from the thread that writes costs a system call apiece;
+//! so a thread that serves many requests has a [`Postbox`], into which all answers for it are put before its bell rings
+//! once, and hands them out itself.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::{Acceptance, StoreFault};
+
+type Answer<T> = Result<T, StoreFault>;
+type Letter = (oneshot::Sender<Answer<Acceptance>>, Answer<Acceptance>);
+
+/// Where a thread that waits for many answers has them put. Its [`Carrier`] must run on that thread.
+#[derive(Clone, Debug)]
+pub struct Postbox(Arc<Slot>);
+
+/// Hands the answers out.
+#[derive(Debug)]
+pub struct Carrier(Weak<Slot>, Arc<Notify>);
+
+#[derive(Debug)]
+struct Slot {
+    /// `None` once nobody fetches them any more.
+    letters: Mutex<Option<Vec<Letter>>>,
+    bell: Arc<Notify>,
+}
+
+/// To whom one answer goes.
+#[derive(Debug)]
+pub struct Envelope<T> {
+    sender: oneshot::Sender<Answer<T>>,
+    postbox: Option<Postbox>,
+}
+
+/// The answers of one commit; the bells ring when it is dropped.
+#[derive(Default)]
+pub struct Round(Vec<Postbox>);
+
+impl Postbox {
+    /// A postbox, and what must run on the thread that it belongs to.
+    pub fn new() -> (Self, Carrier) {
+        let slot = Arc::new(Slot { letters: Mutex::new(Some(Vec::new())), bell: Arc::default() });
+        let carrier = Carrier(Arc::downgrade(&slot), Arc::clone(&slot.bell));
+        (Self(slot), carrier)
+    }
+}
+
+impl Carrier {
+    /// Hands out what comes, until the postbox is gone.
+    pub async fn run(self) {
+        let mut letters = Vec::new();
+        while let Some(slot) = self.0.upgrade() {
+            if let Some(put) = slot.letters().as_mut() {
+                std::mem::swap(&mut letters, put);
+            }
+            drop(slot);
+            for (sender, answer) in letters.drain(..) {
+                // Whoever asked may have gone: what was committed stays committed.
+                drop(sender.send(answer));
+            }
+            self.1.notified().await;
+        }
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        let Some(slot) = self.0.upgrade() else { return };
+        for (sender, answer) in slot.letters().take().into_iter().flatten() {
+            drop(sender.send(answer));
+        }
+    }
+}
+
+impl Slot {
+    fn letters(&self) -> MutexGuard<'_, Option<Vec<Letter>>> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // The carrier finds that there is nothing to carry any more.
+        self.bell.notify_one();
+    }
+}
+
+impl<T> Envelope<T> {
+    /// An answer to `sender`, by way of `postbox` if there is one.
+    pub fn new(sender: oneshot::Sender<Answer<T>>, postbox: Option<&Postbox>) -> Self {
+        Self { sender, postbox: postbox.cloned() }
+    }
+
+    /// Answers at once.
+    pub fn send(self, answer: Answer<T>) {
+        drop(self.sender.send(answer));
+    }
+}
+
+impl Round {
+    /// Answers, or puts the answer where it is fetched after the bell.
+    pub fn deliver(&mut self, envelope: Envelope<Acceptance>, answer: Answer<Acceptance>) {
+        let Envelope { sender, postbox } = envelope;
+        let Some(postbox) = postbox else {
+            drop(sender.send(answer));
+            return;
+        };
+        match postbox.0.letters().as_mut() {
+            Some(letters) => letters.push((sender, answer)),
+            // The thread has other things to do now; then each answer goes by itself.
+            None => drop(sender.send(answer)),
+        }
+        if !self.0.iter().any(|known| Arc::ptr_eq(&known.0, &postbox.0)) {
+            self.0.push(postbox);
+        }
+    }
+}
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        for postbox in &self.0 {
+            postbox.0.bell.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ReceiptId;
+
+    fn stored() -> Answer<Acceptance> {
+        Ok(Acceptance::New(ReceiptId::generate()))
+    }
+
+    #[tokio::test]
+    async fn answers_arrive_by_the_carrier_after_the_round_and_directly_once_it_is_gone() {
+        let (postbox, carrier) = Postbox::new();
+        let carrier = tokio::spawn(carrier.run());
+        let mut round = Round::default();
+        let receivers: Vec<_> = (0..3)
+            .map(|_| {
+                let (sender, receiver) = oneshot::channel();
+                round.deliver(Envelope::new(sender, Some(&postbox)), stored());
+                receiver
+            })
+            .collect();
+        assert_eq!(round.0.len(), 1, "one bell for all of them");
+        drop(round);
+        for receiver in receivers {
+            assert!(receiver.await.unwrap().is_ok());
+        }
+        carrier.abort();
+        assert!(carrier.await.unwrap_err().is_cancelled());
+        let (sender, receiver) = oneshot::channel();
+        Round::default().deliver(Envelope::new(sender, Some(&postbox)), stored());
+        assert!(receiver.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_carrier_that_ends_hands_out_what_it_has_and_one_without_a_postbox_ends() {
+        let (postbox, carrier) = Postbox::new();
+        let (sender, receiver) = oneshot::channel();
+        Round::default().deliver(Envelope::new(sender, Some(&postbox)), stored());
+        drop(carrier);
+        assert!(receiver.await.unwrap().is_ok());
+        let (postbox, carrier) = Postbox::new();
+        drop(postbox);
+        carrier.run().await;
+    }
+}

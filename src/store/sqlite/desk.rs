@@ -1,0 +1,228 @@
+//! The one thread that writes.
+//!
+//! It takes whatever has gathered: all waiting arrivals become one transaction, then those that came meanwhile, and so
+//! on. Nobody waits for company: a single arrival is committed at once. Background work shares the transactions of
+//! arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Turn`] says when it may.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Transaction, TransactionBehavior};
+
+use super::super::postbox::Round;
+use super::super::{Acceptance, StoreFault};
+use super::database::{Database, TEND_INTERVAL};
+use super::inbox;
+use super::keys::Keys;
+use super::turn::Turn;
+use super::writer::{Command, Waiting, WaitingRoom, Work};
+
+/// What the thread works with.
+pub struct Desk {
+    database: Database,
+    keys: Option<Keys>,
+    waiting: Arc<WaitingRoom>,
+    turn: Turn,
+}
+
+/// What has come in and is not done yet.
+#[derive(Default)]
+struct Gathered {
+    arrivals: Vec<Waiting>,
+    works: VecDeque<Box<dyn Work>>,
+}
+
+/// Work that was done, and how it ended.
+type Done = (Box<dyn Work>, Result<(), StoreFault>);
+
+impl Gathered {
+    fn sort(&mut self, command: Command) {
+        match command {
+            Command::Accept(waiting) => self.arrivals.push(waiting),
+            Command::Work(work) => self.works.push_back(work),
+        }
+    }
+}
+
+impl Desk {
+    /// `keys` spares reading them before the first arrival.
+    pub fn new(database: Database, keys: Option<Keys>, waiting: Arc<WaitingRoom>) -> Self {
+        Self { database, keys, waiting, turn: Turn::default() }
+    }
+
+    /// Works until no more can come and everything is done.
+    pub fn run(mut self, commands: &Receiver<Command>) {
+        let mut gathered = Gathered::default();
+        loop {
+            let open = self.gather(commands, &mut gathered);
+            let alone = gathered.arrivals.is_empty();
+            let may_work = !open || self.turn.work_waits(Instant::now(), alone).is_zero();
+            let slice = if may_work && !gathered.works.is_empty() { self.turn.slice(alone) } else { Duration::ZERO };
+            if !alone || !slice.is_zero() {
+                self.commit(&mut gathered, slice);
+            }
+            if !open && gathered.works.is_empty() {
+                break;
+            }
+        }
+        self.database.close();
+    }
+
+    /// Takes what has gathered; waits only when there is nothing to do. `false` once no more can come.
+    fn gather(&mut self, commands: &Receiver<Command>, gathered: &mut Gathered) -> bool {
+        let now = Instant::now();
+        let patience = if gathered.works.is_empty() { TEND_INTERVAL } else { self.turn.work_waits(now, true) };
+        if !patience.is_zero() {
+            match commands.recv_timeout(patience) {
+                Ok(command) => gathered.sort(command),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.database.tend();
+                    return true;
+                }
+            }
+        }
+        for _ in 1..BATCH_MAX {
+            match commands.try_recv() {
+                Ok(command) => gathered.sort(command),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    /// Commits all arrivals and as much work as fits into `slice`, but at least one piece if there is one and `slice` is
+    /// not zero. Arrivals do not pay for work that fails: if the two together cannot be committed, they are alone.
+    fn commit(&mut self, gathered: &mut Gathered, slice: Duration) {
+        let Gathered { arrivals, works } = gathered;
+        let mut done = Vec::new();
+        let mut result = self.attempt(arrivals, works, slice, &mut done);
+        if !done.is_empty() {
+            let fault = result.as_ref().err().cloned();
+            for (work, fate) in done {
+                work.answer(fault.clone().map_or(fate, Err));
+            }
+            if fault.is_some() && !arrivals.is_empty() {
+                result = self.attempt(arrivals, works, Duration::ZERO, &mut Vec::new());
+            }
+        }
+        self.answer(arrivals, &result);
+    }
+
+    fn attempt(
+        &mut self,
+        arrivals: &[Waiting],
+        works: &mut VecDeque<Box<dyn Work>>,
+        slice: Duration,
+        done: &mut Vec<Done>,
+    ) -> Result<Vec<Acceptance>, StoreFault> {
+        let Self { database, keys, turn, .. } = self;
+        let result = database.ready().and_then(|connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let acceptances = insert_all(&transaction, keys, arrivals)?;
+            if !slice.is_zero() {
+                work_for(slice, &transaction, works, turn, done)?;
+            }
+            transaction.commit()?;
+            Ok(acceptances)
+        });
+        match &result {
+            Err(fault) => {
+                database.note(fault);
+                // Work that was not even begun must not wait for a database that may not come back.
+                if !slice.is_zero() && done.is_empty() {
+                    done.extend(works.pop_front().map(|work| (work, Ok(()))));
+                }
+            }
+            Ok(_) => done.iter().filter_map(|(_, fate)| fate.as_ref().err()).for_each(|fault| database.note(fault)),
+        }
+        result
+    }
+
+    fn answer(&mut self, arrivals: &mut Vec<Waiting>, result: &Result<Vec<Acceptance>, StoreFault>) {
+        let Some(oldest) = arrivals.first().map(|waiting| waiting.since) else { return };
+        self.turn.intake_ends(oldest, Instant::now());
+        let bytes = arrivals.iter().map(|waiting| waiting.arrival.request.body().len()).sum();
+        self.waiting.leave(arrivals.len(), bytes);
+        let mut round = Round::default();
+        for (index, waiting) in arrivals.drain(..).enumerate() {
+            let outcome = match result {
+                Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreFault::Stopped),
+                Err(fault) => Err(fault.clone()),
+            };
+            // A client that has gone gets no answer; its request is stored all the same.
+            round.deliver(waiting.answer, outcome);
+        }
+    }
+}
+
+fn insert_all(
+    transaction: &Transaction<'_>,
+    keys: &mut Option<Keys>,
+    arrivals: &[Waiting],
+) -> Result<Vec<Acceptance>, StoreFault> {
+    if arrivals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys = match keys {
+        Some(keys) => keys,
+        None => keys.insert(Keys::load(transaction)?),
+    };
+    inbox::insert_all(transaction, keys, arrivals.iter().map(|waiting| &waiting.arrival))
+}
+
+/// Works for as long as `slice`, each piece in a savepoint of its own.
+fn work_for(
+    slice: Duration,
+    transaction: &Transaction<'_>,
+    works: &mut VecDeque<Box<dyn Work>>,
+    turn: &mut Turn,
+    done: &mut Vec<Done>,
+) -> Result<(), StoreFault> {
+    let begun = Instant::now();
+    while let Some(mut work) = works.pop_front() {
+        let fate = in_savepoint(transaction, |transaction| work.run(transaction));
+        // After some errors the whole transaction is over, or should be, and with it what the others have written.
+        let is_over = transaction.is_autocommit();
+        let grave = fate.as_ref().err().filter(|fault| is_over || is_grave(fault)).cloned();
+        done.push((work, fate));
+        if let Some(fault) = grave {
+            return Err(fault);
+        }
+        if begun.elapsed() >= slice {
+            break;
+        }
+    }
+    turn.work_ends(begun, Instant::now());
+    Ok(())
+}
+
+/// Whether nothing more should be committed on the connection.
+fn is_grave(fault: &StoreFault) -> bool {
+    matches!(fault, StoreFault::Broken(_) | StoreFault::Full(_))
+}
+
+fn in_savepoint(
+    transaction: &Transaction<'_>,
+    work: impl FnOnce(&Transaction<'_>) -> Result<(), StoreFault>,
+) -> Result<(), StoreFault> {
+    let run = |statement: &str| -> Result<(), StoreFault> {
+        transaction.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    };
+    run("SAVEPOINT work")?;
+    let result = work(transaction);
+    if result.is_err() && !transaction.is_autocommit() {
+        run("ROLLBACK TO work")?;
+    }
+    if !transaction.is_autocommit() {
+        run("RELEASE work")?;
+    }
+    result
+}
+
+/// How many commands are taken at once: beyond this a larger transaction gains nothing.
+const BATCH_MAX: usize = 512;

@@ -1,0 +1,122 @@
+//! Whose turn it is on the thread that writes.
+//!
+//! Requests wait for their answers, background work does not: while arrivals keep coming, work goes with them into
+//! their transactions, and after each piece leaves them the thread for some multiple of the time that it took. The
+//! multiple grows while arrivals wait longer than they should, and shrinks while they do not. It never grows so far that
+//! work stands still.
+
+use std::time::{Duration, Instant};
+
+/// Whose turn it is.
+#[derive(Debug)]
+pub struct Turn {
+    /// When arrivals were last committed.
+    last_intake: Option<Instant>,
+    /// While arrivals come, work goes on no earlier.
+    work_not_before: Option<Instant>,
+    /// How much longer than a piece of work intake has the thread afterwards.
+    intake_shares: u32,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { last_intake: None, work_not_before: None, intake_shares: INTAKE_SHARES_LEAST }
+    }
+}
+
+impl Turn {
+    /// How long work has to wait; zero when it may go on. `alone`: no arrivals are here whose transaction it could share.
+    pub fn work_waits(&self, now: Instant, alone: bool) -> Duration {
+        // A moment after the last arrivals are answered the next ones are here, if there are more.
+        let quiet = self.last_intake.map_or(Duration::ZERO, |last| (last + QUIET).saturating_duration_since(now));
+        if quiet.is_zero() {
+            return Duration::ZERO;
+        }
+        let put_off = self.work_not_before.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
+        if !alone {
+            return put_off;
+        }
+        quiet
+    }
+
+    /// How long work may go on now.
+    pub fn slice(&self, alone: bool) -> Duration {
+        if alone { SLICE_ALONE } else { SLICE_SHARED }
+    }
+
+    /// Arrivals are committed, of which the oldest had been waiting since `oldest`.
+    pub fn intake_ends(&mut self, oldest: Instant, now: Instant) {
+        self.last_intake = Some(now);
+        self.intake_shares = if now.duration_since(oldest) > INTAKE_PATIENCE {
+            (self.intake_shares * 2).min(INTAKE_SHARES_MOST)
+        } else {
+            self.intake_shares.saturating_sub(1).max(INTAKE_SHARES_LEAST)
+        };
+    }
+
+    /// Work has had the thread since `begun`.
+    pub fn work_ends(&mut self, begun: Instant, now: Instant) {
+        let share = now.duration_since(begun) * self.intake_shares;
+        self.work_not_before = Some(now + share.max(PAUSE_LEAST));
+    }
+}
+
+/// So long after the last arrivals no more are expected.
+const QUIET: Duration = Duration::from_millis(1);
+/// The pause after work while arrivals come, at least.
+const PAUSE_LEAST: Duration = Duration::from_millis(2);
+/// Arrivals that wait longer than this for their commit are waiting too long.
+const INTAKE_PATIENCE: Duration = Duration::from_millis(1);
+/// While arrivals come, intake has at least as much of the thread as work.
+const INTAKE_SHARES_LEAST: u32 = 1;
+/// And at most sixteen times as much.
+const INTAKE_SHARES_MOST: u32 = 16;
+/// How long work goes on in a transaction with arrivals.
+const SLICE_SHARED: Duration = Duration::from_micros(500);
+/// How long work goes on in a transaction of its own: arrivals may come meanwhile, and wait.
+const SLICE_ALONE: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(begun: Instant, micros: u64) -> Instant {
+        begun + Duration::from_micros(micros)
+    }
+
+    #[test]
+    fn work_waits_for_nobody_where_no_arrivals_come() {
+        let begun = Instant::now();
+        let mut turn = Turn::default();
+        assert!(turn.work_waits(begun, true).is_zero());
+        turn.work_ends(begun, after(begun, 10_000));
+        assert!(turn.work_waits(after(begun, 10_000), true).is_zero());
+    }
+
+    #[test]
+    fn work_goes_with_arrivals_while_they_come_and_leaves_them_the_thread_between() {
+        let begun = Instant::now();
+        let mut turn = Turn::default();
+        turn.work_ends(begun, after(begun, 10_000));
+        turn.intake_ends(after(begun, 10_000), after(begun, 10_500));
+        let now = after(begun, 10_500);
+        assert_eq!(turn.work_waits(now, false), Duration::from_micros(9_500));
+        assert_eq!(turn.work_waits(now, true), QUIET, "they may be about to come");
+        assert!(turn.work_waits(after(begun, 11_500), true).is_zero(), "they did not");
+        turn.intake_ends(after(begun, 19_600), after(begun, 19_700));
+        assert!(turn.work_waits(after(begun, 20_000), false).is_zero(), "work is never put off for ever");
+    }
+
+    #[test]
+    fn work_gets_less_while_arrivals_wait_too_long_but_never_nothing() {
+        let begun = Instant::now();
+        let mut turn = Turn::default();
+        let late = begun + INTAKE_PATIENCE * 2;
+        (0..100).for_each(|_| turn.intake_ends(begun, late));
+        turn.work_ends(late, late + Duration::from_millis(1));
+        let now = late + Duration::from_millis(1);
+        assert_eq!(turn.work_not_before, Some(now + Duration::from_millis(16)));
+        (0..100).for_each(|_| turn.intake_ends(late, late));
+        assert_eq!(turn.intake_shares, INTAKE_SHARES_LEAST);
+    }
+}
