@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::{Notify, watch};
 
 use super::reading::{Processed, process};
@@ -67,20 +68,22 @@ impl Dispatcher {
             return Ok(count);
         };
         let mut destinations = Vec::new();
-        let mut gathered = Vec::new();
+        let mut pieces = vec![Vec::new()];
         let mut events = 0;
         for (claim, processed) in processed {
             self.count(&claim, &processed);
             note_destinations(&processed.events, &mut destinations);
             let conclusion = self.conclusion_of(claim, processed).await?;
-            if events + conclusion.events.len() > PIECE_EVENTS {
-                self.conclude(std::mem::take(&mut gathered)).await?;
-                events = 0;
-            }
             events += conclusion.events.len();
-            gathered.push(conclusion);
+            if events > PIECE_EVENTS {
+                events = conclusion.events.len();
+                pieces.push(Vec::new());
+            }
+            if let Some(piece) = pieces.last_mut() {
+                piece.push(conclusion);
+            }
         }
-        self.conclude(gathered).await?;
+        try_join_all(pieces.into_iter().map(|piece| self.conclude(piece))).await?;
         self.lanes.wake(&destinations);
         Ok(count)
     }
@@ -153,10 +156,10 @@ fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<Destination
     }
 }
 
-/// Receipts taken at once: enough that a commit's sync is shared, little enough that intake need not wait for it.
-const BATCH_RECEIPTS: usize = 64;
-/// Events recorded in one transaction.
-const PIECE_EVENTS: usize = 250;
+/// Receipts taken at once.
+const BATCH_RECEIPTS: usize = 128;
+/// Events recorded in one piece of work: about a millisecond, so that intake need not wait for it.
+const PIECE_EVENTS: usize = 24;
 /// Reading 64 MiB takes seconds; the rest is room for a machine that is busy.
 const LEASE: Duration = Duration::from_secs(30);
 /// How long a wake-up that was missed, or another process's replay, waits at most.

@@ -318,7 +318,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon an outcome that could not be written down is written again.
 const SETTLE_AGAIN: Duration = Duration::from_millis(500);
 /// Outcomes written down in one transaction.
-const SETTLED_AT_ONCE: usize = 256;
+const SETTLED_AT_ONCE: usize = 96;
 /// More steps than any destination has: Slack reads ten pages of a channel's history and then posts, at most twice.
 const STEPS_MAX: usize = 16;
 /// A delivery whose rendering fails this often is a dead letter.

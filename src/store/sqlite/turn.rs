@@ -16,11 +16,13 @@ pub struct Turn {
     work_not_before: Option<Instant>,
     /// How much longer than a piece of work intake has the thread afterwards.
     intake_shares: u32,
+    /// When that changed, or arrivals last waited too long.
+    unchanged_since: Option<Instant>,
 }
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { last_intake: None, work_not_before: None, intake_shares: INTAKE_SHARES_LEAST }
+        Self { last_intake: None, work_not_before: None, intake_shares: INTAKE_SHARES_LEAST, unchanged_since: None }
     }
 }
 
@@ -47,11 +49,14 @@ impl Turn {
     /// Arrivals are committed, of which the oldest had been waiting since `oldest`.
     pub fn intake_ends(&mut self, oldest: Instant, now: Instant) {
         self.last_intake = Some(now);
-        self.intake_shares = if now.duration_since(oldest) > INTAKE_PATIENCE {
-            (self.intake_shares * 2).min(INTAKE_SHARES_MOST)
-        } else {
-            self.intake_shares.saturating_sub(1).max(INTAKE_SHARES_LEAST)
-        };
+        let unchanged = self.unchanged_since.map_or(Duration::MAX, |since| now.duration_since(since));
+        if now.duration_since(oldest) > INTAKE_PATIENCE {
+            self.intake_shares = (self.intake_shares * 2).min(INTAKE_SHARES_MOST);
+            self.unchanged_since = Some(now);
+        } else if unchanged > EASE {
+            self.intake_shares = (self.intake_shares / 2).max(INTAKE_SHARES_LEAST);
+            self.unchanged_since = Some(now);
+        }
     }
 
     /// Work has had the thread since `begun`.
@@ -66,11 +71,13 @@ const QUIET: Duration = Duration::from_millis(1);
 /// The pause after work while arrivals come, at least.
 const PAUSE_LEAST: Duration = Duration::from_millis(2);
 /// Arrivals that wait longer than this for their commit are waiting too long.
-const INTAKE_PATIENCE: Duration = Duration::from_millis(1);
+const INTAKE_PATIENCE: Duration = Duration::from_millis(2);
+/// After so long without such arrivals work gets more again.
+const EASE: Duration = Duration::from_millis(20);
 /// While arrivals come, intake has at least as much of the thread as work.
 const INTAKE_SHARES_LEAST: u32 = 1;
-/// And at most sixteen times as much.
-const INTAKE_SHARES_MOST: u32 = 16;
+/// And at most thirty-two times as much.
+const INTAKE_SHARES_MOST: u32 = 32;
 /// How long work goes on in a transaction with arrivals.
 const SLICE_SHARED: Duration = Duration::from_micros(500);
 /// How long work goes on in a transaction of its own: arrivals may come meanwhile, and wait.
@@ -115,8 +122,10 @@ mod tests {
         (0..100).for_each(|_| turn.intake_ends(begun, late));
         turn.work_ends(late, late + Duration::from_millis(1));
         let now = late + Duration::from_millis(1);
-        assert_eq!(turn.work_not_before, Some(now + Duration::from_millis(16)));
+        assert_eq!(turn.work_not_before, Some(now + Duration::from_millis(32)));
         (0..100).for_each(|_| turn.intake_ends(late, late));
+        assert_eq!(turn.intake_shares, INTAKE_SHARES_MOST, "not at once");
+        (1..7).for_each(|step| turn.intake_ends(late + EASE * 2 * step, late + EASE * 2 * step));
         assert_eq!(turn.intake_shares, INTAKE_SHARES_LEAST);
     }
 }
