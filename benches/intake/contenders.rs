@@ -1,26 +1,19 @@
-//! Who is measured: the bare web server, the naive receiver, and gatepost as it is shipped.
+//! Who is measured: the bare web server, the naive receiver, gatepost as it is shipped, and peers where they are installed.
 
-use std::cell::Cell;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use rusqlite::Connection;
-use tempfile::TempDir;
 
-use super::machine;
-use super::requests::SECRET;
-
-/// The first argument of a process that is a contender.
-pub const SERVE: &str = "serve-contender";
-
-/// Says to such a process that it keeps a gatepost instead of serving by itself.
-const GATEPOST: &str = "gatepost";
+use super::gateway::{Gateway, NEW, REPEATED, Setup};
+use super::load::Expected;
+use super::peers::Peer;
+use super::process::{self, Process};
 
 /// Who is measured.
 #[derive(Clone)]
@@ -33,30 +26,45 @@ pub enum Contender {
     Gatepost,
     /// Another build of gatepost.
     Other(PathBuf),
-}
-
-/// What an answer must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// 200.
-    Ok,
-    /// 200, stored as a new receipt.
-    Accepted,
-    /// 200, known as a repetition.
-    Duplicate,
+    /// Another program for the same task.
+    Peer(Peer),
 }
 
 impl Contender {
-    /// Everybody, in the order of the table.
-    pub fn all() -> Vec<Self> {
+    /// Those that take part in every run, in the order of the table.
+    pub fn own() -> Vec<Self> {
         let mut all = vec![Self::Bare, Self::Naive, Self::Gatepost];
         all.extend(std::env::var_os("GATEPOST_BENCH_OTHER").map(|path| Self::Other(path.into())));
         all
     }
 
-    /// Whether it is a build of gatepost.
-    pub fn is_gatepost(&self) -> bool {
-        matches!(self, Self::Gatepost | Self::Other(_))
+    /// What it answers to what it has not seen.
+    pub fn fresh(&self) -> Expected {
+        match self {
+            Self::Gatepost | Self::Other(_) => NEW,
+            Self::Peer(peer) => peer.expected(),
+            Self::Bare | Self::Naive => Expected::OK,
+        }
+    }
+
+    /// What it answers to what it has seen, where it knows that.
+    pub fn repeated(&self) -> Option<Expected> {
+        matches!(self, Self::Gatepost | Self::Other(_)).then_some(REPEATED)
+    }
+
+    /// Starts it on an empty folder and waits until it listens.
+    pub fn start(&self) -> io::Result<Running> {
+        let folder = process::new_folder()?;
+        let naive = folder.path().join("naive.db");
+        let build = |binary| Ok(Running::Gatepost(Gateway::start_build(binary, &Setup::to_file(), &folder)?));
+        let own = |(process, address)| Running::Other { process, address };
+        match self {
+            Self::Bare => Process::start_own(BARE, &naive, folder).map(own),
+            Self::Naive => Process::start_own(NAIVE, &naive, folder).map(own),
+            Self::Gatepost => build(env!("CARGO_BIN_EXE_gatepost").as_ref()),
+            Self::Other(path) => build(path),
+            Self::Peer(peer) => peer.start(folder).map(own),
+        }
     }
 }
 
@@ -67,175 +75,48 @@ impl fmt::Display for Contender {
             Self::Naive => "naive",
             Self::Gatepost => "gatepost",
             Self::Other(_) => "gatepost (other)",
+            Self::Peer(peer) => peer.name(),
         })
     }
 }
 
-impl Expected {
-    /// Checks a whole answer.
-    pub fn check(self, answer: &[u8]) -> io::Result<()> {
-        let body_holds = |word: &[u8]| answer.windows(word.len()).any(|part| part == word);
-        let right = answer.starts_with(b"HTTP/1.1 200 ")
-            && match self {
-                Self::Ok => true,
-                Self::Accepted => body_holds(b"\"status\":\"accepted\""),
-                Self::Duplicate => body_holds(b"\"status\":\"duplicate\""),
-            };
-        if right { Ok(()) } else { Err(io::Error::other(format!("wrong answer: {}", String::from_utf8_lossy(answer)))) }
-    }
-}
-
-/// A contender's process on an empty folder. It ends with the value, and also when we are killed: its keeper, a process
-/// of this binary, reads the pipe that we hold and ends when that does.
-pub struct Running {
-    keeper: Child,
-    process: u32,
-    address: SocketAddr,
-    admin: Option<SocketAddr>,
-    taken: Cell<usize>,
-    _folder: TempDir,
+/// A contender's process. It ends with the value.
+pub enum Running {
+    Gatepost(Gateway),
+    Other { process: Process, address: SocketAddr },
 }
 
 impl Running {
-    /// Starts it and waits until it listens.
-    pub fn start(contender: &Contender) -> io::Result<Self> {
-        // Beside the build, not in the system's folder for temporary files: that may be memory, where a sync is free.
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        match contender {
-            Contender::Bare => Self::start_self("bare", folder),
-            Contender::Naive => Self::start_self("naive", folder),
-            Contender::Gatepost => Self::start_gatepost(Path::new(env!("CARGO_BIN_EXE_gatepost")), folder),
-            Contender::Other(path) => Self::start_gatepost(path, folder),
-        }
-    }
-
-    fn start_self(what: &str, folder: TempDir) -> io::Result<Self> {
-        let mut keeper = keeper(what, &folder.path().join("naive.db"), folder.path()).spawn()?;
-        let address = first_line(&mut keeper)?.parse().map_err(io::Error::other)?;
-        let process = keeper.id();
-        Ok(Self { keeper, process, address, admin: None, taken: Cell::new(0), _folder: folder })
-    }
-
-    fn start_gatepost(binary: &Path, folder: TempDir) -> io::Result<Self> {
-        std::fs::write(folder.path().join("gatepost.toml"), CONFIGURATION.replace("SECRET", SECRET))?;
-        let mut keeper = keeper(GATEPOST, binary, folder.path()).stderr(Stdio::piped()).spawn()?;
-        let process = first_line(&mut keeper)?.parse().map_err(io::Error::other)?;
-        let stderr = keeper.stderr.take().ok_or_else(|| io::Error::other("no standard error"))?;
-        let (address, admin) = read_addresses(stderr)?;
-        Ok(Self { keeper, process, address, admin: Some(admin), taken: Cell::new(0), _folder: folder })
-    }
-
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// What it answers to what it has not seen.
-    pub fn fresh(&self) -> Expected {
-        if self.admin.is_some() { Expected::Accepted } else { Expected::Ok }
-    }
-
-    /// What it answers to what it has seen, where it knows that.
-    pub fn repeated(&self) -> Option<Expected> {
-        self.admin.map(|_| Expected::Duplicate)
+        match self {
+            Self::Gatepost(gateway) => gateway.address,
+            Self::Other { address, .. } => *address,
+        }
     }
 
     /// The processor time that it has used.
     pub fn cpu(&self) -> io::Result<Duration> {
-        machine::cpu_of(&self.process.to_string())
+        match self {
+            Self::Gatepost(gateway) => gateway.cpu(),
+            Self::Other { process, .. } => process.cpu(),
+        }
     }
 
     /// How many events gatepost has read from its receipts meanwhile: work that goes on behind intake.
     pub fn events_read(&self) -> io::Result<Option<u64>> {
-        let Some(admin) = self.admin else { return Ok(None) };
-        let mut stream = TcpStream::connect(admin)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        let line = text.lines().find(|line| line.starts_with("gatepost_events_read_total{"));
-        Ok(Some(line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)))
-    }
-
-    /// How many requests it has taken in slices before.
-    pub fn taken(&self) -> usize {
-        self.taken.get()
-    }
-
-    /// Adds a slice.
-    pub fn add_taken(&self, count: usize) {
-        self.taken.set(self.taken.get() + count);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The end of the pipe is the order; it may have ended by itself, and there is nobody left to tell.
-        drop(self.keeper.stdin.take());
-        drop(self.keeper.wait());
-    }
-}
-
-fn keeper(what: &str, path: &Path, folder: &Path) -> Command {
-    // The path of this binary may be relative to the folder that we are in.
-    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "intake".into()));
-    command.args([SERVE, what]).arg(path).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-    command
-}
-
-fn first_line(keeper: &mut Child) -> io::Result<String> {
-    let stdout = keeper.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?;
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line)?;
-    Ok(line.trim().to_owned())
-}
-
-/// Keeps gatepost until our standard input ends.
-fn keep_gatepost(binary: &str) -> io::Result<()> {
-    let mut command = Command::new(binary);
-    command.arg("serve").env_remove("GATEPOST_LOG").env_remove("GATEPOST_CONFIG");
-    let mut gatepost = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-    println!("{}", gatepost.id());
-    let ended = io::stdin().read_to_end(&mut Vec::new());
-    gatepost.kill()?;
-    gatepost.wait()?;
-    ended.map(drop)
-}
-
-/// Reads gatepost's log up to the line that says where it listens, and goes on reading so that the pipe never fills.
-fn read_addresses(stderr: ChildStderr) -> io::Result<(SocketAddr, SocketAddr)> {
-    let mut lines = BufReader::new(stderr).lines();
-    let mut seen = String::new();
-    let found = loop {
-        let Some(line) = lines.next().transpose()? else {
-            return Err(io::Error::other(format!("gatepost did not start:\n{seen}")));
-        };
-        let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let address = |name: &str| entry[name].as_str().and_then(|text| text.parse().ok());
-        if let (Some(server), Some(admin)) = (address("server"), address("admin")) {
-            break (server, admin);
+        match self {
+            Self::Gatepost(gateway) => Ok(Some(gateway.metrics()?.read_events() as u64)),
+            Self::Other { .. } => Ok(None),
         }
-        seen.push_str(&line);
-        seen.push('\n');
-    };
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("gatepost: {line}")));
-    Ok(found)
+    }
 }
 
-/// The life of a contender's process.
-pub fn serve(mut arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error::Error>> {
-    let what = arguments.next().unwrap_or_default();
-    let path = arguments.next().unwrap_or_default();
-    if what == GATEPOST {
-        return Ok(keep_gatepost(&path)?);
-    }
-    std::thread::spawn(|| {
-        // Ends with whoever started us. What is read does not matter, nor does an error: both mean the end.
-        drop(io::stdin().read_to_end(&mut Vec::new()));
-        std::process::exit(0);
-    });
+/// The life of a contender that is written here.
+pub fn serve(what: &str, database: &str) -> Result<(), Box<dyn std::error::Error>> {
+    process::end_with_our_keeper();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    if what == "naive" { runtime.block_on(serve_naive(&path)) } else { runtime.block_on(serve_bare()) }
+    if what == NAIVE { runtime.block_on(serve_naive(database)) } else { runtime.block_on(serve_bare()) }
 }
 
 async fn serve_bare() -> Result<(), Box<dyn std::error::Error>> {
@@ -276,25 +157,5 @@ async fn store_at_once(body: web::Bytes, shared: web::Data<Arc<Mutex<Connection>
     }
 }
 
-const CONFIGURATION: &str = r#"
-[server]
-listen = "127.0.0.1:0"
-
-[admin]
-listen = "127.0.0.1:0"
-
-[store]
-url = "sqlite:gatepost.db"
-
-[sources.bench]
-vendor = "secureagentics"
-secrets = [{ value = "SECRET" }]
-
-[destinations.archive]
-type = "file"
-path = "events.ndjson"
-
-[[routes]]
-name = "everything"
-to = ["archive"]
-"#;
+const BARE: &str = "bare";
+const NAIVE: &str = "naive";

@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use gatepost::store::{Access, SqliteStore};
 
-/// Machine, disk and the settings that decide durability, as lines of text.
-pub fn description() -> Result<String, Box<dyn std::error::Error>> {
+/// Machine, disk and the settings that decide durability, and the command, as lines of text.
+pub fn description(words: &str) -> Result<String, Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let command = if words.is_empty() { String::new() } else { format!("GATEPOST_BENCH={words} ") };
     let cpu = first_value("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
     let cores = std::thread::available_parallelism()?;
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let data = sync_cost(folder.path(), File::sync_data)?;
     let all = sync_cost(folder.path(), File::sync_all)?;
     Ok(format!(
-        "date: {}\ncpu: {cores} x {cpu}, Linux {}\ndisk: {}; 4 KiB written over and synced, p50: fdatasync {data:.0} us, \
+        "command: {command}cargo bench --bench intake\ndate: {}\ncpu: {cores} x {cpu}, Linux {}\ndisk: {}; 4 KiB written over and synced, p50: fdatasync {data:.0} us, \
          fsync {all:.0} us\nstore: SQLite {}, {}, built with {}\n",
         jiff::Timestamp::now(),
         kernel.trim(),
@@ -26,6 +27,32 @@ pub fn description() -> Result<String, Box<dyn std::error::Error>> {
         settings(folder.path())?,
         option_env!("LIBSQLITE3_FLAGS").unwrap_or("no flags of its own (fsync)"),
     ))
+}
+
+/// What a process has in memory.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// Resident now, in bytes.
+    pub now: f64,
+    /// The most that was ever resident.
+    pub most: f64,
+}
+
+/// What a process has in memory.
+pub fn memory_of(process: u32) -> io::Result<Memory> {
+    let file = format!("/proc/{process}/status");
+    let bytes = |key| {
+        let value = first_value(&file, key)?;
+        Some(value.split(' ').next()?.parse::<f64>().ok()? * 1_024.0)
+    };
+    let both = bytes("VmRSS").zip(bytes("VmHWM"));
+    both.map(|(now, most)| Memory { now, most }).ok_or_else(|| io::Error::other(format!("{file} does not say it")))
+}
+
+/// The median time in milliseconds to write 4 KiB over what is there and sync it, now.
+pub fn fsync_ms() -> io::Result<f64> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    Ok(sync_cost(folder.path(), File::sync_all)? / 1e3)
 }
 
 /// The processor time that a process has used; `self` is this one.

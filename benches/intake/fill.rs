@@ -1,0 +1,121 @@
+//! Stores with a past: keys that have been seen and deliveries that wait, written through the store's own doors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gatepost::config::Config;
+use gatepost::domain::{Clock, Encoding, Note, Request, SystemClock, Timestamp};
+use gatepost::store::{
+    Acceptance, Access, Arrival, Claim, Conclusion, Inbox, Lease, Outbox, PlannedEvent, ReceiptWork, Routed,
+    SqliteStore,
+};
+use gatepost::vendors::Source;
+
+use super::gateway::{PAGER, Setup};
+use super::process::Folder;
+use super::requests::{alert, sign};
+use super::{Outcome, progress};
+
+/// What is in the store before gatepost starts on it.
+#[derive(Clone, Copy, Default)]
+pub struct Past {
+    /// Small requests that were accepted and held no event.
+    pub keys: usize,
+    /// How long ago.
+    pub age: Duration,
+    /// Alerts whose deliveries to [`PAGER`] wait.
+    pub waiting: usize,
+}
+
+/// Fills the store of `setup` in the folder, which must not be served.
+pub fn fill(folder: &Folder, setup: &Setup, past: Past) -> Outcome {
+    progress(&format!("filling a store: {} keys, {} waiting deliveries", past.keys, past.waiting));
+    let config = Config::load(&setup.write(folder)?)?;
+    let source = config.sources.get(&"bench".parse()?).ok_or("no source")?;
+    let store = SqliteStore::open(&config.store, Access::Serve)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(async {
+        let now = SystemClock.now();
+        let filler = Filler { source, store: &store };
+        filler.fill(past.keys, small, now.minus(past.age)).await?;
+        filler.fill(past.waiting, |place| alert(NUMBERED_FROM + place), now).await
+    })?;
+    store.close();
+    Ok(())
+}
+
+/// The request for the small body at `place`, as it would come over the wire.
+pub fn small_request(place: usize) -> Vec<u8> {
+    let body = small(place);
+    let head = "POST /webhooks/bench HTTP/1.1\r\nhost: 127.0.0.1\r\nx-secureagentics-signature";
+    format!("{head}: {}\r\ncontent-length: {}\r\n\r\n{body}", sign(&body), body.len()).into_bytes()
+}
+
+fn small(place: usize) -> String {
+    format!("{{\"id\":\"past_{place:012}\",\"type\":\"ping\"}}")
+}
+
+struct Filler<'f> {
+    source: &'f Source,
+    store: &'f SqliteStore,
+}
+
+impl Filler<'_> {
+    async fn fill(&self, count: usize, body: impl Fn(usize) -> String, at: Timestamp) -> Outcome {
+        for begin in (0..count).step_by(AT_ONCE) {
+            let mut tickets = Vec::new();
+            for place in begin..(begin + AT_ONCE).min(count) {
+                tickets.push(self.store.accept(self.arrival(body(place), at)?));
+            }
+            for ticket in tickets {
+                if !matches!(ticket.await?, Acceptance::New(_)) {
+                    return Err("a key came twice".into());
+                }
+            }
+            self.dispatch().await?;
+        }
+        Ok(())
+    }
+
+    fn arrival(&self, body: String, at: Timestamp) -> Outcome<Arrival> {
+        let signature = sign(&body);
+        let headers = [("x-secureagentics-signature", signature.as_str())].into_iter().collect();
+        let request = Request { headers, body: Bytes::from(body), received_at: at };
+        let request = self.source.verifier.verify(request, at).map_err(|refusal| format!("{refusal:?}"))?;
+        let key = self.source.dedupe_key(&request);
+        Ok(Arrival { request, source: self.source.name.clone(), key, content_type: None, encoding: Encoding::Identity })
+    }
+
+    /// Closes every receipt, with its deliveries to the one destination.
+    async fn dispatch(&self) -> Outcome {
+        loop {
+            let now = SystemClock.now();
+            let lease = Lease { now, length: Duration::from_secs(60) };
+            let claims = self.store.claim_receipts(1_000, lease).await?;
+            if claims.is_empty() {
+                return Ok(());
+            }
+            let conclusions: Outcome<Vec<Conclusion>> = claims.into_iter().map(|claim| self.conclude(claim)).collect();
+            self.store.conclude(Arc::new(conclusions?), now).await?;
+        }
+    }
+
+    fn conclude(&self, claim: Claim<ReceiptWork>) -> Outcome<Conclusion> {
+        let receipt = &claim.work().receipt;
+        let reading = self.source.normalizer.normalize(&receipt.body);
+        let mut events = Vec::new();
+        for (position, draft) in reading.drafts.into_iter().enumerate() {
+            let event = draft.into_event(receipt, self.source.vendor.name, self.source.default_severity, position);
+            let deliveries = vec![(PAGER.parse()?, "everything".parse()?)];
+            events.push(PlannedEvent { event, deliveries, routed: Routed::Yes });
+        }
+        let note = events.is_empty().then_some(Note::Ping);
+        Ok(Conclusion { claim, events, note })
+    }
+}
+
+/// Fewer than the store's waiting room holds.
+const AT_ONCE: usize = 4_096;
+/// Beyond the numbers of every load.
+const NUMBERED_FROM: usize = 100_000_000_000;

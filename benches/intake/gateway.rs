@@ -1,0 +1,243 @@
+//! gatepost as a server under load: what it is configured to do, and what it says of itself.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gatepost::config::Config;
+use gatepost::destinations::{Destination, Next, Pace, Reply, Step};
+use gatepost::domain::Job;
+use gatepost::telemetry::{LogFormat, start_logging};
+
+use super::load::Expected;
+use super::machine::Memory;
+use super::process::{self, Folder, KEEP, Process};
+use super::receiver::Kind;
+use super::requests::SECRET;
+
+/// The word after `serve-contender` for gatepost with the pace of its HTTP destinations lifted.
+pub const LIFTED: &str = "lifted";
+/// What a new event is answered.
+pub const NEW: Expected = Expected { body: "\"status\":\"accepted\"", once: true };
+/// What a repetition is answered.
+pub const REPEATED: Expected = Expected { body: "\"status\":\"duplicate\"", once: false };
+/// The file destination.
+pub const ARCHIVE: &str = "archive";
+/// The destination at whose pace deliveries wait.
+pub const PAGER: &str = "pager";
+
+/// What gatepost is configured to do with every event.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    destinations: String,
+    names: Vec<String>,
+    retention: &'static str,
+    lifted: bool,
+}
+
+impl Setup {
+    /// Into a file.
+    pub fn to_file() -> Self {
+        let destinations = format!("[destinations.{ARCHIVE}]\ntype = \"file\"\npath = \"events.ndjson\"\n");
+        Self { destinations, names: vec![ARCHIVE.to_owned()], retention: "", lifted: false }
+    }
+
+    /// To HTTP destinations on loopback, named after their place, without the pace that protects the real ones.
+    ///
+    /// No setting does that: at most 100 events a minute go to a PagerDuty service, one a second to Slack, ten a second to
+    /// Jira. So a process of this binary runs the same gatepost and puts another pace before the same destinations.
+    pub fn to_http(receivers: &[(Kind, SocketAddr)]) -> Self {
+        let mut setup = Self { destinations: String::new(), names: Vec::new(), retention: "", lifted: true };
+        for (place, (kind, address)) in receivers.iter().enumerate() {
+            setup = setup.and_http(&format!("http{place}"), *kind, *address);
+        }
+        setup
+    }
+
+    /// Also to PagerDuty on loopback, at the pace that it is shipped with: a backlog.
+    pub fn and_pager(self, address: SocketAddr) -> Self {
+        self.and_http(PAGER, Kind::PagerDuty, address)
+    }
+
+    /// Keeps receipts and keys for this long; `gatepost.toml` without the section otherwise.
+    pub fn keeping(self, retention: &'static str) -> Self {
+        Self { retention, ..self }
+    }
+
+    fn and_http(mut self, name: &str, kind: Kind, address: SocketAddr) -> Self {
+        self.destinations.push_str(&format!("[destinations.{name}]\n{}\n", kind.settings(address)));
+        self.names.push(name.to_owned());
+        self
+    }
+
+    /// The destinations.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Writes `gatepost.toml`.
+    pub fn write(&self, folder: &Folder) -> io::Result<PathBuf> {
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite:gatepost.db\"\n\
+             {}\n[sources.bench]\nvendor = \"secureagentics\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n\
+             [sources.akto]\nvendor = \"akto\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n{}\
+             [[routes]]\nname = \"everything\"\nto = {:?}\n",
+            self.retention, self.destinations, self.names
+        );
+        let path = folder.path().join("gatepost.toml");
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+}
+
+/// A running gatepost.
+pub struct Gateway {
+    process: Process,
+    pub address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts the gatepost that was built with this benchmark on an empty store.
+    pub fn start(setup: &Setup) -> io::Result<Self> {
+        Self::start_in(setup, &process::new_folder()?)
+    }
+
+    /// The same on what is in the folder.
+    pub fn start_in(setup: &Setup, folder: &Folder) -> io::Result<Self> {
+        Self::start_build(Path::new(env!("CARGO_BIN_EXE_gatepost")), setup, folder)
+    }
+
+    /// Starts any build of gatepost.
+    pub fn start_build(binary: &Path, setup: &Setup, folder: &Folder) -> io::Result<Self> {
+        let path = setup.write(folder)?;
+        let command = if setup.lifted {
+            process::keeper(LIFTED, &path, folder)
+        } else {
+            let mut command = process::keeper(KEEP, binary, folder);
+            command.arg("serve");
+            command
+        };
+        let (process, address, admin) = Process::start_gatepost(command, Folder::clone(folder))?;
+        Ok(Self { process, address, admin })
+    }
+
+    /// The processor time that it has used.
+    pub fn cpu(&self) -> io::Result<Duration> {
+        self.process.cpu()
+    }
+
+    /// What it has in memory.
+    pub fn memory(&self) -> io::Result<Memory> {
+        self.process.memory()
+    }
+
+    /// The time since it was started.
+    pub fn age(&self) -> Duration {
+        self.process.started().elapsed().unwrap_or_default()
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> io::Result<Metrics> {
+        Metrics::read(self.admin)
+    }
+
+    /// Where its metrics are.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Waits until a figure is reached.
+    pub fn wait_until(&self, what: &str, limit: Duration, reached: impl Fn(&Metrics) -> bool) -> io::Result<()> {
+        let begun = Instant::now();
+        while !reached(&self.metrics()?) {
+            if begun.elapsed() > limit {
+                return Err(io::Error::other(format!("{what}: not within {} s", limit.as_secs())));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+/// What `/metrics` said.
+pub struct Metrics(String);
+
+impl Metrics {
+    /// Asks.
+    pub fn read(admin: SocketAddr) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(admin)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(Self(text))
+    }
+
+    /// The sum of a metric over all lines that hold these labels.
+    pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let lines = self.0.lines().filter(|line| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && labels.iter().all(|label| line.contains(label))
+        });
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Requests that were answered as new.
+    pub fn accepted(&self) -> f64 {
+        self.sum("gatepost_intake_requests_total", &["outcome=\"accepted\""])
+    }
+
+    /// Deliveries that have arrived at a destination.
+    pub fn delivered(&self, destination: &str) -> f64 {
+        let destination = format!("destination=\"{destination}\"");
+        self.sum("gatepost_delivery_attempts_total", &[&destination, "outcome=\"delivered\""])
+    }
+
+    /// Attempts that did not arrive, and dead letters.
+    pub fn failed(&self) -> f64 {
+        let attempts = |outcome: &[&str]| self.sum("gatepost_delivery_attempts_total", outcome);
+        attempts(&[]) - attempts(&["outcome=\"delivered\""]) + self.sum("gatepost_delivery_dead_total", &[])
+    }
+
+    /// Events that were read from receipts.
+    pub fn read_events(&self) -> f64 {
+        self.sum("gatepost_events_read_total", &[])
+    }
+}
+
+/// Runs gatepost in this process with the pace of its HTTP destinations lifted.
+pub fn serve_lifted(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    process::announce_ourselves();
+    start_logging(LogFormat::Json, "info")?;
+    let mut config = Config::load(path)?;
+    for (name, destination) in &mut config.destinations {
+        if name.as_str() != PAGER {
+            *destination = Arc::new(Lifted(Arc::clone(destination)));
+        }
+    }
+    Ok(gatepost::app::run_until_stopped(config, path)?)
+}
+
+/// A destination without its pace; everything else is its own.
+#[derive(Debug)]
+struct Lifted(Arc<dyn Destination>);
+
+impl Destination for Lifted {
+    fn pace(&self) -> Pace {
+        Pace::unlimited(AT_ONCE)
+    }
+
+    fn first(&self, job: &Job<'_>) -> Next {
+        self.0.first(job)
+    }
+
+    fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
+        self.0.next(job, step, reply)
+    }
+}
+
+/// Messages under way at the same time to a destination whose pace is lifted.
+pub const AT_ONCE: usize = 64;

@@ -1,0 +1,89 @@
+//! Intake on a store with a past: millions of keys, and retention that deletes meanwhile.
+
+use std::io;
+use std::time::Duration;
+
+use super::fill::{Past, fill, small_request};
+use super::gateway::{Gateway, NEW, REPEATED, Setup};
+use super::load::{Load, ask};
+use super::plan::Plan;
+use super::process::new_folder;
+use super::report::{measure, median};
+use super::requests::{Requests, Shape};
+use super::targets::{Goal, Target};
+use super::{Outcome, progress};
+
+/// The rate with many keys in the store, to that with none.
+pub fn many(plan: &Plan) -> Outcome<Vec<Target>> {
+    let (folder, setup) = (new_folder()?, Setup::to_file());
+    fill(&folder, &setup, Past { keys: plan.keys, ..Past::default() })?;
+    let load = Load::closed(256, plan.warm_up, plan.window);
+    let ratio = compare(plan, load, || Gateway::start(&setup), || Gateway::start_in(&setup, &folder))?;
+    let gateway = Gateway::start_in(&setup, &folder)?;
+    println!("memory with {} keys: {:.1} MB after the start\n", plan.keys, gateway.memory()?.now / 1e6);
+    for place in [0, plan.keys / 2, plan.keys - 1] {
+        ask(gateway.address, &small_request(place), REPEATED)?;
+    }
+    let what = format!("intake with {} keys, to that with none", plan.keys);
+    Ok(vec![Target::found(what, "", Goal::AtLeast(0.9), ratio)])
+}
+
+/// The rate while retention deletes, to that on the same store while it does not.
+pub fn retention(plan: &Plan) -> Outcome<Vec<Target>> {
+    let past = Past { keys: plan.expired, age: Duration::from_secs(40 * 24 * 3_600), ..Past::default() };
+    let (kept, deleted) = (new_folder()?, new_folder()?);
+    let keep = Setup::to_file().keeping("[retention]\nkeys = \"3650d\"\nreceipts = \"3650d\"\nevents = \"3650d\"\n");
+    // As it is shipped: thirty days.
+    let delete = Setup::to_file();
+    fill(&kept, &keep, past)?;
+    fill(&deleted, &delete, past)?;
+    let settled = |gateway: io::Result<Gateway>| {
+        std::thread::sleep(Duration::from_millis(300));
+        gateway
+    };
+    let load = Load::closed(256, plan.warm_up, plan.window);
+    let ratio = compare(
+        plan,
+        load,
+        || settled(Gateway::start_in(&keep, &kept)),
+        || settled(Gateway::start_in(&delete, &deleted)),
+    )?;
+    // The oldest key is forgotten: it was deleted meanwhile. The others tell how far that went.
+    let gateway = Gateway::start_in(&delete, &deleted)?;
+    ask(gateway.address, &small_request(0), NEW).map_err(|error| format!("retention deleted nothing: {error}"))?;
+    let under_way = ask(gateway.address, &small_request(plan.expired - 1), REPEATED).is_ok();
+    println!("retention was {} at the end\n", if under_way { "still deleting" } else { "through with the keys" });
+    let what = format!("intake while {} expired requests are deleted", plan.expired);
+    Ok(vec![Target::found(what, "", Goal::AtLeast(0.9), ratio)])
+}
+
+/// The median of the ratios of the second's rate to the first's, window by window in turn. Each is started for its window.
+pub fn compare(
+    plan: &Plan,
+    load: Load,
+    first: impl Fn() -> io::Result<Gateway>,
+    second: impl Fn() -> io::Result<Gateway>,
+) -> Outcome<f64> {
+    println!("| repetition | req/s without | req/s with | p99 ms without | p99 ms with |\n|---:|---:|---:|---:|---:|");
+    let mut ratios = Vec::new();
+    for repetition in 0..plan.repetitions {
+        // A store that is kept knows the requests of the repetitions before.
+        let requests = Requests::sign(Shape::Alert, plan.requests, repetition * plan.requests);
+        let window = |gateway: Gateway| measure(load, (gateway.address, &|| gateway.cpu()), &requests, NEW);
+        progress(&format!("repetition {}, without", repetition + 1));
+        let (without, _) = window(first()?)?;
+        progress(&format!("repetition {}, with", repetition + 1));
+        let (with, _) = window(second()?)?;
+        println!(
+            "| {} | {:.0} | {:.0} | {:.2} | {:.2} |",
+            repetition + 1,
+            without.per_second,
+            with.per_second,
+            without.p99_ms,
+            with.p99_ms
+        );
+        ratios.push(with.per_second / without.per_second);
+    }
+    println!();
+    Ok(median(ratios))
+}

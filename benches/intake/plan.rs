@@ -1,0 +1,140 @@
+//! What is measured, how long and how often: by the words in `GATEPOST_BENCH`.
+
+use std::time::Duration;
+
+/// A part of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Requests a second, side by side with the other contenders; repetitions; one connection.
+    Rates,
+    /// The time to an answer at half of the rate that was reached.
+    Latency,
+    /// What the pipeline sustains, and how soon a destination knows.
+    Deliveries,
+    /// Whether waiting deliveries slow anything.
+    Backlog,
+    /// Whether retention slows intake.
+    Retention,
+    /// How soon it is ready.
+    Start,
+    /// Memory, the size of the binary, a large body.
+    Size,
+    /// Whether ten million dedupe keys slow intake. By hand only: it fills a store of several gigabytes.
+    Keys,
+}
+
+const SECTIONS: &[(&str, Section)] = &[
+    ("rates", Section::Rates),
+    ("latency", Section::Latency),
+    ("deliveries", Section::Deliveries),
+    ("backlog", Section::Backlog),
+    ("retention", Section::Retention),
+    ("start", Section::Start),
+    ("size", Section::Size),
+    ("keys", Section::Keys),
+];
+
+/// What is measured, how long and how often.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// As they were given.
+    pub words: String,
+    pub sections: Vec<Section>,
+    /// Whether missing half of a target fails the run.
+    pub strict: bool,
+    /// Repetitions of what is short.
+    pub repetitions: usize,
+    /// Repetitions of what takes longer.
+    pub few: usize,
+    pub warm_up: Duration,
+    /// A closed loop.
+    pub window: Duration,
+    /// An open loop that latencies are taken from.
+    pub open: Duration,
+    /// A fixed rate that the pipeline must sustain.
+    pub sustained: Duration,
+    /// The rates that the pipeline is offered, as shares of its target, ascending.
+    pub rungs: &'static [f64],
+    /// Requests for one closed window, more than the fastest server answers.
+    pub requests: usize,
+    /// Dedupe keys and waiting deliveries in a store whose start is timed; no such store where there are none.
+    pub start: (usize, usize),
+    /// Waiting deliveries that must slow nothing.
+    pub backlog: usize,
+    /// Rows that retention has to delete.
+    pub expired: usize,
+    /// Dedupe keys that must not slow intake.
+    pub keys: usize,
+}
+
+impl Plan {
+    /// Reads the words, separated by commas: `quick`, `ci` and the names of sections.
+    pub fn read(words: &str) -> Result<Self, String> {
+        let mut plan = Self::full(words);
+        for word in words.split(',').filter(|word| !word.is_empty()) {
+            match (word, SECTIONS.iter().find(|(name, _)| *name == word)) {
+                ("quick", _) => plan.shorten(),
+                ("ci", _) => {
+                    plan.shorten();
+                    plan.strict = true;
+                }
+                (_, Some((_, section))) => plan.sections.push(*section),
+                _ => {
+                    let names: Vec<&str> = SECTIONS.iter().map(|(name, _)| *name).collect();
+                    return Err(format!(
+                        "GATEPOST_BENCH does not know '{word}'; it knows quick, ci, {}",
+                        names.join(", ")
+                    ));
+                }
+            }
+        }
+        if plan.sections.is_empty() {
+            let whole = SECTIONS.iter().map(|(_, section)| *section);
+            plan.sections = whole.filter(|section| plan.has(*section)).collect();
+        }
+        Ok(plan)
+    }
+
+    /// Whether the section is part of the run where none is named.
+    fn has(&self, section: Section) -> bool {
+        match section {
+            Section::Keys => false,
+            Section::Backlog | Section::Retention => !self.strict,
+            _ => true,
+        }
+    }
+
+    fn full(words: &str) -> Self {
+        Self {
+            words: words.to_owned(),
+            sections: Vec::new(),
+            strict: false,
+            repetitions: 5,
+            few: 3,
+            warm_up: Duration::from_millis(300),
+            window: Duration::from_secs(2),
+            open: Duration::from_secs(5),
+            sustained: Duration::from_secs(8),
+            rungs: &[0.25, 0.5, 1.0, 1.5, 2.0],
+            requests: 260_000,
+            start: (1_000_000, 100_000),
+            backlog: 100_000,
+            expired: 400_000,
+            keys: 10_000_000,
+        }
+    }
+
+    fn shorten(&mut self) {
+        self.few = 1;
+        self.warm_up = Duration::from_millis(200);
+        self.window = Duration::from_millis(800);
+        self.open = Duration::from_secs(2);
+        self.sustained = Duration::from_secs(3);
+        self.rungs = &[0.5];
+        self.requests = 120_000;
+        self.start = (0, 0);
+        self.backlog = 20_000;
+        self.expired = 200_000;
+        self.keys = 500_000;
+    }
+}

@@ -1,0 +1,135 @@
+//! Requests a second, side by side: contenders take turns within every repetition, because the speed of a machine drifts.
+
+use std::collections::BTreeSet;
+
+use super::contenders::Contender;
+use super::load::Load;
+use super::machine;
+use super::peers::{self, Peer};
+use super::plan::Plan;
+use super::report::{Report, measure, median};
+use super::requests::{Requests, Shape};
+use super::targets::{Goal, Target};
+use super::{Outcome, progress};
+
+/// The table, and what it says about the targets.
+pub struct Rates {
+    pub report: Report,
+    pub targets: Vec<Target>,
+}
+
+/// Measures everybody.
+pub fn run(plan: &Plan) -> Outcome<Rates> {
+    let alerts = Requests::sign(Shape::Alert, plan.requests, 0);
+    let mut guests = Guests::invite(plan, &alerts);
+    let mut report = Report::default();
+    let mut over_fsync = Vec::new();
+    for repetition in 1..=plan.repetitions {
+        for connections in CONNECTIONS {
+            let load = Load::closed(connections, plan.warm_up, plan.window);
+            for contender in Contender::own() {
+                progress(&format!("repetition {repetition}: {connections} connections, {contender}"));
+                let fsync_ms = machine::fsync_ms()?;
+                one_after_another(load, &contender, &alerts, &mut report)?;
+                if let (1, Contender::Gatepost, Some(last)) =
+                    (connections, &contender, report.windows(1, "gatepost").last())
+                {
+                    over_fsync.push(last.p50_ms - f64::midpoint(fsync_ms, machine::fsync_ms()?));
+                }
+            }
+            if repetition <= plan.few {
+                guests.measure(load, &mut report);
+            }
+        }
+    }
+    println!("{report}\nPeers: {}.\n", guests.said);
+    let targets = targets(&report, median(over_fsync));
+    Ok(Rates { report, targets })
+}
+
+/// One contender on an empty store; then, for those that know repetitions, the same requests again.
+fn one_after_another(load: Load, contender: &Contender, requests: &Requests, report: &mut Report) -> Outcome {
+    let running = contender.start()?;
+    let cpu = || running.cpu();
+    let (mut row, outcome) = measure(load, (running.address(), &cpu), requests, contender.fresh())?;
+    row.read = running.events_read()?;
+    report.add(load.connections, &contender.to_string(), row);
+    if let Some(repeated) = contender.repeated() {
+        let known = requests.part(0, outcome.distinct);
+        let (row, _) = measure(load, (running.address(), &cpu), &known, repeated)?;
+        report.add(load.connections, &format!("{contender}, repeated"), row);
+    }
+    Ok(())
+}
+
+/// The peers that take part, and what is to be said about those that do not.
+struct Guests {
+    peers: Vec<(Peer, Requests)>,
+    failed: BTreeSet<(&'static str, usize)>,
+    said: String,
+}
+
+impl Guests {
+    fn invite(plan: &Plan, alerts: &Requests) -> Self {
+        if plan.strict {
+            return Self {
+                peers: Vec::new(),
+                failed: BTreeSet::new(),
+                said: "left out of the quick form for CI".to_owned(),
+            };
+        }
+        let (peers, said) = peers::installed();
+        let with_requests = |peer: Peer| {
+            let requests = match peer.shape() {
+                Shape::Alert => alerts.clone(),
+                shape => Requests::sign(shape, plan.requests / 4, 0),
+            };
+            (peer, requests)
+        };
+        Self { peers: peers.into_iter().map(with_requests).collect(), failed: BTreeSet::new(), said }
+    }
+
+    /// Whoever fails at so many connections is left out there from then on, and it is said why.
+    fn measure(&mut self, load: Load, report: &mut Report) {
+        for (peer, requests) in &self.peers {
+            let (name, connections) = (peer.name(), load.connections);
+            if self.failed.contains(&(name, connections)) {
+                continue;
+            }
+            progress(&format!("{connections} connections, {name}"));
+            if let Err(fault) = one_after_another(load, &Contender::Peer(peer.clone()), requests, report) {
+                self.said.push_str(&format!("; {name} failed at {connections} connections ({fault})"));
+                self.failed.insert((name, connections));
+            }
+        }
+    }
+}
+
+fn targets(report: &Report, over_fsync_ms: f64) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for (connections, share) in [(256, 0.60), (64, 0.50)] {
+        let ratio = |other| report.ratio(connections, "gatepost", other).unwrap_or(0.0);
+        let name = |what: &str| format!("intake at {connections} connections, {what}");
+        targets.push(Target::found(name("of L0"), "", Goal::AtLeast(share), ratio("L0")));
+        targets.push(Target::found(name("times naive"), "", Goal::AtLeast(10.0), ratio("naive")));
+        let repeated = report.ratio(connections, "gatepost, repeated", "gatepost").unwrap_or(0.0);
+        targets.push(Target::found(name("duplicates to new events"), "", Goal::AtLeast(1.0), repeated));
+    }
+    let (what, goal) = ("intake at 64 connections, times qhook", Goal::AtLeast(100.0));
+    let middle = |name| median(report.windows(64, name).iter().map(|window| window.per_second));
+    targets.push(match report.windows(64, "qhook").is_empty() {
+        true => Target::skipped(what, "", goal, "qhook did not take part"),
+        false => Target::found(what, "", goal, middle("gatepost") / middle("qhook")),
+    });
+    let what = "1 connection, p50 beyond the disk's fsync";
+    targets.push(Target::found(what, " ms", Goal::AtMost(0.3), over_fsync_ms));
+    targets
+}
+
+/// The rate that gatepost reached.
+pub fn reached(report: &Report, connections: usize) -> Option<f64> {
+    let windows = report.windows(connections, "gatepost");
+    (!windows.is_empty()).then(|| median(windows.iter().map(|window| window.per_second)))
+}
+
+const CONNECTIONS: [usize; 3] = [1, 64, 256];
