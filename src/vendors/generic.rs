@@ -6,9 +6,8 @@
 //! id is taken, and the raw body stands in for it.
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
-use super::lenient;
+use super::lenient::{self, Fields, Records, Text};
 use super::severities::Severities;
 use super::{Normalizer, Reading, Sample, Vendor};
 use crate::domain::{Actor, Draft, Link, Note, Request, Rule, Severity, Target, Timestamp};
@@ -111,17 +110,22 @@ impl Normalizer for Generic {
         }
     }
 
-    fn normalize(&self, body: &[u8]) -> Reading {
+    fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
         if lenient::is_blank(body) {
-            return Reading::nothing(Note::Empty);
+            return Some(Note::Empty);
         }
-        match lenient::parse(body) {
+        let is_list = self.events.as_deref().is_none_or(str::is_empty) && !matches!(self.id, IdPlace::Pointer(_));
+        let text = Text::of(body);
+        if is_list && let Some(records) = Records::of(&text) {
+            let repaired = records.hand_out(|fields| Ok(self.draft(Value::Object(fields.into_map()), None)), take);
+            return repaired.then_some(Note::Repaired);
+        }
+        match text.parse() {
             Ok(parsed) => {
-                let reading = self.read(parsed.value, parsed.repaired, body);
-                let repaired = (parsed.repaired && reading.note.is_none()).then_some(Note::Repaired);
-                Reading { note: reading.note.or(repaired), ..reading }
+                let note = self.read_value(parsed.value, parsed.repaired, body, take);
+                note.or(parsed.repaired.then_some(Note::Repaired))
             }
-            Err(why) => Reading::unparsed(body, why),
+            Err(why) => Reading::unparsed(body, why).hand_out(take),
         }
     }
 }
@@ -129,9 +133,9 @@ impl Normalizer for Generic {
 impl Generic {
     /// One event an element of the list: the one that `events` leads to, or the body where it is a list itself. Anything
     /// else is one event.
-    fn read(&self, mut value: Value, repaired: bool, body: &[u8]) -> Reading {
+    fn read_value(&self, mut value: Value, repaired: bool, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
         if says_nothing(&value) {
-            return Reading::nothing(Note::Empty);
+            return Some(Note::Empty);
         }
         let delivery = match &self.id {
             IdPlace::Pointer(pointer) if !repaired => value.pointer(pointer).and_then(scalar),
@@ -146,21 +150,22 @@ impl Generic {
             }
             (None, Value::Array(elements)) => elements,
             (None, element @ Value::Object(_)) => vec![element],
-            _ => return Reading::unparsed(body, "it is neither a JSON object nor a list of them"),
+            _ => return Reading::unparsed(body, "it is neither a JSON object nor a list of them").hand_out(take),
         };
         if elements.is_empty() {
-            return Reading::nothing(Note::Empty);
+            return Some(Note::Empty);
         }
         if !elements.iter().any(Value::is_object) {
-            return Reading::unparsed(body, "it is a list without an object in it");
+            return Reading::unparsed(body, "it is a list without an object in it").hand_out(take);
         }
         let mut position = 0;
-        let drafts = lenient::drafts(lenient::each(elements), |fields| {
+        let read = |fields: Fields| {
             let delivery = delivery.as_deref().map(|id| (id, position));
             position += 1;
             Ok(self.draft(Value::Object(fields.into_map()), delivery))
-        });
-        Reading::of(drafts)
+        };
+        lenient::hand_out(lenient::each(elements), read, take);
+        None
     }
 
     fn draft(&self, element: Value, delivery: Option<(&str, usize)>) -> Draft {
@@ -201,8 +206,7 @@ impl Generic {
         match (&self.id, delivery) {
             (_, Some((id, position))) => vec!["delivery".to_owned(), id.to_owned(), position.to_string()],
             (IdPlace::Nowhere, None) => {
-                let content = Sha256::digest(found.element.to_string().as_bytes());
-                vec!["content".to_owned(), hex::encode(content)]
+                vec!["content".to_owned(), lenient::digest(found.element)]
             }
             _ => Vec::new(),
         }

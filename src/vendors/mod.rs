@@ -1,7 +1,7 @@
 //! Who signs and shapes requests like this: one file a vendor.
 //!
 //! A [`Vendor`] says how its requests are verified unless the operator says otherwise, and builds the [`Normalizer`] of
-//! one source from the operator's settings. The dispatcher calls [`Normalizer::normalize`] on what is stored; intake
+//! one source from the operator's settings. The dispatcher calls [`Normalizer::read`] on what is stored; intake
 //! calls [`Normalizer::event_id`] between verification and commit. Everything here is pure and never fails: a body that
 //! nobody understands is [`Reading::unparsed`], because only authentication refuses.
 //!
@@ -71,8 +71,16 @@ pub trait Normalizer: Send + Sync {
         None
     }
 
-    /// Reads a body, already inflated.
-    fn normalize(&self, body: &[u8]) -> Reading;
+    /// Reads a body, already inflated, and hands out its events one by one, in the order of the body: there may be more
+    /// of them than should be in memory at once. Answers what else there is to say about it.
+    fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note>;
+
+    /// The whole reading, for bodies of people and tests.
+    fn normalize(&self, body: &[u8]) -> Reading {
+        let mut drafts = Vec::new();
+        let note = self.read(body, &mut |draft| drafts.push(draft));
+        Reading { drafts, note }
+    }
 }
 
 /// What a body says.
@@ -107,6 +115,12 @@ impl Reading {
             ..Draft::default()
         };
         Self { drafts: vec![draft], note: Some(Note::Unparsed) }
+    }
+
+    /// Hands the drafts out; the note.
+    fn hand_out(self, take: &mut dyn FnMut(Draft)) -> Option<Note> {
+        self.drafts.into_iter().for_each(take);
+        self.note
     }
 }
 

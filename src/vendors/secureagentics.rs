@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::lenient::{self, Fields};
+use super::lenient::{self, Fields, Record, Records, Text};
 use super::severities::Severities;
 use super::{Normalizer, Reading, Sample, Vendor};
 use crate::domain::{Actor, Draft, Note, Request, Rule, Severity, Target};
@@ -58,51 +58,48 @@ impl Normalizer for Secureagentics {
         }
     }
 
-    fn normalize(&self, body: &[u8]) -> Reading {
+    fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
         if lenient::is_blank(body) {
-            return Reading::nothing(Note::Ping);
+            return Some(Note::Ping);
         }
-        match lenient::parse(body) {
+        let text = Text::of(body);
+        if let Some(records) = Records::of(&text) {
+            return self.read_list(records, take);
+        }
+        match text.parse() {
             Ok(parsed) => {
-                let reading = self.read(parsed.value, body);
+                let reading = self.read_value(parsed.value, body);
                 let repaired = (parsed.repaired && reading.note.is_none()).then_some(Note::Repaired);
-                Reading { note: reading.note.or(repaired), ..reading }
+                reading.hand_out(take).or(repaired)
             }
-            Err(why) => match lenient::torn(body) {
-                Some(records) => Reading {
-                    drafts: lenient::drafts(records, |fields| Ok(self.draft(fields))),
-                    note: Some(Note::Repaired),
-                },
-                None => Reading::unparsed(body, why),
-            },
+            Err(why) => Reading::unparsed(body, why).hand_out(take),
         }
     }
 }
 
 impl Secureagentics {
-    fn read(&self, value: Value, body: &[u8]) -> Reading {
+    fn read_value(&self, value: Value, body: &[u8]) -> Reading {
         match value {
             Value::Null => Reading::nothing(Note::Empty),
             Value::Object(map) if is_ping(&map) => Reading::nothing(Note::Ping),
             Value::Object(map) => Reading::of(vec![self.draft(Fields::new(map))]),
-            Value::Array(items) => self.read_list(items, body),
+            Value::Array(items) if items.is_empty() => Reading::nothing(Note::Empty),
+            Value::Array(_) => Reading::unparsed(body, "it is a list without an object in it"),
             Value::String(word) if is_ping_word(&word) => Reading::nothing(Note::Ping),
             _ => Reading::unparsed(body, "it is not a JSON object"),
         }
     }
 
-    fn read_list(&self, items: Vec<Value>, body: &[u8]) -> Reading {
-        if items.is_empty() {
-            return Reading::nothing(Note::Empty);
-        }
-        if !items.iter().any(Value::is_object) {
-            return Reading::unparsed(body, "it is a list without an object in it");
-        }
-        let events: Vec<Value> = items.into_iter().filter(|item| !item.as_object().is_some_and(is_ping)).collect();
-        if events.is_empty() {
-            return Reading::nothing(Note::Ping);
-        }
-        Reading::of(lenient::drafts(lenient::each(events), |fields| Ok(self.draft(fields))))
+    /// The events of a list; those that are test messages tell nobody.
+    fn read_list(&self, mut records: Records<'_>, take: &mut dyn FnMut(Draft)) -> Option<Note> {
+        let mut count = 0;
+        let is_ping = |record: &Record| matches!(record, Ok(Value::Object(map)) if is_ping(map));
+        let events = records.by_ref().filter(|record| !is_ping(record));
+        lenient::hand_out(events, |fields| Ok(self.draft(fields)), &mut |draft| {
+            count += 1;
+            take(draft);
+        });
+        if count == 0 { Some(Note::Ping) } else { records.repaired().then_some(Note::Repaired) }
     }
 
     fn draft(&self, mut envelope: Fields) -> Draft {

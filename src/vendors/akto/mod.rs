@@ -23,7 +23,7 @@ mod tests;
 use serde_json::Value;
 use url::Url;
 
-use super::lenient::{self, Fields};
+use super::lenient::{self, Fields, Records, Text};
 use super::severities::Severities;
 use super::{Normalizer, Reading, Sample, Vendor};
 use crate::domain::{Draft, Note, Request, Severity};
@@ -70,52 +70,71 @@ impl Normalizer for Akto {
         None
     }
 
-    fn normalize(&self, body: &[u8]) -> Reading {
+    fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
         if lenient::is_blank(body) {
-            return Reading::nothing(Note::Empty);
+            return Some(Note::Empty);
         }
-        match lenient::parse(body) {
+        let text = Text::of(body);
+        if let Some(records) = Records::of(&text) {
+            let repaired = records.hand_out(|fields| self.threat_if(fields), take);
+            return repaired.then_some(Note::Repaired);
+        }
+        match text.parse() {
             Ok(parsed) => {
-                let drafts = self.read(parsed.value);
-                let reading = match drafts {
-                    Some(drafts) if drafts.is_empty() => Reading::nothing(Note::Empty),
-                    Some(drafts) => Reading::of(drafts),
-                    None => Reading::unparsed(body, "it has none of the forms in which Akto sends"),
-                };
-                let repaired = (parsed.repaired && reading.note.is_none()).then_some(Note::Repaired);
-                Reading { note: reading.note.or(repaired), ..reading }
+                let mut count = 0;
+                let known = self.read_value(parsed.value, &mut |draft| {
+                    count += 1;
+                    take(draft);
+                });
+                match known {
+                    Some(()) if count == 0 => Some(Note::Empty),
+                    Some(()) => parsed.repaired.then_some(Note::Repaired),
+                    None => Reading::unparsed(body, "it has none of the forms in which Akto sends").hand_out(take),
+                }
             }
-            Err(why) => self.salvage(body).unwrap_or_else(|| Reading::unparsed(body, why)),
+            Err(why) => {
+                let text = text.as_text();
+                match text.as_deref().and_then(unescaped::items) {
+                    Some(items) => {
+                        lenient::hand_out(items, |fields| self.threat_if(fields), take);
+                        Some(Note::Repaired)
+                    }
+                    None => Reading::unparsed(body, why).hand_out(take),
+                }
+            }
         }
     }
 }
 
 impl Akto {
-    /// The events of a body; `None` where its form is not known.
-    fn read(&self, value: Value) -> Option<Vec<Draft>> {
+    /// Hands out the events of a body that is no list of records; `None`, and none handed out, where its form is not
+    /// known.
+    fn read_value(&self, value: Value, take: &mut dyn FnMut(Draft)) -> Option<()> {
         match value {
-            Value::Null => Some(Vec::new()),
-            Value::Array(items) if items.is_empty() => Some(Vec::new()),
-            Value::Array(items) => items.iter().any(Value::is_object).then(|| self.threats(items)),
-            Value::Object(map) if map.is_empty() => Some(Vec::new()),
-            Value::Object(map) => self.read_object(Fields::new(map)),
-            Value::String(text) => options::object_names(&text).map(|count| vec![self.exploits(count)]),
+            Value::Null => Some(()),
+            Value::Array(items) => items.is_empty().then_some(()),
+            Value::Object(map) if map.is_empty() => Some(()),
+            Value::Object(map) => self.read_object(Fields::new(map), take),
+            Value::String(text) => options::object_names(&text).map(|count| take(self.exploits(count))),
             _ => None,
         }
     }
 
-    fn read_object(&self, fields: Fields) -> Option<Vec<Draft>> {
+    fn read_object(&self, fields: Fields, take: &mut dyn FnMut(Draft)) -> Option<()> {
         if fields.has("maliciousEvents") {
-            self.documented(fields)
-        } else if fields.is_list("attachments") || fields.is_list("body") {
-            self.card(fields)
-        } else if fields.has("countPendingTests") {
-            Some(vec![self.pending_tests(fields)])
-        } else if threat::is_threat(&fields) {
-            Some(vec![self.threat(fields)])
-        } else {
-            self.options(fields)
+            return self.documented(fields, take);
         }
+        let drafts = if fields.is_list("attachments") || fields.is_list("body") {
+            self.card(fields)?
+        } else if fields.has("countPendingTests") {
+            vec![self.pending_tests(fields)]
+        } else if threat::is_threat(&fields) {
+            vec![self.threat(fields)]
+        } else {
+            self.options(fields)?
+        };
+        drafts.into_iter().for_each(take);
+        Some(())
     }
 
     /// The records of a list.
@@ -125,13 +144,6 @@ impl Akto {
 
     fn threat_if(&self, fields: Fields) -> Result<Draft, Fields> {
         if threat::is_threat(&fields) { Ok(self.threat(fields)) } else { Err(fields) }
-    }
-
-    /// What can be had from a body that is no JSON at all.
-    fn salvage(&self, body: &[u8]) -> Option<Reading> {
-        let records = lenient::torn(body).or_else(|| unescaped::items(body))?;
-        let drafts = lenient::drafts(records, |fields| self.threat_if(fields));
-        Some(Reading { drafts, note: Some(Note::Repaired) })
     }
 
     /// A page of the dashboard, where the operator told us where it stands.

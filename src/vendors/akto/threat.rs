@@ -2,7 +2,6 @@
 //! custom webhook before November 2025. They share most names; where they do not, all are tried.
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::sample::{Recorded, recorded};
 use super::{Akto, filters};
@@ -17,33 +16,34 @@ pub fn is_threat(fields: &Fields) -> bool {
 
 impl Akto {
     /// The body of the documentation: threats, with one explanation and one remedy for all of them. The remedy is text
-    /// and nothing else: in the documented body it belongs to another finding.
-    pub(super) fn documented(&self, mut body: Fields) -> Option<Vec<Draft>> {
+    /// and nothing else: in the documented body it belongs to another finding. `None` where there are no threats in it.
+    pub(super) fn documented(&self, mut body: Fields, take: &mut dyn FnMut(Draft)) -> Option<()> {
         let events: Vec<Value> = body.every("maliciousEvents").into_iter().flat_map(listed).collect();
         if !events.is_empty() && !events.iter().any(Value::is_object) {
             return None;
         }
         let mut overview = body.object("overview").unwrap_or_default();
-        let description = overview.text(&["description", "details"]);
-        let impact = overview.text(&["impact"]);
-        let remediation = body.value("remediation").and_then(remediation);
-        let mut drafts = self.threats(events);
-        for draft in &mut drafts {
+        // Every event gets a copy: none longer than an event keeps.
+        let short = |text: String| cut(&text, SHARED_BYTES_MAX);
+        let description = overview.text(&["description", "details"]).map(short);
+        let impact = overview.text(&["impact"]).map(short);
+        let remediation = body.value("remediation").and_then(remediation).map(short);
+        let mut rest = Some(body.rest());
+        lenient::hand_out(lenient::each(events), |fields| self.threat_if(fields), &mut |mut draft| {
             draft.message = draft.message.take().or_else(|| description.clone());
             draft.impact = draft.impact.take().or_else(|| impact.clone());
             draft.remediation = draft.remediation.take().or_else(|| remediation.clone());
-        }
-        if let Some(first) = drafts.first_mut() {
-            first.unmapped.extend(body.rest());
-        }
-        Some(drafts)
+            draft.unmapped.extend(rest.take().unwrap_or_default());
+            take(draft);
+        });
+        Some(())
     }
 
     /// One threat. Akto's own state of it (`IGNORED`, `TRAINING`) becomes the status and lowers nothing: whether it is
     /// heard is for the operator's routes to say.
     pub(super) fn threat(&self, mut fields: Fields) -> Draft {
         let doubled = fields.doubled();
-        let whole = fields.to_json();
+        let whole = (!fields.has("id")).then(|| fields.digest());
         let id = fields.text(&["id"]);
         let filter = fields.text(&["filterId", "filter"]);
         let (recorded, samples) = take_recorded(&mut fields);
@@ -70,7 +70,7 @@ impl Akto {
         draft.title = title(filter.as_deref(), words, target.as_ref());
         draft.key = match id {
             Some(id) => vec!["id".to_owned(), id],
-            None => content_key(&whole, filter.as_deref(), target.as_ref(), draft.time),
+            None => content_key(whole, filter.as_deref(), target.as_ref(), draft.time),
         };
         draft.links = self.links(&mut fields, filter.as_deref(), named.as_deref());
         label(&mut draft, "category", category);
@@ -239,12 +239,17 @@ fn title(filter: Option<&str>, words: [Option<&str>; 2], target: Option<&Target>
 /// What tells a threat without an id apart: all of it, because every single field is of the attacker's choosing, and a
 /// harmless record must not take the place of another. A record that comes again comes again the same. Without a time
 /// nothing tells: the same attack may come again.
-fn content_key(whole: &str, filter: Option<&str>, target: Option<&Target>, time: Option<Timestamp>) -> Vec<String> {
+fn content_key(
+    whole: Option<String>,
+    filter: Option<&str>,
+    target: Option<&Target>,
+    time: Option<Timestamp>,
+) -> Vec<String> {
     let url = target.and_then(|target| target.url.as_deref());
-    if time.is_none() || (filter.is_none() && url.is_none()) {
-        return Vec::new();
+    match whole {
+        Some(whole) if time.is_some() && (filter.is_some() || url.is_some()) => vec!["record".to_owned(), whole],
+        _ => Vec::new(),
     }
-    vec!["record".to_owned(), hex::encode(Sha256::digest(whole.as_bytes()))]
 }
 
 fn labels(draft: &mut Draft, fields: &mut Fields) {
@@ -292,3 +297,5 @@ fn remediation(value: Value) -> Option<String> {
 const METADATA_LINES_MAX: usize = 64;
 const METADATA_VALUE_BYTES_MAX: usize = 2048;
 const STEPS_MAX: usize = 50;
+/// A little more than an event keeps.
+const SHARED_BYTES_MAX: usize = 4100;

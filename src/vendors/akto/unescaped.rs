@@ -6,19 +6,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::vendors::lenient::{self, RECORDS_MAX, Record, cut};
+use crate::vendors::lenient::{self, Record, cut};
 
 /// The items of the body, one for each place where one begins; `None` where none does.
-pub fn items(body: &[u8]) -> Option<Vec<Record>> {
-    let text = String::from_utf8_lossy(lenient::without_bom(body));
-    let starts: Vec<usize> = text.match_indices(FIRST_KEY).filter_map(|(at, _)| start(&text, at)).collect();
-    let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    let read = |(number, (start, end)): (usize, (&usize, usize))| match number {
-        0..RECORDS_MAX => item(&text[*start..end]),
-        _ => Err(String::new()),
-    };
-    let items: Vec<Record> = starts.iter().zip(ends).enumerate().map(read).collect();
-    (!items.is_empty()).then_some(items)
+pub fn items(text: &str) -> Option<impl Iterator<Item = Record>> {
+    let starts = || text.match_indices(FIRST_KEY).filter_map(|(at, _)| start(text, at));
+    starts().next()?;
+    let ends = starts().skip(1).chain([text.len()]);
+    Some(starts().zip(ends).map(|(start, end)| item(&text[start..end])))
 }
 
 /// The brace before the first key.
@@ -76,6 +71,10 @@ const VALUE_BYTES_MAX: usize = 4100;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn items(body: &[u8]) -> Option<Vec<Record>> {
+        super::items(std::str::from_utf8(body).unwrap()).map(Iterator::collect)
+    }
 
     fn body(url: &str) -> String {
         format!(

@@ -3,19 +3,65 @@
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::Parsed;
 
-/// Reads valid JSON; `None` for anything else, and for whole numbers beyond 64 bits, whose digits serde_json would
-/// round away: they may be ids.
-pub fn strict(body: &[u8]) -> Option<Parsed> {
+/// How much memory a value may still take, roughly. A few bytes of JSON can become a hundred times as many in memory, so
+/// that the length of a body says little about what reading it costs.
+#[derive(Debug)]
+pub struct Allowance(Cell<usize>);
+
+impl Allowance {
+    /// Room for this many bytes.
+    pub fn new(bytes: usize) -> Self {
+        Self(Cell::new(bytes))
+    }
+
+    /// Takes a part; `false` when there is not enough left, and from then on.
+    pub fn spend(&self, bytes: usize) -> bool {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// Whether nothing is left.
+    pub fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
+
+/// What an element of a list takes, with the room that a growing list keeps free.
+pub const ELEMENT_BYTES: usize = 64;
+/// What a list or an object takes that is not empty, beyond its elements.
+pub const NESTED_BYTES: usize = 512;
+/// What a field of an object takes, beyond its texts.
+pub const FIELD_BYTES: usize = 128;
+
+/// Reads valid JSON; `None` for anything else, for what the allowance does not reach, and for whole numbers beyond 64
+/// bits, whose digits serde_json would round away: they may be ids.
+pub fn strict(body: &[u8], allowance: &Allowance) -> Option<Parsed> {
     let doubled = Cell::new(false);
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Build { doubled: &doubled }.deserialize(&mut deserializer).ok()?;
+    let value = Build { doubled: &doubled, allowance }.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     Some(Parsed { value, repaired: doubled.get() })
+}
+
+/// Reads the valid JSON at the beginning of the text, as [`strict`] does; the value, and where it ends.
+pub fn strict_first(text: &[u8], allowance: &Allowance) -> Option<(Parsed, usize)> {
+    let doubled = Cell::new(false);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = Build { doubled: &doubled, allowance }.deserialize(&mut deserializer).ok()?;
+    Some((Parsed { value, repaired: doubled.get() }, deserializer.into_iter::<IgnoredAny>().byte_offset()))
+}
+
+/// Where the valid JSON at the beginning of the text ends, at no cost of memory.
+pub fn strict_end(text: &[u8]) -> Option<usize> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    Pass.deserialize(&mut deserializer).ok()?;
+    Some(deserializer.into_iter::<IgnoredAny>().byte_offset())
 }
 
 /// Puts a value under its key, or under `key#2` … where the key is taken. Returns whether it was. What comes after the
@@ -35,6 +81,13 @@ pub fn insert(map: &mut Map<String, Value>, key: String, value: Value) -> bool {
 #[derive(Clone, Copy)]
 struct Build<'f> {
     doubled: &'f Cell<bool>,
+    allowance: &'f Allowance,
+}
+
+impl Build<'_> {
+    fn spend<E: Error>(self, bytes: usize) -> Result<(), E> {
+        if self.allowance.spend(bytes) { Ok(()) } else { Err(E::custom("more than is read at once")) }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Build<'_> {
@@ -75,13 +128,15 @@ impl<'de> Visitor<'de> for Build<'_> {
         Ok(Value::from(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.spend(value.len())?;
         Ok(Value::from(value))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(self)? {
+            self.spend(if list.is_empty() { NESTED_BYTES } else { ELEMENT_BYTES })?;
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -90,12 +145,69 @@ impl<'de> Visitor<'de> for Build<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
+            self.spend(key.len() + if map.is_empty() { NESTED_BYTES } else { FIELD_BYTES })?;
             let value = entries.next_value_seed(self)?;
             if insert(&mut map, key, value) {
                 self.doubled.set(true);
             }
         }
         Ok(Value::Object(map))
+    }
+}
+
+/// Passes over a value. serde_json's own way to ignore one takes memory for each level, and knows no limit to them.
+#[derive(Clone, Copy)]
+struct Pass;
+
+impl<'de> DeserializeSeed<'de> for Pass {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pass {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while entries.next_key_seed(self)?.is_some() {
+            entries.next_value_seed(self)?;
+        }
+        Ok(())
     }
 }
 

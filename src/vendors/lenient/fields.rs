@@ -1,6 +1,7 @@
 //! The fields of one object, taken out one by one, whatever form the vendor gave them.
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::domain::{Severity, Timestamp};
 
@@ -30,9 +31,9 @@ impl Fields {
         is_doubled(&self.0)
     }
 
-    /// The object as it is now, in one line of JSON.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.0).unwrap_or_default()
+    /// A hash of the object as it is now.
+    pub fn digest(&self) -> String {
+        digest(&self.0)
     }
 
     /// The first of the names that holds a text, a number or a truth value, as text without outer blanks. Objects
@@ -148,6 +149,25 @@ impl Fields {
         let snake = name.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| snake_case(name))?;
         self.0.contains_key(&snake).then_some(snake)
     }
+}
+
+/// SHA-256 of the value in one line of JSON, in hexadecimal.
+pub fn digest(value: &impl serde::Serialize) -> String {
+    struct Hasher(Sha256);
+    impl std::io::Write for Hasher {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hasher = std::io::BufWriter::new(Hasher(Sha256::new()));
+    // Neither the hash nor a JSON value can fail to be written.
+    drop(serde_json::to_writer(&mut hasher, value));
+    hasher.into_inner().map(|hasher| hex::encode(hasher.0.finalize())).unwrap_or_default()
 }
 
 /// Whether the object held one of its keys more than once: see [`super::Parsed::value`].

@@ -2,9 +2,12 @@
 //!
 //! The normalizers of this room call it. An attacker chooses much of the text in an alert, and vendors do not always
 //! escape it, so a body that a strict parser refuses must not make its own alert disappear. Reading goes in passes, each
-//! linear in the length of the body: strict JSON first; then a scanner of our own that repairs what is known to come;
-//! then, for an array, record by record. It does not promise that a repaired value is what the vendor meant, which is
-//! why [`Parsed::repaired`] says that it happened.
+//! linear in the length of the body: strict JSON first; then a scanner of our own that repairs what is known to come. It
+//! does not promise that a repaired value is what the vendor meant, which is why [`Parsed::repaired`] says that it
+//! happened.
+//!
+//! A list is read record by record ([`Records`]), anything else as a whole. What may be in memory at once is limited
+//! apart from the length of the body, because a few bytes of JSON can become a hundred times as many.
 
 mod build;
 mod fields;
@@ -16,9 +19,10 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 pub use build::insert;
-pub use fields::{Fields, cut, doubtful, holds_doubled, is_doubled, time_of};
-pub use records::{RECORDS_MAX, Record, drafts, each, torn};
+pub use fields::{Fields, cut, digest, doubtful, holds_doubled, is_doubled, time_of};
+pub use records::{Record, Records, drafts, each, hand_out};
 
+use build::Allowance;
 use scanner::Scanner;
 
 /// A body that was understood.
@@ -31,21 +35,14 @@ pub struct Parsed {
     pub repaired: bool,
 }
 
-/// Reads a body. The error is a short reason for [`super::Reading::unparsed`].
+/// Reads a body as a whole. The error is a short reason for [`super::Reading::unparsed`].
 pub fn parse(body: &[u8]) -> Result<Parsed, &'static str> {
-    let body = without_bom(body);
-    if let Some(parsed) = build::strict(body) {
-        return Ok(parsed);
-    }
-    let (text, replaced) = decoded(body);
-    let mut scanner = Scanner::new(&text);
-    let value = scanner.document()?;
-    Ok(Parsed { value, repaired: replaced || scanner.repaired() })
+    Text::of(body).parse()
 }
 
 /// The value at the beginning of a text, whatever follows it.
 pub fn parse_first(text: &str) -> Option<Value> {
-    Scanner::new(text).value().ok()
+    Scanner::new(text.as_bytes(), 0, Allowance::new(RECORD_BYTES_MAX)).value().ok()
 }
 
 /// Whether there is nothing in the body: no byte, or only blanks and NULs.
@@ -58,29 +55,68 @@ pub fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-/// The body as text, and whether that took a change: UTF-16 with a byte order mark is converted, bytes that are no
-/// UTF-8 become U+FFFD.
-fn decoded(body: &[u8]) -> (Cow<'_, str>, bool) {
-    let big = match body {
-        [0xfe, 0xff, ..] => true,
-        [0xff, 0xfe, ..] => false,
-        _ => {
-            let text = String::from_utf8_lossy(body);
-            let replaced = matches!(text, Cow::Owned(_));
-            return (text, replaced);
+/// A body in UTF-8, or what passes for it.
+#[derive(Debug)]
+pub struct Text<'b> {
+    bytes: Cow<'b, [u8]>,
+    converted: bool,
+}
+
+impl<'b> Text<'b> {
+    /// UTF-16 with a byte order mark is converted. Anything else stays as it is, so that a long body is not in memory
+    /// twice.
+    pub fn of(body: &'b [u8]) -> Self {
+        let body = without_bom(body);
+        let big = match body {
+            [0xfe, 0xff, ..] if body.len() <= CONVERTED_BYTES_MAX => true,
+            [0xff, 0xfe, ..] if body.len() <= CONVERTED_BYTES_MAX => false,
+            _ => return Self { bytes: Cow::Borrowed(body), converted: false },
+        };
+        let units = body[2..].chunks(2).map(|pair| match pair {
+            [a, b] if big => u16::from_be_bytes([*a, *b]),
+            [a, b] => u16::from_le_bytes([*a, *b]),
+            _ => 0xfffd,
+        });
+        let text: String = char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+        Self { bytes: Cow::Owned(text.into_bytes()), converted: true }
+    }
+
+    /// Reads it as a whole.
+    pub fn parse(&self) -> Result<Parsed, &'static str> {
+        let room = || Allowance::new((self.bytes.len() * 2).saturating_add(SMALL_BYTES).min(WHOLE_BYTES_MAX));
+        let allowance = room();
+        if let Some(parsed) = build::strict(&self.bytes, &allowance) {
+            return Ok(Parsed { repaired: parsed.repaired || self.converted, ..parsed });
         }
-    };
-    let units = body[2..].chunks(2).map(|pair| match pair {
-        [a, b] if big => u16::from_be_bytes([*a, *b]),
-        [a, b] => u16::from_le_bytes([*a, *b]),
-        _ => 0xfffd,
-    });
-    let text = char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
-    (Cow::Owned(text), true)
+        if allowance.is_spent() {
+            return Err(TOO_MUCH);
+        }
+        let mut scanner = Scanner::new(&self.bytes, 0, room());
+        let value = scanner.document()?;
+        Ok(Parsed { value, repaired: self.converted || scanner.repaired() })
+    }
+
+    /// The text, with U+FFFD for what is none; `None` where it is no text and so long that a copy would cost too much.
+    pub fn as_text(&self) -> Option<Cow<'_, str>> {
+        match std::str::from_utf8(&self.bytes) {
+            Ok(text) => Some(Cow::Borrowed(text)),
+            Err(_) => (self.bytes.len() <= CONVERTED_BYTES_MAX).then(|| String::from_utf8_lossy(&self.bytes)),
+        }
+    }
 }
 
 /// How deep values may nest: serde_json's own limit, so that both passes refuse the same bodies.
 const DEPTH_MAX: usize = 127;
+/// What any body may take in memory, however short it is.
+const SMALL_BYTES: usize = 16 << 20;
+/// What a body that is no list may take in memory.
+const WHOLE_BYTES_MAX: usize = 48 << 20;
+/// What one record of a list may take in memory.
+const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Up to here a copy may be made of a body, which may become longer than the body itself.
+const CONVERTED_BYTES_MAX: usize = 8 << 20;
+/// Why something is not read although nothing is wrong with it.
+const TOO_MUCH: &str = "it holds more values than are read at once; the stored request has them all";
 
 #[cfg(test)]
 mod tests {
@@ -166,6 +202,31 @@ mod tests {
         let deepest = format!("{}{}", "[".repeat(127), "]".repeat(127));
         assert!(parse(deepest.as_bytes()).is_ok());
         assert!(parse(deepest.replace("[]", "[1,]").as_bytes()).unwrap().repaired);
+    }
+
+    #[test]
+    fn what_takes_too_much_memory_is_not_read() {
+        for piece in ["[],", "{},", "0,", "{\"\":0},", "[0],", "\"\","] {
+            let body = format!("[[{}0]]", piece.repeat((4 << 20) / piece.len()));
+            assert_eq!(parse(body.as_bytes()).unwrap_err(), TOO_MUCH, "{piece}");
+            let sloppy = body.replacen("[[", "[,[", 1);
+            assert_eq!(parse(sloppy.as_bytes()).unwrap_err(), TOO_MUCH, "{piece}");
+        }
+        let keys: String = (0..400_000).map(|n| format!("\"{n}\":0,")).collect();
+        assert_eq!(parse(format!("{{{keys}\"z\":0}}").as_bytes()).unwrap_err(), TOO_MUCH);
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(20 << 20));
+        assert!(parse(long.as_bytes()).is_ok(), "long texts are no bomb");
+    }
+
+    #[test]
+    fn long_bodies_that_are_no_text_are_not_copied() {
+        let mut body = vec![0xff; CONVERTED_BYTES_MAX + 1];
+        body[1] = 0xfe;
+        let text = Text::of(&body);
+        assert!(matches!(text.bytes, Cow::Borrowed(_)) && text.as_text().is_none());
+        assert_eq!(Text::of(b"a\xff").as_text().unwrap(), "a\u{fffd}");
+        let quoted = [b"\"", vec![0xff; 20 << 20].as_slice(), b"\""].concat();
+        assert_eq!(parse(&quoted).unwrap_err(), TOO_MUCH, "three bytes for one");
     }
 
     #[test]

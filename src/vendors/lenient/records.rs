@@ -1,41 +1,59 @@
 //! Many records in one body: one that cannot be read never costs the others.
 
 use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 
 use serde_json::Value;
 
+use super::build::{Allowance, strict_end, strict_first};
 use super::scanner::Scanner;
-use super::{Fields, cut, decoded, without_bom};
+use super::{Fields, RECORD_BYTES_MAX, Text, cut};
 use crate::domain::Draft;
 use crate::vendors::Reading;
 
 /// A record, or the text where one should have been.
 pub type Record = Result<Value, String>;
 
-/// One draft a record. A record that is no object, or that `read` hands back, becomes a draft of type `unparsed`. A record
-/// whose key came before in the same body is left out. From [`RECORDS_MAX`] on, one draft says how many more there were.
+/// The drafts of all records: see [`hand_out`].
 pub fn drafts(
     records: impl IntoIterator<Item = Record>,
-    mut read: impl FnMut(Fields) -> Result<Draft, Fields>,
+    read: impl FnMut(Fields) -> Result<Draft, Fields>,
 ) -> Vec<Draft> {
-    let mut records = records.into_iter();
-    let mut seen = HashSet::new();
     let mut drafts = Vec::new();
-    for record in records.by_ref().take(RECORDS_MAX) {
+    hand_out(records.into_iter(), read, &mut |draft| drafts.push(draft));
+    drafts
+}
+
+/// One draft a record, one after the other, so that a long list is never in memory as a whole. A record that is no
+/// object, or that `read` hands back, becomes a draft of type `unparsed`. A record whose key came before in the same body
+/// is left out. From [`RECORDS_MAX`] on, one draft says how many more there were.
+pub fn hand_out(
+    mut records: impl Iterator<Item = Record>,
+    read: impl FnMut(Fields) -> Result<Draft, Fields>,
+    take: &mut dyn FnMut(Draft),
+) {
+    hand_out_first(&mut records, read, take);
+    beyond_limit(records.count(), take);
+}
+
+fn hand_out_first(
+    records: &mut dyn Iterator<Item = Record>,
+    mut read: impl FnMut(Fields) -> Result<Draft, Fields>,
+    take: &mut dyn FnMut(Draft),
+) {
+    let hasher = RandomState::new();
+    let mut seen = HashSet::new();
+    for record in records.take(RECORDS_MAX) {
         let draft = match record {
             Ok(Value::Object(map)) => read(Fields::new(map)).unwrap_or_else(|fields| unreadable(&excerpt_of(fields))),
             Ok(other) => unreadable(&cut(&other.to_string(), EXCERPT_BYTES_MAX)),
             Err(text) => unreadable(&text),
         };
-        if draft.key.is_empty() || seen.insert(draft.key.clone()) {
-            drafts.push(draft);
+        if draft.key.is_empty() || seen.insert(hasher.hash_one(&draft.key)) {
+            take(draft);
         }
     }
-    let more = records.count();
-    if more > 0 {
-        drafts.push(beyond_limit(more));
-    }
-    drafts
 }
 
 /// The values of a list as records.
@@ -43,52 +61,164 @@ pub fn each(values: Vec<Value>) -> impl Iterator<Item = Record> {
     values.into_iter().map(Ok)
 }
 
-/// The records of a body that is a list and cannot be read as a whole. After a record that cannot be read, the next is
-/// looked for where an object follows a comma; a bracket that seems to close the list ends nothing while more follows.
-/// `None` where the body is no list or no record in it can be read.
-pub fn torn(body: &[u8]) -> Option<Vec<Record>> {
-    let (text, _) = decoded(without_bom(body));
-    let mut scanner = Scanner::new(&text);
-    if !scanner.pass(b'[') {
-        return None;
-    }
-    let mut records = Vec::new();
-    loop {
-        while scanner.pass(b',') || scanner.pass(b']') {}
-        let mut start = scanner.at();
-        if start == text.len() {
-            break;
+/// The records of a body that is a list, one after the other, also where it cannot be read as a whole. After a record that
+/// cannot be read, the next is looked for where an object follows a comma; a bracket that seems to close the list ends
+/// nothing while more follows.
+#[derive(Clone, Debug)]
+pub struct Records<'t> {
+    text: &'t [u8],
+    at: usize,
+    begun: bool,
+    ended: bool,
+    /// Behind the last record something stands that does not belong there.
+    litter: bool,
+    /// Everything so far was valid JSON.
+    valid: bool,
+    repaired: bool,
+}
+
+impl<'t> Records<'t> {
+    /// The records; `None` where the text is no list or no record in it is an object.
+    pub fn of(text: &'t Text<'_>) -> Option<Self> {
+        let converted = text.converted;
+        let text = &*text.bytes;
+        let mut scanner = Scanner::new(text, 0, Allowance::new(0));
+        if !scanner.pass(b'[') {
+            return None;
         }
-        if let Ok(value) = scanner.value() {
-            let clean = ends_cleanly(&text[scanner.at()..]);
-            if clean || value.is_object() {
-                records.push(Ok(value));
-                start = scanner.at();
+        let repaired = converted || scanner.repaired();
+        let records = Self { text, at: scanner.at(), begun: false, ended: false, litter: false, valid: true, repaired };
+        let holds_objects = records.clone().any(|record| matches!(record, Ok(Value::Object(_))));
+        holds_objects.then_some(records)
+    }
+
+    /// Whether anything had to be mended, or could not be, in what was handed out so far.
+    pub fn repaired(&self) -> bool {
+        self.repaired
+    }
+
+    /// [`hand_out`]; whether anything had to be mended.
+    pub fn hand_out(mut self, read: impl FnMut(Fields) -> Result<Draft, Fields>, take: &mut dyn FnMut(Draft)) -> bool {
+        hand_out_first(&mut self, read, take);
+        beyond_limit(self.count_rest(), take);
+        self.repaired
+    }
+
+    /// Counts without building, as long as everything is valid.
+    fn count_rest(&mut self) -> usize {
+        let mut count = 0;
+        while self.valid && !self.litter {
+            let before = self.clone();
+            if !self.advance() {
+                return count;
             }
-            if clean {
-                continue;
+            match strict_end(&self.text[self.at..]) {
+                Some(length) if ends_cleanly(&self.text[self.at + length..]) => self.at += length,
+                _ => {
+                    *self = Self { valid: false, ..before };
+                    break;
+                }
+            }
+            count += 1;
+        }
+        count + self.count()
+    }
+
+    /// Goes to where the next record should begin; `false` at the end.
+    fn advance(&mut self) -> bool {
+        if std::mem::take(&mut self.litter) {
+            return true;
+        }
+        if self.ended {
+            return false;
+        }
+        let mut scanner = Scanner::new(self.text, self.at, Allowance::new(0));
+        let (mut commas, mut ends) = (0, 0);
+        loop {
+            if scanner.pass(b',') {
+                commas += 1;
+            } else if scanner.pass(b']') {
+                ends += 1;
+            } else {
+                break;
             }
         }
-        let end = next_object(&text, start.max(scanner.token())).unwrap_or(text.len());
-        records.push(Err(match records.len() {
-            count if count < RECORDS_MAX => cut(&text[start..end], EXCERPT_BYTES_MAX),
-            _ => String::new(),
-        }));
-        scanner.resume(end);
+        self.at = scanner.at();
+        let more = self.at < self.text.len();
+        let wanted = if more { (usize::from(self.begun), 0) } else { (0, 1) };
+        self.repaired |= scanner.repaired() || (commas, ends) != wanted;
+        (self.begun, self.ended) = (true, !more);
+        more
     }
-    records.iter().any(|record| matches!(record, Ok(Value::Object(_)))).then_some(records)
+
+    /// The value that begins here, and where it ends; else from where to look for the next.
+    fn value(&mut self) -> Result<(Value, usize), usize> {
+        let text = &self.text[self.at..];
+        let allowance = Allowance::new(RECORD_BYTES_MAX);
+        if let Some((parsed, length)) = strict_first(text, &allowance) {
+            self.repaired |= parsed.repaired;
+            return Ok((parsed.value, self.at + length));
+        }
+        // What a record that is too large holds inside must not be taken for records. Where the body turns out not to be
+        // valid to its end this is not tried again, or the time would grow with the square of the length.
+        if allowance.is_spent() && self.valid {
+            match strict_end(text) {
+                Some(length) => return Err(self.at + length),
+                None => self.valid = false,
+            }
+        }
+        let mut scanner = Scanner::new(self.text, self.at, Allowance::new(RECORD_BYTES_MAX));
+        match scanner.value() {
+            Ok(value) => {
+                self.repaired |= scanner.repaired();
+                Ok((value, scanner.at()))
+            }
+            Err(_) => Err(scanner.token()),
+        }
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        let is_litter = self.litter;
+        if !self.advance() {
+            return None;
+        }
+        let start = self.at;
+        let from = if is_litter {
+            start
+        } else {
+            match self.value() {
+                Ok((value, end)) => {
+                    let clean = ends_cleanly(&self.text[end..]);
+                    if clean || value.is_object() {
+                        self.at = end;
+                        self.litter = !clean;
+                        return Some(Ok(value));
+                    }
+                    end
+                }
+                Err(from) => from,
+            }
+        };
+        self.repaired = true;
+        self.at = next_object(self.text, from.max(start)).unwrap_or(self.text.len());
+        Some(Err(excerpt(&self.text[start..self.at])))
+    }
 }
 
 /// Whether what follows a record is what may follow one.
-fn ends_cleanly(rest: &str) -> bool {
-    let next = rest.bytes().find(|byte| !byte.is_ascii_whitespace() && *byte != 0);
+fn ends_cleanly(rest: &[u8]) -> bool {
+    let next = rest.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != 0);
     matches!(next, None | Some(b',' | b']'))
 }
 
 /// Where an object follows a comma.
-fn next_object(text: &str, from: usize) -> Option<usize> {
+fn next_object(text: &[u8], from: usize) -> Option<usize> {
     let mut after_comma = false;
-    for (at, byte) in text.bytes().enumerate().skip(from) {
+    for (at, byte) in text.iter().enumerate().skip(from) {
         match byte {
             b'{' if after_comma => return Some(at),
             b',' => after_comma = true,
@@ -105,15 +235,23 @@ fn unreadable(excerpt: &str) -> Draft {
     Draft { title: "A record that could not be read".to_owned(), ..draft }
 }
 
-fn beyond_limit(more: usize) -> Draft {
-    Draft {
+fn beyond_limit(more: usize, take: &mut dyn FnMut(Draft)) {
+    if more == 0 {
+        return;
+    }
+    take(Draft {
         kind: "unparsed".to_owned(),
         title: format!("{more} more records in one message"),
         message: Some(format!(
             "A message may hold {RECORDS_MAX} records; those beyond are only in the stored request."
         )),
         ..Draft::default()
-    }
+    });
+}
+
+/// The beginning of what is no record.
+fn excerpt(text: &[u8]) -> String {
+    cut(&String::from_utf8_lossy(&text[..text.len().min(EXCERPT_BYTES_MAX)]), EXCERPT_BYTES_MAX)
 }
 
 /// The record as text, short: enough to find it in the stored body.
@@ -161,6 +299,21 @@ mod tests {
         assert_eq!(drafts[1].kind, "unparsed");
     }
 
+    fn torn(body: &[u8]) -> Option<Vec<Record>> {
+        let text = Text::of(body);
+        Records::of(&text).map(Iterator::collect)
+    }
+
+    /// How many records could be read, how many not, and whether anything was mended.
+    fn tally(body: &str) -> Option<(usize, usize, bool)> {
+        let text = Text::of(body.as_bytes());
+        let mut records = Records::of(&text)?;
+        let counted = records.clone().count_rest();
+        let (read, unread): (Vec<Record>, Vec<Record>) = records.by_ref().partition(Result::is_ok);
+        assert_eq!(counted, read.len() + unread.len(), "counting and reading differ: {body:.60}");
+        Some((read.len(), unread.len(), records.repaired))
+    }
+
     #[test]
     fn a_torn_list_keeps_what_can_be_read() {
         let body = br#"[{"id":"a"}, {"id":"b","url":"/q="><script>"}, {"id":"c"},{"id":"d","x":"},{"id":"e"},{"id":"f"#;
@@ -176,12 +329,31 @@ mod tests {
     }
 
     #[test]
+    fn a_list_says_whether_it_was_mended() {
+        for body in ["[{}]", " [ {} , {\"a\":[1]} , 7 ] ", "[{\"a\":\"],[\"}]"] {
+            assert!(!tally(body).unwrap().2, "{body}");
+        }
+        for body in
+            ["[{},]", "[,{}]", "[{},,{}]", "[{}", "[{}]]", "[{}],{}]", "[{}\0]", "[{\"a\":1,\"a\":2}]", "[{},1e400]"]
+        {
+            assert!(tally(body).unwrap().2, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_takes_too_much_costs_no_other_and_hides_no_records_of_its_own() {
+        let huge = format!("{{\"a\":[{}{{\"id\":\"inside\"}}]}}", "{\"id\":0},".repeat(100_000));
+        assert_eq!(tally(&format!("[{{\"id\":1}},{huge},{{\"id\":2}}]")), Some((2, 1, true)));
+    }
+
+    #[test]
     fn tearing_stays_linear() {
-        for piece in ["{\"},", "},{\"", "{x},", "{\"a\":{\"a\":", "},{ ", "[{\"a\":1}x,", "},", "\","] {
+        let long = format!(",1,{{\"a\":{}", "[".repeat(130));
+        for piece in ["{\"},", "},{\"", "{x},", "{\"a\":{\"a\":", "},{ ", "[{\"a\":1}x,", "},", "\",", "{},", &long] {
             let body = format!("[{}", piece.repeat(1_000_000 / piece.len()));
             let started = std::time::Instant::now();
-            drop(torn(body.as_bytes()));
-            assert!(started.elapsed().as_secs() < 3, "{piece}: {:?}", started.elapsed());
+            let counted = tally(&body);
+            assert!(started.elapsed().as_secs() < 6, "{piece}: {counted:?} in {:?}", started.elapsed());
         }
     }
 
@@ -191,5 +363,10 @@ mod tests {
         let drafts = drafts(values, read);
         assert_eq!(drafts.len(), RECORDS_MAX + 1);
         assert_eq!(drafts.last().unwrap().title, "7 more records in one message");
+        let body = format!("[{}{{}}]", "{},".repeat(RECORDS_MAX + 2));
+        let text = Text::of(body.as_bytes());
+        let mut last = None;
+        assert!(!Records::of(&text).unwrap().hand_out(Err, &mut |draft| last = Some(draft.title)));
+        assert_eq!(last.unwrap(), "3 more records in one message");
     }
 }

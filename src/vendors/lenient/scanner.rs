@@ -2,29 +2,30 @@
 //!
 //! Mended are raw control characters inside texts, commas too many, surrogates without a partner, unknown escapes,
 //! numbers that fit no machine type (kept as text), NUL between values, and bare words where a value should stand, such
-//! as the names of Java objects (kept as text). A quote that nobody escaped is not mended: where the text ends is
+//! as the names of Java objects (kept as text), and bytes that are no UTF-8 (U+FFFD). A quote that nobody escaped is not mended: where the text ends is
 //! anybody's guess, and a guess would let an attacker write fields of the alert.
 
 use serde_json::{Map, Number, Value};
 
-use super::DEPTH_MAX;
-use super::build::insert;
+use super::build::{Allowance, ELEMENT_BYTES, FIELD_BYTES, NESTED_BYTES, insert};
+use super::{DEPTH_MAX, TOO_MUCH};
 
 /// A position in a text.
 pub struct Scanner<'t> {
-    text: &'t str,
+    text: &'t [u8],
     at: usize,
     token: usize,
     depth: usize,
     repaired: bool,
+    allowance: Allowance,
 }
 
 type Fault = &'static str;
 
 impl<'t> Scanner<'t> {
-    /// At the beginning of the text.
-    pub fn new(text: &'t str) -> Self {
-        Self { text, at: 0, token: 0, depth: 0, repaired: false }
+    /// At a place in the text, outside of everything.
+    pub fn new(text: &'t [u8], at: usize, allowance: Allowance) -> Self {
+        Self { text, at, token: at, depth: 0, repaired: false, allowance }
     }
 
     /// The one value that the whole text is.
@@ -64,12 +65,6 @@ impl<'t> Scanner<'t> {
         self.token
     }
 
-    /// Goes on from `at`, outside of everything.
-    pub fn resume(&mut self, at: usize) {
-        self.at = at;
-        self.depth = 0;
-    }
-
     /// Passes over `byte` if it is the next after blanks.
     pub fn pass(&mut self, byte: u8) -> bool {
         self.skip_blanks();
@@ -100,6 +95,7 @@ impl<'t> Scanner<'t> {
                 return Err("a colon was expected");
             }
             let value = self.value()?;
+            self.spend(if map.is_empty() { NESTED_BYTES } else { FIELD_BYTES })?;
             self.repaired |= insert(&mut map, key, value);
             self.separator(b'}')?;
         }
@@ -109,10 +105,16 @@ impl<'t> Scanner<'t> {
     fn array(&mut self) -> Result<Value, Fault> {
         let mut list = Vec::new();
         while !self.ends(b']')? {
-            list.push(self.value()?);
+            let value = self.value()?;
+            self.spend(if list.is_empty() { NESTED_BYTES } else { ELEMENT_BYTES })?;
+            list.push(value);
             self.separator(b']')?;
         }
         Ok(Value::Array(list))
+    }
+
+    fn spend(&self, bytes: usize) -> Result<(), Fault> {
+        if self.allowance.spend(bytes) { Ok(()) } else { Err(TOO_MUCH) }
     }
 
     /// Passes over stray commas, and over the end if it is here.
@@ -149,12 +151,15 @@ impl<'t> Scanner<'t> {
         self.at += 1;
         let mut out = String::new();
         loop {
-            let rest = &self.text.as_bytes()[self.at..];
+            let rest = &self.text[self.at..];
             let Some(length) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
                 return Err("a text does not end");
             };
-            self.repaired |= rest[..length].iter().any(|byte| *byte < 0x20);
-            out.push_str(&self.text[self.at..self.at + length]);
+            let piece = &rest[..length];
+            let is_text = std::str::from_utf8(piece).is_ok();
+            self.spend(if is_text { length } else { length * 3 })?;
+            self.repaired |= !is_text || piece.iter().any(|byte| *byte < 0x20);
+            out.push_str(&String::from_utf8_lossy(piece));
             self.at += length + 1;
             if rest[length] == b'"' {
                 return Ok(out);
@@ -192,7 +197,7 @@ impl<'t> Scanner<'t> {
             return Ok(());
         };
         self.at += 5;
-        let second = self.text.as_bytes()[self.at..].starts_with(b"\\u").then(|| self.four_digits(self.at + 2));
+        let second = self.text[self.at..].starts_with(b"\\u").then(|| self.four_digits(self.at + 2));
         let pair = second.flatten().map(|second| char::decode_utf16([first, second]).next());
         let alone = char::from_u32(u32::from(first));
         match (alone, pair) {
@@ -211,8 +216,9 @@ impl<'t> Scanner<'t> {
 
     fn four_digits(&self, at: usize) -> Option<u16> {
         let digits = self.text.get(at..at + 4)?;
-        let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        hexadecimal.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+        let hexadecimal = digits.iter().all(u8::is_ascii_hexdigit);
+        let digits = std::str::from_utf8(digits).ok().filter(|_| hexadecimal)?;
+        u16::from_str_radix(digits, 16).ok()
     }
 
     fn number(&mut self) -> Value {
@@ -247,15 +253,16 @@ impl<'t> Scanner<'t> {
         }
     }
 
+    /// What follows of certain ASCII characters.
     fn while_next(&mut self, is_part: fn(u8) -> bool) -> &'t str {
         let rest = &self.text[self.at..];
-        let length = rest.bytes().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| !is_part(*byte)).unwrap_or(rest.len());
         self.at += length;
-        &rest[..length]
+        std::str::from_utf8(&rest[..length]).unwrap_or_default()
     }
 
     fn skip_blanks(&mut self) {
-        let rest = &self.text.as_bytes()[self.at..];
+        let rest = &self.text[self.at..];
         let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0);
         let length = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
         self.repaired |= rest[..length].contains(&0);
@@ -263,7 +270,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+        self.text.get(self.at).copied()
     }
 }
 
