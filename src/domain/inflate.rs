@@ -36,6 +36,12 @@ pub fn inflate(wire: &[u8], limit_bytes: u64, mut keep: impl FnMut(&[u8])) -> Re
     }
 }
 
+/// The length that a gzip body says it has when it is inflated, at most `limit_bytes`: a hint, and no more.
+pub fn inflated_length_hint(wire: &[u8], limit_bytes: u64) -> usize {
+    let said = wire.last_chunk::<4>().map_or(0, |last| u32::from_le_bytes(*last));
+    usize::try_from(u64::from(said).min(limit_bytes)).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -55,6 +61,13 @@ mod tests {
         assert_eq!(inflate(&bomb, 1 << 20, |piece| kept += piece.len()), Err(InflateFault::TooLarge));
         assert!(kept <= 1 << 20);
         assert_eq!(inflate(&bomb, 8 << 20, |_| ()), Ok(8 << 20));
+    }
+
+    #[test]
+    fn the_length_is_known_before() {
+        let wire = gzip(&[7; 70_000]);
+        assert_eq!(inflated_length_hint(&wire, 1 << 20), 70_000);
+        assert_eq!((inflated_length_hint(&wire, 100), inflated_length_hint(b"abc", 100)), (100, 0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub use dedupe::{DedupeKey, EventKey};
 pub use delivery::{Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Scope};
 pub use event::{Actor, Draft, Event, Link, Rule, Target};
 pub use ids::{DeliveryId, DestinationName, EventId, Name, NameFault, ReceiptId, RouteName, SourceName};
-pub use inflate::{InflateFault, inflate};
+pub use inflate::{InflateFault, inflate, inflated_length_hint};
 pub use receipt::{Encoding, Note, Receipt};
 pub use request::{Headers, Request};
 pub use secret::Secret;

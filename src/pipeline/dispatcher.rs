@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
-use super::reading::{Processed, process};
+use super::reading::process;
 use super::supervisor::{LaneBoard, Rules};
-use crate::domain::{Clock, DestinationName, Note};
+use crate::domain::{Clock, DestinationName, Note, Receipt};
 use crate::store::{Claim, Conclusion, Dispatched, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, StoreFault};
 use crate::telemetry::{ByRoute, BySource, Metrics};
 
@@ -46,66 +46,60 @@ impl Dispatcher {
         }
     }
 
-    /// Dispatches a batch; returns how many receipts it held.
+    /// Dispatches a batch; returns how many receipts it held. One thread reads while the other records, piece by piece: a
+    /// body of many events is never in memory as events, and no transaction holds intake up for long.
     async fn round(&self) -> Result<usize, StoreFault> {
-        let claims = self.outbox.claim_receipts(BATCH_RECEIPTS, self.lease()).await?;
+        let mut claims = self.outbox.claim_receipts(BATCH_RECEIPTS, self.lease()).await?;
         if claims.is_empty() {
             return Ok(0);
         }
         let count = claims.len();
         let rules = self.rules.borrow().clone();
-        let read = move || -> Vec<(Claim<ReceiptWork>, Processed)> {
-            claims
-                .into_iter()
-                .map(|claim| {
-                    let processed = process(claim.work(), &rules);
-                    (claim, processed)
-                })
-                .collect()
-        };
-        let Ok(processed) = tokio::task::spawn_blocking(read).await else {
-            tracing::error!("a batch of receipts could not be read; it is taken up again when its lease ends");
-            return Ok(count);
-        };
+        let works: Vec<(Receipt, u32)> =
+            claims.iter_mut().map(|claim| (claim.take_receipt(), claim.work().tries)).collect();
+        let (sender, receiver) = mpsc::channel(1);
+        let reader = tokio::task::spawn_blocking(move || read_all(works, &rules, Shipper::new(sender)));
+        let mut read = Arriving { receiver, at_hand: Vec::new().into_iter() };
         let mut destinations = Vec::new();
-        let mut pieces = vec![Vec::new()];
+        let mut conclusions = vec![Vec::new()];
         let mut events = 0;
-        for (claim, processed) in processed {
-            self.count(&claim, &processed);
-            note_destinations(&processed.events, &mut destinations);
-            let conclusion = self.conclusion_of(claim, processed).await?;
-            events += conclusion.events.len();
-            if events > PIECE_EVENTS {
-                events = conclusion.events.len();
-                pieces.push(Vec::new());
-            }
-            if let Some(piece) = pieces.last_mut() {
-                piece.push(conclusion);
+        for mut claim in claims {
+            loop {
+                let Some(Piece { events: planned, undecided, end }) = read.next().await else {
+                    tracing::error!("a batch of receipts could not be read; it is taken up again when its lease ends");
+                    break;
+                };
+                self.count(&claim, &planned, &undecided);
+                note_destinations(&planned, &mut destinations);
+                let Some(note) = end else {
+                    claim = self.outbox.extend(claim, planned, self.lease()).await?;
+                    self.lanes.wake(&destinations);
+                    continue;
+                };
+                self.count_unparsed(&claim, note);
+                events += planned.len();
+                if events > PIECE_EVENTS {
+                    events = planned.len();
+                    conclusions.push(Vec::new());
+                }
+                if let Some(piece) = conclusions.last_mut() {
+                    piece.push(Conclusion { claim, events: planned, note });
+                }
+                break;
             }
         }
-        try_join_all(pieces.into_iter().map(|piece| self.conclude(piece))).await?;
+        try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
         self.lanes.wake(&destinations);
+        drop(reader.await);
         Ok(count)
-    }
-
-    /// Records all but the last piece of a large receipt, so that no transaction holds intake up for long.
-    async fn conclusion_of(&self, claim: Claim<ReceiptWork>, processed: Processed) -> Result<Conclusion, StoreFault> {
-        let Processed { mut events, note, .. } = processed;
-        let mut claim = claim;
-        while events.len() > PIECE_EVENTS {
-            let rest = events.split_off(PIECE_EVENTS);
-            let source = claim.work().receipt.source.to_string();
-            let before = events.len();
-            claim = self.outbox.extend(claim, events, self.lease()).await?;
-            tracing::debug!(source, events = before, "a piece of a large receipt is recorded");
-            events = rest;
-        }
-        Ok(Conclusion { claim, events, note })
     }
 
     /// Records conclusions, and while the store cannot take them keeps them in hand: let go of, their receipts would wait
     /// for the end of the lease and count a try, and after too many of those a receipt is passed on unread.
     async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(), StoreFault> {
+        if conclusions.is_empty() {
+            return Ok(());
+        }
         let conclusions = Arc::new(conclusions);
         let dispatched = loop {
             match self.outbox.conclude(Arc::clone(&conclusions), self.clock.now()).await {
@@ -125,27 +119,110 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn count(&self, claim: &Claim<ReceiptWork>, processed: &Processed) {
+    fn count(&self, claim: &Claim<ReceiptWork>, events: &[PlannedEvent], undecided: &[(String, String)]) {
         let source = || BySource { source: claim.work().receipt.source.to_string() };
-        let unrouted = processed.events.iter().filter(|planned| planned.routed == Routed::No).count();
-        self.metrics.events_read.get_or_create(&source()).inc_by(processed.events.len() as u64);
+        let unrouted = events.iter().filter(|planned| planned.routed == Routed::No).count();
+        self.metrics.events_read.get_or_create(&source()).inc_by(events.len() as u64);
         if unrouted > 0 {
             self.metrics.events_unrouted.get_or_create(&source()).inc_by(unrouted as u64);
         }
-        if processed.note == Some(Note::Unparsed) {
-            self.metrics.events_unparsed.get_or_create(&source()).inc();
-            let receipt = &claim.work().receipt;
-            tracing::warn!(receipt = %receipt.id, source = %receipt.source, "an authentic body was not understood");
-        }
-        for (route, why) in &processed.undecided {
+        for (route, why) in undecided {
             self.metrics.routing_undecided.get_or_create(&ByRoute { name: route.clone() }).inc();
             tracing::warn!(route, why, "a condition could not be decided; the route takes the event");
+        }
+    }
+
+    fn count_unparsed(&self, claim: &Claim<ReceiptWork>, note: Option<Note>) {
+        if note == Some(Note::Unparsed) {
+            let receipt = &claim.work().receipt;
+            self.metrics.events_unparsed.get_or_create(&BySource { source: receipt.source.to_string() }).inc();
+            tracing::warn!(receipt = %receipt.id, source = %receipt.source, "an authentic body was not understood");
         }
     }
 
     fn lease(&self) -> Lease {
         Lease { now: self.clock.now(), length: LEASE }
     }
+}
+
+/// Some events of a receipt.
+struct Piece {
+    events: Vec<PlannedEvent>,
+    /// Routes whose condition could not be decided, with the reason, one entry an event.
+    undecided: Vec<(String, String)>,
+    /// They are the last; and what else there is to say about the receipt.
+    end: Option<Option<Note>>,
+}
+
+/// Pieces on their way from the thread that reads, several at a time: small receipts are many.
+struct Shipper {
+    sender: mpsc::Sender<Vec<Piece>>,
+    pieces: Vec<Piece>,
+    events: usize,
+}
+
+impl Shipper {
+    fn new(sender: mpsc::Sender<Vec<Piece>>) -> Self {
+        Self { sender, pieces: Vec::new(), events: 0 }
+    }
+
+    /// Whether nobody waits for them any more: the receipts will be claimed again.
+    fn is_in_vain(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.events += piece.events.len();
+        self.pieces.push(piece);
+        if self.events >= PIECE_EVENTS {
+            self.ship();
+        }
+    }
+
+    fn ship(&mut self) {
+        self.events = 0;
+        let pieces = std::mem::take(&mut self.pieces);
+        drop(self.sender.blocking_send(pieces));
+    }
+}
+
+struct Arriving {
+    receiver: mpsc::Receiver<Vec<Piece>>,
+    at_hand: std::vec::IntoIter<Piece>,
+}
+
+impl Arriving {
+    async fn next(&mut self) -> Option<Piece> {
+        loop {
+            if let Some(piece) = self.at_hand.next() {
+                return Some(piece);
+            }
+            self.at_hand = self.receiver.recv().await?.into_iter();
+        }
+    }
+}
+
+/// Reads receipts one after the other, for as long as somebody takes the pieces.
+fn read_all(works: Vec<(Receipt, u32)>, rules: &Rules, mut shipper: Shipper) {
+    for (receipt, tries) in works {
+        let (mut events, mut undecided) = (Vec::new(), Vec::new());
+        let note = process(receipt, tries, rules, &mut |(planned, unclear)| {
+            if shipper.is_in_vain() {
+                return;
+            }
+            if events.len() == PIECE_EVENTS {
+                let (events, undecided) = (std::mem::take(&mut events), std::mem::take(&mut undecided));
+                shipper.push(Piece { events, undecided, end: None });
+            }
+            events.push(planned);
+            undecided.extend(unclear);
+        });
+        shipper.push(Piece { events, undecided, end: Some(note) });
+        if shipper.is_in_vain() {
+            return;
+        }
+    }
+    shipper.ship();
 }
 
 fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<DestinationName>) {

@@ -6,71 +6,70 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sha2::{Digest, Sha256};
 
 use super::supervisor::Rules;
-use crate::domain::{Encoding, Note, Receipt, Severity, inflate};
+use crate::domain::{Draft, Encoding, Note, Receipt, Severity, inflate, inflated_length_hint};
 use crate::routing::Plan;
-use crate::store::{PlannedEvent, ReceiptWork, Routed};
+use crate::store::{PlannedEvent, Routed};
 use crate::vendors::{Reading, Source};
 
-/// What a receipt turned out to hold.
-#[derive(Debug)]
-pub struct Processed {
-    /// Its events, each with who must know.
-    pub events: Vec<PlannedEvent>,
-    /// What else there is to say about it.
-    pub note: Option<Note>,
-    /// Routes whose condition could not be decided, with the reason, one entry an event.
-    pub undecided: Vec<(String, String)>,
-}
+/// An event, who must know of it, and the routes whose condition could not be decided, with the reason.
+pub type Planned = (PlannedEvent, Vec<(String, String)>);
 
-/// Reads a receipt and plans its events. Never fails and never panics: what cannot be read becomes an event that says so.
-pub fn process(work: &ReceiptWork, rules: &Rules) -> Processed {
-    let receipt = &work.receipt;
+/// Reads a receipt and hands out its events one by one, planned; the answer is what else there is to say about it. Never
+/// fails and never panics: what cannot be read becomes an event that says so.
+pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn FnMut(Planned)) -> Option<Note> {
     let source = rules.sources.get(&receipt.source);
-    let reading = match source {
-        Some(_) if work.tries > TRIES_MAX => {
-            Reading::unparsed(&receipt.body, "the process ended several times while reading it")
-        }
-        Some(source) => read(receipt, source),
-        None => Reading::unparsed(&receipt.body, "its source is no longer configured"),
-    };
     let vendor = source.map_or("unknown", |source| source.vendor.name);
     let default = source.map_or(Severity::Medium, |source| source.default_severity);
-    let hearsay = source.and_then(|source| hearsay(receipt, source));
-    let mut undecided = Vec::new();
-    let mut events = Vec::with_capacity(reading.drafts.len());
-    for (position, mut draft) in reading.drafts.into_iter().enumerate() {
+    let hearsay = source.and_then(|source| hearsay(&receipt, source));
+    let body = std::mem::take(&mut receipt.body);
+    let mut position = 0;
+    let mut plan = |mut draft: Draft| {
         if let Some(hearsay) = &hearsay {
             draft.key.extend([hearsay.clone(), position.to_string()]);
         }
         // What an attacker made unreadable may have been anything.
         let default = if draft.kind == UNPARSED { at_least_high(default) } else { default };
-        let event = draft.into_event(receipt, vendor, default, position);
-        let Plan { deliveries, routes_taken, undecided: unclear } = rules.router.plan(&event);
-        undecided.extend(unclear.into_iter().map(|(route, why)| (route.to_string(), why)));
+        let event = draft.into_event(&receipt, vendor, default, position);
+        position += 1;
+        let Plan { deliveries, routes_taken, undecided } = rules.router.plan(&event);
         let routed = if routes_taken > 0 { Routed::Yes } else { Routed::No };
-        events.push(PlannedEvent { event, deliveries, routed });
-    }
-    Processed { events, note: reading.note, undecided }
-}
-
-fn read(receipt: &Receipt, source: &Source) -> Reading {
-    let normalize = |body: &[u8]| {
-        let reading = catch_unwind(AssertUnwindSafe(|| source.normalizer.normalize(body)));
-        reading.unwrap_or_else(|_| {
-            tracing::error!(receipt = %receipt.id, source = %receipt.source, "reading a body failed; it is passed on unread");
-            Reading::unparsed(body, "reading it failed")
-        })
+        let undecided = undecided.into_iter().map(|(route, why)| (route.to_string(), why)).collect();
+        take((PlannedEvent { event, deliveries, routed }, undecided));
     };
-    match receipt.encoding {
-        Encoding::Identity => normalize(&receipt.body),
-        Encoding::Gzip => {
-            let mut body = Vec::new();
-            match inflate(&receipt.body, source.body_limit_bytes, |piece| body.extend_from_slice(piece)) {
-                Ok(_) => normalize(&body),
-                Err(fault) => Reading::unparsed(&receipt.body, &fault.to_string()),
+    let unread = |body: &[u8], why: &str| Reading::unparsed(body, why);
+    let unread = match source {
+        Some(_) if tries > TRIES_MAX => unread(&body, "the process ended several times while reading it"),
+        None => unread(&body, "its source is no longer configured"),
+        Some(source) => {
+            let body = match receipt.encoding {
+                Encoding::Identity => Ok(Vec::from(body)),
+                Encoding::Gzip => inflated(&body, source).map_err(|why| unread(&body, &why)),
+            };
+            match body {
+                Ok(body) => return read(&body, source, &receipt, &mut plan),
+                Err(reading) => reading,
             }
         }
-    }
+    };
+    unread.drafts.into_iter().for_each(plan);
+    unread.note
+}
+
+/// Reads a body. What was handed out before a panic stays.
+fn read(body: &[u8], source: &Source, receipt: &Receipt, plan: &mut dyn FnMut(Draft)) -> Option<Note> {
+    catch_unwind(AssertUnwindSafe(|| source.normalizer.read(body, plan))).unwrap_or_else(|_| {
+        tracing::error!(receipt = %receipt.id, source = %receipt.source, "reading a body failed; it is passed on unread");
+        let unread = Reading::unparsed(body, "reading it failed");
+        unread.drafts.into_iter().for_each(plan);
+        unread.note
+    })
+}
+
+fn inflated(wire: &[u8], source: &Source) -> Result<Vec<u8>, String> {
+    let limit = source.body_limit_bytes;
+    let mut body = Vec::with_capacity(inflated_length_hint(wire, limit));
+    inflate(wire, limit, |piece| body.extend_from_slice(piece)).map_err(|fault| fault.to_string())?;
+    Ok(body)
 }
 
 /// What must stand in an event's key beside an id that nobody vouches for: the body, so that a stranger cannot spend the

@@ -27,6 +27,10 @@ impl<T> Claim<T> {
     pub fn work(&self) -> &T {
         &self.work
     }
+
+    pub(super) fn work_mut(&mut self) -> &mut T {
+        &mut self.work
+    }
 }
 
 /// An answer that comes once the commit is on the disk.

@@ -103,6 +103,16 @@ pub struct ReceiptWork {
     pub replay: bool,
 }
 
+impl Claim<ReceiptWork> {
+    /// Takes the receipt with its body out of the claim, which keeps everything but the body: a body is worked on, and
+    /// let go of, long before the claim is settled.
+    pub fn take_receipt(&mut self) -> Receipt {
+        let receipt = &mut self.work_mut().receipt;
+        let body = std::mem::take(&mut receipt.body);
+        Receipt { body, ..receipt.clone() }
+    }
+}
+
 /// An event and who must know of it.
 #[derive(Clone, Debug)]
 pub struct PlannedEvent {
