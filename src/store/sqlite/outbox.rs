@@ -96,7 +96,7 @@ fn claim_receipts(
         let mut select = transaction.prepare_cached(CLAIMED_BEFORE)?;
         let mut rows = select.query(params![lease.now.as_millis(), row_limit(limit)])?;
         while let Some(row) = rows.next()? {
-            if !batch.takes(receipt_claim(row)?) {
+            if !batch.takes(receipt_claim(transaction, row)?) {
                 break;
             }
         }
@@ -112,7 +112,7 @@ fn claim_receipts(
         let mut select = transaction.prepare_cached(NEVER_CLAIMED)?;
         let mut rows = select.query([row_limit(limit - first)])?;
         while let Some(row) = rows.next()? {
-            if !batch.takes(receipt_claim(row)?) {
+            if !batch.takes(receipt_claim(transaction, row)?) {
                 break;
             }
         }
@@ -159,20 +159,37 @@ fn is_suspect(claim: &Claim<ReceiptWork>) -> bool {
     claim.work().tries > SUSPECT_TRIES
 }
 
-fn receipt_claim(row: &Row<'_>) -> rusqlite::Result<Claim<ReceiptWork>> {
+fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Claim<ReceiptWork>> {
     let encoding: String = row.get(8)?;
     let source: String = row.get(5)?;
+    let body = match row.get::<_, Option<Vec<u8>>>(9)? {
+        Some(body) => body,
+        None => long_body(connection, row.get(0)?)?,
+    };
     let receipt = Receipt {
         id: ReceiptId::from_bytes(row.get(4)?),
         source: source.parse().map_err(|fault| unreadable(5, fault))?,
         received_at: Timestamp::from_millis(row.get(6)?),
         content_type: row.get(7)?,
         encoding: if encoding == Encoding::Gzip.as_str() { Encoding::Gzip } else { Encoding::Identity },
-        body: row.get::<_, Vec<u8>>(9)?.into(),
+        body: body.into(),
     };
     let tries: u32 = row.get(2)?;
     let work = ReceiptWork { receipt, tries: tries.saturating_add(1), replay: row.get(3)? };
     Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, work))
+}
+
+/// In pieces: as a column, SQLite would hold it as a whole beside our copy.
+fn long_body(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<u8>> {
+    let blob = connection.blob_open("main", "receipts", "body", seq, true)?;
+    let mut body = vec![0; blob.len()];
+    let mut at = 0;
+    while at < body.len() {
+        let end = body.len().min(at + PIECE_BYTES);
+        blob.read_at_exact(&mut body[at..end], at)?;
+        at = end;
+    }
+    Ok(body)
 }
 
 /// Whether the claim still holds; if so its lease begins anew.
@@ -535,9 +552,10 @@ pub fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
 }
 
 const CLAIMED_BEFORE: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at,
-    r.content_type, r.encoding, r.body
+    r.content_type, r.encoding, CASE WHEN r.bytes <= 262144 THEN r.body END
     FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2";
-const NEVER_CLAIMED: &str = "SELECT r.seq, 0, 0, 0, r.id, r.source, r.received_at, r.content_type, r.encoding, r.body
+const NEVER_CLAIMED: &str = "SELECT r.seq, 0, 0, 0, r.id, r.source, r.received_at, r.content_type, r.encoding,
+    CASE WHEN r.bytes <= 262144 THEN r.body END
     FROM receipts r WHERE r.seq > (SELECT seq FROM dispatch_mark) ORDER BY r.seq LIMIT ?1";
 /// The rank of `fatal`.
 const URGENCY_MAX: u8 = 6;
@@ -545,3 +563,5 @@ const URGENCY_MAX: u8 = 6;
 const SUSPECT_TRIES: u32 = 2;
 /// How many bytes of bodies one claim may hold, beyond its first receipt.
 const CLAIMED_BYTES_MAX: usize = 8 << 20;
+/// Longer bodies are read in pieces of this length: the same number stands in the statements above.
+const PIECE_BYTES: usize = 262_144;
