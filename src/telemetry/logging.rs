@@ -27,9 +27,13 @@ pub enum LogFault {
     Twice,
 }
 
+/// What the HTTP library calls an error is any connection that broke off or sent no HTTP. Anybody can make as many lines
+/// of that as he likes.
+const STRANGERS: &str = "actix_http::h1=off";
+
 /// Starts logging for the process, at `default_level` unless `GATEPOST_LOG` says otherwise.
 pub fn start_logging(format: LogFormat, default_level: &str) -> Result<(), LogFault> {
-    let wanted = std::env::var("GATEPOST_LOG").unwrap_or_else(|_| default_level.to_owned());
+    let wanted = std::env::var("GATEPOST_LOG").unwrap_or_else(|_| format!("{default_level},{STRANGERS}"));
     let filter = EnvFilter::try_new(&wanted).map_err(|error| LogFault::Filter(error.to_string()))?;
     let human = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),

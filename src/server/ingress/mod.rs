@@ -6,6 +6,7 @@
 mod body;
 mod budget;
 mod rate;
+mod refusals;
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::verify::Verifier;
 use body::{Reader, announced, read_body};
 use budget::{Budget, Share};
 use rate::RateLimits;
+use refusals::{QUIET, Refusals};
 
 /// How long a body may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,7 @@ pub struct Ingress {
     bodies: Budget,
     /// For bodies of those who name no source, or show nothing.
     strangers: Budget,
+    refusals: Refusals,
     stopping: AtomicBool,
 }
 
@@ -80,8 +83,22 @@ impl Ingress {
         let decoy = Verifier::decoy();
         let (proven, bodies) = (Budget::new(BODIES_BYTES_MAX), Budget::new(BODIES_BYTES_MAX));
         let strangers = Budget::new(STRANGERS_BYTES_MAX);
-        let (rates, stopping) = (RateLimits::default(), AtomicBool::new(false));
-        Self { sources, inbox, clock, metrics, wake, limits, decoy, rates, proven, bodies, strangers, stopping }
+        let (rates, refusals, stopping) = (RateLimits::default(), Refusals::default(), AtomicBool::new(false));
+        Self {
+            sources,
+            inbox,
+            clock,
+            metrics,
+            wake,
+            limits,
+            decoy,
+            rates,
+            proven,
+            bodies,
+            strangers,
+            refusals,
+            stopping,
+        }
     }
 
     /// From now on every answer closes its connection. A server that stops drops what it has not read yet; this lets
@@ -200,7 +217,12 @@ async fn route(http: HttpRequest, payload: web::Payload, ingress: web::Data<Ingr
     }
 }
 
-async fn receive(name: &str, http: &HttpRequest, mut payload: web::Payload, ingress: &Ingress) -> HttpResponse {
+async fn receive(
+    name: &str,
+    http: &HttpRequest,
+    mut payload: web::Payload,
+    ingress: &web::Data<Ingress>,
+) -> HttpResponse {
     let sources = ingress.sources.borrow().clone();
     let begun = tokio::time::Instant::now();
     let result = ingress.accept(&sources, name, http, &mut payload).await;
@@ -213,7 +235,7 @@ async fn receive(name: &str, http: &HttpRequest, mut payload: web::Payload, ingr
             (Some(source), IntakeOutcome::Duplicate, stored("duplicate", receipt))
         }
         Err(Refused { source, problem }) => {
-            log_refusal(source, problem, http);
+            log_refusal(ingress, source, problem, http);
             (source, IntakeOutcome::Refused(problem.code()), closing(problem.response(), payload))
         }
     };
@@ -232,14 +254,26 @@ fn stored(status: &str, receipt: crate::domain::ReceiptId) -> HttpResponse {
         .body(format!("{{\"status\":\"{status}\",\"receipt\":\"{receipt}\"}}"))
 }
 
-fn log_refusal(source: Option<&Source>, problem: Problem, http: &HttpRequest) {
+fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: Problem, http: &HttpRequest) {
     let peer = http.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
     let code = problem.code();
-    match source {
-        Some(source) => tracing::warn!(source = %source.name, code, peer, "a request was refused"),
+    let name = match source {
+        Some(source) => source.name.as_str(),
         // Anybody can make these; they are counted, and shown to those who look.
-        None => tracing::debug!(code, peer, "a request to an unknown source was refused"),
+        None => return tracing::debug!(code, peer, "a request to an unknown source was refused"),
+    };
+    if !ingress.refusals.note(name, code) {
+        return;
     }
+    tracing::warn!(source = name, code, peer, "a request was refused");
+    let (ingress, name) = (web::Data::clone(ingress), name.to_owned());
+    actix_web::rt::spawn(async move {
+        tokio::time::sleep(QUIET).await;
+        let more = ingress.refusals.take(&name, code);
+        if more > 0 {
+            tracing::warn!(source = name, code, more, "more requests were refused in the last {} s", QUIET.as_secs());
+        }
+    });
 }
 
 fn headers_of(http: &HttpRequest) -> Headers {
