@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::KeepAlive;
 use actix_web::{App as WebApp, HttpServer, web};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -19,7 +20,7 @@ use crate::config::{Config, ConfigFault};
 use crate::domain::{Clock, SystemClock};
 use crate::egress::{ClientFault, Egress};
 use crate::pipeline::{LaneState, Parts, Pipeline, Rules};
-use crate::server::{Admin, DestinationHealth, Ingress, IngressLimits};
+use crate::server::{Admin, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits};
 use crate::store::{Access, OpenFault, SqliteStore};
 use crate::telemetry::Metrics;
 use crate::vendors::Sources;
@@ -45,6 +46,7 @@ struct Fixed {
     admin_listen: SocketAddr,
     store: PathBuf,
     limits: IngressLimits,
+    connections: ConnectionLimits,
 }
 
 struct Listener {
@@ -117,7 +119,8 @@ impl App {
             (clock, Arc::clone(&metrics)),
             limits,
         ));
-        let public = listen_public(fixed.listen, web::Data::clone(&ingress))?;
+        let connections = Connections::new(within_files(&fixed.connections));
+        let public = listen_public(fixed.listen, web::Data::clone(&ingress), connections)?;
         let admin = web::Data::new(Admin {
             inbox: Arc::new(store.clone()),
             metrics: Arc::clone(&metrics),
@@ -155,8 +158,9 @@ impl App {
     async fn try_reload(&self, path: &Path) -> Result<(), ReloadFault> {
         let config = Config::load(path)?;
         let new = Fixed::of(&config);
+        let (old, server) = (&self.fixed, |fixed: &Fixed| (fixed.listen, fixed.limits, fixed.connections.clone()));
         for (section, changed) in [
-            ("server", new.listen != self.fixed.listen || new.limits != self.fixed.limits),
+            ("server", server(&new) != server(old)),
             ("admin", new.admin_listen != self.fixed.admin_listen),
             ("store", new.store != self.fixed.store),
         ] {
@@ -192,6 +196,7 @@ impl Fixed {
             admin_listen: config.admin_listen,
             store: config.store.clone(),
             limits: config.limits,
+            connections: config.connections.clone(),
         }
     }
 }
@@ -224,15 +229,36 @@ fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, Desti
     })
 }
 
-fn listen_public(address: SocketAddr, ingress: web::Data<Ingress>) -> Result<Listener, AppFault> {
-    let server =
-        HttpServer::new(move || WebApp::new().app_data(web::Data::clone(&ingress)).configure(Ingress::configure))
-            .client_request_timeout(HEAD_TIMEOUT)
-            .max_connections(CONNECTIONS_MAX)
-            .disable_signals()
-            .shutdown_timeout(LISTENER_STOP_BOUND.as_secs())
-            .bind(address)
-            .map_err(|source| AppFault::Listen { section: "server", address, source })?;
+/// The limits, lowered to what the process may open.
+fn within_files(configured: &ConnectionLimits) -> ConnectionLimits {
+    let table = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files =
+        table.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    let Some(files) = files else { return configured.clone() };
+    let limits = configured.clone().within_files(files);
+    if limits.total < configured.total {
+        let connections = limits.total;
+        tracing::info!(files, connections, "fewer connections are served, because the process may not open more files");
+    }
+    limits
+}
+
+fn listen_public(
+    address: SocketAddr,
+    ingress: web::Data<Ingress>,
+    connections: Arc<Connections>,
+) -> Result<Listener, AppFault> {
+    let routes = move || WebApp::new().app_data(web::Data::clone(&ingress)).configure(Ingress::configure);
+    let server = HttpServer::new(routes)
+        .on_connect(move |stream, extensions| connections.on_connect(stream, extensions))
+        .client_request_timeout(HEAD_TIMEOUT)
+        // Idle connections are closed by `Connections`, at no cost for a request.
+        .keep_alive(KeepAlive::Os)
+        .max_connections(CONNECTIONS_MAX)
+        .disable_signals()
+        .shutdown_timeout(LISTENER_STOP_BOUND.as_secs())
+        .bind(address)
+        .map_err(|source| AppFault::Listen { section: "server", address, source })?;
     let bound = server.addrs().first().copied();
     Ok(Listener::start(bound.unwrap_or(address), server.run()))
 }
@@ -266,8 +292,9 @@ async fn stop_listener(listener: Listener, section: &'static str) {
 
 /// The head of a request must be here by then.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections to each worker of the public listener.
-const CONNECTIONS_MAX: usize = 4_096;
+/// Connections to each worker of the public listener, beyond which the system lets them wait: more than are ever served,
+/// so that whoever is one too many is told so.
+const CONNECTIONS_MAX: usize = 65_536;
 /// How long those who are sending get to finish on connections that are kept open.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// Everything together ends within ten seconds.

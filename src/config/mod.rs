@@ -17,7 +17,7 @@ use crate::destinations::{self, Destination};
 use crate::domain::{DestinationName, Name};
 use crate::pipeline::Retention;
 use crate::routing::Router;
-use crate::server::IngressLimits;
+use crate::server::{ConnectionLimits, IngressLimits, Network};
 use crate::settings::{Document, Environment, Fault, Level, Section};
 use crate::vendors::Sources;
 
@@ -27,6 +27,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How long their bodies may take.
     pub limits: IngressLimits,
+    /// How many may be connected.
+    pub connections: ConnectionLimits,
     /// Where the operator reaches us.
     pub admin_listen: SocketAddr,
     /// The database file.
@@ -100,7 +102,7 @@ impl Config {
 }
 
 fn read(root: &Section<'_>) -> Option<Config> {
-    let (listen, limits) = read_server(root);
+    let (listen, limits, connections) = read_server(root);
     let admin_listen = read_listen(root.section("admin").as_ref(), 8081);
     let store = read_store(root);
     let sources = sources::read(root);
@@ -120,6 +122,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     Some(Config {
         listen: listen?,
         limits,
+        connections,
         admin_listen: admin_listen?,
         store: store?,
         sources: Arc::new(sources),
@@ -130,15 +133,32 @@ fn read(root: &Section<'_>) -> Option<Config> {
     })
 }
 
-fn read_server(root: &Section<'_>) -> (Option<SocketAddr>, IngressLimits) {
+fn read_server(root: &Section<'_>) -> (Option<SocketAddr>, IngressLimits, ConnectionLimits) {
     let section = root.section("server");
     let mut limits = IngressLimits { idle: Duration::from_secs(5), total: Duration::from_secs(10) };
+    let mut connections = ConnectionLimits::default();
     if let Some(server) = &section {
         let range = Duration::from_millis(100)..Duration::from_secs(300);
         limits.idle = server.duration("body_idle_timeout", range.clone()).unwrap_or(limits.idle);
         limits.total = server.duration("body_timeout", range).unwrap_or(limits.total);
+        let count = |key| server.integer(key, 1..CONNECTIONS_MAX).and_then(|count| usize::try_from(count).ok());
+        connections.total = count("connections").unwrap_or(connections.total);
+        connections.per_address = count("connections_per_address").unwrap_or(connections.per_address);
+        if let Some(texts) = server.texts_given("proxies") {
+            connections.proxies = texts.iter().filter_map(|text| read_network(server, text)).collect();
+        }
     }
-    (read_listen(section.as_ref(), 8080), limits)
+    (read_listen(section.as_ref(), 8080), limits, connections)
+}
+
+fn read_network(server: &Section<'_>, text: &str) -> Option<Network> {
+    let network = text.parse();
+    if let Err(fault) = &network {
+        let fix =
+            "write the address that the proxy comes from, such as \"192.0.2.7\", or its network, \"192.0.2.0/24\"";
+        server.fault("proxies", &format!("'{text}' is {fault}"), fix);
+    }
+    network.ok()
 }
 
 fn read_listen(section: Option<&Section<'_>>, port: u16) -> Option<SocketAddr> {
@@ -233,5 +253,7 @@ fn count(faults: &[Fault]) -> usize {
     faults.iter().filter(|fault| fault.level == Level::Error).count()
 }
 
+/// No machine has more ports to serve them from.
+const CONNECTIONS_MAX: i64 = 65_536;
 /// No configuration is longer, and no mistake should cost more memory.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;

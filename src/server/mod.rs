@@ -4,10 +4,12 @@
 //! anything before it is verified: actix-web is built without its default features.
 
 mod admin;
+mod connections;
 mod ingress;
 mod problem;
 mod unread;
 
 pub use admin::{Admin, DestinationHealth};
+pub use connections::{ConnectionLimits, Connections, Network, NetworkFault};
 pub use ingress::{Ingress, IngressLimits, SETTLE_LIMIT};
 pub use problem::Problem;

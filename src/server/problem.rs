@@ -38,6 +38,8 @@ pub enum Problem {
     },
     /// It cannot be stored now.
     StoreUnavailable,
+    /// There are too many connections, in all or from its address.
+    TooManyConnections,
 }
 
 impl Problem {
@@ -55,6 +57,7 @@ impl Problem {
             Self::InvalidEncoding => "invalid-encoding",
             Self::RateLimited { .. } => "rate-limited",
             Self::StoreUnavailable => "store-unavailable",
+            Self::TooManyConnections => "too-many-connections",
         }
     }
 
@@ -68,7 +71,7 @@ impl Problem {
             Self::BodyIncomplete | Self::InvalidEncoding => StatusCode::BAD_REQUEST,
             Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -85,6 +88,7 @@ impl Problem {
             Self::InvalidEncoding => "The body is not what its Content-Encoding says.",
             Self::RateLimited { .. } => "This source sends faster than it may.",
             Self::StoreUnavailable => "The request cannot be stored now; send it again later.",
+            Self::TooManyConnections => "There are too many connections; send it again later, on fewer of them.",
         };
         sentence.to_owned()
     }
@@ -104,8 +108,10 @@ impl Problem {
             Self::StoreUnavailable => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs()));
             }
-            // actix-http times the head of a connection's first request only. Whoever has not shown that he may send is
-            // not given a second one, or he could hold the connection for ever with half a head.
+            Self::TooManyConnections => {
+                answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs())).force_close();
+            }
+            // Whoever has not shown that he may send is not given a second request on the connection.
             _ => {
                 answer.force_close();
             }

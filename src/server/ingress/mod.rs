@@ -18,6 +18,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
+use super::connections::Connection;
 use super::problem::Problem;
 use super::unread::closing;
 use crate::domain::{Clock, Encoding, Headers, InflateFault, Request, inflate};
@@ -225,7 +226,12 @@ async fn receive(
 ) -> HttpResponse {
     let sources = ingress.sources.borrow().clone();
     let begun = tokio::time::Instant::now();
-    let result = ingress.accept(&sources, name, http, &mut payload).await;
+    let connection = Connection::of(http).filter(|connection| !connection.is_surplus());
+    let _busy = connection.map(Connection::busy);
+    let result = match connection {
+        Some(_) => ingress.accept(&sources, name, http, &mut payload).await,
+        None => Err(Refused { source: None, problem: Problem::TooManyConnections }),
+    };
     let (source, outcome, mut response) = match result {
         Ok((source, Acceptance::New(receipt))) => {
             ingress.wake.notify_one();
@@ -259,6 +265,7 @@ fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: P
     let code = problem.code();
     let name = match source {
         Some(source) => source.name.as_str(),
+        None if problem == Problem::TooManyConnections => "",
         // Anybody can make these; they are counted, and shown to those who look.
         None => return tracing::debug!(code, peer, "a request to an unknown source was refused"),
     };
