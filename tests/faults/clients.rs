@@ -1,24 +1,26 @@
-//! Clients that dawdle and clients that want our memory.
+//! Clients that dawdle, and very many of them at once.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use tokio::task::JoinHandle;
 
-use super::book::{Book, Posting, credentials, request_of};
+use super::book::{Book, credentials, request_of};
 use super::dice::Dice;
 use super::gateway::Gateway;
 use super::oracle::{self, Allowance};
 use super::wire::{self, Broken, Wire};
-use super::world::{AKTO_SECRET, World};
-use super::{TURN, percentile};
+use super::world::World;
+use super::{TURN, is_long, percentile};
 
 /// How a client dawdles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Dawdle {
+    /// Nothing at all.
+    Idle,
     /// Half a head, and nothing more.
     Head,
     /// A head that comes a byte at a time.
@@ -27,8 +29,64 @@ enum Dawdle {
     Body,
     /// A body that comes a byte at a time.
     DripBody,
-    /// A forged request, and then half a head: the server times the first head of a connection only.
-    SecondHead,
+    /// A forged request, and then half a head.
+    HeadAfterForged,
+    /// An authentic request, and then half a head: the server times the first head of a connection only.
+    HeadAfterAuthentic,
+    /// An authentic request, and the answer is not read.
+    NeverReads,
+}
+
+const KINDS: [Dawdle; 8] = [
+    Dawdle::Idle,
+    Dawdle::Head,
+    Dawdle::DripHead,
+    Dawdle::Body,
+    Dawdle::DripBody,
+    Dawdle::HeadAfterForged,
+    Dawdle::HeadAfterAuthentic,
+    Dawdle::NeverReads,
+];
+
+/// A client that does all as it should, beside those who do not.
+pub struct Honest {
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<Vec<Duration>>,
+}
+
+impl Honest {
+    /// Posts, one request after the other; every other one on a connection of its own.
+    pub fn start(book: &Arc<Book>, address: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (book, stopped) = (Arc::clone(book), Arc::clone(&stop));
+        let task = tokio::spawn(async move {
+            let mut latencies = Vec::new();
+            let mut kept = Wire::open(address).await.unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                let posting = book.write(book.low(200));
+                let begun = Instant::now();
+                let mut fresh = None;
+                let wire = match latencies.len() % 2 {
+                    0 => &mut kept,
+                    _ => fresh.insert(Wire::open(address).await.unwrap()),
+                };
+                assert_eq!(book.post(posting, wire).await.unwrap().status, 200);
+                latencies.push(begun.elapsed());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            latencies
+        });
+        Self { stop, task }
+    }
+
+    /// Stops, and fails if it was held up.
+    pub async fn stop(self, beside: &str) {
+        self.stop.store(true, Ordering::Relaxed);
+        let latencies = self.task.await.unwrap();
+        let (p99, worst) = (percentile(&latencies, 0.99), percentile(&latencies, 1.0));
+        println!("{beside}: {} honest requests beside it: p99 {p99:?}, worst {worst:?}", latencies.len());
+        assert!(p99 < HONEST_LIMIT, "p99 of the honest client: {p99:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,179 +96,199 @@ async fn slow_clients_are_closed_and_slow_down_nobody() {
     let world = World::new().await;
     let book = Arc::new(Book::new(&mut dice));
     let gateway = Gateway::ready(&world, &book).await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let honest = {
-        let (book, stop, address) = (Arc::clone(&book), Arc::clone(&stop), world.public);
-        tokio::spawn(async move {
-            let mut latencies = Vec::new();
-            let mut wire = Wire::open(address).await.unwrap();
-            while !stop.load(Ordering::Relaxed) {
-                let posting = book.write(book.low(200));
-                let begun = Instant::now();
-                assert_eq!(book.post(posting, &mut wire).await.unwrap().status, 200);
-                latencies.push(begun.elapsed());
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            latencies
-        })
-    };
-    let kinds = [Dawdle::Head, Dawdle::DripHead, Dawdle::Body, Dawdle::DripBody, Dawdle::SecondHead];
-    let slow: Vec<_> = (0..SLOW_CLIENTS)
-        .map(|place| {
-            let kind = kinds[place % kinds.len()];
-            tokio::spawn(dawdle(kind, world.public, Arc::clone(&book)))
-        })
-        .collect();
-    let mut lasted: Vec<(Dawdle, Duration, Option<u16>)> = Vec::new();
-    for client in slow {
-        lasted.push(client.await.unwrap());
+    let (before, sockets) = (gateway.rss_reset_kib(), gateway.sockets());
+    let honest = Honest::start(&book, world.public);
+    let deaf = deaf(&book, world.public).await;
+    let deaf_since = Instant::now();
+    // From a hundred addresses. In the long form some of each are one too many: they are closed all the sooner.
+    let count = if is_long() { 10_000 } else { 900 };
+    let mut slow = Vec::new();
+    for place in 0..count {
+        let kind = KINDS[place % KINDS.len()];
+        let from = IpAddr::from([127, 1, 0, 1 + (place % 100) as u8]);
+        slow.push(tokio::spawn(dawdle(kind, from, world.public, Arc::clone(&book))));
+        if place % 50 == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
-    stop.store(true, Ordering::Relaxed);
-    let latencies = honest.await.unwrap();
-    let (p99, worst) = (percentile(&latencies, 0.99), percentile(&latencies, 1.0));
-    println!("slow clients: {} honest requests beside them: p99 {p99:?}, worst {worst:?}", latencies.len());
+    let crowd = gateway.sockets() - sockets;
+    assert!(crowd > count, "{crowd} sockets for {count} clients");
+    let mut lasted: BTreeMap<Dawdle, (usize, Duration)> = BTreeMap::new();
+    for client in slow {
+        let (kind, time) = client.await.unwrap();
+        let (count, longest) = lasted.entry(kind).or_default();
+        (*count, *longest) = (*count + 1, time.max(*longest));
+    }
+    // These cannot see their end, behind answers that they do not read.
+    tokio::time::sleep_until((deaf_since + limit_of(Dawdle::NeverReads) + SLACK).into()).await;
+    let left = gateway.sockets();
+    println!("slow clients: {crowd} sockets of the gateway at most, {left} at the end, {sockets} before");
+    assert!(left <= sockets + 10, "{left} sockets are still open");
+    drop(deaf);
+    let peak = gateway.memory_kib("VmHWM");
+    println!("slow clients: {count}; RSS {before} KiB before, peak {peak} KiB");
+    honest.stop("slow clients").await;
     let mut faults = Vec::new();
-    for kind in kinds {
-        let of_kind: Vec<_> = lasted.iter().filter(|(found, ..)| *found == kind).collect();
-        let longest = of_kind.iter().map(|(_, lasted, _)| *lasted).max().unwrap_or_default();
-        println!(
-            "slow clients: {} of {kind:?} were closed within {longest:?}, answer {:?}",
-            of_kind.len(),
-            of_kind[0].2
-        );
-        if longest > limit_of(kind) + Duration::from_secs(3) {
+    for (kind, (count, longest)) in lasted {
+        println!("slow clients: {count} of {kind:?} were closed within {longest:?}");
+        if longest > limit_of(kind) + SLACK {
             faults.push(format!("{kind:?} lasted {longest:?}"));
         }
     }
     assert!(faults.is_empty(), "{faults:?}");
-    assert!(p99 < HONEST_LIMIT, "p99 of the honest client: {p99:?}");
+    assert!(peak <= CROWD_PEAK_KIB, "the peak was {peak} KiB");
+    let lines = gateway.log().lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();
+    println!("slow clients: {lines} lines of warnings");
+    assert!(lines < 30, "strangers fill the log: {lines} lines\n{}", gateway.log());
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
     oracle::judge(&world, &book, Allowance::default());
 }
 
-/// How long the connection lasted, and what was answered.
-async fn dawdle(kind: Dawdle, address: std::net::SocketAddr, book: Arc<Book>) -> (Dawdle, Duration, Option<u16>) {
+/// Clients that send many authentic requests and read no answer.
+async fn deaf(book: &Book, address: SocketAddr) -> Vec<Wire> {
+    let mut wires = Vec::new();
+    for place in 0..10 {
+        let posting = book.low(4_000);
+        let request = request_of(&posting);
+        book.write(posting);
+        let mut wire = Wire::open_deaf(IpAddr::from([127, 2, 0, 1 + place]), address).await.unwrap();
+        for _ in 0..500 {
+            match tokio::time::timeout(Duration::from_millis(200), wire.send(&request)).await {
+                Ok(sent) => sent.unwrap(),
+                Err(_) => break,
+            }
+        }
+        wires.push(wire);
+    }
+    wires
+}
+
+/// How long the connection lasted.
+async fn dawdle(kind: Dawdle, from: IpAddr, address: SocketAddr, book: Arc<Book>) -> (Dawdle, Duration) {
+    let Ok(mut wire) = Wire::open_from(from, address).await else { return (kind, Duration::ZERO) };
+    let mut begun = Instant::now();
+    // Whoever is one too many is closed in between.
+    let ended = tokio::time::timeout(Duration::from_secs(60), async {
+        let drip = begin(kind, &mut wire, &book, &mut begun).await.unwrap_or_default();
+        for byte in drip {
+            if wire.send(&[byte]).await.is_err() {
+                return;
+            }
+            if tokio::time::timeout(DRIP_PAUSE, wire.closed()).await.is_ok() {
+                return;
+            }
+        }
+        match kind {
+            Dawdle::NeverReads => wire.closed_unread().await,
+            _ => drop(wire.closed().await),
+        }
+    });
+    drop(ended.await);
+    (kind, begun.elapsed())
+}
+
+/// Sends what comes at once; the answer is what comes a byte at a time.
+async fn begin(kind: Dawdle, wire: &mut Wire, book: &Book, begun: &mut Instant) -> Result<Vec<u8>, Broken> {
     let posting = book.low(4_000);
     let request = request_of(&posting);
     let head = wire::head("/webhooks/adrian", &[credentials(&posting)]);
-    let mut wire = Wire::open(address).await.unwrap();
-    let mut begun = Instant::now();
-    let drip = match kind {
-        Dawdle::Head => {
-            wire.send(&head[..40]).await.unwrap();
-            &[][..]
-        }
-        Dawdle::DripHead => &head[..],
-        Dawdle::Body => {
-            wire.send(&request[..request.len() / 2]).await.unwrap();
-            &[][..]
-        }
+    match kind {
+        Dawdle::Idle => {}
+        Dawdle::Head => wire.send(&head[..40]).await?,
+        Dawdle::DripHead => return Ok(head),
+        Dawdle::Body => wire.send(&request[..request.len() / 2]).await?,
         Dawdle::DripBody => {
             let body = request.len() - posting.body.len();
-            wire.send(&request[..body]).await.unwrap();
-            &request[body..]
+            wire.send(&request[..body]).await?;
+            return Ok(request[body..].to_vec());
         }
-        Dawdle::SecondHead => {
+        Dawdle::HeadAfterForged => {
             let forged = wire::post("/webhooks/adrian", &[], &posting.body);
-            assert_eq!(wire.ask(&forged).await.unwrap().status, 401);
-            begun = Instant::now();
-            // It may be closed already.
-            assert!(matches!(wire.send(&head[..40]).await, Ok(()) | Err(Broken::Unsent)));
-            &[][..]
+            assert!(matches!(wire.ask(&forged).await?.status, 401 | 503));
+            *begun = Instant::now();
+            wire.send(&head[..40]).await?;
         }
-    };
-    let ended = tokio::time::timeout(Duration::from_secs(30), async {
-        for byte in drip {
-            if wire.send(&[*byte]).await.is_err() {
-                break;
-            }
-            if let Ok(status) = tokio::time::timeout(Duration::from_millis(100), wire.closed()).await {
-                return status;
-            }
+        Dawdle::HeadAfterAuthentic => {
+            book.post(book.write(posting), wire).await?;
+            *begun = Instant::now();
+            wire.send(&head[..40]).await?;
         }
-        wire.closed().await
-    });
-    let status = ended.await.unwrap_or(None);
-    (kind, begun.elapsed(), status)
+        Dawdle::NeverReads => {
+            book.write(posting);
+            wire.send(&request).await?;
+        }
+    }
+    Ok(Vec::new())
 }
 
-/// Nothing after a refusal; the head within 5 s; of the body 5 s between two pieces and 10 s in all.
+/// From the moment from which the client is late. Nothing after a refusal; the head within 5 s; of the body 5 s between two
+/// pieces and 10 s in all; the next request within 15 s.
 fn limit_of(kind: Dawdle) -> Duration {
     match kind {
-        Dawdle::SecondHead => Duration::ZERO,
-        Dawdle::Head | Dawdle::DripHead | Dawdle::Body => Duration::from_secs(5),
+        Dawdle::HeadAfterForged => Duration::ZERO,
+        Dawdle::Idle | Dawdle::Head | Dawdle::DripHead | Dawdle::Body => Duration::from_secs(5),
         Dawdle::DripBody => Duration::from_secs(10),
+        Dawdle::HeadAfterAuthentic | Dawdle::NeverReads => Duration::from_secs(15),
     }
 }
 
+/// All that can be had at once, from one address that is a proxy's: each request is answered with 200 or 503.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bomb_costs_no_memory() {
+async fn a_crowd_is_served_or_told_to_come_again() {
     let _turn = TURN.lock().await;
-    let mut dice = Dice::of("bomb");
+    let mut dice = Dice::of("crowd");
     let world = World::new().await;
+    let (count, served) = if is_long() { (10_000, 8_192) } else { (1_000, 800) };
+    let text = world.config_text();
+    world.write_config(&text.replace("[server]\n", &format!("[server]\nconnections = {served}\n")));
     let book = Arc::new(Book::new(&mut dice));
     let gateway = Gateway::ready(&world, &book).await;
-    for _ in 0..50 {
-        let posting = book.write(book.akto("LOW", 4));
-        assert_eq!(book.post_once(posting, world.public).await, Some(200));
-    }
-    gateway.drained(Duration::from_secs(30)).await;
-    let before = gateway.memory_kib("VmHWM");
-    let bomb = Arc::new(bomb());
-    let posts = (0..8).map(|place| {
-        let (bomb, address) = (Arc::clone(&bomb), world.public);
-        tokio::spawn(
-            async move { if place % 2 == 0 { inflating(&bomb, address).await } else { endless(address).await } },
-        )
+    let before = gateway.rss_reset_kib();
+    let all_there = Arc::new(tokio::sync::Barrier::new(count));
+    let clients = (0..count).map(|_| {
+        let (book, address, all_there) = (Arc::clone(&book), world.public, Arc::clone(&all_there));
+        tokio::spawn(async move {
+            let mut wire = Wire::open(address).await.unwrap();
+            let mut is_kept = post(&book, &mut wire).await;
+            all_there.wait().await;
+            for _ in 0..2 {
+                is_kept = is_kept && post(&book, &mut wire).await;
+            }
+        })
     });
-    for post in posts.collect::<Vec<_>>() {
-        assert_eq!(post.await.unwrap(), Some(413));
+    let clients: Vec<_> = clients.collect();
+    for client in clients {
+        client.await.unwrap();
     }
-    let rise = gateway.memory_kib("VmHWM").saturating_sub(before);
-    println!("bomb: 4 of {} B for {BOMB_BYTES} B and 4 endless ones at once: peak rose by {rise} KiB", bomb.len());
-    assert!(rise <= 32 << 10, "the peak rose by {rise} KiB");
+    let peak = gateway.memory_kib("VmHWM");
+    {
+        let entries = book.entries();
+        println!(
+            "crowd: {count} connections, {served} served; answers {:?}; RSS {before} to {peak} KiB",
+            entries.answers
+        );
+        let broken = (entries.unanswered.len(), entries.torn, entries.silent, entries.unsent);
+        assert_eq!(broken, (0, 0, 0, 0), "unanswered, torn, silent, unsent");
+        assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
+        assert_eq!(entries.unhelpful, 0, "503 without Retry-After");
+        assert!(entries.answers.contains_key(&503), "nobody was one too many");
+    }
+    assert!(peak <= CROWD_PEAK_KIB, "the peak was {peak} KiB");
+    gateway.drained(Duration::from_secs(180)).await;
     gateway.stop().await;
     oracle::judge(&world, &book, Allowance::default());
 }
 
-/// An authentic body that is small on the wire.
-async fn inflating(bomb: &[u8], address: std::net::SocketAddr) -> Option<u16> {
-    let posting = Posting { source: "akto", body: bomb.to_vec(), events: 0 };
-    let headers = [credentials(&posting), ("Content-Encoding".to_owned(), "gzip".to_owned())];
-    let request = wire::post("/webhooks/akto", &headers, bomb);
-    Wire::open(address).await.ok()?.ask(&request).await.ok().map(|answer| answer.status)
+/// Posts something new; whether the connection is kept open.
+async fn post(book: &Book, wire: &mut Wire) -> bool {
+    let answer = book.post(book.write(book.low(200)), wire).await;
+    answer.is_ok_and(|answer| answer.header("connection") != Some("close"))
 }
 
-/// A body without an announced length that does not end by itself.
-async fn endless(address: std::net::SocketAddr) -> Option<u16> {
-    let headers = [
-        ("Authorization".to_owned(), format!("Bearer {AKTO_SECRET}")),
-        ("Transfer-Encoding".to_owned(), "chunked".to_owned()),
-    ];
-    let mut wire = Wire::open(address).await.ok()?;
-    wire.send(&wire::head("/webhooks/akto", &headers)).await.ok()?;
-    wire.send(b"\r\n").await.ok()?;
-    let mut chunk = b"10000\r\n".to_vec();
-    chunk.extend(vec![b' '; 0x10000]);
-    chunk.extend(b"\r\n");
-    for _ in 0..(BOMB_BYTES >> 16) {
-        if wire.send(&chunk).await.is_err() {
-            break;
-        }
-    }
-    wire.answer().await.ok().map(|answer| answer.status)
-}
-
-fn bomb() -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let zeros = vec![0; 1 << 20];
-    for _ in 0..(BOMB_BYTES >> 20) {
-        encoder.write_all(&zeros).unwrap();
-    }
-    encoder.finish().unwrap()
-}
-
-const SLOW_CLIENTS: usize = 200;
+/// A byte a second, as far as a test has the time.
+const DRIP_PAUSE: Duration = Duration::from_millis(500);
 const HONEST_LIMIT: Duration = Duration::from_millis(250);
-const BOMB_BYTES: usize = 64 << 20;
+const SLACK: Duration = Duration::from_secs(5);
+/// 256 MB.
+const CROWD_PEAK_KIB: u64 = 256_000_000 / 1024;

@@ -115,6 +115,19 @@ impl Gateway {
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap()
     }
 
+    /// The memory that it takes now; its peak (`VmHWM`) is counted anew from here.
+    pub fn rss_reset_kib(&self) -> u64 {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").unwrap();
+        self.memory_kib("VmRSS")
+    }
+
+    /// How many sockets it has open.
+    pub fn sockets(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let links = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        links.filter(|link| link.to_string_lossy().starts_with("socket:")).count()
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.setting.log).unwrap_or_default()
     }
@@ -123,6 +136,21 @@ impl Gateway {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Waits until everything that was taken has been read, while others go on sending.
+    pub async fn dispatched(&self, within: Duration) {
+        let begun = Instant::now();
+        let path = self.setting.store.clone();
+        let waited = tokio::task::spawn_blocking(move || {
+            let store = SqliteStore::open(&path, Access::Operate).unwrap();
+            // Whatever is still being read stays waiting over many looks.
+            while store.undispatched().unwrap() > 0 && begun.elapsed() < within {
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            begun.elapsed() < within
+        });
+        assert!(waited.await.unwrap(), "requests wait to be read for {within:?}\n{}", self.log_tail());
     }
 
     /// Waits until nothing is under way any more, and has the command line confirm it.

@@ -24,6 +24,7 @@
 // Helpers of tests fail tests: a panic is how.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bombs;
 mod book;
 mod clients;
 mod copies;

@@ -1,10 +1,10 @@
 //! An HTTP/1.1 client that knows how far a request came: whether it went out whole, and whether a byte of an answer came.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// A connection that is kept open.
@@ -38,7 +38,25 @@ pub enum Broken {
 
 impl Wire {
     pub async fn open(address: SocketAddr) -> Result<Self, Broken> {
-        let connecting = timeout(Duration::from_secs(5), TcpStream::connect(address));
+        Self::open_from(IpAddr::from([127, 0, 0, 1]), address).await
+    }
+
+    /// From another of the machine's own addresses.
+    pub async fn open_from(from: IpAddr, address: SocketAddr) -> Result<Self, Broken> {
+        let socket = TcpSocket::new_v4().map_err(|_| Broken::Unreachable)?;
+        Self::connect(socket, from, address).await
+    }
+
+    /// With little room for answers that are not read.
+    pub async fn open_deaf(from: IpAddr, address: SocketAddr) -> Result<Self, Broken> {
+        let socket = TcpSocket::new_v4().map_err(|_| Broken::Unreachable)?;
+        socket.set_recv_buffer_size(2_048).map_err(|_| Broken::Unreachable)?;
+        Self::connect(socket, from, address).await
+    }
+
+    async fn connect(socket: TcpSocket, from: IpAddr, address: SocketAddr) -> Result<Self, Broken> {
+        socket.bind(SocketAddr::new(from, 0)).map_err(|_| Broken::Unreachable)?;
+        let connecting = timeout(Duration::from_secs(5), socket.connect(address));
         let stream = connecting.await.map_err(|_| Broken::Silent)?.map_err(|_| Broken::Unreachable)?;
         stream.set_nodelay(true).map_err(|_| Broken::Unreachable)?;
         Ok(Self { stream, buffer: Vec::new() })
@@ -57,8 +75,13 @@ impl Wire {
 
     /// Waits for an answer.
     pub async fn answer(&mut self) -> Result<Answer, Broken> {
+        self.answer_within(PATIENCE).await
+    }
+
+    /// Waits for an answer, for as long as this.
+    pub async fn answer_within(&mut self, patience: Duration) -> Result<Answer, Broken> {
         let sent_at = Instant::now();
-        let whole = timeout(PATIENCE, async {
+        let whole = timeout(patience, async {
             loop {
                 if let Some(answer) = self.parse() {
                     return Ok(answer);
@@ -79,6 +102,16 @@ impl Wire {
             match self.stream.read_buf(&mut self.buffer).await {
                 Ok(1..) => {}
                 _ => return self.parse().map(|answer| answer.status),
+            }
+        }
+    }
+
+    /// Waits until the other side closes, and takes nothing of what it sent.
+    pub async fn closed_unread(&mut self) {
+        loop {
+            match self.stream.ready(Interest::READABLE).await {
+                Ok(ready) if !ready.is_read_closed() => tokio::time::sleep(Duration::from_millis(100)).await,
+                _ => return,
             }
         }
     }
