@@ -2,6 +2,7 @@
 
 mod explanations;
 mod mutants;
+mod mutations;
 mod settings;
 mod shapes;
 mod signatures;
@@ -24,8 +25,12 @@ fn request(lines: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Request {
 
 /// The request that the verifier itself would send.
 fn signed(verifier: &Verifier, body: &[u8], now: Timestamp) -> Request {
+    signed_as(verifier, body, now, "msg_2ab")
+}
+
+fn signed_as(verifier: &Verifier, body: &[u8], now: Timestamp, id: &str) -> Request {
     let mut headers = Headers::default();
-    for (name, value) in verifier.sign(body, now, "msg_2ab") {
+    for (name, value) in verifier.sign(body, now, id) {
         headers.push(&name, value.expose());
     }
     Request { headers, body: Bytes::copy_from_slice(body), received_at: now }
