@@ -4,6 +4,7 @@
 //! is `""`, absent numbers are 0), and the severities as constants, so that `event.severity >= high` reads as it sounds.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue};
@@ -96,16 +97,18 @@ impl Condition {
     /// Judges an event. A label that the event does not have counts as `""`, and what is absent below `unmapped` as null:
     /// `event.labels.test != "true"` holds for an event that nobody has labelled.
     pub fn judge(&self, facts: &Facts) -> Judgement {
-        let answer = match self.evaluate(facts) {
-            Err(ExecutionError::NoSuchKey(_)) => self.evaluate(&facts.with_absent(&self.open)),
-            answer => answer,
-        };
-        match answer {
-            Ok(Value::Bool(true)) => Judgement::Holds,
-            Ok(Value::Bool(false)) => Judgement::Fails,
-            Ok(other) => Judgement::Undecided(format!("it answers {:?}", other.type_of())),
-            Err(error) => Judgement::Undecided(error.to_string()),
-        }
+        guarded(|| {
+            let answer = match self.evaluate(facts) {
+                Err(ExecutionError::NoSuchKey(_)) => self.evaluate(&facts.with_absent(&self.open)),
+                answer => answer,
+            };
+            match answer {
+                Ok(Value::Bool(true)) => Judgement::Holds,
+                Ok(Value::Bool(false)) => Judgement::Fails,
+                Ok(other) => Judgement::Undecided(format!("it answers {:?}", other.type_of())),
+                Err(error) => Judgement::Undecided(error.to_string()),
+            }
+        })
     }
 
     fn evaluate(&self, facts: &Facts) -> Result<Value, ExecutionError> {
@@ -122,6 +125,12 @@ impl std::fmt::Debug for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Condition").field(&self.source).finish()
     }
+}
+
+/// A panic of the evaluator decides nothing: what an attacker writes into an event must not keep it from being routed.
+fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
+    let judged = catch_unwind(AssertUnwindSafe(judge));
+    judged.unwrap_or_else(|_| Judgement::Undecided("evaluating it failed, which is a defect of gatepost".to_owned()))
 }
 
 /// An event as conditions see it: made once, judged by every route.
@@ -382,6 +391,12 @@ mod tests {
 
     fn judge(source: &str, event: &Event) -> Judgement {
         Condition::compile(source).unwrap().judge(&Facts::of(event))
+    }
+
+    #[test]
+    fn a_panic_of_the_evaluator_decides_nothing() {
+        assert!(matches!(guarded(|| panic!("a defect")), Judgement::Undecided(_)));
+        assert_eq!(guarded(|| Judgement::Fails), Judgement::Fails);
     }
 
     #[test]
