@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::reading::process;
+use super::reading::{End, process};
 use super::supervisor::{LaneBoard, Rules};
 use crate::domain::{Clock, DestinationName, Note, Receipt};
 use crate::store::{Claim, Conclusion, Dispatched, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, StoreFault};
@@ -71,19 +71,19 @@ impl Dispatcher {
                 };
                 self.count(&claim, &planned, &undecided);
                 note_destinations(&planned, &mut destinations);
-                let Some(note) = end else {
+                let Some(end) = end else {
                     claim = self.outbox.extend(claim, planned, self.lease()).await?;
                     self.lanes.wake(&destinations);
                     continue;
                 };
-                self.count_unparsed(&claim, note);
+                self.count_end(&claim, end);
                 events += planned.len();
                 if events > PIECE_EVENTS {
                     events = planned.len();
                     conclusions.push(Vec::new());
                 }
                 if let Some(piece) = conclusions.last_mut() {
-                    piece.push(Conclusion { claim, events: planned, note });
+                    piece.push(Conclusion { claim, events: planned, note: end.note });
                 }
                 break;
             }
@@ -132,10 +132,14 @@ impl Dispatcher {
         }
     }
 
-    fn count_unparsed(&self, claim: &Claim<ReceiptWork>, note: Option<Note>) {
-        if note == Some(Note::Unparsed) {
-            let receipt = &claim.work().receipt;
-            self.metrics.events_unparsed.get_or_create(&BySource { source: receipt.source.to_string() }).inc();
+    fn count_end(&self, claim: &Claim<ReceiptWork>, end: End) {
+        let receipt = &claim.work().receipt;
+        let source = || BySource { source: receipt.source.to_string() };
+        if end.is_poison {
+            self.metrics.receipts_poison.get_or_create(&source()).inc();
+        }
+        if end.note == Some(Note::Unparsed) {
+            self.metrics.events_unparsed.get_or_create(&source()).inc();
             tracing::warn!(receipt = %receipt.id, source = %receipt.source, "an authentic body was not understood");
         }
     }
@@ -151,7 +155,7 @@ struct Piece {
     /// Routes whose condition could not be decided, with the reason, one entry an event.
     undecided: Vec<(String, String)>,
     /// They are the last; and what else there is to say about the receipt.
-    end: Option<Option<Note>>,
+    end: Option<End>,
 }
 
 /// Pieces on their way from the thread that reads, several at a time: small receipts are many.
@@ -206,7 +210,7 @@ impl Arriving {
 fn read_all(works: Vec<(Receipt, u32)>, rules: &Rules, mut shipper: Shipper) {
     for (receipt, tries) in works {
         let (mut events, mut undecided) = (Vec::new(), Vec::new());
-        let note = process(receipt, tries, rules, &mut |(planned, unclear)| {
+        let end = process(receipt, tries, rules, &mut |(planned, unclear)| {
             if shipper.is_in_vain() {
                 return;
             }
@@ -217,7 +221,7 @@ fn read_all(works: Vec<(Receipt, u32)>, rules: &Rules, mut shipper: Shipper) {
             events.push(planned);
             undecided.extend(unclear);
         });
-        shipper.push(Piece { events, undecided, end: Some(note) });
+        shipper.push(Piece { events, undecided, end: Some(end) });
         if shipper.is_in_vain() {
             return;
         }

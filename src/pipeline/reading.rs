@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::supervisor::Rules;
@@ -14,9 +15,19 @@ use crate::vendors::{Reading, Source};
 /// An event, who must know of it, and the routes whose condition could not be decided, with the reason.
 pub type Planned = (PlannedEvent, Vec<(String, String)>);
 
-/// Reads a receipt and hands out its events one by one, planned; the answer is what else there is to say about it. Never
-/// fails and never panics: what cannot be read becomes an event that says so.
-pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn FnMut(Planned)) -> Option<Note> {
+/// What else there is to say about a receipt that was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// For those who look at it.
+    pub note: Option<Note>,
+    /// Whether it is passed on unread, because reading it fails or has ended the process: a defect of gatepost, and
+    /// somebody must be told.
+    pub is_poison: bool,
+}
+
+/// Reads a receipt and hands out its events one by one, planned. Never fails and never panics: what cannot be read
+/// becomes an event that says so.
+pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn FnMut(Planned)) -> End {
     let source = rules.sources.get(&receipt.source);
     let vendor = source.map_or("unknown", |source| source.vendor.name);
     let default = source.map_or(Severity::Medium, |source| source.default_severity);
@@ -36,40 +47,52 @@ pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn F
         let undecided = undecided.into_iter().map(|(route, why)| (route.to_string(), why)).collect();
         take((PlannedEvent { event, deliveries, routed }, undecided));
     };
-    let unread = |body: &[u8], why: &str| Reading::unparsed(body, why);
-    let unread = match source {
-        Some(_) if tries > TRIES_MAX => unread(&body, "the process ended several times while reading it"),
-        None => unread(&body, "its source is no longer configured"),
-        Some(source) => {
-            let body = match receipt.encoding {
-                Encoding::Identity => Ok(Vec::from(body)),
-                Encoding::Gzip => inflated(&body, source).map_err(|why| unread(&body, &why)),
-            };
-            match body {
-                Ok(body) => return read(&body, source, &receipt, &mut plan),
-                Err(reading) => reading,
-            }
+    let (unread, is_poison) = match source {
+        Some(_) if tries > TRIES_MAX => {
+            let tries = tries - 1;
+            tracing::error!(
+                receipt = %receipt.id, source = %receipt.source, tries,
+                "the process ended each time a body was read; it is passed on unread"
+            );
+            (Reading::unparsed(&body, "the process ended several times while reading it"), true)
         }
+        Some(source) => match read(body, source, &receipt, &mut plan) {
+            Ok(note) => return End { note, is_poison: false },
+            Err(ended) => ended,
+        },
+        None => (Reading::unparsed(&body, "its source is no longer configured"), false),
     };
     unread.drafts.into_iter().for_each(plan);
-    unread.note
+    End { note: unread.note, is_poison }
 }
 
-/// Reads a body. What was handed out before a panic stays.
-fn read(body: &[u8], source: &Source, receipt: &Receipt, plan: &mut dyn FnMut(Draft)) -> Option<Note> {
-    catch_unwind(AssertUnwindSafe(|| source.normalizer.read(body, plan))).unwrap_or_else(|_| {
+/// Reads a body and hands out what it holds. If it cannot be read: what is to be told instead, and whether that is a
+/// defect of gatepost. What was handed out before a panic stays.
+fn read(
+    body: Bytes,
+    source: &Source,
+    receipt: &Receipt,
+    plan: &mut dyn FnMut(Draft),
+) -> Result<Option<Note>, (Reading, bool)> {
+    let beginning = body.slice(..body.len().min(BEGINNING_BYTES));
+    let read = AssertUnwindSafe(|| {
+        let body = match receipt.encoding {
+            Encoding::Identity => Vec::from(body),
+            Encoding::Gzip => {
+                let limit = source.body_limit_bytes;
+                let mut inflated = Vec::with_capacity(inflated_length_hint(&body, limit));
+                inflate(&body, limit, |piece| inflated.extend_from_slice(piece))
+                    .map_err(|fault| (Reading::unparsed(&body, &fault.to_string()), false))?;
+                drop(body);
+                inflated
+            }
+        };
+        Ok(source.normalizer.read(&body, plan))
+    });
+    catch_unwind(read).unwrap_or_else(|_| {
         tracing::error!(receipt = %receipt.id, source = %receipt.source, "reading a body failed; it is passed on unread");
-        let unread = Reading::unparsed(body, "reading it failed");
-        unread.drafts.into_iter().for_each(plan);
-        unread.note
+        Err((Reading::unparsed(&beginning, "reading it failed"), true))
     })
-}
-
-fn inflated(wire: &[u8], source: &Source) -> Result<Vec<u8>, String> {
-    let limit = source.body_limit_bytes;
-    let mut body = Vec::with_capacity(inflated_length_hint(wire, limit));
-    inflate(wire, limit, |piece| body.extend_from_slice(piece)).map_err(|fault| fault.to_string())?;
-    Ok(body)
 }
 
 /// What must stand in an event's key beside an id that nobody vouches for: the body, so that a stranger cannot spend the
@@ -91,6 +114,88 @@ fn at_least_high(severity: Severity) -> Severity {
 
 /// The type of events made of what could not be read.
 const UNPARSED: &str = "unparsed";
-/// Beyond this a body is suspected of ending the process. Generous, because a machine that is switched off and on is no
-/// fault of the body.
-const TRIES_MAX: u32 = 10;
+/// So much of a body is kept at hand for the event that says that reading it failed.
+const BEGINNING_BYTES: usize = 64 << 10;
+/// Beyond this a body is held to end the process. The store hands out a body alone after the second time that the process
+/// ended with it in hand, so the last three times it was the only one.
+const TRIES_MAX: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::{Draft, ReceiptId, Request, Secret, Timestamp};
+    use crate::routing::{Flow, Route, Router};
+    use crate::vendors::{self, Normalizer};
+    use crate::verify::{Scheme, TokenScheme, Verifier};
+
+    /// A vendor's reader with a defect.
+    struct Defective;
+
+    impl Normalizer for Defective {
+        fn event_id(&self, _request: &Request) -> Option<String> {
+            None
+        }
+
+        fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
+            assert!(body != POISON, "a defect");
+            take(Draft { kind: "alert".to_owned(), ..Draft::default() });
+            None
+        }
+    }
+
+    const POISON: &[u8] = b"poison";
+
+    fn rules() -> Rules {
+        let secret = Secret::new("0123456789abcdef0123456789abcdef");
+        let source = Source {
+            name: "s".parse().unwrap(),
+            vendor: vendors::find("akto").unwrap(),
+            verifier: Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![secret]).unwrap(),
+            normalizer: Box::new(Defective),
+            default_severity: Severity::Low,
+            body_limit_bytes: 1024,
+            gzip: false,
+            rate_limit_per_second: None,
+        };
+        let to = vec!["d".parse().unwrap()];
+        let route = Route { name: "r".parse().unwrap(), when: None, to, flow: Flow::Continue };
+        Rules { sources: Arc::new([(source.name.clone(), source)].into()), router: Router::new(vec![route]) }
+    }
+
+    fn process_all(body: &'static [u8], tries: u32) -> (Vec<PlannedEvent>, End) {
+        let receipt = Receipt {
+            id: ReceiptId::generate(),
+            source: "s".parse().unwrap(),
+            received_at: Timestamp::default(),
+            content_type: None,
+            encoding: Encoding::Identity,
+            body: bytes::Bytes::from_static(body),
+        };
+        let mut events = Vec::new();
+        let end = process(receipt, tries, &rules(), &mut |(planned, _)| events.push(planned));
+        (events, end)
+    }
+
+    fn is_told_unread((events, end): (Vec<PlannedEvent>, End), why: &str) {
+        let [planned] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((planned.event.kind.as_str(), end.note), (UNPARSED, Some(Note::Unparsed)));
+        assert!(planned.event.message.as_deref().unwrap().contains(why), "{planned:?}");
+        assert!(planned.event.severity.rank() >= Severity::High.rank() && planned.deliveries.len() == 1);
+        assert!(end.is_poison);
+    }
+
+    #[test]
+    fn a_body_that_makes_the_reader_panic_is_told_unread() {
+        is_told_unread(process_all(POISON, 1), "reading it failed");
+        assert!(!process_all(b"sound", 1).1.is_poison);
+    }
+
+    #[test]
+    fn a_body_that_keeps_ending_the_process_is_told_unread() {
+        let (events, end) = process_all(b"sound", TRIES_MAX);
+        assert!(!end.is_poison && events[0].event.kind == "alert", "{events:?}");
+        is_told_unread(process_all(b"sound", TRIES_MAX + 1), "the process ended several times");
+    }
+}

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub events_read: Family<BySource, Counter>,
     /// Events made of bodies that nobody understood, by source.
     pub events_unparsed: Family<BySource, Counter>,
+    /// Receipts passed on unread because reading them failed or ended the process, by source.
+    pub receipts_poison: Family<BySource, Counter>,
     /// Events that no route took, by source.
     pub events_unrouted: Family<BySource, Counter>,
     /// Conditions that could not be decided, by route.
@@ -124,6 +126,7 @@ impl Metrics {
             intake_requests: Family::default(),
             events_read: Family::default(),
             events_unparsed: Family::default(),
+            receipts_poison: Family::default(),
             events_unrouted: Family::default(),
             routing_undecided: Family::default(),
             delivery_attempts: Family::default(),
@@ -140,6 +143,7 @@ impl Metrics {
         registry.register_with_unit("intake_duration", help, Unit::Seconds, all.intake_duration.clone());
         registry.register("events_read", "Events read from receipts", all.events_read.clone());
         registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
+        registry.register("receipts_poison", "Bodies that reading failed on", all.receipts_poison.clone());
         registry.register("events_unrouted", "Events that no route took", all.events_unrouted.clone());
         registry.register("routing_undecided", "Conditions that could not be decided", all.routing_undecided.clone());
         registry.register("delivery_attempts", "Attempts by outcome", all.delivery_attempts.clone());
