@@ -19,6 +19,7 @@
 //! | [`book`] | what was sent and what was answered |
 //! | [`load`] | several vendors at once |
 //! | [`oracle`] | the question |
+//! | [`poisons`] | bodies that no parser likes |
 //! | the rest | one scenario a file |
 
 // Helpers of tests fail tests: a panic is how.
@@ -35,8 +36,11 @@ mod gateway;
 mod kill;
 mod load;
 mod oracle;
+mod poison;
+mod poisons;
 mod signals;
 mod start;
+mod unsigned;
 mod wire;
 mod world;
 
