@@ -1,0 +1,258 @@
+//! Whatever an event holds, every destination renders it so that the strict stand-in of the service takes it, shows the
+//! title as it is, and rings nobody's phone that the event names.
+
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use gatepost::config::Config;
+use gatepost::destinations::render::Brief;
+use gatepost::destinations::{Destination, HttpReply, HttpRequest, Message, Next, Reply};
+use gatepost::domain::{
+    Actor, DeliveryId, Draft, Encoding, Event, Headers, Job, Link, Outcome, Progress, Purpose, Receipt, ReceiptId,
+    Rule, Severity, Target, Timestamp,
+};
+use gatepost::settings::Environment;
+use gatepost::standins::{Answer, Arrived, Card, Service, jira, pagerduty, slack};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+static DESTINATIONS: LazyLock<Vec<(String, Arc<dyn Destination>)>> = LazyLock::new(|| {
+    let text = format!(
+        r#"
+        [destinations.bot]
+        type = "slack"
+        token = {{ value = "{bot_token}" }}
+        channel = "{channel}"
+        [destinations.events]
+        type = "file"
+        path = "x"
+        [destinations.jira]
+        type = "jira"
+        url = "https://jira.example.com"
+        email = "{email}"
+        api_token = {{ value = "{api_token}" }}
+        project = "{project}"
+        priority = true
+        [destinations.ocsf]
+        type = "file"
+        path = "y"
+        format = "ocsf"
+        [destinations.pagerduty]
+        type = "pagerduty"
+        routing_key = {{ value = "{routing_key}" }}
+        [destinations.slack]
+        type = "slack"
+        webhook_url = {{ value = "https://hooks.slack.com{webhook_path}" }}
+        [destinations.wiki]
+        type = "jira"
+        url = "https://jira.example.com"
+        deployment = "datacenter"
+        token = {{ value = "{api_token}" }}
+        project = "{project}"
+        "#,
+        bot_token = slack::BOT_TOKEN,
+        channel = slack::CHANNEL,
+        email = jira::EMAIL,
+        api_token = jira::API_TOKEN,
+        project = jira::PROJECT,
+        routing_key = pagerduty::ROUTING_KEY,
+        webhook_path = slack::WEBHOOK_PATH,
+    );
+    let nothing = Environment {
+        variable: Box::new(|_| None),
+        read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        base: std::path::PathBuf::new(),
+    };
+    let config = Config::parse(&text, &nothing).unwrap_or_else(|faults| panic!("{faults:?}"));
+    config.destinations.into_iter().map(|(name, destination)| (name.to_string(), destination)).collect()
+});
+
+/// Who listens at the other end.
+enum Place {
+    Slack(slack::Slack),
+    Jira(jira::Jira),
+    PagerDuty(pagerduty::PagerDuty),
+    File(Vec<Vec<u8>>),
+}
+
+type Texts = [String; 10];
+
+fuzz_target!(|data: (u8, u8, bool, bool, Texts, Vec<(String, String)>)| {
+    let (which, severity, uncertain, is_probe, texts, labels) = data;
+    let event = event(severity, texts, &labels);
+    let (name, destination) = &DESTINATIONS[usize::from(which) % DESTINATIONS.len()];
+    let progress = Progress::default();
+    let job = Job {
+        id: DeliveryId::generate(),
+        event: &event,
+        purpose: if is_probe { Purpose::Probe } else { Purpose::Alert },
+        tries: 1,
+        uncertain,
+        progress: &progress,
+        now: event.received_at,
+    };
+    let mut place = Place::of(name);
+    match converse(destination.as_ref(), &job, &mut place) {
+        Outcome::Delivered { .. } => place.check(&job),
+        // Jira's search may lag: it is asked again later.
+        Outcome::Retry { .. } if uncertain && (name == "jira" || name == "wiki") => {}
+        other => panic!("{name}: {other:?}"),
+    }
+});
+
+fn event(severity: u8, texts: Texts, labels: &[(String, String)]) -> Event {
+    let [title, message, rule, actor, url, host, agent, evidence, status, link] = texts;
+    let receipt = Receipt {
+        id: ReceiptId::generate(),
+        source: "s".parse().expect("a name"),
+        received_at: Timestamp::from_millis(1_700_000_000_000),
+        content_type: None,
+        encoding: Encoding::Identity,
+        body: bytes::Bytes::new(),
+    };
+    let draft = Draft {
+        key: vec![title.clone()],
+        kind: status.clone(),
+        title,
+        message: Some(message),
+        rule: Some(Rule { id: Some(rule.clone()), name: Some(rule) }),
+        actor: Actor::from_text(&actor),
+        target: Some(Target { method: Some("GET".into()), url: Some(url), host: Some(host), agent: Some(agent) }),
+        evidence: Some(evidence.clone()),
+        impact: Some(evidence.clone()),
+        remediation: Some(evidence),
+        status: Some(status),
+        links: vec![Link { title: "Open".into(), url: format!("https://{link}") }],
+        labels: labels.iter().cloned().collect(),
+        unmapped: labels.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect(),
+        ..Draft::default()
+    };
+    draft.into_event(&receipt, "v", Severity::from_id(severity % 8), 0)
+}
+
+/// The whole exchange, without a network.
+fn converse(destination: &dyn Destination, job: &Job<'_>, place: &mut Place) -> Outcome {
+    let mut next = destination.first(job);
+    for _ in 0..16 {
+        match next {
+            Next::Done(outcome) => return outcome,
+            Next::Send(step, message) => {
+                let reply = place.take(message);
+                next = destination.next(job, step, &reply);
+            }
+        }
+    }
+    panic!("the exchange does not end");
+}
+
+impl Place {
+    fn of(name: &str) -> Self {
+        match name {
+            "slack" | "bot" => Self::Slack(slack::Slack::default()),
+            "jira" | "wiki" => Self::Jira(jira::Jira::default()),
+            "pagerduty" => Self::PagerDuty(pagerduty::PagerDuty::default()),
+            _ => Self::File(Vec::new()),
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Reply {
+        let answer = match (&mut *self, message) {
+            (Self::File(lines), Message::Append(append)) => {
+                assert!(!append.line.contains(&b'\n'), "more than one line");
+                lines.push(append.line.to_vec());
+                return Reply::Appended;
+            }
+            (Self::Slack(slack), Message::Http(request)) => {
+                if let Ok(document) = serde_json::from_slice(&request.body) {
+                    check_mrkdwn(&document);
+                }
+                slack.answer(&arrived(request))
+            }
+            (Self::Jira(jira), Message::Http(request)) => jira.answer(&arrived(request)),
+            (Self::PagerDuty(pagerduty), Message::Http(request)) => pagerduty.answer(&arrived(request)),
+            (_, Message::Http(_) | Message::Append(_)) => panic!("a message of the wrong kind"),
+        };
+        reply(answer)
+    }
+
+    /// Whether the title stands there for people to read.
+    fn check(&self, job: &Job<'_>) {
+        let cards = match self {
+            Self::Slack(slack) => slack.cards(),
+            Self::Jira(jira) => jira.cards(),
+            Self::PagerDuty(pagerduty) => pagerduty.cards(),
+            Self::File(lines) => return check_line(lines, job),
+        };
+        assert_eq!(cards.len(), 1, "{} effects", cards.len());
+        let title = Brief::of(job).title;
+        let beginning: String = title.chars().take(TITLE_CHARS).collect();
+        // The stand-in of Slack shows `:word:` as an emoji.
+        if !beginning.contains(':') {
+            let shown = text_of(&cards[0]);
+            assert!(shown.contains(&beginning), "'{beginning}' is not shown in\n{shown}");
+        }
+    }
+}
+
+fn text_of(card: &Card) -> String {
+    card.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+/// The line is the event, or the document that holds it. A probe says in its title that it is one.
+fn check_line(lines: &[Vec<u8>], job: &Job<'_>) {
+    let [line] = lines else { panic!("{} lines", lines.len()) };
+    let document: Value = serde_json::from_slice(line).expect("a JSON document");
+    let is_ocsf = document.get("class_uid").is_some();
+    let title = if is_ocsf { &document["finding_info"]["title"] } else { &document["title"] };
+    match job.purpose {
+        Purpose::Alert => assert_eq!(title, job.event.title.as_str()),
+        Purpose::Probe => assert_eq!(*title, format!("TEST · {}", job.event.title)),
+    }
+    if !is_ocsf {
+        let event = serde_json::from_value::<Event>(document).expect("an event");
+        assert!(event == *job.event || job.purpose == Purpose::Probe, "{event:?}");
+    }
+}
+
+fn arrived(request: HttpRequest) -> Arrived {
+    let mut headers = Headers::default();
+    headers.push("content-type", request.content_type);
+    request.headers.iter().for_each(|(name, value)| headers.push(name, value.expose()));
+    Arrived {
+        method: request.method.to_owned(),
+        path: request.url.path().to_owned(),
+        query: request.url.query().unwrap_or_default().to_owned(),
+        headers,
+        body: request.body,
+        received_at: Timestamp::from_millis(1_700_000_000_000),
+    }
+}
+
+fn reply(answer: Answer) -> Reply {
+    let mut headers = Headers::default();
+    headers.push("content-type", answer.content_type);
+    answer.headers.iter().for_each(|(name, value)| headers.push(name, value.as_str()));
+    Reply::Http(HttpReply { status: answer.status, headers, body: answer.body.into(), truncated: false })
+}
+
+/// No text that Slack reads as mrkdwn holds a mention or a link that the event brought along.
+fn check_mrkdwn(value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            let is_mrkdwn = fields.get("type").and_then(Value::as_str) == Some("mrkdwn");
+            // Beside the blocks `text` is always read as mrkdwn.
+            let is_message = fields.contains_key("blocks");
+            if is_mrkdwn || is_message {
+                let text = fields.get("text").and_then(Value::as_str).unwrap_or_default();
+                assert!(!text.contains('<'), "{text}");
+            }
+            fields.values().for_each(check_mrkdwn);
+        }
+        Value::Array(items) => items.iter().for_each(check_mrkdwn),
+        _ => {}
+    }
+}
+
+/// As much of a title as every place has room for.
+const TITLE_CHARS: usize = 60;
