@@ -328,7 +328,15 @@ const PANICS_MAX: u32 = 3;
 mod tests {
     use super::*;
     use crate::destinations::{Append, Message, Pace, Reply, Step};
-    use crate::domain::{DeliveryId, Draft, Encoding, Event, Receipt, ReceiptId, Severity};
+    use crate::domain::{
+        DedupeKey, DeliveryId, DeliveryState, Draft, Encoding, Event, Headers, Receipt, ReceiptId, Request, Severity,
+        SourceName, SystemClock,
+    };
+    use crate::store::{
+        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Ledger, Page, PlannedEvent, ReceiptWork,
+        Routed, SqliteStore,
+    };
+    use crate::verify::{Scheme, Verifier};
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -398,5 +406,93 @@ mod tests {
         assert_eq!(outcome_after(12).await, Outcome::Delivered { remote: None });
         assert_eq!(outcome_after(STEPS_MAX).await, Outcome::Delivered { remote: None });
         assert!(matches!(outcome_after(usize::MAX).await, Outcome::Refused { .. }));
+    }
+
+    /// Has a defect that one event finds, and takes all others.
+    #[derive(Debug)]
+    struct Defective;
+
+    impl Destination for Defective {
+        fn pace(&self) -> Pace {
+            Pace::unlimited(4)
+        }
+
+        fn first(&self, job: &Job<'_>) -> Next {
+            assert!(job.event.title != POISON, "a defect");
+            Next::Done(Outcome::Delivered { remote: None })
+        }
+
+        fn next(&self, _job: &Job<'_>, _step: Step, _reply: &Reply) -> Next {
+            Next::Done(Outcome::Delivered { remote: None })
+        }
+    }
+
+    const POISON: &str = "poison";
+
+    /// Stores an event of each title and plans it for the destination `d`.
+    async fn plan(store: &SqliteStore, titles: &[&'static str]) {
+        let now = SystemClock.now();
+        let verifier = Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap();
+        let source: SourceName = "s".parse().unwrap();
+        for title in titles {
+            let body = bytes::Bytes::from_static(title.as_bytes());
+            let request = Request { headers: Headers::default(), body: body.clone(), received_at: now };
+            let arrival = Arrival {
+                request: verifier.verify(request, now).unwrap(),
+                source: source.clone(),
+                key: DedupeKey::of_body(&source, &body),
+                content_type: None,
+                encoding: Encoding::Identity,
+            };
+            store.accept(arrival).await.unwrap();
+        }
+        let claims = store.claim_receipts(titles.len(), Lease { now, length: LEASE }).await.unwrap();
+        let conclude = |claim: Claim<ReceiptWork>| {
+            let receipt = &claim.work().receipt;
+            let title = String::from_utf8(receipt.body.to_vec()).unwrap();
+            let event = Draft { title, ..Draft::default() }.into_event(receipt, "v", Severity::High, 0);
+            let deliveries = vec![("d".parse().unwrap(), "r".parse().unwrap())];
+            let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes }];
+            Conclusion { claim, events, note: None }
+        };
+        store.conclude(Arc::new(claims.into_iter().map(conclude).collect()), now).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_delivery_that_panics_three_times_is_a_dead_letter_with_a_notice_and_stops_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+        plan(&store, &[POISON, "sound", "sound too"]).await;
+        let metrics = Arc::new(Metrics::new());
+        let lane = Lane {
+            name: "d".parse().unwrap(),
+            destination: Arc::new(Defective),
+            outbox: Arc::new(store.clone()),
+            egress: Egress::new().unwrap(),
+            clock: Arc::new(SystemClock),
+            metrics: Arc::clone(&metrics),
+            wake: Arc::default(),
+            state: Arc::new(Mutex::new(LaneState::Running)),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(lane.run(stopped));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let settled = |row: &DeliveryRow| matches!(row.delivery.state, DeliveryState::Delivered | DeliveryState::Dead);
+        let rows = loop {
+            let rows = store.deliveries(&Page { limit: 10, before: None }, &DeliveryFilter::default()).unwrap();
+            if rows.len() == 3 && rows.iter().all(settled) {
+                break rows;
+            }
+            assert!(Instant::now() < deadline, "{rows:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        stop.send_replace(true);
+        running.await.unwrap();
+        let dead: Vec<_> = rows.iter().filter(|row| row.delivery.state == DeliveryState::Dead).collect();
+        assert_eq!(dead.len(), 1, "{rows:?}");
+        assert_eq!(dead[0].delivery.tries, PANICS_MAX);
+        assert!(dead[0].delivery.reason.as_deref().unwrap().contains("a defect of gatepost"), "{rows:?}");
+        let notice = "gatepost_delivery_dead_total{destination=\"d\",state=\"dead\"} 1";
+        assert!(metrics.render().contains(notice), "{}", metrics.render());
     }
 }
