@@ -66,7 +66,7 @@ impl Filler<'_> {
         for begin in (0..count).step_by(AT_ONCE) {
             let mut tickets = Vec::new();
             for place in begin..(begin + AT_ONCE).min(count) {
-                tickets.push(self.store.accept(self.arrival(body(place), at)?));
+                tickets.push(self.store.accept(self.arrival(body(place), at)?, None));
             }
             for ticket in tickets {
                 if !matches!(ticket.await?, Acceptance::New(_)) {

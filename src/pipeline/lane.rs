@@ -444,7 +444,7 @@ mod tests {
                 content_type: None,
                 encoding: Encoding::Identity,
             };
-            store.accept(arrival).await.unwrap();
+            store.accept(arrival, None).await.unwrap();
         }
         let claims = store.claim_receipts(titles.len(), Lease { now, length: LEASE }).await.unwrap();
         let conclude = |claim: Claim<ReceiptWork>| {
