@@ -143,8 +143,10 @@ impl Desk {
     }
 
     fn answer(&mut self, arrivals: &mut Vec<Waiting>, result: &Result<Vec<Acceptance>, StoreFault>) {
-        let Some(oldest) = arrivals.first().map(|waiting| waiting.since) else { return };
-        self.turn.intake_ends(oldest, Instant::now());
+        if arrivals.is_empty() {
+            return;
+        }
+        self.turn.intake_ends(arrivals.len(), Instant::now());
         let bytes = arrivals.iter().map(|waiting| waiting.arrival.request.body().len()).sum();
         self.waiting.leave(arrivals.len(), bytes);
         let mut round = Round::default();
@@ -196,7 +198,7 @@ fn work_for(
             break;
         }
     }
-    turn.work_ends(begun, Instant::now());
+    turn.work_ends(begun, Instant::now(), works.len());
     Ok(())
 }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use rusqlite::{Connection, Transaction};
 
@@ -44,8 +43,6 @@ pub struct Waiting {
     pub arrival: Arrival,
     /// To whom the answer goes.
     pub answer: Envelope<Acceptance>,
-    /// Since when it waits.
-    pub since: Instant,
 }
 
 /// Background work, which may share its transaction with arrivals and with other work.
@@ -100,7 +97,7 @@ impl Writer {
             return Ticket::refused(StoreFault::Crowded);
         }
         let (answer, ticket) = Ticket::by(postbox);
-        if !self.send(Command::Accept(Waiting { arrival, answer, since: Instant::now() })) {
+        if !self.send(Command::Accept(Waiting { arrival, answer })) {
             self.waiting.leave(1, size);
             return Ticket::refused(StoreFault::Stopped);
         }
