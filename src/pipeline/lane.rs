@@ -111,7 +111,7 @@ impl Lane {
     ) -> Option<Timestamp> {
         let now = Instant::now();
         let room = self.destination.pace().concurrency.saturating_sub(under_way.len());
-        let limit = breaker.allowed(room.min(pacer.available(now)), under_way.len(), now);
+        let limit = breaker.allowed(room.min(pacer.available(now)), under_way.len(), now).min(CLAIMED_AT_ONCE);
         if limit == 0 {
             return None;
         }
@@ -317,7 +317,9 @@ const _: () = assert!(ATTEMPT_LONGEST.as_secs() + 5 <= LEASE.as_secs());
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon an outcome that could not be written down is written again.
 const SETTLE_AGAIN: Duration = Duration::from_millis(500);
-/// Outcomes written down in one transaction.
+/// Deliveries claimed in one piece of work: about a millisecond, so that intake need not wait for it.
+const CLAIMED_AT_ONCE: usize = 64;
+/// Outcomes written down in one piece of work.
 const SETTLED_AT_ONCE: usize = 96;
 /// More steps than any destination has: Slack reads ten pages of a channel's history and then posts, at most twice.
 const STEPS_MAX: usize = 16;
