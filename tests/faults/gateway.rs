@@ -21,9 +21,21 @@ pub struct Gateway {
 impl Gateway {
     /// Starts the process and waits for nothing.
     pub fn start(world: &World) -> Self {
+        Self::spawn(world, None)
+    }
+
+    /// Starts the process, if so wanted as the argument of another command that becomes it.
+    pub fn spawn(world: &World, through: Option<Command>) -> Self {
         let setting = world.setting.clone();
         let log = File::options().create(true).append(true).open(&setting.log).unwrap();
-        let child = Command::new(BINARY)
+        let mut command = match through {
+            Some(mut through) => {
+                through.arg(BINARY);
+                through
+            }
+            None => Command::new(BINARY),
+        };
+        let child = command
             .arg("-c")
             .arg(&setting.config)
             .arg("serve")

@@ -4,7 +4,7 @@
 //! | what | command |
 //! |---|---|
 //! | short form, some minutes, part of every build | `cargo test --test faults` |
-//! | long form: 200 kills, 1,000 copied events, 100 stops | `GATEPOST_FAULTS=long cargo test --test faults -- --nocapture` |
+//! | long form: 200 kills, 1,000 copied events, 100 stops, 10,500 power cuts | `GATEPOST_FAULTS=long cargo test --test faults -- --nocapture` |
 //! | a failure once more | `GATEPOST_SEED=… cargo test --test faults NAME -- --nocapture` |
 //!
 //! Every scenario prints its seed and its figures. `GATEPOST_KILLS=N` sets the number of kills alone. What needs a file
@@ -19,6 +19,8 @@
 //! | [`book`] | what was sent and what was answered |
 //! | [`load`] | several vendors at once |
 //! | [`oracle`] | the question |
+//! | [`strace`] | what the process asked of the system |
+//! | [`platter`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
 //! | the rest | one scenario a file |
 
@@ -36,10 +38,13 @@ mod gateway;
 mod kill;
 mod load;
 mod oracle;
+mod platter;
 mod poison;
 mod poisons;
+mod power;
 mod signals;
 mod start;
+mod strace;
 mod unsigned;
 mod wire;
 mod world;
