@@ -102,7 +102,7 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn lease(now: i64) -> Lease {
-    Lease { now: at(now), length: Duration::from_secs(30) }
+    Lease { now: at(now), steady: at(now), length: Duration::from_secs(30) }
 }
 
 fn planned(claim: &Claim<ReceiptWork>, key: &str, severity: Severity, to: &[&str]) -> PlannedEvent {
@@ -424,4 +424,52 @@ fn a_store_that_another_process_holds_refuses_and_recovers() {
     fixture.store.close();
     assert_eq!(fixture.store.accept(fixture.arrival("s", "b", "b"), None).wait(), Err(StoreFault::Stopped));
     assert_eq!(fixture.store.check_writable().wait(), Err(StoreFault::Stopped));
+}
+
+#[test]
+fn leases_go_by_the_clock_that_nobody_sets() {
+    let fixture = Fixture::new();
+    fixture.accept("one");
+    let day = 86_400_000;
+    let set_forward = Lease { now: at(day), steady: at(1_000), length: Duration::from_secs(30) };
+    assert_eq!(fixture.claim_receipts(0).len(), 1);
+    assert!(fixture.store.claim_receipts(100, set_forward).wait().unwrap().is_empty(), "the lease has not ended");
+    let fixture = fixture.reopen();
+    fixture.dispatch(0, &["d"]);
+    let destination = "d".parse().unwrap();
+    let again = |lease| fixture.store.claim_deliveries(&destination, 10, lease).wait().unwrap().claims.len();
+    assert_eq!(fixture.claim("d", 10, 0).len(), 1);
+    assert_eq!(again(set_forward), 0, "the lease has not ended");
+    assert_eq!(again(Lease { steady: at(30_000), ..set_forward }), 1);
+}
+
+#[test]
+fn deliveries_that_wait_for_a_time_far_away_are_made_due() {
+    let fixture = Fixture::new();
+    for id in ["near", "far", "under way"] {
+        fixture.accept(id);
+    }
+    fixture.dispatch(0, &["d"]);
+    let mut claims = fixture.claim("d", 2, 0);
+    fixture.settle(claims.remove(0), again(5_000, false));
+    fixture.settle(claims.remove(0), again(50_000, false));
+    let hasten = |beyond| fixture.store.hasten(at(beyond), at(100), 10).wait().unwrap();
+    assert_eq!(fixture.claim("d", 10, 10).len(), 1);
+    assert_eq!((hasten(50_000), hasten(5_000), hasten(5_000)), (0, 1, 0));
+    assert_eq!(fixture.claim("d", 10, 99).len(), 0);
+    assert_eq!(fixture.claim("d", 10, 100).len(), 1);
+    assert_eq!(hasten(100), 1);
+}
+
+#[test]
+fn the_time_that_was_noted_is_known_after_a_restart() {
+    let fixture = Fixture::new();
+    fixture.store.check_writable().wait().unwrap();
+    assert_eq!(fixture.store.noted_time().unwrap(), None, "a check is no time");
+    let time = Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
+    fixture.store.note_time(time).wait().unwrap();
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.store.noted_time().unwrap(), Some(time));
+    fixture.store.check_writable().wait().unwrap();
+    assert!(fixture.store.noted_time().unwrap().is_some_and(|noted| noted.since(time) < Duration::from_secs(1)));
 }

@@ -91,7 +91,7 @@ impl Filler<'_> {
     async fn dispatch(&self) -> Outcome {
         loop {
             let now = SystemClock.now();
-            let lease = Lease { now, length: Duration::from_secs(60) };
+            let lease = Lease { now, steady: now, length: Duration::from_secs(60) };
             let claims = self.store.claim_receipts(1_000, lease).await?;
             if claims.is_empty() {
                 return Ok(());

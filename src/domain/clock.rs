@@ -1,10 +1,15 @@
 //! Points in time, and where they come from.
 //!
 //! Time is an argument everywhere: only `app` picks [`SystemClock`], tests drive a [`ManualClock`] by hand.
+//!
+//! A clock has two hands. [`Clock::now`] is the wall clock: what people are shown, what vendors sign, what is kept with a
+//! row. Somebody may set it, by seconds or by years. [`Clock::steady`] cannot be set: leases, deadlines and whatever else
+//! is a length of time go by it.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -89,8 +94,12 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// Where the present moment comes from.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// The present moment, as the wall clock says.
     fn now(&self) -> Timestamp;
+
+    /// The present moment on a clock that nobody sets: it starts with the process at the wall clock's time and runs on
+    /// evenly. Comparable only with other readings of the same process.
+    fn steady(&self) -> Timestamp;
 }
 
 /// The machine's wall clock.
@@ -101,28 +110,46 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
     }
+
+    fn steady(&self) -> Timestamp {
+        static START: OnceLock<(Timestamp, Instant)> = OnceLock::new();
+        let (wall, instant) = START.get_or_init(|| (self.now(), Instant::now()));
+        wall.plus(instant.elapsed())
+    }
 }
 
 /// A clock that stands still until it is moved by hand.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    wall: AtomicI64,
+    steady: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self(AtomicI64::new(now.as_millis()))
+        Self { wall: AtomicI64::new(now.as_millis()), steady: AtomicI64::new(now.as_millis()) }
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        let next = self.now().plus(by);
-        self.0.store(next.as_millis(), Ordering::SeqCst);
+        self.set(self.now().plus(by));
+        self.steady.store(self.steady().plus(by).as_millis(), Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock, as a person or a time server does: no time passes.
+    pub fn set(&self, to: Timestamp) {
+        self.wall.store(to.as_millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> Timestamp {
+        Timestamp::from_millis(self.steady.load(Ordering::SeqCst))
     }
 }
 

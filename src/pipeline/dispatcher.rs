@@ -145,7 +145,7 @@ impl Dispatcher {
     }
 
     fn lease(&self) -> Lease {
-        Lease { now: self.clock.now(), length: LEASE }
+        Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::domain::{Clock, DeliveryState, DestinationName};
+use crate::domain::{DeliveryState, DestinationName, Timestamp};
 use crate::store::{Horizons, Ledger, SqliteStore, StoreFault, Upkeep};
 use crate::telemetry::Metrics;
 
@@ -26,15 +26,15 @@ pub struct Janitor {
     pub store: SqliteStore,
     /// How long what is kept, now.
     pub retention: watch::Receiver<Retention>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    /// The time, by a clock that is known not to have been set forward of late.
+    pub now: watch::Receiver<Timestamp>,
     /// Gauges.
     pub metrics: Arc<Metrics>,
 }
 
 impl Janitor {
     /// Works until `stop` changes.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut shown: Vec<(DestinationName, DeliveryState)> = Vec::new();
         let mut rounds = 0_u64;
         loop {
@@ -47,6 +47,8 @@ impl Janitor {
             rounds += 1;
             tokio::select! {
                 () = tokio::time::sleep(MEASURE_INTERVAL) => {}
+                // What a reload has shortened goes at once.
+                Ok(()) = self.retention.changed() => rounds = 0,
                 _ = stop.changed() => return,
             }
         }
@@ -56,7 +58,7 @@ impl Janitor {
     async fn prune(&self, stop: &watch::Receiver<bool>) -> Result<(), StoreFault> {
         loop {
             let retention = *self.retention.borrow();
-            let now = self.clock.now();
+            let now = *self.now.borrow();
             let horizons = Horizons {
                 keys: now.minus(retention.keys),
                 receipts: now.minus(retention.receipts),

@@ -62,8 +62,9 @@ pub struct Lane {
 }
 
 /// What a lane has learned of its destination.
-#[derive(Default)]
 struct Health {
+    /// Since when there has been something to learn, by the clock that nobody sets.
+    started: Timestamp,
     breaker: Breaker,
     suspects: Suspects,
 }
@@ -82,7 +83,8 @@ impl Lane {
     /// Works until `stop` changes, then finishes what is under way.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let lane = Arc::new(self);
-        let mut health = Health::default();
+        let (breaker, suspects) = (Breaker::default(), Suspects::default());
+        let mut health = Health { started: lane.clock.steady(), breaker, suspects };
         let mut pacer = Pacer::new(lane.destination.pace(), Instant::now());
         let mut under_way = UnderWay::new();
         // What an earlier lane of this name has shown is over.
@@ -115,7 +117,7 @@ impl Lane {
         if limit == 0 {
             return None;
         }
-        let lease = Lease { now: self.clock.now(), length: LEASE };
+        let lease = Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE };
         let claimed = match self.outbox.claim_deliveries(&self.name, limit, lease).await {
             Ok(claimed) => claimed,
             Err(fault) => {
@@ -147,7 +149,8 @@ impl Lane {
     async fn attempt(self: Arc<Self>, claim: Claim<Consignment>) -> Finished {
         let started_at = self.clock.now();
         let begun = Instant::now();
-        let talk = AssertUnwindSafe(self.talk(claim.work(), started_at)).catch_unwind();
+        // What is looked for was perhaps sent before a clock was set forward: better too far back than too late.
+        let talk = AssertUnwindSafe(self.talk(claim.work(), started_at.min(self.clock.steady()))).catch_unwind();
         let outcome = match tokio::time::timeout(ATTEMPT_LONGEST, talk).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => self.panicked(claim.work()),
@@ -232,6 +235,8 @@ impl Lane {
         };
         let case = Case {
             now: self.clock.now(),
+            steady: self.clock.steady(),
+            started: health.started,
             tries: work.tries,
             retrying_since: work.retrying_since,
             progress: work.progress.clone(),
@@ -448,7 +453,7 @@ mod tests {
             };
             store.accept(arrival, None).await.unwrap();
         }
-        let claims = store.claim_receipts(titles.len(), Lease { now, length: LEASE }).await.unwrap();
+        let claims = store.claim_receipts(titles.len(), Lease { now, steady: now, length: LEASE }).await.unwrap();
         let conclude = |claim: Claim<ReceiptWork>| {
             let receipt = &claim.work().receipt;
             let title = String::from_utf8(receipt.body.to_vec()).unwrap();

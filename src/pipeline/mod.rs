@@ -21,6 +21,7 @@ mod reading;
 mod retry;
 mod supervisor;
 mod suspects;
+mod timekeeper;
 
 pub use janitor::Retention;
 pub use lane::{LaneState, converse};

@@ -1,7 +1,10 @@
 //! What next: the outcome of a try becomes a verdict on the delivery.
 //!
 //! Exponential backoff with full jitter from one second to fifteen minutes (one minute while the whole destination is
-//! out), never earlier than the destination asked for; a last try a day after the first failure; then a dead letter. While the fault is the operator's the day does not run.
+//! out), never earlier than the destination asked for; a last try a day after the first failure; then a dead letter.
+//! While the fault is the operator's the day does not run. It is measured by the clock that nobody sets, and never ends
+//! within the first hour of a process: whatever lies before may be a time in which nobody tried, or in which the clock
+//! was set.
 
 use std::time::Duration;
 
@@ -11,11 +14,15 @@ use crate::store::Verdict;
 /// What is known of a delivery when its try has ended.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The present moment.
+    /// The present moment by the wall clock.
     pub now: Timestamp,
+    /// The present moment by the clock that nobody sets.
+    pub steady: Timestamp,
+    /// When the lane was started, by the same clock.
+    pub started: Timestamp,
     /// The number of the try that has ended, from 1.
     pub tries: u32,
-    /// The first failure since which it has been retried.
+    /// The first failure since which it has been retried, by the clock that nobody sets.
     pub retrying_since: Option<Timestamp>,
     /// The destination's notes before this try.
     pub progress: Progress,
@@ -56,12 +63,13 @@ pub fn decide(outcome: Outcome, case: Case) -> Verdict {
 }
 
 fn again(case: &Case, reason: String, wait: Duration, progress: Progress) -> Verdict {
-    let since = case.retrying_since.unwrap_or(case.now);
-    let last = since.plus(GIVE_UP_AFTER);
-    if case.now >= last {
+    // An earlier process may have run on a clock that was ahead.
+    let since = case.retrying_since.unwrap_or(case.steady).min(case.steady);
+    let last = since.plus(GIVE_UP_AFTER).max(case.started.plus(FRESH));
+    if case.steady >= last {
         return Verdict::Dead { reason: format!("given up after 24 h of trying: {reason}") };
     }
-    let not_before = case.now.plus(wait).min(last);
+    let not_before = case.now.plus(wait.min(last.since(case.steady)));
     Verdict::Again { not_before, retrying_since: Some(since), uncertain: false, progress, reason }
 }
 
@@ -90,6 +98,8 @@ const BEHIND_THE_OTHERS: Duration = Duration::from_secs(1);
 /// No jitter makes a retry immediate.
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// So long after a start nothing is given up for its age.
+const FRESH: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
@@ -98,6 +108,8 @@ mod tests {
     fn case(now_s: i64, since_s: Option<i64>) -> Case {
         Case {
             now: Timestamp::from_millis(now_s * 1000),
+            steady: Timestamp::from_millis(now_s * 1000),
+            started: Timestamp::from_millis(-3_600_000),
             tries: 3,
             retrying_since: since_s.map(|s| Timestamp::from_millis(s * 1000)),
             progress: Progress("kept".into()),
@@ -143,6 +155,33 @@ mod tests {
         let day = 24 * 3600;
         assert_eq!(not_before(decide(retry(Some(3600)), case(day - 10, Some(0)))).0, day * 1000);
         assert!(matches!(decide(retry(None), case(day, Some(0))), Verdict::Dead { reason } if reason.contains("busy")));
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_neither_shortens_nor_lengthens_the_day() {
+        let day = 24 * 3600;
+        let jumped = |now_s: i64, steady_s: i64| {
+            let steady = Timestamp::from_millis(steady_s * 1000);
+            Case { now: Timestamp::from_millis(now_s * 1000), ..Case { steady, ..case(0, Some(0)) } }
+        };
+        // To 2038 after ten seconds: the wait is measured from there.
+        let later = 2_145_916_800;
+        assert_eq!(not_before(decide(retry(None), jumped(later, 10))), ((later + 2) * 1000, Some(0), false));
+        // A day back: the end is still a day after the first failure.
+        assert_eq!(not_before(decide(retry(Some(3600)), jumped(-day, day - 10))).0, (10 - day) * 1000);
+        assert!(matches!(decide(retry(None), jumped(0, day)), Verdict::Dead { .. }));
+    }
+
+    #[test]
+    fn nothing_is_given_up_within_the_first_hour_of_a_process() {
+        let day = 24 * 3600;
+        let mut late = case(30 * day, Some(0));
+        late.started = Timestamp::from_millis((30 * day - 3599) * 1000);
+        assert_eq!(not_before(decide(retry(None), late.clone())).0, (30 * day + 1) * 1000);
+        late.started = Timestamp::from_millis((30 * day - 3600) * 1000);
+        assert!(matches!(decide(retry(None), late), Verdict::Dead { .. }));
+        // Since a time that is still to come: a clock was ahead.
+        assert_eq!(not_before(decide(retry(None), case(5, Some(day)))), (7_000, Some(5_000), false));
     }
 
     #[test]

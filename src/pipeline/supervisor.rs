@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::dispatcher::Dispatcher;
 use super::janitor::{Janitor, Retention};
 use super::lane::{Lane, LaneState};
+use super::timekeeper::Timekeeper;
 use crate::destinations::Destination;
 use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
@@ -157,15 +158,17 @@ impl Pipeline {
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
         };
+        let timekeeper = Timekeeper::new(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let janitor = Janitor {
             store: self.store.clone(),
             retention: self.retention.subscribe(),
-            clock: Arc::clone(&self.clock),
+            now: timekeeper.settled(),
             metrics: Arc::clone(&self.metrics),
         };
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         others.push(tokio::spawn(dispatcher.run(self.stop_intake.subscribe())));
         others.push(tokio::spawn(janitor.run(self.stop_intake.subscribe())));
+        others.push(tokio::spawn(timekeeper.run(self.stop_intake.subscribe())));
     }
 
     /// Starts a lane for each destination, behind the retiring lane of that name if there is one. Retiring lanes that

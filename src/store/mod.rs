@@ -86,10 +86,21 @@ pub trait Outbox: Send + Sync {
 /// From when and until when a claim is good.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
-    /// The present moment.
+    /// The present moment by the wall clock: what is due by then is handed out.
     pub now: Timestamp,
+    /// The present moment on the clock that nobody sets ([`Clock::steady`](crate::domain::Clock::steady)): leases run by
+    /// it, so that a wall clock that is set forward takes nobody's work away. A start ends all leases, so that they need
+    /// not outlive the process.
+    pub steady: Timestamp,
     /// How long the claim is good.
     pub length: Duration,
+}
+
+impl Lease {
+    /// When the lease ends.
+    pub(crate) fn until(&self) -> Timestamp {
+        self.steady.plus(self.length)
+    }
 }
 
 /// A receipt to dispatch.
@@ -179,7 +190,7 @@ pub struct Consignment {
     pub uncertain: bool,
     /// The destination's own notes.
     pub progress: Progress,
-    /// The first failure since which it has been retried.
+    /// The first failure since which it has been retried, by the clock that nobody sets.
     pub retrying_since: Option<Timestamp>,
 }
 
@@ -206,7 +217,8 @@ pub enum Verdict {
     Again {
         /// Not before this time.
         not_before: Timestamp,
-        /// The first failure since which it has been retried; `None` while the fault is the operator's.
+        /// The first failure since which it has been retried, by the clock that nobody sets; `None` while the fault is
+        /// the operator's.
         retrying_since: Option<Timestamp>,
         /// This try may have arrived.
         uncertain: bool,
@@ -379,6 +391,16 @@ pub trait Upkeep: Send + Sync {
     /// Deletes up to `limit` rows that are older than their time. Returns how many went; fewer than `limit` means that
     /// nothing is left to do. What has not been dispatched or settled stays, whatever its age.
     fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize>;
+
+    /// The time that was last [noted](Upkeep::note_time), also by an earlier process; `None` if there was none.
+    fn noted_time(&self) -> Result<Option<Timestamp>, StoreFault>;
+
+    /// Keeps the present time, so that the next start can tell whether the clock was set back meanwhile.
+    fn note_time(&self, now: Timestamp) -> Ticket<()>;
+
+    /// Makes up to `limit` deliveries due at `now` that wait for a time after `beyond`: the clock by which they were to
+    /// wait has been set back. Returns how many there were; fewer than `limit` means that none is left.
+    fn hasten(&self, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize>;
 
     /// Writes a consistent copy to a file that does not exist yet.
     fn backup(&self, to: &std::path::Path) -> Result<(), StoreFault>;

@@ -43,6 +43,8 @@ pub struct Metrics {
     pub store_faults: Counter,
     /// Configuration reloads that were refused.
     pub reloads_refused: Counter,
+    /// How often the machine's clock was set, by more than a few seconds.
+    pub clock_jumps: Counter,
 }
 
 /// By source and outcome.
@@ -137,6 +139,7 @@ impl Metrics {
             store_size: Gauge::default(),
             store_faults: Counter::default(),
             reloads_refused: Counter::default(),
+            clock_jumps: Counter::default(),
         };
         registry.register("intake_requests", "Requests by how they ended", all.intake_requests.clone());
         let help = "From the head of a request to its answer";
@@ -155,6 +158,7 @@ impl Metrics {
         registry.register_with_unit("store_size", "Database and log", Unit::Bytes, all.store_size.clone());
         registry.register("store_faults", "Writes that the store refused", all.store_faults.clone());
         registry.register("config_reloads_refused", "Reloads that were refused", all.reloads_refused.clone());
+        registry.register("clock_jumps", "How often the clock was set", all.clock_jumps.clone());
         Self { registry, ..all }
     }
 

@@ -180,7 +180,9 @@ impl Slack {
     /// Asks for a page of the channel's history since the doubt began.
     fn look(&self, job: &Job<'_>, step: Step, cursor: Option<&str>) -> Next {
         let Way::Api { base, token, channel } = &self.way else { return self.uncertain(job) };
-        let since = judge::in_doubt_since(job).unwrap_or(job.event.received_at.as_millis());
+        // The event may have come while the clock was ahead.
+        let received_at = job.event.received_at.min(job.now);
+        let since = judge::in_doubt_since(job).unwrap_or(received_at.as_millis());
         let oldest = (since / 1000 - HISTORY_MARGIN_SECONDS).max(0);
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("channel", channel)

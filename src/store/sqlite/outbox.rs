@@ -91,10 +91,10 @@ fn claim_receipts(
     lease: Lease,
 ) -> Result<Vec<Claim<ReceiptWork>>, StoreFault> {
     let mut batch = Batch { claims: Vec::new(), bytes: 0, limit };
-    let until = lease.now.plus(lease.length).as_millis();
+    let until = lease.until().as_millis();
     {
         let mut select = transaction.prepare_cached(CLAIMED_BEFORE)?;
-        let mut rows = select.query(params![lease.now.as_millis(), row_limit(limit)])?;
+        let mut rows = select.query(params![lease.steady.as_millis(), row_limit(limit)])?;
         while let Some(row) = rows.next()? {
             if !batch.takes(receipt_claim(transaction, row)?) {
                 break;
@@ -194,7 +194,7 @@ fn long_body(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<u8>> {
 
 /// Whether the claim still holds; if so its lease begins anew.
 fn renew(transaction: &Transaction<'_>, claim: &Claim<ReceiptWork>, lease: Lease) -> Result<bool, StoreFault> {
-    let until = lease.now.plus(lease.length).as_millis();
+    let until = lease.until().as_millis();
     let changed = transaction
         .prepare_cached("UPDATE receipt_queue SET lease_until = ?3 WHERE seq = ?1 AND generation = ?2")?
         .execute(params![claim.row, claim.generation, until])?;
@@ -374,12 +374,11 @@ fn claim_deliveries(
     lease: Lease,
 ) -> Result<Claimed, StoreFault> {
     let name = destination.as_str();
-    let now = lease.now.as_millis();
     transaction
         .prepare_cached(
             "UPDATE deliveries SET state = 0, uncertain = 1 WHERE destination = ?1 AND state = 1 AND lease_until <= ?2",
         )?
-        .execute(params![name, now])?;
+        .execute(params![name, lease.steady.as_millis()])?;
     let mut claims = Vec::new();
     let mut next_due = None;
     for urgency in (0..=URGENCY_MAX).rev() {
@@ -431,7 +430,7 @@ fn claim_of_urgency(
         "UPDATE deliveries SET state = 1, generation = generation + 1, tries = tries + 1, lease_until = ?2
          WHERE seq = ?1",
     )?;
-    let until = lease.now.plus(lease.length).as_millis();
+    let until = lease.until().as_millis();
     for claim in &claims[first..] {
         update.execute(params![claim.row, until])?;
     }

@@ -21,6 +21,27 @@ impl Upkeep for SqliteStore {
         })
     }
 
+    /// The row that counts checks of whether the disk can be written holds the time, too: each check adds a millisecond.
+    fn noted_time(&self) -> Result<Option<Timestamp>, StoreFault> {
+        let millis: i64 = self.reader.lock().query_row("SELECT at FROM pulse WHERE id = 1", [], |row| row.get(0))?;
+        Ok((millis >= NOTED_MILLIS_MIN).then(|| Timestamp::from_millis(millis)))
+    }
+
+    fn note_time(&self, now: Timestamp) -> Ticket<()> {
+        self.writer.write(move |transaction| {
+            transaction.execute("UPDATE pulse SET at = ?1 WHERE id = 1", [now.as_millis()])?;
+            Ok(())
+        })
+    }
+
+    fn hasten(&self, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.writer.write(move |transaction| {
+            let hastened = params![beyond.as_millis(), now.as_millis(), limit];
+            Ok(transaction.prepare_cached(HASTEN)?.execute(hastened)?)
+        })
+    }
+
     fn backup(&self, to: &Path) -> Result<(), StoreFault> {
         if to.exists() {
             return Err(StoreFault::Failed(format!("{} exists already", to.display())));
@@ -85,6 +106,10 @@ fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) 
     Ok(oldest.len())
 }
 
+const HASTEN: &str = "UPDATE deliveries SET not_before = ?2 WHERE seq IN
+    (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1 LIMIT ?3)";
+/// The year 2000: less is a count of checks, and no time.
+const NOTED_MILLIS_MIN: i64 = 946_684_800_000;
 const PRUNE_EVENT_KEYS: &str = "DELETE FROM event_keys WHERE key IN
     (SELECT key FROM event_keys INDEXED BY event_keys_age WHERE seen_at < ?1 ORDER BY seen_at LIMIT ?2)";
 const PRUNE_RECEIPT_RESULTS: &str = "DELETE FROM receipt_results WHERE seq IN

@@ -1,0 +1,289 @@
+//! What is done when somebody sets the clock.
+//!
+//! Leases, the day of trying, pauses and paces go by a clock that nobody sets, and notice nothing. Two things must go by
+//! the wall clock, because people and other processes read them: when a retry is due, and when a row was written. So the
+//! timekeeper compares both hands of the clock once a second. If they have moved apart it says so loudly, and
+//!
+//! - retries that would wait for a time that is now far away are made due: each costs at most one try more;
+//! - retention does not follow a clock that was set forward until it has stood there for a day, so that nothing is
+//!   deleted early and a repetition stays known as one. It follows a clock that was set back at once: it deletes less.
+//!
+//! The time that retention goes by is kept in the store, so that a clock that was set while gatepost was down is noticed,
+//! too. Set forward it looks like a long downtime, and is treated alike: retention waits a day.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::domain::{Clock, Timestamp};
+use crate::store::{StoreFault, Upkeep};
+use crate::telemetry::Metrics;
+
+/// Watches the clock.
+pub struct Timekeeper<U> {
+    /// The store.
+    store: U,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    time: Time,
+    /// The time that retention goes by.
+    settled: watch::Sender<Timestamp>,
+    jumped_at_start: Option<Jump>,
+}
+
+/// The clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Jump {
+    Forward(Duration),
+    Back(Duration),
+}
+
+/// Both hands of the clock as they were last seen, and what retention makes of them.
+#[derive(Clone, Debug)]
+struct Time {
+    wall: Timestamp,
+    steady: Timestamp,
+    settled: Timestamp,
+    /// Since when the wall clock has been ahead of what is settled, on the steady hand.
+    ahead_since: Option<Timestamp>,
+}
+
+impl Time {
+    /// At a start, with the time that was noted last.
+    fn new(noted: Option<Timestamp>, wall: Timestamp, steady: Timestamp) -> (Self, Option<Jump>) {
+        let noted = noted.unwrap_or(wall);
+        let ahead = wall.since(noted) > NOTED_AGE_MAX;
+        let time =
+            Self { wall, steady, settled: if ahead { noted } else { wall }, ahead_since: ahead.then_some(steady) };
+        let behind = noted.since(wall);
+        (time, (behind > JUMP_MIN).then_some(Jump::Back(behind)))
+    }
+
+    /// Looks at the clock again.
+    fn look(&mut self, wall: Timestamp, steady: Timestamp) -> Option<Jump> {
+        let elapsed = steady.since(self.steady);
+        let expected = self.wall.plus(elapsed);
+        (self.wall, self.steady) = (wall, steady);
+        let jump = match (wall.since(expected), expected.since(wall)) {
+            (forward, _) if forward > JUMP_MIN => Some(Jump::Forward(forward)),
+            (_, back) if back > JUMP_MIN => Some(Jump::Back(back)),
+            _ => None,
+        };
+        if matches!(jump, Some(Jump::Forward(_))) {
+            // Set forward once more, it has to stand for a day again.
+            self.ahead_since = Some(steady);
+        }
+        let believed = self.ahead_since.is_none_or(|since| steady.since(since) >= BELIEVED_AFTER);
+        let held = self.settled.plus(elapsed);
+        if believed || wall <= held {
+            self.ahead_since = None;
+            self.settled = wall;
+        } else {
+            self.settled = held;
+        }
+        jump
+    }
+}
+
+impl<U: Upkeep> Timekeeper<U> {
+    /// Reads what time an earlier process noted. Blocks on the disk for a moment.
+    pub fn new(store: U, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        let noted = store.noted_time().unwrap_or_else(|fault| {
+            tracing::warn!(%fault, "the time that was noted last cannot be read");
+            None
+        });
+        let (time, jumped_at_start) = Time::new(noted, clock.now(), clock.steady());
+        if time.ahead_since.is_some() {
+            let (noted, now) = (time.settled, time.wall);
+            tracing::info!(%noted, %now, "gatepost was down, or the clock was set: retention waits a day");
+        }
+        let (settled, _) = watch::channel(time.settled);
+        Self { store, clock, metrics, time, settled, jumped_at_start }
+    }
+
+    /// The time that retention goes by, as it changes.
+    pub fn settled(&self) -> watch::Receiver<Timestamp> {
+        self.settled.subscribe()
+    }
+
+    /// Works until `stop` changes.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.take_over() => {}
+            _ = stop.changed() => return,
+        }
+        let mut noted: Option<Timestamp> = None;
+        loop {
+            if noted.is_none_or(|noted| self.time.steady.since(noted) >= NOTE_INTERVAL) {
+                noted = Some(self.time.steady);
+                if let Err(fault) = self.store.note_time(self.time.settled).await {
+                    tracing::debug!(%fault, "the time cannot be noted now");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                _ = stop.changed() => return,
+            }
+            let jump = self.time.look(self.clock.now(), self.clock.steady());
+            self.settled.send_replace(self.time.settled);
+            if let Some(jump) = jump {
+                tokio::select! {
+                    () = self.report(jump) => {}
+                    _ = stop.changed() => return,
+                }
+            }
+        }
+    }
+
+    /// What an earlier process left may wait for a time that its clock would have reached.
+    async fn take_over(&self) {
+        match self.jumped_at_start {
+            Some(jump) => self.report(jump).await,
+            None => self.hasten(self.clock.now().plus(WAIT_LONGEST)).await,
+        }
+    }
+
+    async fn report(&self, jump: Jump) {
+        self.metrics.clock_jumps.inc();
+        let now = self.clock.now();
+        match jump {
+            Jump::Forward(by) => {
+                let seconds = by.as_secs();
+                tracing::error!(seconds, %now, "the clock was set forward; nothing is deleted early: retention waits a day");
+            }
+            Jump::Back(by) => {
+                let seconds = by.as_secs();
+                tracing::error!(seconds, %now, "the clock was set back; retries that would wait too long are made due");
+                self.hasten(now).await;
+            }
+        }
+    }
+
+    async fn hasten(&self, beyond: Timestamp) {
+        let now = self.clock.now();
+        let mut all = 0;
+        loop {
+            match self.store.hasten(beyond.max(now), now, HASTENED_ROWS).await {
+                Ok(count) => {
+                    all += count;
+                    if count < HASTENED_ROWS {
+                        break;
+                    }
+                }
+                Err(StoreFault::Stopped) => return,
+                Err(fault) => {
+                    tracing::warn!(%fault, "retries cannot be made due now");
+                    tokio::time::sleep(HASTEN_AGAIN).await;
+                }
+            }
+            tokio::time::sleep(HASTEN_PAUSE).await;
+        }
+        if all > 0 {
+            tracing::warn!(deliveries = all, "deliveries waited for a time that is too far away, and were made due");
+        }
+    }
+}
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Time servers correct less than this without anybody noticing.
+const JUMP_MIN: Duration = Duration::from_secs(5);
+/// How long a clock that was set forward has to stand before rows are deleted by it.
+const BELIEVED_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// How often the time is noted.
+const NOTE_INTERVAL: Duration = Duration::from_secs(60);
+/// A restart is over sooner.
+const NOTED_AGE_MAX: Duration = Duration::from_secs(300);
+/// Nothing waits longer: twice the longest `Retry-After` that is kept to.
+const WAIT_LONGEST: Duration = Duration::from_secs(7200);
+/// Few enough that intake need not wait.
+const HASTENED_ROWS: usize = 500;
+const HASTEN_PAUSE: Duration = Duration::from_millis(20);
+const HASTEN_AGAIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ManualClock;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn start() -> (ManualClock, Time) {
+        let clock = ManualClock::at(Timestamp::parse("2026-11-21T10:00:00Z").unwrap());
+        let (time, jump) = Time::new(Some(clock.now().minus(SECOND)), clock.now(), clock.steady());
+        assert_eq!(jump, None);
+        (clock, time)
+    }
+
+    /// Lets so many seconds pass, one look each; the jumps that were seen.
+    fn pass(clock: &ManualClock, time: &mut Time, seconds: usize) -> Vec<Jump> {
+        let look = |_| {
+            clock.advance(SECOND);
+            time.look(clock.now(), clock.steady())
+        };
+        (0..seconds).filter_map(look).collect()
+    }
+
+    #[test]
+    fn a_clock_that_nobody_sets_is_followed() {
+        let (clock, mut time) = start();
+        assert_eq!(pass(&clock, &mut time, 100), []);
+        assert_eq!(time.settled, clock.now());
+        // Nor are small corrections worth a word.
+        for correction in [3_000, -3_000] {
+            clock.set(Timestamp::from_millis(clock.now().as_millis() + correction));
+            assert_eq!(pass(&clock, &mut time, 1), []);
+            assert_eq!(time.settled, clock.now());
+        }
+    }
+
+    #[test]
+    fn retention_waits_a_day_when_the_clock_is_set_forward_and_comes_along_when_it_is_set_back() {
+        for years in [1, 12] {
+            let (clock, mut time) = start();
+            let (before, by) = (clock.now(), DAY * 365 * years);
+            clock.set(before.plus(by));
+            assert_eq!(pass(&clock, &mut time, 1), [Jump::Forward(by)]);
+            assert_eq!(time.settled, before.plus(SECOND), "it goes on from where it was");
+            let mut later = time.clone();
+            pass(&clock, &mut later, 24 * 3600 - 1);
+            assert_eq!(later.settled, before.plus(DAY));
+            pass(&clock, &mut later, 1);
+            assert_eq!(later.settled, clock.now(), "after a day it is believed");
+
+            clock.set(before.plus(SECOND * 10));
+            time.look(clock.now(), clock.steady());
+            assert_eq!((time.settled, time.ahead_since), (clock.now(), None), "back where it was");
+        }
+        let (clock, mut time) = start();
+        clock.set(clock.now().minus(DAY));
+        assert_eq!(pass(&clock, &mut time, 1), [Jump::Back(DAY)]);
+        assert_eq!(time.settled, clock.now());
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_and_forth_is_never_believed() {
+        let (clock, mut time) = start();
+        let before = clock.steady();
+        for _ in 0..30 {
+            clock.set(clock.now().plus(DAY));
+            assert_eq!(pass(&clock, &mut time, 3600).len(), 1);
+            assert_eq!(time.settled, clock.steady(), "never ahead");
+        }
+        assert_eq!(clock.steady(), before.plus(SECOND * 30 * 3600));
+    }
+
+    #[test]
+    fn a_start_tells_a_restart_from_a_downtime_and_from_a_clock_that_was_set_back() {
+        let now = Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
+        let (time, jump) = Time::new(Some(now.minus(SECOND * 90)), now, now);
+        assert_eq!((time.settled, time.ahead_since, jump), (now, None, None));
+        let (time, jump) = Time::new(Some(now.minus(DAY * 40)), now, now);
+        assert_eq!((time.settled, time.ahead_since, jump), (now.minus(DAY * 40), Some(now), None));
+        let (time, jump) = Time::new(Some(now.plus(DAY)), now, now);
+        assert_eq!((time.settled, time.ahead_since, jump), (now, None, Some(Jump::Back(DAY))));
+        let (time, jump) = Time::new(None, now, now);
+        assert_eq!((time.settled, jump), (now, None));
+    }
+}
