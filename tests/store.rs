@@ -172,7 +172,7 @@ fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
         .map(|claim| Conclusion { events: vec![planned(&claim, "late", Severity::Low, &[])], claim, note: None })
         .collect();
     let outcome = fixture.store.conclude(Arc::new(late), at(30_001)).wait().unwrap();
-    assert_eq!((outcome.leases_lost, outcome.events_new), (1, 0));
+    assert_eq!((outcome.leases_lost, outcome.by_source.len()), (1, 0));
     let held: Vec<Conclusion> = second
         .into_iter()
         .map(|claim| Conclusion {
@@ -182,7 +182,8 @@ fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
         })
         .collect();
     let outcome = fixture.store.conclude(Arc::new(held), at(30_002)).wait().unwrap();
-    assert_eq!((outcome.events_new, outcome.deliveries), (1, 1));
+    let tally = outcome.total();
+    assert_eq!((tally.events_new, tally.deliveries), (1, 1));
     assert!(fixture.claim_receipts(100_000).is_empty());
     let row = &fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap()[0];
     assert_eq!((row.state, row.events, row.note), ("dispatched", 1, Some(Note::Repaired)));
@@ -197,7 +198,9 @@ fn an_event_key_has_its_effect_once() {
         vec![planned(&claim, "k", Severity::Low, &["d", "e"]), planned(&claim, "k", Severity::Low, &["d", "e"])];
     let outcome =
         fixture.store.conclude(Arc::new(vec![Conclusion { claim, events: twice, note: None }]), at(0)).wait().unwrap();
-    assert_eq!((outcome.events_new, outcome.events_duplicate, outcome.deliveries), (1, 1, 2));
+    let tally = outcome.by_source[&"s".parse().unwrap()];
+    assert_eq!((tally.events_new, tally.events_duplicate, tally.deliveries), (1, 1, 2));
+    assert_eq!(outcome.total(), tally);
 }
 
 #[test]
@@ -207,7 +210,9 @@ fn a_large_receipt_is_recorded_piece_by_piece() {
     let mut claim = fixture.claim_receipts(0).remove(0);
     for piece in 0..3 {
         let events = (0..10).map(|i| planned(&claim, &format!("{piece}/{i}"), Severity::Low, &["d"])).collect();
-        claim = fixture.store.extend(claim, events, lease(piece)).wait().unwrap();
+        let recorded = fixture.store.extend(claim, events, lease(piece)).wait().unwrap();
+        assert_eq!(recorded.tally.events_new, 10);
+        claim = recorded.claim;
     }
     let events = vec![planned(&claim, "last", Severity::Low, &["d"])];
     fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(9)).wait().unwrap();

@@ -8,8 +8,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::reading::{End, process};
 use super::supervisor::{LaneBoard, Rules};
-use crate::domain::{Clock, DestinationName, Note, Receipt};
-use crate::store::{Claim, Conclusion, Dispatched, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, StoreFault};
+use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName};
+use crate::store::{Claim, Conclusion, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, StoreFault, Tally};
 use crate::telemetry::{ByRoute, BySource, Metrics};
 
 /// Takes receipts off the store, reads them, and records what they hold and who must know.
@@ -72,7 +72,9 @@ impl Dispatcher {
                 self.count(&claim, &planned, &undecided);
                 note_destinations(&planned, &mut destinations);
                 let Some(end) = end else {
-                    claim = self.outbox.extend(claim, planned, self.lease()).await?;
+                    let recorded = self.outbox.extend(claim, planned, self.lease()).await?;
+                    claim = recorded.claim;
+                    self.count_recorded(&claim.work().receipt.source, recorded.tally);
                     self.lanes.wake(&destinations);
                     continue;
                 };
@@ -111,12 +113,24 @@ impl Dispatcher {
                 }
             }
         };
-        let Dispatched { events_new, events_duplicate, deliveries, leases_lost } = dispatched;
+        let Tally { events_new, events_duplicate, deliveries } = dispatched.total();
         tracing::debug!(events_new, events_duplicate, deliveries, "receipts dispatched");
-        if leases_lost > 0 {
+        for (source, tally) in &dispatched.by_source {
+            self.count_recorded(source, *tally);
+        }
+        if dispatched.leases_lost > 0 {
+            let leases_lost = dispatched.leases_lost;
             tracing::warn!(leases_lost, "receipts had been taken up by somebody else meanwhile");
         }
         Ok(())
+    }
+
+    /// Counts what only the store knows: whether an event was new.
+    fn count_recorded(&self, source: &SourceName, tally: Tally) {
+        if tally.events_duplicate > 0 {
+            let by_source = BySource { source: source.to_string() };
+            self.metrics.events_duplicate.get_or_create(&by_source).inc_by(tally.events_duplicate as u64);
+        }
     }
 
     fn count(&self, claim: &Claim<ReceiptWork>, events: &[PlannedEvent], undecided: &[(String, String)]) {

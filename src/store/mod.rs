@@ -18,6 +18,7 @@ pub use claim::{Claim, Ticket};
 pub use postbox::{Carrier, Postbox};
 pub use sqlite::{Access, OpenFault, SqliteStore};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub trait Outbox: Send + Sync {
     fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<Vec<Claim<ReceiptWork>>>;
 
     /// Records some of a large receipt's events and gives the claim back, its lease renewed.
-    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Claim<ReceiptWork>>;
+    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended>;
 
     /// Records the (remaining) events and deliveries of receipts and closes them, all in one transaction. The conclusions
     /// are shared so that they can be handed in again after a fault.
@@ -155,17 +156,51 @@ pub struct Conclusion {
     pub note: Option<Note>,
 }
 
-/// What a conclusion did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A piece of a receipt is recorded.
+#[derive(Debug)]
+pub struct Extended {
+    /// The right to go on.
+    pub claim: Claim<ReceiptWork>,
+    /// What recording the piece did.
+    pub tally: Tally,
+}
+
+/// What conclusions did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dispatched {
+    /// What came of the events of each source.
+    pub by_source: BTreeMap<SourceName, Tally>,
+    /// Receipts whose lease had passed to somebody else.
+    pub leases_lost: usize,
+}
+
+impl Dispatched {
+    /// What came of the events of all sources.
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        self.by_source.values().for_each(|tally| total.add(*tally));
+        total
+    }
+}
+
+/// What recording events did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
     /// Events that are new.
     pub events_new: usize,
     /// Events that had been stored before.
     pub events_duplicate: usize,
     /// Deliveries that were planned.
     pub deliveries: usize,
-    /// Receipts whose lease had passed to somebody else.
-    pub leases_lost: usize,
+}
+
+impl Tally {
+    /// Adds another one.
+    pub fn add(&mut self, other: Self) {
+        self.events_new += other.events_new;
+        self.events_duplicate += other.events_duplicate;
+        self.deliveries += other.deliveries;
+    }
 }
 
 /// Leased deliveries, and when to come again if there were fewer than asked for.

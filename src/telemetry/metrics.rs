@@ -19,6 +19,8 @@ pub struct Metrics {
     pub intake_duration: Histogram,
     /// Events that were read from receipts, by source; repetitions among them are counted as well.
     pub events_read: Family<BySource, Counter>,
+    /// Events that had been stored before, by source.
+    pub events_duplicate: Family<BySource, Counter>,
     /// Events made of bodies that nobody understood, by source.
     pub events_unparsed: Family<BySource, Counter>,
     /// Receipts passed on unread because reading them failed or ended the process, by source.
@@ -127,6 +129,7 @@ impl Metrics {
             intake_duration,
             intake_requests: Family::default(),
             events_read: Family::default(),
+            events_duplicate: Family::default(),
             events_unparsed: Family::default(),
             receipts_poison: Family::default(),
             events_unrouted: Family::default(),
@@ -145,6 +148,7 @@ impl Metrics {
         let help = "From the head of a request to its answer";
         registry.register_with_unit("intake_duration", help, Unit::Seconds, all.intake_duration.clone());
         registry.register("events_read", "Events read from receipts", all.events_read.clone());
+        registry.register("events_duplicate", "Events that had been stored before", all.events_duplicate.clone());
         registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
         registry.register("receipts_poison", "Bodies that reading failed on", all.receipts_poison.clone());
         registry.register("events_unrouted", "Events that no route took", all.events_unrouted.clone());

@@ -9,8 +9,8 @@ use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{
-    Claim, Claimed, Conclusion, Consignment, Dispatched, Lease, LeasesLost, Outbox, PlannedEvent, ReceiptWork, Routed,
-    Settlement, StoreFault, Ticket, Verdict,
+    Claim, Claimed, Conclusion, Consignment, Dispatched, Extended, Lease, LeasesLost, Outbox, PlannedEvent, ReceiptWork,
+    Routed, Settlement, StoreFault, Tally, Ticket, Verdict,
 };
 use super::SqliteStore;
 use crate::domain::{
@@ -22,7 +22,7 @@ impl Outbox for SqliteStore {
         self.writer.write(move |transaction| claim_receipts(transaction, limit, lease))
     }
 
-    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Claim<ReceiptWork>> {
+    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended> {
         // Written out here and not in the transaction: the thread that writes has enough to do.
         let documents = match events.iter().map(document).collect::<Result<Vec<_>, _>>() {
             Ok(documents) => documents,
@@ -32,12 +32,10 @@ impl Outbox for SqliteStore {
             if !renew(transaction, &claim, lease)? {
                 return Err(StoreFault::LeaseLost);
             }
-            let mut tally = Dispatched::default();
             let mut recorder = Recorder::of(transaction, lease.now)?;
-            let documented = events.iter().zip(&documents);
-            recorder.record(&claim, documented, &mut tally)?;
+            let tally = recorder.record(&claim, events.iter().zip(&documents))?;
             add_result(transaction, &claim, lease.now, tally, None)?;
-            Ok(claim)
+            Ok(Extended { claim, tally })
         })
     }
 
@@ -213,12 +211,9 @@ fn conclude(
         total.leases_lost += 1;
         return Ok(());
     }
-    let mut tally = Dispatched::default();
-    recorder.record(claim, conclusion.events.iter().zip(documents), &mut tally)?;
+    let tally = recorder.record(claim, conclusion.events.iter().zip(documents))?;
     add_result(transaction, claim, recorder.now, tally, conclusion.note.map(|note| note.as_str()))?;
-    total.events_new += tally.events_new;
-    total.events_duplicate += tally.events_duplicate;
-    total.deliveries += tally.deliveries;
+    total.by_source.entry(claim.work().receipt.source.clone()).or_default().add(tally);
     Ok(())
 }
 
@@ -226,7 +221,7 @@ fn add_result(
     transaction: &Transaction<'_>,
     claim: &Claim<ReceiptWork>,
     now: Timestamp,
-    tally: Dispatched,
+    tally: Tally,
     note: Option<&str>,
 ) -> Result<(), StoreFault> {
     transaction
@@ -286,8 +281,8 @@ impl<'t> Recorder<'t> {
         &mut self,
         claim: &Claim<ReceiptWork>,
         events: impl Iterator<Item = (&'e PlannedEvent, &'e String)>,
-        tally: &mut Dispatched,
-    ) -> Result<(), StoreFault> {
+    ) -> Result<Tally, StoreFault> {
+        let mut tally = Tally::default();
         for (planned, document) in events {
             match self.insert_event(planned, document)? {
                 Some(seq) => {
@@ -302,7 +297,7 @@ impl<'t> Recorder<'t> {
                 }
             }
         }
-        Ok(())
+        Ok(tally)
     }
 
     /// The row of the new event; `None` if its key is taken.
