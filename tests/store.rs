@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::domain::{
-    Attempt, DedupeKey, DeliveryState, Draft, Encoding, Event, Headers, Note, OutcomeKind, Progress, ReceiptId,
-    Request, Secret, Severity, SourceName, Timestamp,
+    Attempt, DedupeKey, DeliveryState, Draft, Encoding, Event, EventKey, Headers, Note, OutcomeKind, Progress,
+    ReceiptId, Request, Secret, Severity, SourceName, Timestamp,
 };
 use gatepost::store::{
     Acceptance, Access, Arrival, Claim, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter, Horizons, Inbox,
-    Lease, LeasesLost, Ledger, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter, ReceiptWork, Routed, Settlement,
-    SqliteStore, StoreFault, Upkeep, Verdict,
+    Lease, LeasesLost, Ledger, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter, ReceiptWork, Recurrence, Routed,
+    Settlement, SqliteStore, StoreFault, Upkeep, Verdict,
 };
 use gatepost::verify::{Scheme, TokenScheme, Verifier};
 
@@ -42,12 +42,16 @@ impl Fixture {
     }
 
     fn arrival(&self, source: &str, id: &str, body: &str) -> Arrival {
+        self.arrival_at(1_000, source, id, body)
+    }
+
+    fn arrival_at(&self, received_at: i64, source: &str, id: &str, body: &str) -> Arrival {
         let authorization = format!("Bearer {SECRET}");
         let headers: Headers = [("authorization", authorization.as_str())].into_iter().collect();
-        let request = Request { headers, body: body.to_owned().into(), received_at: at(1_000) };
+        let request = Request { headers, body: body.to_owned().into(), received_at: at(received_at) };
         let source: SourceName = source.parse().unwrap();
         Arrival {
-            request: self.verifier.verify(request, at(1_000)).unwrap(),
+            request: self.verifier.verify(request, at(received_at)).unwrap(),
             key: DedupeKey::of_id(&source, id),
             source,
             content_type: Some("application/json".to_owned()),
@@ -111,7 +115,8 @@ fn planned(claim: &Claim<ReceiptWork>, key: &str, severity: Severity, to: &[&str
     let draft = Draft { key: vec![key.to_owned(), id], title: key.to_owned(), ..Draft::default() };
     let event: Event = draft.into_event(receipt, "v", severity, 0);
     let deliveries = to.iter().map(|name| (name.parse().unwrap(), "r".parse().unwrap())).collect();
-    PlannedEvent { event, deliveries, routed: if to.is_empty() { Routed::No } else { Routed::Yes } }
+    let routed = if to.is_empty() { Routed::No } else { Routed::Yes };
+    PlannedEvent { event, deliveries, routed, recurrence: None }
 }
 
 fn delivered() -> Verdict {
@@ -201,6 +206,50 @@ fn an_event_key_has_its_effect_once() {
     let tally = outcome.by_source[&"s".parse().unwrap()];
     assert_eq!((tally.events_new, tally.events_duplicate, tally.deliveries), (1, 1, 2));
     assert_eq!(outcome.total(), tally);
+}
+
+/// Dispatches the one receipt that waits as one event that recurs, known for ten seconds; whether it was new.
+fn dispatch_recurring(fixture: &Fixture, key: &str) -> bool {
+    let claim = fixture.claim_receipts(1_000_000).remove(0);
+    let mut event = planned(&claim, "e", Severity::Low, &["d"]);
+    let key = EventKey::of(&"s".parse().unwrap(), &[key]);
+    event.recurrence = Some(Recurrence { key, known_for: Duration::from_secs(10) });
+    let conclusions = Arc::new(vec![Conclusion { claim, events: vec![event], note: None }]);
+    let tally = fixture.store.conclude(conclusions, at(1_000_000)).wait().unwrap().total();
+    assert_eq!((tally.events_new + tally.events_duplicate, tally.deliveries), (1, tally.events_new));
+    tally.events_new == 1
+}
+
+#[test]
+fn what_recurs_is_known_for_a_while_and_then_it_has_happened_again() {
+    let fixture = Fixture::new();
+    // When each was received, and whether it is new: the time runs from the last that was. One that is read late, after
+    // a later one, does not move it back.
+    for (place, (received_at, new)) in
+        [(100_000, true), (110_000, false), (110_001, true), (120_001, false), (99_999, true), (110_002, false)]
+            .into_iter()
+            .enumerate()
+    {
+        let id = place.to_string();
+        fixture.store.accept(fixture.arrival_at(received_at, "s", &id, &id), None).wait().unwrap();
+        assert_eq!(dispatch_recurring(&fixture, "same"), new, "{place}");
+    }
+    fixture.store.accept(fixture.arrival_at(110_003, "s", "other", "other"), None).wait().unwrap();
+    assert!(dispatch_recurring(&fixture, "other"));
+    let fixture = fixture.reopen();
+    fixture.store.accept(fixture.arrival_at(110_004, "s", "late", "late"), None).wait().unwrap();
+    assert!(!dispatch_recurring(&fixture, "same"), "a restart forgets it");
+    // Each time that it happened is an event of its own, and a replay finds it again.
+    assert_eq!(fixture.store.events(&ALL, &EventFilter::default()).unwrap().len(), 4);
+    let rows = fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap();
+    assert!(fixture.store.replay_receipt(rows.last().unwrap().id).unwrap());
+    let claim = fixture.claim("d", 1, 2_000_000).remove(0);
+    fixture.settle(claim, Verdict::Dead { reason: "refused".to_owned() });
+    let claim = fixture.claim_receipts(2_000_000).remove(0);
+    let events = vec![planned(&claim, "e", Severity::Low, &["d", "f"])];
+    let conclusions = Arc::new(vec![Conclusion { claim, events, note: None }]);
+    let tally = fixture.store.conclude(conclusions, at(2_000_000)).wait().unwrap().total();
+    assert_eq!((tally.events_duplicate, tally.deliveries), (1, 2), "the dead one and the one that it lacked");
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl Filler<'_> {
         for (position, draft) in reading.drafts.into_iter().enumerate() {
             let event = draft.into_event(receipt, self.source.vendor.name, self.source.default_severity, position);
             let deliveries = vec![(PAGER.parse()?, "everything".parse()?)];
-            events.push(PlannedEvent { event, deliveries, routed: Routed::Yes });
+            events.push(PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None });
         }
         let note = events.is_empty().then_some(Note::Ping);
         Ok(Conclusion { claim, events, note })

@@ -1,5 +1,7 @@
 //! `[sources.NAME]`: who sends, and what it may send.
 
+use std::time::Duration;
+
 use crate::domain::Severity;
 use crate::settings::Section;
 use crate::vendors::{self, Source, Sources, Vendor};
@@ -28,6 +30,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     let gzip = section.switch("gzip");
     let default_severity = section.choice("default_severity", &Severity::SCALE);
     let rate_limit = read_rate_limit(&section);
+    let repeat_window = section.duration("repeat_window", Duration::from_secs(1)..REPEAT_WINDOW_MOST);
     let Some(vendor) = vendor else {
         // Which further settings there are depends on the vendor; whether the secrets can be read does not.
         drop(section.secrets("secrets"));
@@ -45,6 +48,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
         body_limit_bytes: body_limit_bytes.unwrap_or(vendor.body_limit_bytes),
         gzip: gzip.unwrap_or(vendor.gzip),
         rate_limit_per_second: rate_limit,
+        repeat_window: repeat_window.unwrap_or(REPEAT_WINDOW),
     })
 }
 
@@ -66,6 +70,10 @@ fn read_rate_limit(section: &Section<'_>) -> Option<u32> {
     number
 }
 
+/// Long enough for the retries of most who have no ids, and over before a check that runs once an hour says the same again.
+const REPEAT_WINDOW: Duration = Duration::from_secs(30 * 60);
+/// As long as keys are kept unless the operator says otherwise.
+const REPEAT_WINDOW_MOST: Duration = Duration::from_secs(30 * 24 * 3600 + 1);
 /// Less holds no alert.
 const BODY_LIMIT_LEAST: u64 = 1 << 10;
 /// What one body may cost in memory.

@@ -145,6 +145,9 @@ pub struct Draft {
     /// What identifies the event within its source: the vendor's id alone, or the fields that tell two apart.
     /// Empty: nothing does, and each receipt's event is its own.
     pub key: Vec<String>,
+    /// Nothing in the key tells the event from the same thing happening again: there is neither an id nor a time in it.
+    /// It is then known for a while only, the source's `repeat_window`.
+    pub recurs: bool,
     /// See [`Event::kind`].
     pub kind: String,
     /// See [`Event::time`].
@@ -178,15 +181,22 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// What it has in common with the same thing happening again, where nothing tells the two apart.
+    pub fn recurring_key(&self, source: &SourceName) -> Option<EventKey> {
+        let parts: Vec<&str> = self.key.iter().map(String::as_str).collect();
+        (self.recurs && !parts.is_empty()).then(|| EventKey::of(source, &parts))
+    }
+
     /// Gives the draft its identity and holds it to the limits. `position` is its place in the receipt, the
     /// last resort of identification.
     pub fn into_event(self, receipt: &Receipt, vendor: &str, default_severity: Severity, position: usize) -> Event {
-        let key = if self.key.is_empty() {
-            EventKey::of(&receipt.source, &["receipt", &receipt.id.to_string(), &position.to_string()])
-        } else {
-            let parts: Vec<&str> = self.key.iter().map(String::as_str).collect();
-            EventKey::of(&receipt.source, &parts)
-        };
+        let (id, position) = (receipt.id.to_string(), position.to_string());
+        let mut parts: Vec<&str> = self.key.iter().map(String::as_str).collect();
+        if parts.is_empty() || self.recurs {
+            // Destinations fold what has the same key: each time that it happens needs its own.
+            parts.extend(["receipt", &id, &position]);
+        }
+        let key = EventKey::of(&receipt.source, &parts);
         let kind = line(&self.kind, KIND_CHARS_MAX).unwrap_or_else(|| "unknown".to_owned());
         Event {
             id: EventId::generate(),

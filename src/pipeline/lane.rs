@@ -459,7 +459,7 @@ mod tests {
             let title = String::from_utf8(receipt.body.to_vec()).unwrap();
             let event = Draft { title, ..Draft::default() }.into_event(receipt, "v", Severity::High, 0);
             let deliveries = vec![("d".parse().unwrap(), "r".parse().unwrap())];
-            let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes }];
+            let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None }];
             Conclusion { claim, events, note: None }
         };
         store.conclude(Arc::new(claims.into_iter().map(conclude).collect()), now).await.unwrap();

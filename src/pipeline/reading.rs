@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::supervisor::Rules;
 use crate::domain::{Draft, Encoding, Note, Receipt, Severity, inflate, inflated_length_hint};
 use crate::routing::Plan;
-use crate::store::{PlannedEvent, Routed};
+use crate::store::{PlannedEvent, Recurrence, Routed};
 use crate::vendors::{Reading, Source};
 
 /// An event, who must know of it, and the routes whose condition could not be decided, with the reason.
@@ -37,7 +37,11 @@ pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn F
     let mut plan = |mut draft: Draft| {
         if let Some(hearsay) = &hearsay {
             draft.key.extend([hearsay.clone(), position.to_string()]);
+            draft.recurs = true;
         }
+        let recurrence = source.and_then(|source| {
+            Some(Recurrence { key: draft.recurring_key(&receipt.source)?, known_for: source.repeat_window })
+        });
         // What an attacker made unreadable may have been anything.
         let default = if draft.kind == UNPARSED { at_least_high(default) } else { default };
         let event = draft.into_event(&receipt, vendor, default, position);
@@ -45,7 +49,7 @@ pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn F
         let Plan { deliveries, routes_taken, undecided } = rules.router.plan(&event);
         let routed = if routes_taken > 0 { Routed::Yes } else { Routed::No };
         let undecided = undecided.into_iter().map(|(route, why)| (route.to_string(), why)).collect();
-        take((PlannedEvent { event, deliveries, routed }, undecided));
+        take((PlannedEvent { event, deliveries, routed, recurrence }, undecided));
     };
     let (unread, is_poison) = match source {
         Some(_) if tries > TRIES_MAX => {
@@ -97,14 +101,13 @@ fn read(
 
 /// What must stand in an event's key beside an id that nobody vouches for: the body, so that a stranger cannot spend the
 /// id of an event that is still to come, nor make new events of a captured body under new ids. Where the time is not
-/// signed either, a body can be captured and sent again for ever, so the hour stands in for it: an alert that really
-/// comes again in the same words is told again.
+/// signed either, a body can be captured and sent again for ever: it is then known within the source's `repeat_window`
+/// only, so that an alert that really comes again in the same words is told again.
 fn hearsay(receipt: &Receipt, source: &Source) -> Option<String> {
     if source.vouches_for_ids() || (source.normalizer.id_header().is_some() && source.verifier.signs_time()) {
         return None;
     }
-    let hour = receipt.received_at.as_millis() / 3_600_000;
-    Some(format!("{} {hour}", hex::encode(Sha256::digest(&receipt.body))))
+    Some(hex::encode(Sha256::digest(&receipt.body)))
 }
 
 /// The severity of what could not be read, or could be read in two ways.
@@ -123,6 +126,7 @@ const TRIES_MAX: u32 = 5;
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::domain::{Draft, ReceiptId, Request, Secret, Timestamp};
@@ -147,17 +151,22 @@ mod tests {
 
     const POISON: &[u8] = b"poison";
 
-    fn rules() -> Rules {
+    fn bearer() -> Verifier {
         let secret = Secret::new("0123456789abcdef0123456789abcdef");
+        Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![secret]).unwrap()
+    }
+
+    fn rules(verifier: Verifier) -> Rules {
         let source = Source {
             name: "s".parse().unwrap(),
             vendor: vendors::find("akto").unwrap(),
-            verifier: Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![secret]).unwrap(),
+            verifier,
             normalizer: Box::new(Defective),
             default_severity: Severity::Low,
             body_limit_bytes: 1024,
             gzip: false,
             rate_limit_per_second: None,
+            repeat_window: Duration::from_secs(60),
         };
         let to = vec!["d".parse().unwrap()];
         let route = Route { name: "r".parse().unwrap(), when: None, to, flow: Flow::Continue };
@@ -165,6 +174,10 @@ mod tests {
     }
 
     fn process_all(body: &'static [u8], tries: u32) -> (Vec<PlannedEvent>, End) {
+        process_by(&rules(bearer()), body, tries)
+    }
+
+    fn process_by(rules: &Rules, body: &'static [u8], tries: u32) -> (Vec<PlannedEvent>, End) {
         let receipt = Receipt {
             id: ReceiptId::generate(),
             source: "s".parse().unwrap(),
@@ -174,7 +187,7 @@ mod tests {
             body: bytes::Bytes::from_static(body),
         };
         let mut events = Vec::new();
-        let end = process(receipt, tries, &rules(), &mut |(planned, _)| events.push(planned));
+        let end = process(receipt, tries, rules, &mut |(planned, _)| events.push(planned));
         (events, end)
     }
 
@@ -190,6 +203,18 @@ mod tests {
     fn a_body_that_makes_the_reader_panic_is_told_unread() {
         is_told_unread(process_all(POISON, 1), "reading it failed");
         assert!(!process_all(b"sound", 1).1.is_poison);
+    }
+
+    #[test]
+    fn what_nobody_vouches_for_is_known_by_its_body_for_a_while() {
+        let unsigned = rules(Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap());
+        let of = |body| process_by(&unsigned, body, 1).0.remove(0);
+        let (one, same, other) = (of(b"one"), of(b"one"), of(b"other"));
+        assert_eq!(one.recurrence.unwrap().known_for, Duration::from_secs(60));
+        assert_eq!(one.recurrence, same.recurrence);
+        assert_ne!(one.recurrence, other.recurrence);
+        assert_ne!(one.event.key, same.event.key, "a destination would fold the next time into this one");
+        assert_eq!(process_all(b"one", 1).0[0].recurrence, None);
     }
 
     #[test]

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    Attempt, DedupeKey, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, Note, Progress,
-    Receipt, ReceiptId, RouteName, Severity, SourceName, Timestamp,
+    Attempt, DedupeKey, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, Note,
+    Progress, Receipt, ReceiptId, RouteName, Severity, SourceName, Timestamp,
 };
 use crate::verify::Verified;
 
@@ -134,6 +134,17 @@ pub struct PlannedEvent {
     pub deliveries: Vec<(DestinationName, RouteName)>,
     /// Whether any route took it.
     pub routed: Routed,
+    /// By what else it is known, for a while.
+    pub recurrence: Option<Recurrence>,
+}
+
+/// By what an event is known where nothing in it tells whether the same thing has happened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recurrence {
+    /// What it has in common with the next time.
+    pub key: EventKey,
+    /// Within this time of each other two such events are one.
+    pub known_for: Duration,
 }
 
 /// Whether any route took an event.

@@ -187,6 +187,7 @@ impl Generic {
         let link = found.text("link");
         draft.links = link.map(|url| Link { title: "Open at the source".to_owned(), url }).into_iter().collect();
         draft.key = self.key(&mut found, delivery);
+        draft.recurs = draft.time.is_none() && draft.key.first().is_some_and(|basis| basis == CONTENT);
         if lenient::holds_doubled(&element) {
             draft.key = Vec::new();
             draft.severity = lenient::doubtful(draft.severity);
@@ -206,7 +207,7 @@ impl Generic {
         match (&self.id, delivery) {
             (_, Some((id, position))) => vec!["delivery".to_owned(), id.to_owned(), position.to_string()],
             (IdPlace::Nowhere, None) => {
-                vec!["content".to_owned(), lenient::digest(found.element)]
+                vec![CONTENT.to_owned(), lenient::digest(found.element)]
             }
             _ => Vec::new(),
         }
@@ -330,6 +331,8 @@ const NAMES: &[&str] = &[
     "ip",
 ];
 
+/// The first part of a key that is made of the element's content.
+const CONTENT: &str = "content";
 /// What is never guessed.
 const MATTERS_OF_TRUST: &[&str] = &["key", "link"];
 
@@ -404,6 +407,16 @@ mod tests {
         assert_eq!(by_id, [["delivery", "d1", "0"], ["delivery", "d1", "1"]]);
         assert_eq!(keys("events = \"/alerts\"\nid = { header = \"X-Id\" }"), [Vec::<String>::new(), Vec::new()]);
         assert_eq!(keys("events = \"/alerts\"").len(), 1, "equal content is one event");
+    }
+
+    #[test]
+    fn what_has_neither_an_id_nor_a_time_recurs() {
+        let recurs = |settings: &str, body: &Value| read(settings, body).drafts.remove(0).recurs;
+        let (plain, dated) = (json!({"title": "x", "n": 1}), json!({"title": "x", "n": 1, "time": 1_748_765_730}));
+        assert!(recurs("", &plain) && !recurs("", &dated));
+        assert!(!recurs("map = { key = \"/n\" }", &plain), "a mapped key");
+        assert!(!recurs("id = { pointer = \"/n\" }", &plain), "an id");
+        assert!(!recurs("id = { header = \"X-Id\" }", &plain), "an id that is not in the body");
     }
 
     #[test]

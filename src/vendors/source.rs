@@ -1,6 +1,7 @@
 //! One configured ingress.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Normalizer, Vendor};
 use crate::domain::{DedupeKey, Severity, SourceName};
@@ -24,6 +25,8 @@ pub struct Source {
     pub gzip: bool,
     /// Requests a second that are accepted, if limited.
     pub rate_limit_per_second: Option<u32>,
+    /// For how long the same words are taken for a repetition, where there is neither an id nor a time in them.
+    pub repeat_window: Duration,
 }
 
 impl Source {

@@ -9,12 +9,13 @@ use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{
-    Claim, Claimed, Conclusion, Consignment, Dispatched, Extended, Lease, LeasesLost, Outbox, PlannedEvent, ReceiptWork,
-    Routed, Settlement, StoreFault, Tally, Ticket, Verdict,
+    Claim, Claimed, Conclusion, Consignment, Dispatched, Extended, Lease, LeasesLost, Outbox, PlannedEvent,
+    ReceiptWork, Routed, Settlement, StoreFault, Tally, Ticket, Verdict,
 };
 use super::SqliteStore;
 use crate::domain::{
-    Attempt, DeliveryId, DestinationName, Encoding, Event, OutcomeKind, Receipt, ReceiptId, Severity, Timestamp,
+    Attempt, DeliveryId, DestinationName, Encoding, Event, EventKey, OutcomeKind, Receipt, ReceiptId, Severity,
+    Timestamp,
 };
 
 impl Outbox for SqliteStore {
@@ -251,7 +252,7 @@ struct Recorder<'t> {
     transaction: &'t Transaction<'t>,
     now: Timestamp,
     release: CachedStatement<'t>,
-    taken: CachedStatement<'t>,
+    known: CachedStatement<'t>,
     event: CachedStatement<'t>,
     key: CachedStatement<'t>,
     delivery: CachedStatement<'t>,
@@ -263,7 +264,7 @@ impl<'t> Recorder<'t> {
             transaction,
             now,
             release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
-            taken: transaction.prepare_cached("SELECT 1 FROM event_keys WHERE key = ?1")?,
+            known: transaction.prepare_cached("SELECT event, seen_at FROM event_keys WHERE key = ?1")?,
             event: transaction.prepare_cached(
                 "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, title, document)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -284,15 +285,16 @@ impl<'t> Recorder<'t> {
     ) -> Result<Tally, StoreFault> {
         let mut tally = Tally::default();
         for (planned, document) in events {
-            match self.insert_event(planned, document)? {
-                Some(seq) => {
+            match self.known(planned)? {
+                None => {
+                    let seq = self.insert_event(planned, document)?;
                     tally.events_new += 1;
                     tally.deliveries += self.plan(seq, planned)?;
                 }
-                None => {
+                Some(seq) => {
                     tally.events_duplicate += 1;
                     if claim.work().replay {
-                        tally.deliveries += self.plan_again(planned)?;
+                        tally.deliveries += self.plan_again(seq, planned)?;
                     }
                 }
             }
@@ -300,12 +302,26 @@ impl<'t> Recorder<'t> {
         Ok(tally)
     }
 
-    /// The row of the new event; `None` if its key is taken.
-    fn insert_event(&mut self, planned: &PlannedEvent, document: &str) -> Result<Option<i64>, StoreFault> {
-        let event = &planned.event;
-        if self.taken.exists([event.key.as_bytes()])? {
-            return Ok(None);
+    /// The row of the event that this one is; `None` if it is new.
+    fn known(&mut self, planned: &PlannedEvent) -> Result<Option<i64>, StoreFault> {
+        if let Some((seq, _)) = self.row_of(&planned.event.key)? {
+            return Ok(Some(seq));
         }
+        let Some(recurrence) = &planned.recurrence else { return Ok(None) };
+        let last = self.row_of(&recurrence.key)?;
+        let of_late = |seen_at: Timestamp| planned.event.received_at.distance(seen_at) <= recurrence.known_for;
+        Ok(last.filter(|(_, seen_at)| of_late(*seen_at)).map(|(seq, _)| seq))
+    }
+
+    /// The event that has the key, and when it was received.
+    fn row_of(&mut self, key: &EventKey) -> rusqlite::Result<Option<(i64, Timestamp)>> {
+        let read = |row: &Row<'_>| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?)));
+        self.known.query_row([key.as_bytes()], read).optional()
+    }
+
+    /// Writes a new event; its row.
+    fn insert_event(&mut self, planned: &PlannedEvent, document: &str) -> Result<i64, StoreFault> {
+        let event = &planned.event;
         self.event.execute(params![
             event.id.as_bytes(),
             event.receipt.as_bytes(),
@@ -318,7 +334,16 @@ impl<'t> Recorder<'t> {
         ])?;
         let seq = self.transaction.last_insert_rowid();
         self.key.execute(params![event.key.as_bytes(), seq, event.received_at.as_millis()])?;
-        Ok(Some(seq))
+        if let Some(recurrence) = &planned.recurrence {
+            // What is read later may have been received earlier: the last time counts.
+            self.transaction
+                .prepare_cached(
+                    "INSERT INTO event_keys (key, event, seen_at) VALUES (?1, ?2, ?3) ON CONFLICT (key)
+                     DO UPDATE SET event = excluded.event, seen_at = excluded.seen_at WHERE excluded.seen_at > seen_at",
+                )?
+                .execute(params![recurrence.key.as_bytes(), seq, event.received_at.as_millis()])?;
+        }
+        Ok(seq)
     }
 
     fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreFault> {
@@ -337,14 +362,12 @@ impl<'t> Recorder<'t> {
     }
 
     /// The operator asked for a receipt again: its known events get the deliveries that they lack, and dead ones revive.
-    fn plan_again(&mut self, planned: &PlannedEvent) -> Result<usize, StoreFault> {
+    fn plan_again(&mut self, seq: i64, planned: &PlannedEvent) -> Result<usize, StoreFault> {
         let transaction = self.transaction;
-        let seq: Option<i64> = transaction
-            .prepare_cached("SELECT e.seq FROM event_keys k JOIN events e ON e.seq = k.event WHERE k.key = ?1")?
-            .query_row([planned.event.key.as_bytes()], |row| row.get(0))
-            .optional()?;
-        // The event itself has been pruned: its key alone is left, and says that it has had its effect.
-        let Some(seq) = seq else { return Ok(0) };
+        if !transaction.prepare_cached("SELECT 1 FROM events WHERE seq = ?1")?.exists([seq])? {
+            // The event itself has been pruned: its key alone is left, and says that it has had its effect.
+            return Ok(0);
+        }
         let mut count = self.plan(seq, planned)?;
         for (destination, _) in &planned.deliveries {
             count += transaction
