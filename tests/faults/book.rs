@@ -151,7 +151,7 @@ pub fn request_of(posting: &Posting) -> Vec<u8> {
 
 /// The header that makes it authentic.
 pub fn credentials(posting: &Posting) -> (String, String) {
-    if posting.source != "adrian" {
+    if !matches!(posting.source, "adrian" | "twin") {
         return ("Authorization".to_owned(), format!("Bearer {AKTO_SECRET}"));
     }
     let mut mac = Hmac::<Sha256>::new_from_slice(ADRIAN_SECRET.as_bytes()).unwrap();

@@ -37,6 +37,7 @@ mod disk;
 mod gateway;
 mod kill;
 mod load;
+mod once;
 mod oracle;
 mod platter;
 mod poison;
