@@ -19,7 +19,7 @@
 //! | [`book`] | what was sent and what was answered |
 //! | [`load`] | several vendors at once |
 //! | [`oracle`] | the question |
-//! | [`strace`] | what the process asked of the system |
+//! | [`strace`] | what the process asked of the system, and faults in its calls |
 //! | [`platter`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
 //! | the rest | one scenario a file |

@@ -20,6 +20,7 @@ use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::platter::{Deed, Image, Platter};
 use super::strace::{Call, Strace};
+use super::wire::Wire;
 use super::world::World;
 use super::{TURN, is_long};
 
@@ -47,6 +48,28 @@ async fn what_was_answered_survives_a_power_cut() {
     assert!(control.lost * 10 >= control.states, "the control must lose: {control}");
     assert_eq!(control.damaged, 0, "synchronous=NORMAL loses, but damages nothing");
     assert!(without.damaged > 0, "the control without syncs must be damaged: {without}");
+}
+
+/// A sync fails. What was written before it is believed by whoever reads it, and may never come to the disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_after_a_failed_sync_survives_a_power_cut() {
+    let _turn = TURN.lock().await;
+    let mut dice = Dice::of("power after a failed sync");
+    let (rounds, states) = if is_long() { (40, 150) } else { (3, 30) };
+    let mut all = Tally::default();
+    let mut repeated = 0;
+    for round in 0..rounds {
+        let Some(mut recorder) = Recorder::new(&mut dice).await else { return };
+        let fault = format!("fdatasync:error=EIO:when={}", 6 + dice.below(40));
+        recorder.fail(&fault, round % 2 == 0, &mut dice).await;
+        repeated += recorder.repeat(&mut dice).await;
+        let recording = recorder.finish();
+        println!("power after a failed sync: {fault}: {}", recording.summary());
+        all.add(recording.try_cuts(Syncs::Kept, states, &mut dice));
+    }
+    println!("power after a failed sync: {rounds} processes, {repeated} requests sent again after their 503; {all}");
+    all.must_be_whole();
+    assert!(repeated > 0, "nothing was refused");
 }
 
 /// How a process ends.
@@ -97,6 +120,49 @@ impl Recorder {
             }
         }
         self.lives.push(strace.calls(process));
+    }
+
+    /// One process in which a call fails. It is killed as soon as something has been refused, or goes on.
+    async fn fail(&mut self, fault: &str, is_killed: bool, dice: &mut Dice) {
+        let strace = self.strace().inject(fault);
+        let mut gateway = Gateway::start_under(&self.world, &strace);
+        gateway.first_answer(&self.book).await;
+        let load = Load::start(&self.book, self.world.public, AMOUNT, dice);
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while !self.book.entries().answers.contains_key(&503) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if !is_killed {
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+        }
+        let process = gateway.pid();
+        gateway.kill();
+        load.stop().await;
+        self.lives.push(strace.calls(process));
+    }
+
+    /// Another process, to which whatever has not been answered 200 is sent once more. How many that were.
+    async fn repeat(&mut self, dice: &mut Dice) -> usize {
+        let strace = self.strace();
+        let mut gateway = Gateway::start_under(&self.world, &strace);
+        gateway.first_answer(&self.book).await;
+        let unanswered: Vec<usize> = {
+            let entries = self.book.entries();
+            let answered: std::collections::HashSet<usize> =
+                entries.acknowledged.iter().map(|answer| answer.posting).collect();
+            (0..entries.postings.len()).filter(|posting| !answered.contains(posting)).collect()
+        };
+        for posting in &unanswered {
+            let mut wire = Wire::open(self.world.public).await.unwrap();
+            assert_eq!(self.book.post(*posting, &mut wire).await.map(|answer| answer.status), Ok(200));
+        }
+        let load = Load::start(&self.book, self.world.public, AMOUNT, dice);
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let process = gateway.pid();
+        gateway.kill();
+        load.stop().await;
+        self.lives.push(strace.calls(process));
+        unanswered.len()
     }
 
     fn finish(self) -> Recording {

@@ -1,4 +1,5 @@
-//! `strace` around the process under test: what it asked of the system, in order and with every byte.
+//! `strace` around the process under test: what it asked of the system, in order and with every byte; and, on order, a
+//! call that fails or a signal at a call.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +38,12 @@ impl Strace {
         }
         println!("skipped: no process can be traced here (needs strace and the right to use it)");
         None
+    }
+
+    /// With a fault, as `strace -e inject=` takes it.
+    pub fn inject(mut self, fault: &str) -> Self {
+        self.options.extend(["-e".to_owned(), format!("inject={fault}")]);
+        self
     }
 
     /// The command whose arguments are still to come: the program and its own.

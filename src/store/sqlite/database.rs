@@ -2,7 +2,8 @@
 //!
 //! After an error that leaves the state of the file in doubt (a failed write or sync) the connection is thrown away:
 //! the kernel may have dropped the pages that it could not write, so a second sync on the same handle proves nothing.
-//! Until a fresh connection has opened and passed its check, everything is refused.
+//! Until a fresh connection has opened, has written and synced once more what the log holds, and has passed its check,
+//! everything is refused.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::super::StoreFault;
+use super::certain::make_certain;
 use super::{LOG_PAGES, connect};
 
 /// The connection, while there is one.
@@ -111,9 +113,10 @@ impl Database {
     }
 }
 
-/// A fresh connection on a file that is sound.
+/// A fresh connection on a file that is sound, and on a log that is on the disk.
 fn reopen(path: &Path) -> Result<Connection, String> {
     let connection = connect(path).map_err(|error| error.to_string())?;
+    make_certain(&connection, path).map_err(|error| error.to_string())?;
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| error.to_string())?;
     if verdict == "ok" { Ok(connection) } else { Err(verdict) }

@@ -5,6 +5,7 @@
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
+mod certain;
 mod database;
 mod desk;
 mod inbox;
@@ -135,6 +136,9 @@ impl SqliteStore {
             create_private(path).map_err(|error| unusable(path, error))?;
         }
         let mut connection = connect(path)?;
+        if access == Access::Serve {
+            certain::make_certain(&connection, path).map_err(|error| unusable(path, error))?;
+        }
         schema::prepare(&mut connection, path)?;
         // Whoever does not serve accepts nothing, and need not know what has been accepted.
         let mut keys = None;
