@@ -1,12 +1,14 @@
 //! Retention in small steps, and the figures that only the store knows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::supervisor::LaneBoard;
 use crate::domain::{DeliveryState, DestinationName, Timestamp};
-use crate::store::{Horizons, Ledger, SqliteStore, StoreFault, Upkeep};
+use crate::store::{Depth, Horizons, Ledger, SqliteStore, StoreFault, Upkeep};
 use crate::telemetry::Metrics;
 
 /// How long what is kept.
@@ -28,17 +30,37 @@ pub struct Janitor {
     pub retention: watch::Receiver<Retention>,
     /// The time, by a clock that is known not to have been set forward of late.
     pub now: watch::Receiver<Timestamp>,
+    /// Which destinations there are.
+    pub lanes: Arc<LaneBoard>,
     /// Gauges.
     pub metrics: Arc<Metrics>,
+}
+
+/// Deliveries that nobody sends, because their destination has been taken out of the configuration.
+#[derive(Debug, Default)]
+struct Stranded(BTreeMap<DestinationName, u64>);
+
+impl Stranded {
+    /// Takes note of the queues; which of those without a lane have not been told of yet, and how long they are.
+    fn look(&mut self, depths: &[Depth], has_lane: impl Fn(&DestinationName) -> bool) -> Vec<(DestinationName, u64)> {
+        let mut now = BTreeMap::new();
+        for depth in depths.iter().filter(|depth| depth.state != DeliveryState::Dead && !has_lane(&depth.destination)) {
+            *now.entry(depth.destination.clone()).or_default() += depth.count;
+        }
+        let before = std::mem::replace(&mut self.0, now);
+        let new = self.0.iter().filter(|(name, _)| !before.contains_key(*name));
+        new.map(|(name, count)| (name.clone(), *count)).collect()
+    }
 }
 
 impl Janitor {
     /// Works until `stop` changes.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut shown: Vec<(DestinationName, DeliveryState)> = Vec::new();
+        let mut stranded = Stranded::default();
         let mut rounds = 0_u64;
         loop {
-            self.measure(&mut shown).await;
+            self.measure(&mut shown, &mut stranded).await;
             if rounds.is_multiple_of(ROUNDS_BETWEEN_PRUNES)
                 && let Err(fault) = self.prune(&stop).await
             {
@@ -72,7 +94,7 @@ impl Janitor {
         }
     }
 
-    async fn measure(&self, shown: &mut Vec<(DestinationName, DeliveryState)>) {
+    async fn measure(&self, shown: &mut Vec<(DestinationName, DeliveryState)>, stranded: &mut Stranded) {
         let store = self.store.clone();
         let read =
             move || -> Result<_, StoreFault> { Ok((store.depths()?, store.undispatched()?, store.size_bytes())) };
@@ -83,6 +105,9 @@ impl Janitor {
         // What was there and is no more must be shown as nothing, or the last figure would stand for ever.
         for (destination, state) in shown.drain(..) {
             self.metrics.show_depth(destination.as_str(), state, 0);
+        }
+        for (destination, deliveries) in stranded.look(&depths, |name| self.lanes.has(name)) {
+            tracing::warn!(%destination, deliveries, "deliveries wait for a destination that is not configured");
         }
         for depth in depths {
             self.metrics.show_depth(depth.destination.as_str(), depth.state, depth.count);
@@ -97,3 +122,29 @@ const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 const ROUNDS_BETWEEN_PRUNES: u64 = 12;
 const PRUNE_ROWS: usize = 500;
 const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_without_a_lane_is_told_once_each_time_it_comes_about() {
+        let depth = |name: &str, state, count| Depth { destination: name.parse().unwrap(), state, count };
+        let (waiting, leased, dead) = (DeliveryState::Waiting, DeliveryState::Leased, DeliveryState::Dead);
+        let depths = [
+            depth("gone", waiting, 3),
+            depth("gone", leased, 1),
+            depth("gone", dead, 7),
+            depth("here", waiting, 5),
+            depth("dead-only", dead, 1),
+        ];
+        let gone: Vec<(DestinationName, u64)> = vec![("gone".parse().unwrap(), 4)];
+        let without_gone = |name: &DestinationName| name.as_str() == "here";
+        let mut stranded = Stranded::default();
+        assert_eq!(stranded.look(&depths, |_| true), []);
+        assert_eq!(stranded.look(&depths, without_gone), gone);
+        assert_eq!(stranded.look(&depths, without_gone), [], "it has been told");
+        assert_eq!(stranded.look(&depths, |_| true), [], "it is configured again");
+        assert_eq!(stranded.look(&depths, without_gone), gone, "and gone again");
+    }
+}

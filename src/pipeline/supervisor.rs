@@ -76,6 +76,11 @@ impl LaneBoard {
         destinations.iter().filter_map(|name| lanes.get(name)).for_each(|lane| lane.wake.notify_one());
     }
 
+    /// Whether anybody sends to this destination.
+    pub fn has(&self, destination: &DestinationName) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(destination)
+    }
+
     fn states(&self) -> BTreeMap<DestinationName, LaneState> {
         let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let state = |lane: &LaneEntry| lane.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -108,8 +113,8 @@ impl Pipeline {
             others: Mutex::default(),
             lanes: tokio::sync::Mutex::default(),
         });
-        pipeline.start_others();
         pipeline.start_lanes(parts.destinations, LaneTasks::new()).await;
+        pipeline.start_others();
         pipeline
     }
 
@@ -163,6 +168,7 @@ impl Pipeline {
             store: self.store.clone(),
             retention: self.retention.subscribe(),
             now: timekeeper.settled(),
+            lanes: Arc::clone(&self.board),
             metrics: Arc::clone(&self.metrics),
         };
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
