@@ -100,7 +100,11 @@ pub enum ReloadFault {
 impl App {
     /// Opens the store, starts the pipeline and the listeners. Must run on a tokio runtime with several threads.
     pub async fn start(config: Config) -> Result<Self, AppFault> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Self::start_by(config, Arc::new(SystemClock)).await
+    }
+
+    /// The same by another clock, for tests that set it.
+    pub async fn start_by(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppFault> {
         let metrics = Arc::new(Metrics::new());
         let fixed = Fixed::of(&config);
         let limits = config.limits;

@@ -40,6 +40,7 @@ impl Gateway {
             .arg(&setting.config)
             .arg("serve")
             .env_remove("GATEPOST_LOG")
+            .envs(&setting.environment)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -30,6 +30,7 @@
 mod bombs;
 mod book;
 mod clients;
+mod clock;
 mod copies;
 mod destinations;
 mod dice;

@@ -1,5 +1,6 @@
 //! The world around the gateway: stand-ins, a folder, a configuration.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +31,8 @@ pub struct Setting {
     pub config: PathBuf,
     pub store: PathBuf,
     pub log: PathBuf,
+    /// Variables of its environment.
+    pub environment: BTreeMap<&'static str, String>,
 }
 
 /// Where the stand-ins listen, also while they do not.
@@ -74,6 +77,7 @@ impl World {
             config: folder.path().join("gatepost.toml"),
             store,
             log: folder.path().join("gatepost.log"),
+            environment: BTreeMap::new(),
         };
         let (slack, jira, pagerduty) = (Some(slack), Some(jira), Some(pagerduty));
         let world = Self { slack, jira, pagerduty, public, setting, urls, folder };
