@@ -180,7 +180,7 @@ async fn refused(book: &Book, wanted: usize) {
 }
 
 /// How long until a new request is answered 200.
-async fn answered_again(world: &World, book: &Book) -> Duration {
+pub async fn answered_again(world: &World, book: &Book) -> Duration {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(30) {
         let posting = book.write(book.low(10));
@@ -192,4 +192,5 @@ async fn answered_again(world: &World, book: &Book) -> Duration {
     begun.elapsed()
 }
 
-const HEAL_LIMIT: Duration = Duration::from_secs(10);
+/// How soon it must work again once it can.
+pub const HEAL_LIMIT: Duration = Duration::from_secs(10);

@@ -174,21 +174,27 @@ impl Gateway {
         let store = store.unwrap();
         let mut left = String::new();
         while begun.elapsed() < within {
-            let look = store.clone();
-            let (receipts, depths) =
-                tokio::task::spawn_blocking(move || (look.undispatched().unwrap(), look.depths().unwrap()))
-                    .await
-                    .unwrap();
-            let under_way: Vec<_> = depths.iter().filter(|depth| depth.state.as_str() != "dead").collect();
-            if receipts == 0 && under_way.is_empty() {
-                let took = begun.elapsed();
-                self.confirm_drained();
-                return took;
+            match Self::left(&store).await {
+                None => {
+                    let took = begun.elapsed();
+                    self.confirm_drained();
+                    return took;
+                }
+                Some(still) => left = still,
             }
-            left = format!("{receipts} receipts, {under_way:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("after {within:?} there is still {left}\n{}", self.log_tail());
+    }
+
+    /// What is under way.
+    pub async fn left(store: &SqliteStore) -> Option<String> {
+        let look = store.clone();
+        let (receipts, depths) =
+            tokio::task::spawn_blocking(move || (look.undispatched().unwrap(), look.depths().unwrap())).await.unwrap();
+        let under_way: Vec<_> = depths.iter().filter(|depth| depth.state.as_str() != "dead").collect();
+        let is_done = receipts == 0 && under_way.is_empty();
+        (!is_done).then(|| format!("{receipts} receipts, {under_way:?}"))
     }
 
     fn confirm_drained(&self) {

@@ -29,6 +29,7 @@
 
 mod bombs;
 mod book;
+mod calls;
 mod clients;
 mod clock;
 mod copies;

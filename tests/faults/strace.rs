@@ -42,6 +42,10 @@ impl Strace {
 
     /// With a fault, as `strace -e inject=` takes it.
     pub fn inject(mut self, fault: &str) -> Self {
+        if fault.contains("signal=") {
+            // A signal is not delivered where the filter in the kernel stops a call.
+            self.options.retain(|option| option != "--seccomp-bpf");
+        }
         self.options.extend(["-e".to_owned(), format!("inject={fault}")]);
         self
     }
@@ -51,6 +55,11 @@ impl Strace {
         let mut command = Command::new("strace");
         command.args(&self.options).arg("-o").arg(&self.log);
         command
+    }
+
+    /// Whether the fault has come about.
+    pub fn has_injected(&self) -> bool {
+        std::fs::read(&self.log).is_ok_and(|log| log.windows(10).any(|window| window == b"(INJECTED)"))
     }
 
     /// Every call of a process that has ended.
@@ -104,6 +113,12 @@ impl Call {
     /// Whether the text is among its arguments.
     pub fn says(&self, text: &str) -> bool {
         self.arguments.contains(text)
+    }
+
+    /// The descriptor that its first argument is.
+    pub fn descriptor(&self) -> Option<u32> {
+        let end = self.arguments.find(|c: char| !c.is_ascii_digit())?;
+        self.arguments[..end].parse().ok()
     }
 
     /// What it answered; `None` if it failed or never returned.
