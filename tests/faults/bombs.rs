@@ -116,7 +116,7 @@ async fn a_large_body_is_read_within_its_bounds() {
         );
         assert!(peak <= LARGE_PEAK_KIB, "{}: the peak was {peak} KiB", bomb.name);
         assert!(unparsed(&world) > told_before, "{}: what was not read is told", bomb.name);
-        honest.stop(bomb.name).await;
+        honest.stop_beside_large(bomb.name).await;
     }
     gateway.stop().await;
 }
@@ -146,7 +146,7 @@ async fn the_largest_export_is_read_within_its_bounds() {
     let peak = gateway.memory_kib("VmHWM");
     println!("export: RSS {before} KiB before, peak {peak} KiB");
     assert!(peak <= LARGE_PEAK_KIB, "the peak was {peak} KiB");
-    honest.stop("export").await;
+    honest.stop_beside_large("export").await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
     println!("export: {}", super::oracle::judge(&world, &book, super::oracle::Allowance::default()));
