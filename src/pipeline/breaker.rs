@@ -15,6 +15,8 @@ use crate::domain::{Outcome, Scope};
 #[derive(Debug, Default)]
 pub struct Breaker {
     failures: u32,
+    /// When the last of them was counted.
+    counted: Option<Instant>,
     failing: Option<String>,
     until: Option<Instant>,
     stopped: Option<String>,
@@ -56,38 +58,64 @@ impl Breaker {
         self.failing.as_deref()
     }
 
-    /// Learns from an outcome. `jitter` is a random number from 0 to 1.
-    pub fn learn(&mut self, outcome: &Outcome, now: Instant, jitter: f64) -> Change {
+    /// Learns at `now` from the outcome of a try that was begun at `begun`. `jitter` is a random number from 0 to 1.
+    pub fn learn(&mut self, outcome: &Outcome, begun: Instant, now: Instant, jitter: f64) -> Change {
         match outcome {
             // A refusal is an answer too: the destination works.
             Outcome::Delivered { .. } | Outcome::Refused { .. } => self.close(),
             Outcome::Retry { scope: Scope::Delivery, .. } => Change::None,
-            Outcome::Retry { scope: Scope::Destination, after, reason, .. } => self.pause(reason, *after, now, jitter),
-            Outcome::Unknown { reason, .. } => self.pause(reason, None, now, jitter),
-            Outcome::Misconfigured { reason } => self.stop(reason, now),
+            Outcome::Retry { scope: Scope::Destination, after, reason, .. } => {
+                let own = self.fail(begun, now, jitter);
+                self.pause(reason, own.max(after.unwrap_or_default()), now)
+            }
+            Outcome::Unknown { reason, .. } => {
+                let own = self.fail(begun, now, jitter);
+                self.pause(reason, own, now)
+            }
+            Outcome::Misconfigured { reason } => {
+                self.count(begun, now);
+                self.stop(reason, now)
+            }
         }
+    }
+
+    /// Counts a failure. Tries that were under way together fail together, of one cause: that is one, not twenty, and
+    /// `false` for all but the first.
+    fn count(&mut self, begun: Instant, now: Instant) -> bool {
+        if self.counted.is_some_and(|counted| begun < counted) {
+            return false;
+        }
+        self.counted = Some(now);
+        self.failures = self.failures.saturating_add(1);
+        true
     }
 
     fn close(&mut self) -> Change {
         self.failures = 0;
+        self.counted = None;
         self.failing = None;
         self.until = None;
         if self.stopped.take().is_some() { Change::Resumed } else { Change::None }
     }
 
-    fn pause(&mut self, reason: &str, after: Option<Duration>, now: Instant, jitter: f64) -> Change {
-        self.failures = self.failures.saturating_add(1);
+    /// Counts a failure; how long it is wise to wait after it. The first may be an accident; an answer with Retry-After
+    /// is not.
+    fn fail(&mut self, begun: Instant, now: Instant, jitter: f64) -> Duration {
+        if self.count(begun, now) && self.failures > 1 {
+            backoff(self.failures - 1, jitter).min(LONGEST_PAUSE)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn pause(&mut self, reason: &str, length: Duration, now: Instant) -> Change {
         self.failing = Some(reason.to_owned());
-        // The first failure may be an accident; an answer with Retry-After is not.
-        let own =
-            if self.failures > 1 { backoff(self.failures - 1, jitter).min(LONGEST_PAUSE) } else { Duration::ZERO };
-        let until = now + after.unwrap_or_default().max(own);
+        let until = now + length;
         self.until = Some(self.until.map_or(until, |current| current.max(until)));
         Change::None
     }
 
     fn stop(&mut self, reason: &str, now: Instant) -> Change {
-        self.failures = self.failures.saturating_add(1);
         let wait = TRIAL_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(TRIAL_LONGEST);
         self.until = Some(now + wait);
         let first = self.stopped.is_none();
@@ -117,20 +145,38 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         assert_eq!(breaker.allowed(8, 0, now), 8);
-        breaker.learn(&down(None), now, 1.0);
+        breaker.learn(&down(None), now, now, 1.0);
         assert_eq!((breaker.allowed(8, 0, now), breaker.allowed(8, 1, now)), (1, 0));
-        breaker.learn(&down(None), now, 1.0);
+        breaker.learn(&down(None), now, now, 1.0);
         assert_eq!(breaker.allowed(8, 0, now), 0);
         assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(1)), 1);
-        breaker.learn(&Outcome::Delivered { remote: None }, now, 1.0);
+        breaker.learn(&Outcome::Delivered { remote: None }, now, now, 1.0);
         assert_eq!(breaker.allowed(8, 0, now), 8);
+    }
+
+    #[test]
+    fn tries_that_fail_together_are_one_failure() {
+        let (begun, now) = (Instant::now(), Instant::now() + Duration::from_millis(5));
+        let mut breaker = Breaker::default();
+        for _ in 0..20 {
+            breaker.learn(&down(None), begun, now, 1.0);
+        }
+        assert_eq!(breaker.allowed(8, 0, now), 1, "an accident is tried again at once");
+        // Asked for by any of them, a pause is kept.
+        breaker.learn(&down(Some(Duration::from_secs(5))), begun, now, 1.0);
+        assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(4)), 0);
+        // What is tried after that and fails is the second failure: a second's pause, not a minute's.
+        let later = now + Duration::from_secs(5);
+        breaker.learn(&down(None), later, later, 1.0);
+        assert_eq!(breaker.allowed(8, 0, later), 0);
+        assert_eq!(breaker.allowed(8, 0, later + Duration::from_secs(1)), 1);
     }
 
     #[test]
     fn retry_after_holds_the_whole_destination() {
         let now = Instant::now();
         let mut breaker = Breaker::default();
-        breaker.learn(&down(Some(Duration::from_secs(30))), now, 0.0);
+        breaker.learn(&down(Some(Duration::from_secs(30))), now, now, 0.0);
         assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(29)), 0);
         assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(30)), 1);
     }
@@ -140,12 +186,12 @@ mod tests {
         let now = Instant::now();
         let wrong = Outcome::Misconfigured { reason: "401".into() };
         let mut breaker = Breaker::default();
-        assert_eq!(breaker.learn(&wrong, now, 0.0), Change::Stopped);
-        assert_eq!(breaker.learn(&wrong, now, 0.0), Change::None);
+        assert_eq!(breaker.learn(&wrong, now, now, 0.0), Change::Stopped);
+        assert_eq!(breaker.learn(&wrong, now, now, 0.0), Change::None);
         assert_eq!(breaker.stopped(), Some("401"));
         assert_eq!(breaker.allowed(8, 0, now + TRIAL_FIRST), 0);
         assert_eq!(breaker.allowed(8, 0, now + TRIAL_FIRST * 2), 1);
-        assert_eq!(breaker.learn(&Outcome::Delivered { remote: None }, now, 0.0), Change::Resumed);
+        assert_eq!(breaker.learn(&Outcome::Delivered { remote: None }, now, now, 0.0), Change::Resumed);
         assert_eq!(breaker.stopped(), None);
     }
 }

@@ -74,6 +74,7 @@ struct Finished {
     claim: Claim<Consignment>,
     outcome: Outcome,
     started_at: Timestamp,
+    begun: Instant,
     took: Duration,
 }
 
@@ -159,7 +160,7 @@ impl Lane {
                 progress: claim.work().progress.clone(),
             },
         };
-        Finished { claim, outcome, started_at, took: begun.elapsed() }
+        Finished { claim, outcome, started_at, begun, took: begun.elapsed() }
     }
 
     async fn talk(&self, work: &Consignment, now: Timestamp) -> Outcome {
@@ -212,12 +213,12 @@ impl Lane {
     }
 
     fn judge(&self, done: Finished, health: &mut Health) -> Settlement {
-        let Finished { claim, outcome, started_at, took } = done;
+        let Finished { claim, outcome, started_at, begun, took } = done;
         let jitter = random();
         let breaker = &mut health.breaker;
         let outcome = health.suspects.judge(claim.work().delivery, outcome);
         self.metrics.count_attempt(self.name.as_str(), outcome.kind());
-        match breaker.learn(&outcome, Instant::now(), jitter) {
+        match breaker.learn(&outcome, begun, Instant::now(), jitter) {
             Change::None => {}
             Change::Stopped => {
                 let reason = outcome.reason().unwrap_or_default();
