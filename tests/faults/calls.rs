@@ -155,8 +155,11 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
         assert_eq!((entries.torn, entries.unanswered.len()), (0, 0), "{point:?}");
         assert!(healed <= HEAL_LIMIT, "{point:?}: it healed only after {healed:?}");
     }
-    let used = used_after_a_failed_sync(&strace.calls(process), world.store());
-    assert!(used.is_empty(), "{point:?}: {used:?}");
+    if healed.is_some() {
+        // A start that fails answers nobody; SQLite rolls back on the handle what it had begun.
+        let used = used_after_a_failed_sync(&strace.calls(process), world.store());
+        assert!(used.is_empty(), "{point:?}: {used:?}");
+    }
     let refused = entries.answers.get(&503).copied().unwrap_or(0);
     Some(Failed { was_met, refused, acknowledged: figures.acknowledged, healed })
 }

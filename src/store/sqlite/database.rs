@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::super::StoreFault;
 use super::certain::make_certain;
-use super::{LOG_PAGES, connect};
+use super::{connect, log};
 
 /// The connection, while there is one.
 pub struct Database {
@@ -65,6 +65,15 @@ impl Database {
         }
     }
 
+    /// Empties the log if it has grown long.
+    pub fn empty_log(&mut self) {
+        let limit = if self.crowd.is_some() { log::PAGES_MAX_CROWDED } else { log::PAGES_MAX };
+        let emptied = self.connection.as_ref().map(|connection| log::empty_beyond(connection, limit));
+        if let Some(Err(error)) = emptied {
+            self.note(&StoreFault::from(error));
+        }
+    }
+
     /// Does what is due: opens the database again, makes room on a full disk.
     pub fn tend(&mut self) {
         if self.crowd.as_ref().is_some_and(|crowd| crowd.tried.elapsed() >= TEND_INTERVAL) {
@@ -85,21 +94,20 @@ impl Database {
         }
     }
 
-    /// Makes the most of a disk that is full, or was a moment ago. SQLite empties its log into the database when the log
-    /// has reached a length that such a disk does not let it reach, and then has no room for what is in it: it would
-    /// stay full for ever, however little was missing. So the log is emptied by hand, and kept short for a while.
+    /// Makes the most of a disk that is full, or was a moment ago. A log that is emptied at its usual length may never
+    /// reach it on such a disk, or leave no room for what is in it: the disk would stay full for ever, however little was
+    /// missing. So the log is emptied at once, and kept short for a while.
     fn make_room(&mut self) {
         let (Some(crowd), Some(connection)) = (self.crowd.as_mut(), self.connection.as_ref()) else { return };
         let is_over = crowd.last_full.elapsed() >= CROWDED;
-        let log_pages = if is_over { LOG_PAGES } else { LOG_PAGES_CROWDED };
         crowd.tried = Instant::now();
-        let done = connection
-            .execute_batch(&format!("PRAGMA wal_autocheckpoint={log_pages}"))
-            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
-        match done {
-            Ok(_) if is_over => self.crowd = None,
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "the log cannot be emptied yet"),
+        match log::cut(connection) {
+            Ok(()) if is_over => self.crowd = None,
+            Ok(()) => {}
+            Err(error) => match StoreFault::from(error) {
+                fault @ StoreFault::Broken(_) => self.note(&fault),
+                fault => tracing::debug!(%fault, "the log cannot be emptied yet"),
+            },
         }
     }
 
@@ -117,6 +125,7 @@ impl Database {
 fn reopen(path: &Path) -> Result<Connection, String> {
     let connection = connect(path).map_err(|error| error.to_string())?;
     make_certain(&connection, path).map_err(|error| error.to_string())?;
+    log::empty_on_close(&connection, true).map_err(|error| error.to_string())?;
     let verdict: String =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| error.to_string())?;
     if verdict == "ok" { Ok(connection) } else { Err(verdict) }
@@ -126,5 +135,3 @@ fn reopen(path: &Path) -> Result<Connection, String> {
 pub const TEND_INTERVAL: Duration = Duration::from_millis(500);
 /// How long after the disk was full the log is kept short.
 const CROWDED: Duration = Duration::from_secs(60);
-/// As short: half a megabyte.
-const LOG_PAGES_CROWDED: u32 = 64;

@@ -62,6 +62,7 @@ impl Desk {
             let slice = if may_work && !gathered.works.is_empty() { self.turn.slice(alone) } else { Duration::ZERO };
             if !alone || !slice.is_zero() {
                 self.commit(&mut gathered, slice);
+                self.database.empty_log();
             }
             if !open && gathered.works.is_empty() {
                 break;

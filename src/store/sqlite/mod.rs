@@ -11,6 +11,7 @@ mod desk;
 mod inbox;
 mod keys;
 mod ledger;
+mod log;
 mod outbox;
 mod schema;
 mod turn;
@@ -24,7 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking::ReadConnection;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection, OpenFlags};
 
 use super::StoreFault;
 use keys::Keys;
@@ -138,6 +140,7 @@ impl SqliteStore {
         let mut connection = connect(path)?;
         if access == Access::Serve {
             certain::make_certain(&connection, path).map_err(|error| unusable(path, error))?;
+            log::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
         }
         schema::prepare(&mut connection, path)?;
         // Whoever does not serve accepts nothing, and need not know what has been accepted.
@@ -147,6 +150,7 @@ impl SqliteStore {
             keys = Some(Keys::load(&connection).map_err(|error| unusable(path, error))?);
         }
         let reader = connect_to_read(path)?;
+        log::empty_on_close(&reader, access == Access::Serve).map_err(|error| unusable(path, error))?;
         let writer = Writer::start(connection, path.to_owned(), keys).map_err(|error| unusable(path, error))?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
@@ -196,7 +200,8 @@ fn connect(path: &Path) -> Result<Connection, OpenFault> {
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.execute_batch(SETTINGS)?;
+        run_to_the_end(&connection, SETTINGS)?;
+        log::take_charge(&connection)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };
@@ -210,6 +215,17 @@ fn connect(path: &Path) -> Result<Connection, OpenFault> {
         }
     }
     Ok(connection)
+}
+
+/// Runs statements, each to its end. What changes to the mode of the log commits only there, behind its answer, and a
+/// failure of that commit must not be missed: [`Connection::execute_batch`] looks no further than the answer.
+fn run_to_the_end(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
+    let mut batch = Batch::new(connection, statements);
+    while let Some(mut statement) = batch.next()? {
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
 }
 
 fn connect_to_read(path: &Path) -> Result<Connection, OpenFault> {
@@ -268,12 +284,8 @@ const SETTINGS: &str = "
     PRAGMA mmap_size=0;
     PRAGMA cache_size=-16000;
     PRAGMA temp_store=MEMORY;
-    PRAGMA wal_autocheckpoint=1000;
     PRAGMA journal_size_limit=67108864;
 ";
-
-/// The length of the log, in pages, at which SQLite empties it into the database: its default, as in [`SETTINGS`].
-const LOG_PAGES: u32 = 1000;
 
 /// What is read back, and the answer that must come.
 const READ_BACK: &[(&str, &str)] = &[("journal_mode", "wal"), ("synchronous", "2")];
