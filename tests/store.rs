@@ -162,6 +162,84 @@ fn bodies_are_kept_byte_for_byte() {
     assert!(fixture.store.receipt(ReceiptId::generate()).unwrap().is_none());
 }
 
+/// Of the length of several pieces and a bit, each of them another.
+fn long_body(first: char) -> String {
+    std::iter::once(first)
+        .chain((0_u32..).flat_map(|number| format!("{number}\n").chars().collect::<Vec<_>>()))
+        .take(3_000_001)
+        .collect()
+}
+
+impl Fixture {
+    /// Pieces of bodies in the store, and bodies that no receipt holds.
+    fn pieces(&self) -> (i64, i64) {
+        let connection = rusqlite::Connection::open(self.folder.path().join("test.db")).unwrap();
+        let count = "SELECT (SELECT count(*) FROM body_pieces), (SELECT count(*) FROM loose_bodies)";
+        connection.query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+}
+
+#[test]
+fn a_long_body_is_kept_byte_for_byte_once_and_holds_up_nobody() {
+    let fixture = Fixture::new();
+    let body = long_body('x');
+    let long = || fixture.store.accept(fixture.arrival("s", "long", &body), None);
+    let other = long_body('y');
+    let begun = [long(), fixture.store.accept(fixture.arrival("s", "other", &other), None), long()];
+    // It was handed in later, and its answer does not wait for the three.
+    assert!(matches!(fixture.accept("short"), Acceptance::New(_)));
+    let answers = begun.map(|ticket| ticket.wait().unwrap());
+    let [Acceptance::New(id), Acceptance::New(other_id), Acceptance::Duplicate(first)] = answers else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(first, id);
+    assert_eq!(fixture.store.accept(fixture.arrival("s", "long", &body), None).wait(), Ok(Acceptance::Duplicate(id)));
+    assert_eq!(fixture.pieces(), (12, 0));
+    let fixture = fixture.reopen();
+    let lengths: Vec<usize> = fixture
+        .store
+        .claim_receipts(10, lease(0))
+        .wait()
+        .unwrap()
+        .iter()
+        .map(|claim| claim.work().receipt.body.len())
+        .collect();
+    assert_eq!(lengths, [5, body.len(), body.len()]);
+    for (id, body) in [(id, &body), (other_id, &other)] {
+        let (row, receipt) = fixture.store.receipt(id).unwrap().unwrap();
+        assert!(receipt.unwrap().body == body.as_bytes());
+        assert_eq!(row.bytes, body.len() as u64);
+    }
+}
+
+#[test]
+fn what_a_dead_process_left_of_a_long_body_is_removed() {
+    let fixture = Fixture::new();
+    let connection = rusqlite::Connection::open(fixture.folder.path().join("test.db")).unwrap();
+    connection.execute("INSERT INTO loose_bodies DEFAULT VALUES", []).unwrap();
+    connection.execute("INSERT INTO body_pieces VALUES (last_insert_rowid(), 0, x'00')", []).unwrap();
+    drop(connection);
+    assert_eq!(fixture.pieces(), (1, 1));
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.pieces(), (0, 0));
+    let body = long_body('x');
+    assert!(matches!(fixture.store.accept(fixture.arrival("s", "x", &body), None).wait(), Ok(Acceptance::New(_))));
+    assert_eq!(fixture.pieces(), (6, 0));
+}
+
+#[test]
+fn a_long_body_goes_with_its_receipt() {
+    let fixture = Fixture::new();
+    let arrival = fixture.arrival("s", "x", &long_body('x'));
+    assert!(matches!(fixture.store.accept(arrival, None).wait(), Ok(Acceptance::New(_))));
+    fixture.accept("short");
+    fixture.dispatch(0, &[]);
+    let horizons = Horizons { keys: at(0), receipts: at(1_001), events: at(0) };
+    while fixture.store.prune(horizons, 100).wait().unwrap() > 0 {}
+    assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 0);
+    assert_eq!(fixture.pieces(), (0, 0));
+}
+
 #[test]
 fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
     let fixture = Fixture::new();

@@ -220,6 +220,11 @@ impl Trial<'_> {
         let (event_keys, events) = (number("SELECT count(*) FROM event_keys"), number("SELECT count(*) FROM events"));
         self.check(verdict == "ok", || format!("the database is damaged: {verdict}"));
         self.check(keys == receipts, || format!("{receipts} receipts have {keys} dedupe keys"));
+        let (long, kept) = (
+            number("SELECT count(long_body) FROM receipts"),
+            number("SELECT count(DISTINCT body) + (SELECT count(*) FROM loose_bodies) FROM body_pieces"),
+        );
+        self.check(long == kept, || format!("{long} receipts have {kept} long bodies"));
         self.check(event_keys == events, || format!("{events} events have {event_keys} event keys"));
     }
 

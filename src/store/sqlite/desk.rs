@@ -2,7 +2,8 @@
 //!
 //! It takes whatever has gathered: all waiting arrivals become one transaction, then those that came meanwhile, and so
 //! on. Nobody waits for company: a single arrival is committed at once. Background work shares the transactions of
-//! arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Turn`] says when it may.
+//! arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Turn`] says when it may. A long
+//! body comes in piece by piece, one in each transaction, see [`bodies`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 
 use super::super::postbox::Round;
 use super::super::{Acceptance, StoreFault};
+use super::bodies::{self, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
 use super::inbox;
 use super::keys::Keys;
@@ -31,7 +33,17 @@ pub struct Desk {
 #[derive(Default)]
 struct Gathered {
     arrivals: Vec<Waiting>,
+    /// Arrivals whose bodies come in piece by piece, one body after the other.
+    long: VecDeque<Staged>,
     works: VecDeque<Box<dyn Work>>,
+}
+
+/// What a transaction did for intake.
+struct Taken {
+    /// For each arrival.
+    acceptances: Vec<Acceptance>,
+    /// For the long body whose turn it was.
+    step: Option<Step>,
 }
 
 /// Work that was done, and how it ended.
@@ -40,9 +52,17 @@ type Done = (Box<dyn Work>, Result<(), StoreFault>);
 impl Gathered {
     fn sort(&mut self, command: Command) {
         match command {
+            Command::Accept(waiting) if bodies::is_long(waiting.arrival.request.body().len()) => {
+                self.long.push_back(Staged::new(waiting));
+            }
             Command::Accept(waiting) => self.arrivals.push(waiting),
             Command::Work(work) => self.works.push_back(work),
         }
+    }
+
+    /// Whether nobody waits for an answer to a request.
+    fn has_no_intake(&self) -> bool {
+        self.arrivals.is_empty() && self.long.is_empty()
     }
 }
 
@@ -57,14 +77,14 @@ impl Desk {
         let mut gathered = Gathered::default();
         loop {
             let open = self.gather(commands, &mut gathered);
-            let alone = gathered.arrivals.is_empty();
+            let alone = gathered.has_no_intake();
             let may_work = !open || self.turn.work_waits(Instant::now(), alone).is_zero();
             let slice = if may_work && !gathered.works.is_empty() { self.turn.slice(alone) } else { Duration::ZERO };
             if !alone || !slice.is_zero() {
                 self.commit(&mut gathered, slice);
                 self.database.empty_log();
             }
-            if !open && gathered.works.is_empty() {
+            if !open && gathered.works.is_empty() && gathered.has_no_intake() {
                 break;
             }
         }
@@ -74,7 +94,11 @@ impl Desk {
     /// Takes what has gathered; waits only when there is nothing to do. `false` once no more can come.
     fn gather(&mut self, commands: &Receiver<Command>, gathered: &mut Gathered) -> bool {
         let now = Instant::now();
-        let patience = if gathered.works.is_empty() { TEND_INTERVAL } else { self.turn.work_waits(now, true) };
+        let patience = match gathered.has_no_intake() {
+            false => Duration::ZERO,
+            true if gathered.works.is_empty() => TEND_INTERVAL,
+            true => self.turn.work_waits(now, true),
+        };
         if !patience.is_zero() {
             match commands.recv_timeout(patience) {
                 Ok(command) => gathered.sort(command),
@@ -95,40 +119,76 @@ impl Desk {
         true
     }
 
-    /// Commits all arrivals and as much work as fits into `slice`, but at least one piece if there is one and `slice` is
-    /// not zero. Arrivals do not pay for work that fails: if the two together cannot be committed, they are alone.
+    /// Commits all arrivals, a piece of a long body, and as much work as fits into `slice`, but at least one piece if
+    /// there is one and `slice` is not zero. Arrivals do not pay for what fails beside them: if all of it together cannot
+    /// be committed, they are alone.
     fn commit(&mut self, gathered: &mut Gathered, slice: Duration) {
-        let Gathered { arrivals, works } = gathered;
+        let Gathered { arrivals, long, works } = gathered;
         let mut done = Vec::new();
-        let mut result = self.attempt(arrivals, works, slice, &mut done);
-        if !done.is_empty() {
-            let fault = result.as_ref().err().cloned();
-            for (work, fate) in done {
-                work.answer(fault.clone().map_or(fate, Err));
-            }
-            if fault.is_some() && !arrivals.is_empty() {
-                result = self.attempt(arrivals, works, Duration::ZERO, &mut Vec::new());
-            }
+        let staged = long.pop_front();
+        let result = self.attempt(arrivals, staged.as_ref(), works, slice, &mut done);
+        let were_alone = done.is_empty() && staged.is_none();
+        let fault = result.as_ref().err().cloned();
+        for (work, fate) in done {
+            work.answer(fault.clone().map_or(fate, Err));
         }
-        self.answer(arrivals, &result);
+        let (mut result, step) = match result {
+            Ok(Taken { acceptances, step }) => (Ok(acceptances), step),
+            Err(fault) => (Err(fault), None),
+        };
+        let complete = match staged {
+            Some(staged) => self.advance(staged, step, fault.as_ref(), long, works),
+            None => None,
+        };
+        if fault.is_some() && !were_alone && !arrivals.is_empty() {
+            let alone = self.attempt(arrivals, None, works, Duration::ZERO, &mut Vec::new());
+            result = alone.map(|taken| taken.acceptances);
+        }
+        self.answer(arrivals, &result, works);
+        arrivals.extend(complete);
+    }
+
+    /// What becomes of a long body after a transaction: the arrival, if its body is complete.
+    fn advance(
+        &mut self,
+        staged: Staged,
+        step: Option<Step>,
+        fault: Option<&StoreFault>,
+        long: &mut VecDeque<Staged>,
+        works: &mut VecDeque<Box<dyn Work>>,
+    ) -> Option<Waiting> {
+        let (waiting, answer) = match step {
+            None => (staged.give_up(), Err(fault.cloned().unwrap_or(StoreFault::Stopped))),
+            Some(step) => match staged.after(step) {
+                Stage::Repetition(waiting, first) => (waiting, Ok(vec![Acceptance::Duplicate(first)])),
+                Stage::Complete(waiting) => return Some(waiting),
+                Stage::Unfinished(staged) => {
+                    long.push_front(staged);
+                    return None;
+                }
+            },
+        };
+        self.answer(&mut vec![waiting], &answer, works);
+        None
     }
 
     fn attempt(
         &mut self,
         arrivals: &[Waiting],
+        staged: Option<&Staged>,
         works: &mut VecDeque<Box<dyn Work>>,
         slice: Duration,
         done: &mut Vec<Done>,
-    ) -> Result<Vec<Acceptance>, StoreFault> {
+    ) -> Result<Taken, StoreFault> {
         let Self { database, keys, turn, .. } = self;
         let result = database.ready().and_then(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let acceptances = insert_all(&transaction, keys, arrivals)?;
+            let taken = take_in(&transaction, keys, arrivals, staged)?;
             if !slice.is_zero() {
                 work_for(slice, &transaction, works, turn, done)?;
             }
             transaction.commit()?;
-            Ok(acceptances)
+            Ok(taken)
         });
         match &result {
             Err(fault) => {
@@ -143,7 +203,12 @@ impl Desk {
         result
     }
 
-    fn answer(&mut self, arrivals: &mut Vec<Waiting>, result: &Result<Vec<Acceptance>, StoreFault>) {
+    fn answer(
+        &mut self,
+        arrivals: &mut Vec<Waiting>,
+        result: &Result<Vec<Acceptance>, StoreFault>,
+        works: &mut VecDeque<Box<dyn Work>>,
+    ) {
         if arrivals.is_empty() {
             return;
         }
@@ -156,25 +221,34 @@ impl Desk {
                 Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreFault::Stopped),
                 Err(fault) => Err(fault.clone()),
             };
+            if let Some(body) = waiting.body
+                && !matches!(outcome, Ok(Acceptance::New(_)))
+            {
+                works.push_back(Box::new(Removal(body)));
+            }
             // A client that has gone gets no answer; its request is stored all the same.
             round.deliver(waiting.answer, outcome);
         }
     }
 }
 
-fn insert_all(
+fn take_in(
     transaction: &Transaction<'_>,
     keys: &mut Option<Keys>,
     arrivals: &[Waiting],
-) -> Result<Vec<Acceptance>, StoreFault> {
-    if arrivals.is_empty() {
-        return Ok(Vec::new());
+    staged: Option<&Staged>,
+) -> Result<Taken, StoreFault> {
+    if arrivals.is_empty() && staged.is_none() {
+        return Ok(Taken { acceptances: Vec::new(), step: None });
     }
     let keys = match keys {
         Some(keys) => keys,
         None => keys.insert(Keys::load(transaction)?),
     };
-    inbox::insert_all(transaction, keys, arrivals.iter().map(|waiting| &waiting.arrival))
+    let acceptances =
+        if arrivals.is_empty() { Vec::new() } else { inbox::insert_all(transaction, keys, arrivals.iter())? };
+    let step = staged.map(|staged| staged.step(transaction, keys)).transpose()?;
+    Ok(Taken { acceptances, step })
 }
 
 /// Works for as long as `slice`, each piece in a savepoint of its own.

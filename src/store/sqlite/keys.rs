@@ -98,10 +98,10 @@ impl Keys {
         receipt: ReceiptId,
         seen_at: Timestamp,
     ) -> Result<Option<ReceiptId>, StoreFault> {
-        let key = Key(*key.as_bytes());
-        if let Some(first) = self.find(table, key)? {
+        if let Some(first) = self.first(table, key)? {
             return Ok(Some(first));
         }
+        let key = Key(*key.as_bytes());
         let generations = self.older.len();
         self.remember(if self.in_part < PART_KEYS { self.part } else { self.part + 1 }, key);
         if self.older.len() > generations {
@@ -109,6 +109,11 @@ impl Keys {
         }
         table.insert.execute(params![self.part, key.0, receipt.as_bytes(), seen_at.as_millis()])?;
         Ok(None)
+    }
+
+    /// Which receipt has the key.
+    pub fn first(&mut self, table: &mut KeyTable<'_>, key: &DedupeKey) -> rusqlite::Result<Option<ReceiptId>> {
+        self.find(table, Key(*key.as_bytes()))
     }
 
     /// Repetitions are mostly of late: the newest are asked first.

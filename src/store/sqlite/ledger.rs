@@ -7,8 +7,8 @@ use super::super::{
     DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Ledger, Page, ReceiptFilter, ReceiptRow,
     StoreFault,
 };
-use super::SqliteStore;
 use super::outbox::{attempt_of, unreadable};
+use super::{SqliteStore, bodies};
 use crate::domain::{
     Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, Name, Note, Receipt, ReceiptId, Timestamp,
 };
@@ -27,15 +27,19 @@ impl Ledger for SqliteStore {
         let row = connection.query_row(&statement, [id.as_bytes()], receipt_row).optional()?;
         let Some(row) = row else { return Ok(None) };
         let receipt = connection
-            .query_row("SELECT content_type, encoding, body FROM receipts WHERE id = ?1", [id.as_bytes()], |columns| {
+            .query_row(BODY, [id.as_bytes()], |columns| {
                 let encoding: String = columns.get(1)?;
+                let body = match columns.get(3)? {
+                    Some(long) => bodies::read(&connection, long, columns.get(4)?)?,
+                    None => columns.get(2)?,
+                };
                 Ok(Receipt {
                     id,
                     source: row.source.clone(),
                     received_at: row.received_at,
                     content_type: columns.get(0)?,
                     encoding: if encoding == "gzip" { Encoding::Gzip } else { Encoding::Identity },
-                    body: columns.get::<_, Vec<u8>>(2)?.into(),
+                    body: body.into(),
                 })
             })
             .optional()?;
@@ -258,6 +262,7 @@ const RECEIPTS: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.bytes,
     q.seq IS NOT NULL OR r.seq > (SELECT seq FROM dispatch_mark),
     s.events_new, s.events_duplicate, s.note
     FROM receipts r LEFT JOIN receipt_queue q ON q.seq = r.seq LEFT JOIN receipt_results s ON s.seq = r.seq";
+const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM receipts WHERE id = ?1";
 /// What has been claimed or is replayed, and what lies beyond the mark, where there are no gaps.
 const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
     + max(0, coalesce((SELECT max(seq) FROM receipts), 0) - m.seq) FROM dispatch_mark m";

@@ -5,6 +5,7 @@
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
+mod bodies;
 mod certain;
 mod database;
 mod desk;
@@ -147,6 +148,7 @@ impl SqliteStore {
         let mut keys = None;
         if access == Access::Serve {
             outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
+            bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
             keys = Some(Keys::load(&connection).map_err(|error| unusable(path, error))?);
         }
         let reader = connect_to_read(path)?;

@@ -12,7 +12,7 @@ use super::super::{
     Claim, Claimed, Conclusion, Consignment, Dispatched, Extended, Lease, LeasesLost, Outbox, PlannedEvent,
     ReceiptWork, Routed, Settlement, StoreFault, Tally, Ticket, Verdict,
 };
-use super::SqliteStore;
+use super::{SqliteStore, bodies};
 use crate::domain::{
     Attempt, DeliveryId, DestinationName, Encoding, Event, EventKey, OutcomeKind, Receipt, ReceiptId, Severity,
     Timestamp,
@@ -94,11 +94,9 @@ fn claim_receipts(
     {
         let mut select = transaction.prepare_cached(CLAIMED_BEFORE)?;
         let mut rows = select.query(params![lease.steady.as_millis(), row_limit(limit)])?;
-        while let Some(row) = rows.next()? {
-            if !batch.takes(receipt_claim(transaction, row)?) {
-                break;
-            }
-        }
+        while let Some(row) = rows.next()?
+            && batch.takes(transaction, row)?
+        {}
     }
     let mut update = transaction.prepare_cached(
         "UPDATE receipt_queue SET generation = generation + 1, tries = tries + 1, lease_until = ?2 WHERE seq = ?1",
@@ -110,11 +108,9 @@ fn claim_receipts(
     if batch.is_open() {
         let mut select = transaction.prepare_cached(NEVER_CLAIMED)?;
         let mut rows = select.query([row_limit(limit - first)])?;
-        while let Some(row) = rows.next()? {
-            if !batch.takes(receipt_claim(transaction, row)?) {
-                break;
-            }
-        }
+        while let Some(row) = rows.next()?
+            && batch.takes(transaction, row)?
+        {}
     }
     let mut insert = transaction
         .prepare_cached("INSERT INTO receipt_queue (seq, lease_until, generation, tries) VALUES (?1, ?2, 1, 1)")?;
@@ -135,35 +131,37 @@ struct Batch {
 }
 
 impl Batch {
-    /// Takes a claim if it fits.
-    fn takes(&mut self, claim: Claim<ReceiptWork>) -> bool {
-        self.bytes += claim.work().receipt.body.len();
+    /// Takes the claim in a row if it fits.
+    fn takes(&mut self, connection: &Connection, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let tries: u32 = row.get(2)?;
+        self.bytes += usize::try_from(row.get::<_, i64>(10)?).unwrap_or(0);
         // Whoever was under way when the process ended more than once is read alone, so that only the one that ends it
         // gets the blame. And a handful of large bodies is as much work as a batch of small ones, and as much memory as
         // may be used.
-        let fits = self.claims.is_empty() || (self.is_open() && !is_suspect(&claim));
+        let fits = self.claims.is_empty() || (self.is_open() && !is_suspect(tries.saturating_add(1)));
         if fits {
-            self.claims.push(claim);
+            self.claims.push(receipt_claim(connection, row)?);
         }
-        fits
+        Ok(fits)
     }
 
     /// Whether more may be taken.
     fn is_open(&self) -> bool {
-        self.claims.len() < self.limit && self.bytes <= CLAIMED_BYTES_MAX && !self.claims.iter().any(is_suspect)
+        let is_alone = self.claims.iter().any(|claim| is_suspect(claim.work().tries));
+        self.claims.len() < self.limit && self.bytes <= CLAIMED_BYTES_MAX && !is_alone
     }
 }
 
-fn is_suspect(claim: &Claim<ReceiptWork>) -> bool {
-    claim.work().tries > SUSPECT_TRIES
+fn is_suspect(tries: u32) -> bool {
+    tries > SUSPECT_TRIES
 }
 
 fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Claim<ReceiptWork>> {
     let encoding: String = row.get(8)?;
     let source: String = row.get(5)?;
-    let body = match row.get::<_, Option<Vec<u8>>>(9)? {
-        Some(body) => body,
-        None => long_body(connection, row.get(0)?)?,
+    let body = match row.get(11)? {
+        Some(long) => bodies::read(connection, long, row.get(10)?)?,
+        None => row.get::<_, Vec<u8>>(9)?,
     };
     let receipt = Receipt {
         id: ReceiptId::from_bytes(row.get(4)?),
@@ -176,19 +174,6 @@ fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Cla
     let tries: u32 = row.get(2)?;
     let work = ReceiptWork { receipt, tries: tries.saturating_add(1), replay: row.get(3)? };
     Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, work))
-}
-
-/// In pieces: as a column, SQLite would hold it as a whole beside our copy.
-fn long_body(connection: &Connection, seq: i64) -> rusqlite::Result<Vec<u8>> {
-    let blob = connection.blob_open("main", "receipts", "body", seq, true)?;
-    let mut body = vec![0; blob.len()];
-    let mut at = 0;
-    while at < body.len() {
-        let end = body.len().min(at + PIECE_BYTES);
-        blob.read_at_exact(&mut body[at..end], at)?;
-        at = end;
-    }
-    Ok(body)
 }
 
 /// Whether the claim still holds; if so its lease begins anew.
@@ -569,16 +554,13 @@ pub fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
 }
 
 const CLAIMED_BEFORE: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at,
-    r.content_type, r.encoding, CASE WHEN r.bytes <= 262144 THEN r.body END
+    r.content_type, r.encoding, r.body, r.bytes, r.long_body
     FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2";
 const NEVER_CLAIMED: &str = "SELECT r.seq, 0, 0, 0, r.id, r.source, r.received_at, r.content_type, r.encoding,
-    CASE WHEN r.bytes <= 262144 THEN r.body END
-    FROM receipts r WHERE r.seq > (SELECT seq FROM dispatch_mark) ORDER BY r.seq LIMIT ?1";
+    r.body, r.bytes, r.long_body FROM receipts r WHERE r.seq > (SELECT seq FROM dispatch_mark) ORDER BY r.seq LIMIT ?1";
 /// The rank of `fatal`.
 const URGENCY_MAX: u8 = 6;
 /// So many tries say nothing yet: a machine may be switched off and on.
 const SUSPECT_TRIES: u32 = 2;
 /// How many bytes of bodies one claim may hold, beyond its first receipt.
 const CLAIMED_BYTES_MAX: usize = 8 << 20;
-/// Longer bodies are read in pieces of this length: the same number stands in the statements above.
-const PIECE_BYTES: usize = 262_144;

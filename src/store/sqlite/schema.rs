@@ -43,6 +43,8 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `receipts` is only ever appended to: what becomes of a receipt is written into `receipt_results`, so that no page
 ///   with bodies is written twice. Whatever lies beyond `dispatch_mark` waits to be claimed by a dispatcher;
 ///   `receipt_queue` holds what has been claimed, or is replayed, and is not dispatched yet.
+/// - `body_pieces` holds long bodies: `receipts.body` is empty then, and `receipts.long_body` says which. `loose_bodies`
+///   are those that no receipt holds yet.
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
 const MIGRATIONS: &[&[&str]] = &[&[DEDUPE_KEYS, FIRST]];
 
@@ -66,7 +68,19 @@ const FIRST: &str = "
         content_type TEXT,
         encoding     TEXT NOT NULL,
         bytes        INTEGER NOT NULL,
-        body         BLOB NOT NULL
+        body         BLOB NOT NULL,
+        long_body    INTEGER
+    );
+
+    CREATE TABLE body_pieces (
+        body  INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        bytes BLOB NOT NULL,
+        PRIMARY KEY (body, place)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE loose_bodies (
+        body INTEGER PRIMARY KEY AUTOINCREMENT
     );
 
     CREATE TABLE dispatch_mark (

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::{Transaction, params};
 
 use super::super::{Horizons, StoreFault, Ticket, Upkeep};
-use super::{SqliteStore, create_private, keys};
+use super::{SqliteStore, bodies, create_private, keys};
 use crate::domain::Timestamp;
 
 impl Upkeep for SqliteStore {
@@ -67,14 +67,19 @@ fn prune(transaction: &Transaction<'_>, statement: &str, before: Timestamp, limi
 fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut select = transaction.prepare_cached(
-        "SELECT r.seq, r.bytes FROM (SELECT seq, bytes, received_at FROM receipts ORDER BY seq LIMIT ?2) AS r
+        "SELECT r.seq, r.bytes, r.long_body
+         FROM (SELECT seq, bytes, received_at, long_body FROM receipts ORDER BY seq LIMIT ?2) AS r
          WHERE r.received_at < ?1 AND r.seq <= (SELECT seq FROM dispatch_mark)
          AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq)",
     )?;
-    let rows = select.query_map(params![before.as_millis(), limit], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
-    let oldest: Vec<(i64, i64)> = rows.collect::<Result<_, _>>()?;
+    let rows =
+        select.query_map(params![before.as_millis(), limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let oldest: Vec<(i64, i64, Option<i64>)> = rows.collect::<Result<_, _>>()?;
     let mut bytes = 0;
-    for (seq, size) in &oldest {
+    for (seq, size, long_body) in &oldest {
+        if let Some(body) = long_body {
+            bodies::remove(transaction, *body)?;
+        }
         transaction.prepare_cached("DELETE FROM receipts WHERE seq = ?1")?.execute([seq])?;
         bytes += size;
         if bytes > PRUNED_BYTES_MAX {

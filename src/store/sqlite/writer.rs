@@ -41,6 +41,8 @@ pub enum Command {
 pub struct Waiting {
     /// The arrival.
     pub arrival: Arrival,
+    /// The body of that number in the store, where it is a long one: see [`bodies`](super::bodies).
+    pub body: Option<i64>,
     /// To whom the answer goes.
     pub answer: Envelope<Acceptance>,
 }
@@ -97,7 +99,7 @@ impl Writer {
             return Ticket::refused(StoreFault::Crowded);
         }
         let (answer, ticket) = Ticket::by(postbox);
-        if !self.send(Command::Accept(Waiting { arrival, answer })) {
+        if !self.send(Command::Accept(Waiting { arrival, body: None, answer })) {
             self.waiting.leave(1, size);
             return Ticket::refused(StoreFault::Stopped);
         }
