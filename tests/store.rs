@@ -358,7 +358,7 @@ fn the_most_severe_goes_first_and_each_destination_has_its_own_queue() {
         fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
     }
     let titles = |claims: &[Claim<Consignment>]| -> Vec<String> {
-        claims.iter().map(|claim| claim.work().event.title.clone()).collect()
+        claims.iter().map(|claim| claim.work().document.read().unwrap().title).collect()
     };
     assert_eq!(titles(&fixture.claim("d", 2, 1)), ["b", "c"]);
     assert_eq!(titles(&fixture.claim("d", 2, 1)), ["a"]);

@@ -19,7 +19,9 @@ use super::pace::Pacer;
 use super::retry::{Case, decide};
 use super::suspects::Suspects;
 use crate::destinations::{Destination, Next};
-use crate::domain::{Attempt, Clock, DestinationName, Job, Outcome, OutcomeKind, Progress, Purpose, Scope, Timestamp};
+use crate::domain::{
+    Attempt, Clock, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, Scope, Timestamp,
+};
 use crate::egress::Egress;
 use crate::store::{Claim, Consignment, Lease, Outbox, Settlement, StoreFault, Verdict};
 use crate::telemetry::{ByQueue, ByRoute, Metrics};
@@ -150,8 +152,18 @@ impl Lane {
     async fn attempt(self: Arc<Self>, claim: Claim<Consignment>) -> Finished {
         let started_at = self.clock.now();
         let begun = Instant::now();
+        let event = match claim.work().document.read() {
+            Ok(event) => event,
+            // One that cannot be read must not keep the others from being sent.
+            Err(fault) => {
+                let reason = format!("its event cannot be read from the store, a defect of gatepost: {fault}");
+                let outcome = Outcome::Refused { reason };
+                return Finished { claim, outcome, started_at, begun, took: begun.elapsed() };
+            }
+        };
         // What is looked for was perhaps sent before a clock was set forward: better too far back than too late.
-        let talk = AssertUnwindSafe(self.talk(claim.work(), started_at.min(self.clock.steady()))).catch_unwind();
+        let talk =
+            AssertUnwindSafe(self.talk(claim.work(), &event, started_at.min(self.clock.steady()))).catch_unwind();
         let outcome = match tokio::time::timeout(ATTEMPT_LONGEST, talk).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => self.panicked(claim.work()),
@@ -163,10 +175,10 @@ impl Lane {
         Finished { claim, outcome, started_at, begun, took: begun.elapsed() }
     }
 
-    async fn talk(&self, work: &Consignment, now: Timestamp) -> Outcome {
+    async fn talk(&self, work: &Consignment, event: &Event, now: Timestamp) -> Outcome {
         let job = Job {
             id: work.delivery,
-            event: &work.event,
+            event,
             purpose: Purpose::Alert,
             tries: work.tries,
             uncertain: work.uncertain,
@@ -250,7 +262,7 @@ impl Lane {
     }
 
     fn report(&self, work: &Consignment, attempt: &Attempt, verdict: &Verdict) {
-        let (destination, delivery, event) = (&self.name, work.delivery, work.event.id);
+        let (destination, delivery, event) = (&self.name, work.delivery, work.event);
         match verdict {
             Verdict::Delivered { .. } => {
                 tracing::debug!(%destination, %delivery, %event, ms = attempt.duration_ms, "delivered");

@@ -223,13 +223,30 @@ pub struct Claimed {
     pub next_due: Option<Timestamp>,
 }
 
+/// An event as it is kept.
+#[derive(Debug)]
+pub struct Document(pub(super) Vec<u8>);
+
+impl Document {
+    /// The event.
+    ///
+    /// # Errors
+    ///
+    /// If the store holds something else, which is a defect of gatepost.
+    pub fn read(&self) -> Result<Event, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+}
+
 /// All that is needed to send one delivery.
 #[derive(Debug)]
 pub struct Consignment {
     /// Its id.
     pub delivery: DeliveryId,
     /// The event to tell.
-    pub event: Event,
+    pub event: EventId,
+    /// The same as it is kept, to be read by whoever needs it: the thread that writes has enough to do.
+    pub document: Document,
     /// The number of this try, from 1.
     pub tries: u32,
     /// An earlier try may have arrived.

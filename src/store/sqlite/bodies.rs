@@ -8,7 +8,7 @@
 use rusqlite::{Connection, Transaction, params};
 
 use super::super::StoreFault;
-use super::keys::{KeyTable, Keys};
+use super::keys::{KeyTable, Keys, KeysAtHand};
 use super::outbox::unreadable;
 use super::writer::{Waiting, Work};
 use crate::domain::ReceiptId;
@@ -139,7 +139,7 @@ pub fn remove_loose(connection: &Connection) -> rusqlite::Result<()> {
 pub struct Removal(pub i64);
 
 impl Work for Removal {
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreFault> {
+    fn run(&mut self, transaction: &Transaction<'_>, _keys: &mut KeysAtHand) -> Result<(), StoreFault> {
         // A commit that failed may have been found on the disk all the same: then a receipt holds the body.
         if transaction.prepare_cached("DELETE FROM loose_bodies WHERE body = ?1")?.execute([self.0])? == 1 {
             remove(transaction, self.0)?;

@@ -17,14 +17,14 @@ use super::super::{Acceptance, StoreFault};
 use super::bodies::{self, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
 use super::inbox;
-use super::keys::Keys;
+use super::keys::KeysAtHand;
 use super::turn::Turn;
 use super::writer::{Command, Waiting, WaitingRoom, Work};
 
 /// What the thread works with.
 pub struct Desk {
     database: Database,
-    keys: Option<Keys>,
+    keys: KeysAtHand,
     waiting: Arc<WaitingRoom>,
     turn: Turn,
 }
@@ -67,8 +67,8 @@ impl Gathered {
 }
 
 impl Desk {
-    /// `keys` spares reading them before the first arrival.
-    pub fn new(database: Database, keys: Option<Keys>, waiting: Arc<WaitingRoom>) -> Self {
+    /// Over a database that is ready.
+    pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<WaitingRoom>) -> Self {
         Self { database, keys, waiting, turn: Turn::default() }
     }
 
@@ -185,7 +185,7 @@ impl Desk {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let taken = take_in(&transaction, keys, arrivals, staged)?;
             if !slice.is_zero() {
-                work_for(slice, &transaction, works, turn, done)?;
+                work_for(slice, (&transaction, keys), works, turn, done)?;
             }
             transaction.commit()?;
             Ok(taken)
@@ -234,17 +234,14 @@ impl Desk {
 
 fn take_in(
     transaction: &Transaction<'_>,
-    keys: &mut Option<Keys>,
+    keys: &mut KeysAtHand,
     arrivals: &[Waiting],
     staged: Option<&Staged>,
 ) -> Result<Taken, StoreFault> {
     if arrivals.is_empty() && staged.is_none() {
         return Ok(Taken { acceptances: Vec::new(), step: None });
     }
-    let keys = match keys {
-        Some(keys) => keys,
-        None => keys.insert(Keys::load(transaction)?),
-    };
+    let keys = keys.get(transaction)?;
     let acceptances =
         if arrivals.is_empty() { Vec::new() } else { inbox::insert_all(transaction, keys, arrivals.iter())? };
     let step = staged.map(|staged| staged.step(transaction, keys)).transpose()?;
@@ -254,14 +251,14 @@ fn take_in(
 /// Works for as long as `slice`, each piece in a savepoint of its own.
 fn work_for(
     slice: Duration,
-    transaction: &Transaction<'_>,
+    (transaction, keys): (&Transaction<'_>, &mut KeysAtHand),
     works: &mut VecDeque<Box<dyn Work>>,
     turn: &mut Turn,
     done: &mut Vec<Done>,
 ) -> Result<(), StoreFault> {
     let begun = Instant::now();
     while let Some(mut work) = works.pop_front() {
-        let fate = in_savepoint(transaction, |transaction| work.run(transaction));
+        let fate = in_savepoint(transaction, |transaction| work.run(transaction, keys));
         // After some errors the whole transaction is over, or should be, and with it what the others have written.
         let is_over = transaction.is_autocommit();
         let grave = fate.as_ref().err().filter(|fault| is_over || is_grave(fault)).cloned();

@@ -14,6 +14,7 @@ mod keys;
 mod ledger;
 mod log;
 mod outbox;
+mod parts;
 mod schema;
 mod turn;
 mod upkeep;
@@ -30,7 +31,7 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, OpenFlags};
 
 use super::StoreFault;
-use keys::Keys;
+use keys::KeysAtHand;
 use writer::Writer;
 
 mod parking {
@@ -145,11 +146,11 @@ impl SqliteStore {
         }
         schema::prepare(&mut connection, path)?;
         // Whoever does not serve accepts nothing, and need not know what has been accepted.
-        let mut keys = None;
+        let mut keys = KeysAtHand::default();
         if access == Access::Serve {
             outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
             bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
-            keys = Some(Keys::load(&connection).map_err(|error| unusable(path, error))?);
+            keys.get(&connection).map_err(|error| unusable(path, error))?;
         }
         let reader = connect_to_read(path)?;
         log::empty_on_close(&reader, access == Access::Serve).map_err(|error| unusable(path, error))?;

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 
 use rusqlite::types::Type;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use super::super::{
-    Claim, Claimed, Conclusion, Consignment, Dispatched, Extended, Lease, LeasesLost, Outbox, PlannedEvent,
+    Claim, Claimed, Conclusion, Consignment, Dispatched, Document, Extended, Lease, LeasesLost, Outbox, PlannedEvent,
     ReceiptWork, Routed, Settlement, StoreFault, Tally, Ticket, Verdict,
 };
+use super::keys::{EventKeyTable, Keys, Seen};
 use super::{SqliteStore, bodies};
 use crate::domain::{
-    Attempt, DeliveryId, DestinationName, Encoding, Event, EventKey, OutcomeKind, Receipt, ReceiptId, Severity,
-    Timestamp,
+    Attempt, DeliveryId, DestinationName, Encoding, EventId, OutcomeKind, Receipt, ReceiptId, Severity, Timestamp,
 };
 
 impl Outbox for SqliteStore {
@@ -29,11 +29,11 @@ impl Outbox for SqliteStore {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
         };
-        self.writer.write(move |transaction| {
+        self.writer.write_with_keys(move |transaction, keys| {
             if !renew(transaction, &claim, lease)? {
                 return Err(StoreFault::LeaseLost);
             }
-            let mut recorder = Recorder::of(transaction, lease.now)?;
+            let mut recorder = Recorder::of(transaction, keys.get(transaction)?, lease.now)?;
             let tally = recorder.record(&claim, events.iter().zip(&documents))?;
             add_result(transaction, &claim, lease.now, tally, None)?;
             Ok(Extended { claim, tally })
@@ -46,9 +46,9 @@ impl Outbox for SqliteStore {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
         };
-        self.writer.write(move |transaction| {
+        self.writer.write_with_keys(move |transaction, keys| {
             let mut total = Dispatched::default();
-            let mut recorder = Recorder::of(transaction, now)?;
+            let mut recorder = Recorder::of(transaction, keys.get(transaction)?, now)?;
             let mut documents = documents.as_slice();
             for conclusion in conclusions.iter() {
                 let (its, rest) = documents.split_at(conclusion.events.len());
@@ -237,24 +237,24 @@ struct Recorder<'t> {
     transaction: &'t Transaction<'t>,
     now: Timestamp,
     release: CachedStatement<'t>,
-    known: CachedStatement<'t>,
+    keys: &'t mut Keys,
+    key_table: EventKeyTable<'t>,
     event: CachedStatement<'t>,
-    key: CachedStatement<'t>,
     delivery: CachedStatement<'t>,
 }
 
 impl<'t> Recorder<'t> {
-    fn of(transaction: &'t Transaction<'t>, now: Timestamp) -> rusqlite::Result<Self> {
+    fn of(transaction: &'t Transaction<'t>, keys: &'t mut Keys, now: Timestamp) -> rusqlite::Result<Self> {
         Ok(Self {
             transaction,
             now,
+            keys,
+            key_table: EventKeyTable::of(transaction)?,
             release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
-            known: transaction.prepare_cached("SELECT event, seen_at FROM event_keys WHERE key = ?1")?,
             event: transaction.prepare_cached(
                 "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, title, document)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?,
-            key: transaction.prepare_cached("INSERT INTO event_keys (key, event, seen_at) VALUES (?1, ?2, ?3)")?,
             delivery: transaction.prepare_cached(
                 "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
@@ -270,9 +270,10 @@ impl<'t> Recorder<'t> {
     ) -> Result<Tally, StoreFault> {
         let mut tally = Tally::default();
         for (planned, document) in events {
-            match self.known(planned)? {
+            let recurring = self.recurring(planned)?;
+            match self.known(planned, recurring.as_ref())? {
                 None => {
-                    let seq = self.insert_event(planned, document)?;
+                    let seq = self.insert_event(planned, document, recurring)?;
                     tally.events_new += 1;
                     tally.deliveries += self.plan(seq, planned)?;
                 }
@@ -287,25 +288,31 @@ impl<'t> Recorder<'t> {
         Ok(tally)
     }
 
-    /// The row of the event that this one is; `None` if it is new.
-    fn known(&mut self, planned: &PlannedEvent) -> Result<Option<i64>, StoreFault> {
-        if let Some((seq, _)) = self.row_of(&planned.event.key)? {
-            return Ok(Some(seq));
+    /// What has been seen of the words of an event that has no more to be known by.
+    fn recurring(&mut self, planned: &PlannedEvent) -> rusqlite::Result<Option<Seen>> {
+        match &planned.recurrence {
+            Some(recurrence) => self.keys.event(&mut self.key_table, &recurrence.key),
+            None => Ok(None),
         }
-        let Some(recurrence) = &planned.recurrence else { return Ok(None) };
-        let last = self.row_of(&recurrence.key)?;
-        let of_late = |seen_at: Timestamp| planned.event.received_at.distance(seen_at) <= recurrence.known_for;
-        Ok(last.filter(|(_, seen_at)| of_late(*seen_at)).map(|(seq, _)| seq))
     }
 
-    /// The event that has the key, and when it was received.
-    fn row_of(&mut self, key: &EventKey) -> rusqlite::Result<Option<(i64, Timestamp)>> {
-        let read = |row: &Row<'_>| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?)));
-        self.known.query_row([key.as_bytes()], read).optional()
+    /// The row of the event that this one is; `None` if it is new.
+    fn known(&mut self, planned: &PlannedEvent, recurring: Option<&Seen>) -> rusqlite::Result<Option<i64>> {
+        if let Some(seen) = self.keys.event(&mut self.key_table, &planned.event.key)? {
+            return Ok(Some(seen.event));
+        }
+        let (Some(recurrence), Some(seen)) = (&planned.recurrence, recurring) else { return Ok(None) };
+        let is_of_late = planned.event.received_at.distance(seen.at) <= recurrence.known_for;
+        Ok(is_of_late.then_some(seen.event))
     }
 
     /// Writes a new event; its row.
-    fn insert_event(&mut self, planned: &PlannedEvent, document: &str) -> Result<i64, StoreFault> {
+    fn insert_event(
+        &mut self,
+        planned: &PlannedEvent,
+        document: &str,
+        recurring: Option<Seen>,
+    ) -> Result<i64, StoreFault> {
         let event = &planned.event;
         self.event.execute(params![
             event.id.as_bytes(),
@@ -318,15 +325,17 @@ impl<'t> Recorder<'t> {
             document
         ])?;
         let seq = self.transaction.last_insert_rowid();
-        self.key.execute(params![event.key.as_bytes(), seq, event.received_at.as_millis()])?;
+        let (keys, table) = (&mut *self.keys, &mut self.key_table);
+        keys.add_event(table, &event.key, seq, event.received_at)?;
         if let Some(recurrence) = &planned.recurrence {
-            // What is read later may have been received earlier: the last time counts.
-            self.transaction
-                .prepare_cached(
-                    "INSERT INTO event_keys (key, event, seen_at) VALUES (?1, ?2, ?3) ON CONFLICT (key)
-                     DO UPDATE SET event = excluded.event, seen_at = excluded.seen_at WHERE excluded.seen_at > seen_at",
-                )?
-                .execute(params![recurrence.key.as_bytes(), seq, event.received_at.as_millis()])?;
+            match recurring {
+                None => keys.add_event(table, &recurrence.key, seq, event.received_at)?,
+                // What is read later may have been received earlier: the last time counts.
+                Some(seen) if seen.at < event.received_at => {
+                    keys.move_event(table, &recurrence.key, &seen, seq, event.received_at)?;
+                }
+                Some(_) => {}
+            }
         }
         Ok(seq)
     }
@@ -407,7 +416,8 @@ fn claim_of_urgency(
     claims: &mut Vec<Claim<Consignment>>,
 ) -> Result<(), StoreFault> {
     let mut select = transaction.prepare_cached(
-        "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress, e.document
+        "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress, e.id,
+                e.document
          FROM deliveries d JOIN events e ON e.seq = d.event
          WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
          ORDER BY d.not_before, d.seq LIMIT ?4",
@@ -415,20 +425,10 @@ fn claim_of_urgency(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let first = claims.len();
     let mut rows = select.query(params![destination, urgency, lease.now.as_millis(), limit])?;
-    let mut unreadable = Vec::new();
     while let Some(row) = rows.next()? {
-        match delivery_claim(row) {
-            Ok(claim) => claims.push(claim),
-            Err(fault) => unreadable.push((row.get::<_, i64>(0)?, fault.to_string())),
-        }
+        claims.push(delivery_claim(row)?);
     }
     drop(rows);
-    // One row that cannot be read must not keep the others from being sent.
-    for (row, fault) in unreadable {
-        let reason = format!("its event cannot be read from the store, which is a defect of gatepost: {fault}");
-        tracing::error!(destination, reason, "a delivery became a dead letter");
-        write_verdict(transaction, row, &Verdict::Dead { reason })?;
-    }
     let mut update = transaction.prepare_cached(
         "UPDATE deliveries SET state = 1, generation = generation + 1, tries = tries + 1, lease_until = ?2
          WHERE seq = ?1",
@@ -441,14 +441,13 @@ fn claim_of_urgency(
 }
 
 fn delivery_claim(row: &Row<'_>) -> rusqlite::Result<Claim<Consignment>> {
-    let document: String = row.get(7)?;
-    let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(7, fault))?;
     let progress: Option<String> = row.get(6)?;
     let progress = progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let tries: u32 = row.get(3)?;
     let consignment = Consignment {
         delivery: DeliveryId::from_bytes(row.get(2)?),
-        event,
+        event: EventId::from_bytes(row.get(7)?),
+        document: Document(row.get_ref(8)?.as_bytes()?.to_vec()),
         tries: tries.saturating_add(1),
         uncertain: row.get(4)?,
         progress,

@@ -46,14 +46,22 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `body_pieces` holds long bodies: `receipts.body` is empty then, and `receipts.long_body` says which. `loose_bodies`
 ///   are those that no receipt holds yet.
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
-const MIGRATIONS: &[&[&str]] = &[&[DEDUPE_KEYS, FIRST]];
+const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST]];
 
-/// The keys of accepted requests, part by part: see [`keys`](super::keys).
-pub const DEDUPE_KEYS: &str = "
+/// The keys of accepted requests and of events, part by part: see [`parts`](super::parts).
+const KEYS: &str = "
     CREATE TABLE dedupe_keys (
         part    INTEGER NOT NULL,
         key     BLOB NOT NULL,
         receipt BLOB NOT NULL,
+        seen_at INTEGER NOT NULL,
+        PRIMARY KEY (part, key)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE event_keys (
+        part    INTEGER NOT NULL,
+        key     BLOB NOT NULL,
+        event   INTEGER NOT NULL,
         seen_at INTEGER NOT NULL,
         PRIMARY KEY (part, key)
     ) WITHOUT ROWID;
@@ -104,13 +112,6 @@ const FIRST: &str = "
         events_duplicate INTEGER NOT NULL,
         note             TEXT
     );
-
-    CREATE TABLE event_keys (
-        key     BLOB PRIMARY KEY,
-        event   INTEGER NOT NULL,
-        seen_at INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    CREATE INDEX event_keys_age ON event_keys (seen_at);
 
     CREATE TABLE events (
         seq         INTEGER PRIMARY KEY AUTOINCREMENT,

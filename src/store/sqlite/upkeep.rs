@@ -12,9 +12,7 @@ impl Upkeep for SqliteStore {
     fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize> {
         self.writer.write(move |transaction| {
             let mut left = limit - keys::prune(transaction, horizons.keys, limit)?;
-            for (statement, before) in [(PRUNE_EVENT_KEYS, horizons.keys), (PRUNE_RECEIPT_RESULTS, horizons.receipts)] {
-                left -= prune(transaction, statement, before, left)?.min(left);
-            }
+            left -= prune_results(transaction, horizons.receipts, left)?.min(left);
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
             left -= prune_events(transaction, horizons.events, left)?.min(left);
             Ok(limit - left)
@@ -58,9 +56,9 @@ impl Upkeep for SqliteStore {
     }
 }
 
-fn prune(transaction: &Transaction<'_>, statement: &str, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
+fn prune_results(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    Ok(transaction.prepare_cached(statement)?.execute(params![before.as_millis(), limit])?)
+    Ok(transaction.prepare_cached(PRUNE_RESULTS)?.execute(params![before.as_millis(), limit])?)
 }
 
 /// Deletes old receipts, few enough that the pages of their bodies are freed in no time: to free a page it is read.
@@ -115,9 +113,7 @@ const HASTEN: &str = "UPDATE deliveries SET not_before = ?2 WHERE seq IN
     (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1 LIMIT ?3)";
 /// The year 2000: less is a count of checks, and no time.
 const NOTED_MILLIS_MIN: i64 = 946_684_800_000;
-const PRUNE_EVENT_KEYS: &str = "DELETE FROM event_keys WHERE key IN
-    (SELECT key FROM event_keys INDEXED BY event_keys_age WHERE seen_at < ?1 ORDER BY seen_at LIMIT ?2)";
-const PRUNE_RECEIPT_RESULTS: &str = "DELETE FROM receipt_results WHERE seq IN
+const PRUNE_RESULTS: &str = "DELETE FROM receipt_results WHERE seq IN
     (SELECT r.seq FROM (SELECT seq, received_at FROM receipts ORDER BY seq LIMIT ?2) AS r
      WHERE r.received_at < ?1 AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq))";
 /// As much of bodies goes in one step.

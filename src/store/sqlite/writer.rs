@@ -12,7 +12,7 @@ use super::super::postbox::Envelope;
 use super::super::{Acceptance, Arrival, Postbox, StoreFault, Ticket};
 use super::database::Database;
 use super::desk::Desk;
-use super::keys::Keys;
+use super::keys::KeysAtHand;
 
 /// The handle.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub struct Waiting {
 /// Background work, which may share its transaction with arrivals and with other work.
 pub trait Work: Send {
     /// Does it. What it has written is undone if it fails.
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreFault>;
+    fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreFault>;
 
     /// Answers whoever asked, once it is known whether what was done is on the disk.
     fn answer(self: Box<Self>, fate: Result<(), StoreFault>);
@@ -66,11 +66,11 @@ struct Job<T, F> {
 impl<T, F> Work for Job<T, F>
 where
     T: Send,
-    F: FnOnce(&Transaction<'_>) -> Result<T, StoreFault> + Send,
+    F: FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreFault> + Send,
 {
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreFault> {
+    fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreFault> {
         if let Some(work) = self.work.take() {
-            self.value = Some(work(transaction)?);
+            self.value = Some(work(transaction, keys)?);
         }
         Ok(())
     }
@@ -83,8 +83,7 @@ where
 
 impl Writer {
     /// Starts the thread on a connection that is ready.
-    /// `keys` spares the thread reading them before its first arrival.
-    pub fn start(connection: Connection, path: PathBuf, keys: Option<Keys>) -> std::io::Result<Self> {
+    pub fn start(connection: Connection, path: PathBuf, keys: KeysAtHand) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let waiting = Arc::new(WaitingRoom::default());
         let desk = Desk::new(Database::new(connection, path), keys, Arc::clone(&waiting));
@@ -110,6 +109,14 @@ impl Writer {
     pub fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Ticket<T> {
+        self.write_with_keys(move |transaction, _| work(transaction))
+    }
+
+    /// The same for work that asks which keys are known.
+    pub fn write_with_keys<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreFault> + Send + 'static,
     ) -> Ticket<T> {
         let (answer, ticket) = Ticket::by(None);
         if !self.send(Command::Work(Box::new(Job { work: Some(work), value: None, answer }))) {
