@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use super::book::Book;
 use super::dice::Dice;
 use super::disk::{HEAL_LIMIT, answered_again};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, STOP_LIMIT};
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::power::scratch;
@@ -220,15 +221,23 @@ async fn dies(point: Point, mut dice: Dice) -> Option<Option<String>> {
         }
     }
     drop(store);
+    if !has_died {
+        // Its call may come while it stops.
+        gateway.drained(Duration::from_secs(60)).await;
+        gateway.signal("TERM");
+        let status = gateway.ended(STOP_LIMIT).await;
+        has_died = status.is_some_and(|status| status.signal() == Some(9));
+        assert!(has_died || status.is_some_and(|status| status.success()), "{point:?}: stopping: {status:?}");
+    }
     let place = has_died.then(|| place_of_death(&strace.calls(process), point.calls, &world));
     if has_died {
         gateway = Gateway::ready(&world, &book).await;
         while !answered {
             answered = book.post_once(posting, world.public).await == Some(200);
         }
+        gateway.drained(Duration::from_secs(60)).await;
+        gateway.stop().await;
     }
-    gateway.drained(Duration::from_secs(60)).await;
-    gateway.stop().await;
     // One message at most was on its way.
     oracle::judge(&world, &book, Allowance { slack_repeats: 1 });
     let answers: BTreeSet<u16> = book.entries().answers.keys().copied().collect();
