@@ -68,6 +68,7 @@ fn describe(reply: &Reply) -> String {
         Reply::Appended => "written".to_owned(),
         Reply::Failed(fault) if fault.may_have_arrived => format!("no answer ({}); it may have arrived", fault.detail),
         Reply::Failed(fault) => format!("not sent ({})", fault.detail),
+        Reply::Untrusted(_) => "not sent (its certificate is not accepted)".to_owned(),
     }
 }
 

@@ -105,6 +105,9 @@ fn report(url: &url::Url, reply: &Reply) -> Outcome {
             url.origin().ascii_serialization(),
             fault.detail
         ))),
+        Reply::Untrusted(why) => {
+            Err(Failure::Found(format!("nothing was sent to {}: {why}", url.origin().ascii_serialization())))
+        }
         Reply::Appended => Ok(()),
     }
 }

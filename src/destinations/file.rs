@@ -59,7 +59,7 @@ impl Destination for File {
         Next::Done(match reply {
             Reply::Appended => Outcome::Delivered { remote: None },
             Reply::Failed(fault) => self.failed(job, fault),
-            Reply::Http(_) => Outcome::Unknown {
+            Reply::Http(_) | Reply::Untrusted(_) => Outcome::Unknown {
                 reason: "an HTTP reply came back from a file: restart gatepost and report this as a defect".into(),
                 progress: judge::doubt(job),
             },

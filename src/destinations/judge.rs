@@ -71,7 +71,7 @@ impl Answer<'_> {
 
     /// The fault is the operator's.
     pub fn misconfigured(&self, reason: &str) -> Outcome {
-        Outcome::Misconfigured { reason: self.with_quote(reason) }
+        Outcome::Misconfigured { reason: self.with_quote(reason), scope: Scope::Delivery }
     }
 
     /// It may have been taken.
@@ -121,6 +121,10 @@ pub(super) fn http<'r>(job: &Job<'_>, who: &str, again: Again, reply: &'r Reply)
     match reply {
         Reply::Http(reply) => Ok(reply),
         Reply::Failed(fault) => Err(silence(job, who, again, fault)),
+        Reply::Untrusted(why) => {
+            let reason = format!("{who} was sent nothing: {}", detail(why));
+            Err(Outcome::Misconfigured { reason, scope: Scope::Destination })
+        }
         Reply::Appended => Err(Outcome::Unknown { reason: MIXED_UP.into(), progress: doubt(job) }),
     }
 }
@@ -128,7 +132,7 @@ pub(super) fn http<'r>(job: &Job<'_>, who: &str, again: Again, reply: &'r Reply)
 /// No answer at all. What certainly did not arrive may be sent again, and so will everything else for this receiver
 /// fail; what may have arrived is in doubt.
 pub(super) fn silence(job: &Job<'_>, who: &str, again: Again, fault: &Fault) -> Outcome {
-    let detail = plain::line(&fault.detail).unwrap_or_else(|| "no details".into());
+    let detail = detail(&fault.detail);
     match (fault.may_have_arrived, again) {
         (true, Again::Doubled) => Outcome::Unknown {
             reason: format!("{who} may have taken it, but no answer came: {detail}"),
@@ -141,6 +145,12 @@ pub(super) fn silence(job: &Job<'_>, who: &str, again: Again, fault: &Fault) -> 
             progress: carried(job),
         },
     }
+}
+
+/// What `egress` tells, part of which may come from the other side.
+fn detail(text: &str) -> String {
+    let line = plain::line(text).unwrap_or_else(|| "no details".into());
+    cut::chars(&line, DETAIL_CHARS_MAX).into_owned()
 }
 
 /// Whether an earlier try may have arrived, by the queue's account or by our own notes.
@@ -174,6 +184,7 @@ pub(super) fn doubt(job: &Job<'_>) -> Progress {
 
 const MIXED_UP: &str = "the reply to another kind of message came back: restart gatepost and report this as a defect";
 const QUOTE_CHARS_MAX: usize = 200;
+const DETAIL_CHARS_MAX: usize = 400;
 /// Shorter texts are words, and replacing them would garble the quote.
 const SECRET_CHARS_MIN: usize = 6;
 
@@ -242,6 +253,19 @@ mod tests {
         assert!(in_doubt(&later) && !in_doubt(&job));
         assert_eq!(in_doubt_since(&later), Some(job.now.as_millis()));
         assert_eq!(http(&job, "Acme", Again::Doubled, &Reply::Appended).unwrap_err().kind(), Unknown);
+    }
+
+    #[test]
+    fn who_is_not_trusted_stops_the_destination_and_blames_no_message() {
+        let event = testing::event("minimal");
+        let job = testing::job(&event);
+        let why = format!("its certificate is for \u{1b}[31m{}", "x".repeat(100_000));
+        for again in [Again::Doubled, Again::Harmless] {
+            let outcome = http(&job, "Acme", again, &Reply::Untrusted(why.clone())).unwrap_err();
+            let Outcome::Misconfigured { reason, scope: Scope::Destination } = outcome else { panic!("{outcome:?}") };
+            assert!(reason.starts_with("Acme was sent nothing: its certificate is for"), "{reason}");
+            assert!(reason.chars().count() < 500 && !reason.contains('\u{1b}'), "{reason}");
+        }
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub enum Reply {
     Appended,
     /// No answer.
     Failed(Fault),
+    /// The receiver has not shown that it is the right one, so it was sent nothing. Why, and what to do.
+    Untrusted(String),
 }
 
 /// An HTTP response. Redirects are not followed and arrive here as they are.
@@ -119,7 +121,7 @@ impl HttpReply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Whether the message may have arrived all the same. `false` only where it certainly has not: no address, no
-    /// connection, no TLS, no room to write.
+    /// connection, no room to write.
     pub may_have_arrived: bool,
     /// What happened, without credentials.
     pub detail: String,

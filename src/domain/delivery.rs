@@ -124,6 +124,8 @@ pub enum Outcome {
     Misconfigured {
         /// Why, and what to mend.
         reason: String,
+        /// Whether it may be this message after all, or certainly is not.
+        scope: Scope,
     },
     /// It may have arrived.
     Unknown {
@@ -134,10 +136,10 @@ pub enum Outcome {
     },
 }
 
-/// What a retry concerns.
+/// What an outcome concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// This delivery only.
+    /// This delivery, and perhaps no other.
     Delivery,
     /// The whole destination: everything for it must wait (rate limits, an outage).
     Destination,
@@ -193,7 +195,7 @@ impl Outcome {
             Self::Delivered { .. } => None,
             Self::Retry { reason, .. }
             | Self::Refused { reason }
-            | Self::Misconfigured { reason }
+            | Self::Misconfigured { reason, .. }
             | Self::Unknown { reason, .. } => Some(reason),
         }
     }

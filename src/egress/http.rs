@@ -9,6 +9,7 @@ use reqwest::redirect::Policy;
 use url::Host;
 
 use super::address::{GuardedResolver, is_allowed};
+use super::certificate;
 use crate::destinations::{Fault, HttpReply, HttpRequest, Reply};
 use crate::domain::Headers;
 
@@ -61,7 +62,7 @@ impl Client {
         }
         match self.0.request(method, request.url).headers(headers).body(request.body).send().await {
             Ok(response) => read(response).await,
-            Err(error) => Reply::Failed(fault_of(&error)),
+            Err(error) => failed(&error),
         }
     }
 }
@@ -105,12 +106,23 @@ async fn read(mut response: reqwest::Response) -> Reply {
     Reply::Http(HttpReply { status, headers, body: body.freeze(), truncated })
 }
 
+/// What came instead of an answer. A certificate is looked at before anything is sent.
+fn failed(error: &reqwest::Error) -> Reply {
+    match certificate::refused(error) {
+        Some(why) if error.is_connect() => Reply::Untrusted(why),
+        _ => Reply::Failed(fault_of(error)),
+    }
+}
+
 /// What a failure means. Only what fails before a connection stands is sure not to have arrived.
 fn fault_of(error: &reqwest::Error) -> Fault {
     let may_have_arrived = !(error.is_connect() || error.is_builder());
-    let what =
-        if error.is_timeout() && may_have_arrived { "no answer within 10 s".to_owned() } else { root_cause(error) };
-    Fault { may_have_arrived, detail: what }
+    let detail = match (error.is_timeout(), may_have_arrived) {
+        (true, true) => "no answer within 10 s".to_owned(),
+        (true, false) => "no connection within 5 s".to_owned(),
+        (false, _) => root_cause(error),
+    };
+    Fault { may_have_arrived, detail }
 }
 
 /// The innermost message: it names the cause, and unlike the outer ones never the URL.

@@ -5,6 +5,7 @@
 //! environment, ten seconds, 64 KiB of answer, and no address that only a machine's own infrastructure answers at.
 
 mod address;
+mod certificate;
 mod file;
 mod http;
 

@@ -72,7 +72,7 @@ impl Breaker {
                 let own = self.fail(begun, now, jitter);
                 self.pause(reason, own, now)
             }
-            Outcome::Misconfigured { reason } => {
+            Outcome::Misconfigured { reason, .. } => {
                 self.count(begun, now);
                 self.stop(reason, now)
             }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_misconfigured_destination_stops_and_resumes_and_says_so_once() {
         let now = Instant::now();
-        let wrong = Outcome::Misconfigured { reason: "401".into() };
+        let wrong = Outcome::Misconfigured { reason: "401".into(), scope: Scope::Delivery };
         let mut breaker = Breaker::default();
         assert_eq!(breaker.learn(&wrong, now, now, 0.0), Change::Stopped);
         assert_eq!(breaker.learn(&wrong, now, now, 0.0), Change::None);

@@ -38,7 +38,7 @@ pub fn decide(outcome: Outcome, case: Case) -> Verdict {
         Outcome::Delivered { remote } => Verdict::Delivered { remote },
         Outcome::Refused { reason } => Verdict::Dead { reason },
         // Behind the others: if it is this message and not the setting, another one shows it at the next trial.
-        Outcome::Misconfigured { reason } => Verdict::Again {
+        Outcome::Misconfigured { reason, .. } => Verdict::Again {
             not_before: case.now.plus(case.held).plus(BEHIND_THE_OTHERS),
             retrying_since: None,
             uncertain: false,
@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn the_operators_fault_costs_the_delivery_nothing() {
-        let verdict = decide(Outcome::Misconfigured { reason: "401".into() }, case(90_000, Some(0)));
+        let misconfigured = Outcome::Misconfigured { reason: "401".into(), scope: Scope::Delivery };
+        let verdict = decide(misconfigured, case(90_000, Some(0)));
         let Verdict::Again { not_before, retrying_since, progress, .. } = verdict else { panic!("{verdict:?}") };
         assert_eq!((retrying_since, progress), (None, Progress("kept".into())));
         assert_eq!(not_before.as_millis(), 90_011_000, "behind whatever waits for the same trial");

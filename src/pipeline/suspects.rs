@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{DeliveryId, Outcome};
+use crate::domain::{DeliveryId, Outcome, Scope};
 
 /// The deliveries of one destination that were answered like a fault in its settings.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Suspects {
     /// Learns from an outcome, and turns one that concerns only this delivery into a refusal.
     pub fn judge(&mut self, delivery: DeliveryId, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Misconfigured { reason } if self.is_alone(delivery) => {
+            Outcome::Misconfigured { reason, scope: Scope::Delivery } if self.is_alone(delivery) => {
                 self.seen.remove(&delivery);
                 Outcome::Refused { reason: format!("only this message is answered so, others arrive: {reason}") }
             }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn wrong() -> Outcome {
-        Outcome::Misconfigured { reason: "403".into() }
+        Outcome::Misconfigured { reason: "403".into(), scope: Scope::Delivery }
     }
 
     #[test]
@@ -78,6 +78,17 @@ mod tests {
             suspects.judge(other, Outcome::Delivered { remote: None });
         }
         assert!(matches!(suspects.judge(poison, wrong()), Outcome::Refused { reason } if reason.contains("403")));
+    }
+
+    #[test]
+    fn what_no_message_causes_is_held_against_none() {
+        let (unlucky, other) = (DeliveryId::generate(), DeliveryId::generate());
+        let mut suspects = Suspects::default();
+        for _ in 0..100 {
+            let distrusted = Outcome::Misconfigured { reason: "expired".into(), scope: Scope::Destination };
+            assert_eq!(suspects.judge(unlucky, distrusted.clone()), distrusted);
+            suspects.judge(other, Outcome::Delivered { remote: None });
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn refusal(answer: &Answer<'_>, error: &str) -> Verdict {
         Class::Again => answer.retry(Scope::Delivery, None, &reason),
         // A body that repeats the name adds nothing to these.
         Class::Unknown => Outcome::Unknown { reason, progress: judge::doubt(answer.job) },
-        Class::Config => Outcome::Misconfigured { reason },
+        Class::Config => Outcome::Misconfigured { reason, scope: Scope::Delivery },
         Class::Refused => Outcome::Refused { reason },
         Class::Blocks => return Verdict::WithoutBlocks(Outcome::Refused { reason }),
     })

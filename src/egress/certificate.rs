@@ -1,0 +1,111 @@
+//! Why a receiver's certificate is not accepted, in words that say what to do.
+
+use std::error::Error;
+use std::io;
+
+use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
+
+use crate::domain::Timestamp;
+
+/// What is wrong with the receiver's certificate, if that is why there is no connection.
+pub fn refused(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(fault)) = of_tls(error) {
+            return Some(advice(fault));
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The error of TLS, also within errors of input and output: what these wrap is not among their sources.
+fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    match error.downcast_ref::<io::Error>() {
+        Some(wrapper) => of_tls(wrapper.get_ref()?),
+        None => error.downcast_ref(),
+    }
+}
+
+fn advice(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "its certificate expired at {}, and it is {} here: have it renewed, or set this machine's clock",
+            at(*not_after),
+            at(*time)
+        ),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "its certificate begins at {}, and it is {} here: set this machine's clock, or have it replaced",
+            at(*not_before),
+            at(*time)
+        ),
+        CertificateError::NotValidForNameContext { expected, presented } => format!(
+            "its certificate is not for {} but for {}: correct the URL, or have it made out for that name",
+            expected.to_str(),
+            names(presented)
+        ),
+        CertificateError::UnknownIssuer => "nobody whom this machine trusts has signed its certificate: add the \
+             authority to the system's certificates and restart gatepost, or have the receiver send the whole chain"
+            .to_owned(),
+        other => format!("its certificate is not accepted ({other}): have it replaced"),
+    }
+}
+
+/// The first of the names that a certificate is for; there may be thousands.
+fn names(presented: &[String]) -> String {
+    // They come as `DnsName("jira.example.com")`.
+    let bare = |name: &'_ String| name.split('"').nth(1).unwrap_or(name).to_owned();
+    let shown: Vec<String> = presented.iter().take(NAMES_MAX).map(bare).collect();
+    match presented.len().saturating_sub(shown.len()) {
+        _ if shown.is_empty() => "no name at all".to_owned(),
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn at(time: UnixTime) -> String {
+    Timestamp::from_millis(i64::try_from(time.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000)).to_human()
+}
+
+const NAMES_MAX: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::ServerName;
+    use std::time::Duration;
+
+    #[test]
+    fn every_fault_says_what_to_do() {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(1_795_000_000));
+        let other = UnixTime::since_unix_epoch(Duration::from_secs(1_580_515_200));
+        let expected = ServerName::try_from("jira.example.com").unwrap();
+        let many: Vec<String> = (0..2000).map(|place| format!("DnsName(\"{place}.example\")")).collect();
+        for (fault, said) in [
+            (
+                CertificateError::ExpiredContext { time, not_after: other },
+                "at 01 Feb 2020 00:00:00 UTC, and it is 18 Nov 2026",
+            ),
+            (CertificateError::NotValidYetContext { time, not_before: other }, "set this machine's clock"),
+            (
+                CertificateError::NotValidForNameContext { expected: expected.clone(), presented: many },
+                "not for jira.example.com but for 0.example, 1.example, 2.example and 1997 more: correct the URL",
+            ),
+            (CertificateError::NotValidForNameContext { expected, presented: Vec::new() }, "but for no name at all"),
+            (CertificateError::UnknownIssuer, "add the authority to the system's certificates"),
+            (CertificateError::Revoked, "(Revoked): have it replaced"),
+        ] {
+            // As deep as it lies in what the client returns.
+            let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::from(fault)));
+            let advice = refused(&error).unwrap();
+            assert!(advice.contains(said) && advice.len() < 300, "{advice}");
+        }
+    }
+
+    #[test]
+    fn other_failures_are_no_matter_of_trust() {
+        assert_eq!(refused(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
+        assert_eq!(refused(&io::Error::other(rustls::Error::HandshakeNotComplete)), None);
+    }
+}
