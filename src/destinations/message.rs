@@ -92,13 +92,21 @@ pub struct HttpReply {
     pub status: u16,
     /// The header lines.
     pub headers: Headers,
-    /// The body, at most 64 KiB of it.
+    /// The body, at most [`Self::BODY_BYTES_MAX`] of it.
     pub body: Bytes,
     /// Whether the body was longer, or broke off.
     pub truncated: bool,
 }
 
 impl HttpReply {
+    /// What is read of a body: no receiver has more to say that matters.
+    pub const BODY_BYTES_MAX: usize = 64 << 10;
+
+    /// Whether the body is longer than what is read of it, and did not break off.
+    pub fn is_too_long(&self) -> bool {
+        self.truncated && self.body.len() >= Self::BODY_BYTES_MAX
+    }
+
     /// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3), counted from `now` and at most an hour.
     pub fn retry_after(&self, now: crate::domain::Timestamp) -> Option<Duration> {
         let value = self.headers.only("retry-after")?;

@@ -89,7 +89,7 @@ async fn read(mut response: reqwest::Response) -> Reply {
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => {
-                let room = BODY_BYTES_MAX - body.len();
+                let room = HttpReply::BODY_BYTES_MAX - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if chunk.len() > room {
                     truncated = true;
@@ -149,5 +149,3 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Receivers close idle connections; one that we close first cannot fail in our hands.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
-/// No receiver has more to say that matters.
-const BODY_BYTES_MAX: usize = 64 << 10;

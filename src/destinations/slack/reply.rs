@@ -113,7 +113,12 @@ pub fn history(answer: &Answer<'_>, delivery: DeliveryId) -> Found {
     let Some(body) = answer.json() else {
         // The page may be longer than what is read of a reply. The id stands nowhere but in our own metadata.
         let here = String::from_utf8_lossy(&answer.reply.body).contains(&delivery.to_string());
-        return if here { Found::Yes(None) } else { Found::CannotTell };
+        return match (here, answer.reply.is_too_long()) {
+            (true, _) => Found::Yes(None),
+            (false, true) => Found::CannotTell,
+            // Broken off, or not Slack at all: it may tell when it is asked again.
+            (false, false) => Found::Later(answer.unknown("Slack did not answer about an earlier message in its JSON")),
+        };
     };
     if body["ok"] != true {
         let is_busy = matches!(body["error"].as_str(), Some("ratelimited" | "rate_limited" | "service_unavailable"));
