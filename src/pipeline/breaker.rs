@@ -62,7 +62,7 @@ impl Breaker {
     pub fn learn(&mut self, outcome: &Outcome, begun: Instant, now: Instant, jitter: f64) -> Change {
         match outcome {
             // A refusal is an answer too: the destination works.
-            Outcome::Delivered { .. } | Outcome::Refused { .. } => self.close(),
+            Outcome::Delivered { .. } | Outcome::Refused { .. } => self.succeed(begun, now),
             Outcome::Retry { scope: Scope::Delivery, .. } => Change::None,
             Outcome::Retry { scope: Scope::Destination, after, reason, .. } => {
                 let own = self.fail(begun, now, jitter);
@@ -82,12 +82,23 @@ impl Breaker {
     /// Counts a failure. Tries that were under way together fail together, of one cause: that is one, not twenty, and
     /// `false` for all but the first.
     fn count(&mut self, begun: Instant, now: Instant) -> bool {
-        if self.counted.is_some_and(|counted| begun < counted) {
+        if self.is_of_before(begun) {
             return false;
         }
         self.counted = Some(now);
         self.failures = self.failures.saturating_add(1);
         true
+    }
+
+    /// It works; but a try of before the last failure does not end a pause that the destination has asked for since.
+    fn succeed(&mut self, begun: Instant, now: Instant) -> Change {
+        let is_paused = self.until.is_some_and(|until| now < until);
+        if self.stopped.is_none() && is_paused && self.is_of_before(begun) { Change::None } else { self.close() }
+    }
+
+    /// Whether a try was begun before the last failure was counted.
+    fn is_of_before(&self, begun: Instant) -> bool {
+        self.counted.is_some_and(|counted| begun < counted)
     }
 
     fn close(&mut self) -> Change {
@@ -110,14 +121,19 @@ impl Breaker {
 
     fn pause(&mut self, reason: &str, length: Duration, now: Instant) -> Change {
         self.failing = Some(reason.to_owned());
+        self.hold(length, now);
+        Change::None
+    }
+
+    /// Nothing may start for so long, or for as long as has been asked for already.
+    fn hold(&mut self, length: Duration, now: Instant) {
         let until = now + length;
         self.until = Some(self.until.map_or(until, |current| current.max(until)));
-        Change::None
     }
 
     fn stop(&mut self, reason: &str, now: Instant) -> Change {
         let wait = TRIAL_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(TRIAL_LONGEST);
-        self.until = Some(now + wait);
+        self.hold(wait, now);
         let first = self.stopped.is_none();
         self.stopped = Some(reason.to_owned());
         if first { Change::Stopped } else { Change::None }
@@ -177,8 +193,28 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         breaker.learn(&down(Some(Duration::from_secs(30))), now, now, 0.0);
+        let wrong = Outcome::Misconfigured { reason: "401".into(), scope: Scope::Delivery };
+        breaker.learn(&wrong, now, now, 0.0);
         assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(29)), 0);
         assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(30)), 1);
+    }
+
+    #[test]
+    fn a_success_of_before_does_not_end_a_pause_that_was_asked_for() {
+        let (begun, now) = (Instant::now(), Instant::now() + Duration::from_millis(5));
+        let delivered = Outcome::Delivered { remote: None };
+        let mut breaker = Breaker::default();
+        breaker.learn(&down(Some(Duration::from_secs(30))), begun, now, 0.0);
+        breaker.learn(&delivered, begun, now + Duration::from_secs(1), 0.0);
+        assert_eq!(breaker.allowed(8, 0, now + Duration::from_secs(29)), 0);
+        assert!(breaker.failing().is_some());
+        let later = now + Duration::from_secs(30);
+        breaker.learn(&delivered, later, later, 0.0);
+        assert_eq!((breaker.allowed(8, 0, later), breaker.failing()), (8, None));
+        // Where nothing was asked for, any success shows that it works.
+        breaker.learn(&down(None), later, later, 0.0);
+        breaker.learn(&delivered, begun, later, 0.0);
+        assert_eq!(breaker.allowed(8, 0, later), 8);
     }
 
     #[test]
