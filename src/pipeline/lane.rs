@@ -80,7 +80,50 @@ struct Finished {
     took: Duration,
 }
 
-type UnderWay = FuturesUnordered<BoxFuture<'static, Finished>>;
+/// The tries that have been begun and are not written down.
+#[derive(Default)]
+struct UnderWay {
+    running: FuturesUnordered<BoxFuture<'static, Finished>>,
+    ended: Vec<Finished>,
+}
+
+impl UnderWay {
+    fn len(&self) -> usize {
+        self.running.len() + self.ended.len()
+    }
+
+    /// Waits until at least one has ended; for ever, where there is none.
+    async fn ended(&mut self) {
+        if self.ended.is_empty() {
+            match self.running.next().await {
+                Some(done) => self.ended.push(done),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Those that have ended by now, at most `most`.
+    fn take_ended(&mut self, most: usize) -> Vec<Finished> {
+        while self.ended.len() < most
+            && let Some(Some(done)) = self.running.next().now_or_never()
+        {
+            self.ended.push(done);
+        }
+        self.ended.drain(..most.min(self.ended.len())).collect()
+    }
+
+    /// Waits for something else, and goes on with the tries: an answer that nobody listens for in time is none.
+    async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut other => return result,
+                Some(done) = self.running.next() => self.ended.push(done),
+            }
+        }
+    }
+}
 
 impl Lane {
     /// Works until `stop` changes, then finishes what is under way.
@@ -89,21 +132,22 @@ impl Lane {
         let (breaker, suspects) = (Breaker::default(), Suspects::default());
         let mut health = Health { started: lane.clock.steady(), breaker, suspects };
         let mut pacer = Pacer::new(lane.destination.pace(), Instant::now());
-        let mut under_way = UnderWay::new();
+        let mut under_way = UnderWay::default();
         // What an earlier lane of this name has shown is over.
         lane.show(&health.breaker);
         while !*stop.borrow() {
             let due = lane.start_what_is_due(&mut pacer, &health.breaker, &mut under_way).await;
             let pause = lane.pause_until(due, &pacer, &health.breaker);
             tokio::select! {
-                Some(first) = under_way.next() => lane.settle(first, &mut under_way, &mut health).await,
+                () = under_way.ended() => lane.settle(&mut under_way, &mut health).await,
                 () = lane.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
         }
-        while let Some(first) = under_way.next().await {
-            lane.settle(first, &mut under_way, &mut health).await;
+        while under_way.len() > 0 {
+            under_way.ended().await;
+            lane.settle(&mut under_way, &mut health).await;
         }
     }
 
@@ -121,7 +165,8 @@ impl Lane {
             return None;
         }
         let lease = Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE };
-        let claimed = match self.outbox.claim_deliveries(&self.name, limit, lease).await {
+        let claiming = self.outbox.claim_deliveries(&self.name, limit, lease);
+        let claimed = match under_way.meanwhile(claiming).await {
             Ok(claimed) => claimed,
             Err(fault) => {
                 tracing::warn!(destination = %self.name, %fault, "deliveries cannot be claimed now; they wait");
@@ -130,7 +175,7 @@ impl Lane {
         };
         pacer.take(claimed.claims.len(), now);
         for claim in claimed.claims {
-            under_way.push(Arc::clone(self).attempt(claim).boxed());
+            under_way.running.push(Arc::clone(self).attempt(claim).boxed());
         }
         claimed.next_due
     }
@@ -197,19 +242,14 @@ impl Lane {
         Outcome::Retry { reason, after: None, scope: Scope::Delivery, progress: Progress::default() }
     }
 
-    /// Writes down a try and whatever else has ended by now.
-    async fn settle(&self, first: Finished, under_way: &mut UnderWay, health: &mut Health) {
-        let mut finished = vec![first];
-        while finished.len() < SETTLED_AT_ONCE
-            && let Some(Some(next)) = under_way.next().now_or_never()
-        {
-            finished.push(next);
-        }
+    /// Writes down what has ended by now.
+    async fn settle(&self, under_way: &mut UnderWay, health: &mut Health) {
+        let finished = under_way.take_ended(SETTLED_AT_ONCE);
         let settlements: Vec<Settlement> = finished.into_iter().map(|done| self.judge(done, health)).collect();
         self.show(&health.breaker);
         let settlements = Arc::new(settlements);
         loop {
-            match self.outbox.settle(Arc::clone(&settlements)).await {
+            match under_way.meanwhile(self.outbox.settle(Arc::clone(&settlements))).await {
                 Ok(lost) if lost.0 > 0 => {
                     tracing::warn!(destination = %self.name, lost = lost.0, "deliveries had been taken up by somebody else");
                     return;
@@ -218,7 +258,7 @@ impl Lane {
                 Err(StoreFault::Stopped) => return,
                 Err(fault) => {
                     tracing::error!(destination = %self.name, %fault, "what was sent cannot be recorded yet; the lane waits");
-                    tokio::time::sleep(SETTLE_AGAIN).await;
+                    under_way.meanwhile(tokio::time::sleep(SETTLE_AGAIN)).await;
                 }
             }
         }
@@ -426,6 +466,35 @@ mod tests {
         assert_eq!(outcome_after(12).await, Outcome::Delivered { remote: None });
         assert_eq!(outcome_after(STEPS_MAX).await, Outcome::Delivered { remote: None });
         assert!(matches!(outcome_after(usize::MAX).await, Outcome::Refused { .. }));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_heard_while_the_lane_waits_for_something_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+        plan(&store, &["heard"]).await;
+        let now = SystemClock.now();
+        let lease = Lease { now, steady: now, length: LEASE };
+        let mut claims = store.claim_deliveries(&"d".parse().unwrap(), 1, lease).await.unwrap().claims;
+        let claim = claims.pop().unwrap();
+        // Answered at once; whoever listens only after the limit hears nothing any more.
+        let exchange = async move {
+            let (begun, limit) = (Instant::now(), Duration::from_secs(1));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let outcome = match begun.elapsed() < limit {
+                true => Outcome::Delivered { remote: None },
+                false => Outcome::Unknown { reason: "no answer".into(), progress: Progress::default() },
+            };
+            Finished { claim, outcome, started_at: now, begun, took: begun.elapsed() }
+        };
+        let mut under_way = UnderWay::default();
+        under_way.running.push(exchange.boxed());
+        under_way.meanwhile(tokio::time::sleep(Duration::from_millis(1200))).await;
+        assert_eq!(under_way.len(), 1);
+        under_way.ended().await;
+        let ended = under_way.take_ended(8);
+        assert_eq!(ended.iter().map(|done| done.outcome.kind()).collect::<Vec<_>>(), [OutcomeKind::Delivered]);
+        assert_eq!(under_way.len(), 0);
     }
 
     /// Has a defect that one event finds, and takes all others.
