@@ -4,7 +4,7 @@
 //! | what | command |
 //! |---|---|
 //! | short form, some minutes, part of every build | `cargo test --test faults` |
-//! | long form: 200 kills, 1,000 copied events, 100 stops, 10,500 power cuts | `GATEPOST_FAULTS=long cargo test --test faults -- --nocapture` |
+//! | long form: 200 kills, 1,000 copied events, 100 stops, ten minutes of outage, 10,500 power cuts | `GATEPOST_FAULTS=long cargo test --test faults -- --nocapture` |
 //! | a failure once more | `GATEPOST_SEED=… cargo test --test faults NAME -- --nocapture` |
 //!
 //! Every scenario prints its seed and its figures. `GATEPOST_KILLS=N` sets the number of kills alone. What needs a file
@@ -22,6 +22,8 @@
 //! | [`strace`] | what the process asked of the system, and faults in its calls |
 //! | [`platter`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
+//! | [`misdeeds`] | how destinations misbehave |
+//! | [`proxy`] | a faulty way to a destination |
 //! | the rest | one scenario a file |
 
 // Helpers of tests fail tests: a panic is how.
@@ -39,12 +41,15 @@ mod disk;
 mod gateway;
 mod kill;
 mod load;
+mod misdeeds;
 mod once;
 mod oracle;
+mod outage;
 mod platter;
 mod poison;
 mod poisons;
 mod power;
+mod proxy;
 mod signals;
 mod start;
 mod strace;

@@ -1,0 +1,127 @@
+//! A destination that is gone: for ten minutes while gatepost is started anew, and for a second while many are under way.
+
+use std::time::{Duration, Instant};
+
+use gatepost::store::{Access, DeliveryFilter, Ledger, Page, SqliteStore};
+
+use super::book::Book;
+use super::destinations::{DESTINATIONS, latencies, others_have};
+use super::dice::Dice;
+use super::gateway::Gateway;
+use super::misdeeds::Who;
+use super::oracle::{self, Allowance};
+use super::proxy::Mode;
+use super::world::World;
+use super::{TURN, is_long, percentile};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_loses_nothing_and_is_over_when_it_is_over() {
+    let _turn = TURN.lock().await;
+    let mut dice = Dice::of("outage");
+    let runs = Who::ALL.map(|who| (who, tokio::spawn(outage(who, dice.fork()))));
+    let mut failed = Vec::new();
+    for (who, run) in runs {
+        if run.await.is_err() {
+            failed.push(who);
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// First nobody listens, then nothing answers, then every connection is cut; in between the gateway is killed, then
+/// stopped, and started again.
+async fn outage(who: Who, mut dice: Dice) {
+    let mut world = World::new().await;
+    let proxy = world.behind_proxy(who, "http").await;
+    let book = Book::new(&mut dice);
+    let (interval, of_each) = if is_long() { (Duration::from_secs(10), 20) } else { (Duration::from_secs(2), 3) };
+    let begun = Instant::now();
+    let mut events = 0;
+    let mut running: Option<Gateway> = None;
+    for mode in [Mode::Refuse, Mode::Deaf, Mode::Reset] {
+        match (&mode, running.take()) {
+            (Mode::Deaf, Some(mut gateway)) => gateway.kill(),
+            (_, Some(gateway)) => gateway.stop().await,
+            (_, None) => {}
+        }
+        proxy.set(mode);
+        let gateway = Gateway::ready(&world, &book).await;
+        for _ in 0..of_each {
+            let posting = book.write(book.adrian("critical", 200));
+            assert_eq!(book.post_once(posting, world.public).await, Some(200));
+            events += 1;
+            tokio::time::sleep(interval).await;
+        }
+        others_have(&world, who, events).await;
+        assert_eq!(world.effects(who), 0, "{who:?}: it is not away");
+        running = Some(gateway);
+    }
+    let lasted = begun.elapsed();
+    proxy.set(Mode::Pass);
+    let gateway = running.unwrap();
+    let drained = gateway.drained(LONGEST_PAUSE + PACE * events as u32 + SPARE).await;
+    gateway.stop().await;
+    oracle::judge(&world, &book, Allowance::default());
+    let latencies = latencies(&world);
+    let others = DESTINATIONS.into_iter().zip(&latencies).filter(|(name, _)| *name != who.name());
+    let worst = others.map(|(_, latencies)| percentile(latencies, 0.99)).max().unwrap();
+    let tries = tries(&world, who);
+    println!(
+        "outage: {who:?} away for {lasted:?}: {events} events, 0 lost, once, {tries} tries; the others' p99 is \
+         {worst:?}; drained in {drained:?}"
+    );
+    assert!(worst <= DELAY_LIMIT, "{who:?}: the others' p99 is {worst:?}");
+    let storm = events as u64 + 60 + lasted.as_secs() / 5;
+    assert!(tries <= storm, "{who:?}: {tries} tries for {events} events in {lasted:?}");
+}
+
+/// How often something was tried to be told.
+fn tries(world: &World, who: Who) -> u64 {
+    let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
+    let filter = DeliveryFilter { destination: Some(who.name().to_owned()), ..DeliveryFilter::default() };
+    let rows = store.deliveries(&Page { limit: 100_000, before: None }, &filter).unwrap();
+    rows.iter().map(|row| u64::from(row.delivery.tries)).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_that_fail_together_for_a_second_are_there_seconds_later() {
+    let _turn = TURN.lock().await;
+    let mut dice = Dice::of("together");
+    let world = World::new().await;
+    let book = Book::new(&mut dice);
+    let gateway = Gateway::ready(&world, &book).await;
+    gateway.drained(SPARE).await;
+    // A folder in the place of the file: no line can be written.
+    let aside = world.archive().with_extension("aside");
+    std::fs::rename(world.archive(), &aside).unwrap();
+    std::fs::create_dir(world.archive()).unwrap();
+    // One body, so that its events become due at the same moment.
+    let posting = book.write(book.akto("LOW", TOGETHER));
+    assert_eq!(book.post_once(posting, world.public).await, Some(200));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(gateway.state_of("archive").await, "failing");
+    std::fs::remove_dir(world.archive()).unwrap();
+    std::fs::rename(&aside, world.archive()).unwrap();
+    let drained = gateway.drained(SPARE).await;
+    gateway.stop().await;
+    oracle::judge(&world, &book, Allowance::default());
+    let failed = failed_at_first(&world);
+    println!("outage: {failed} of {TOGETHER} lines failed within a second; all of them there {drained:?} after it");
+    assert!(failed >= TOGETHER / 6, "only {failed} were under way");
+}
+
+/// How many deliveries took more than one try.
+fn failed_at_first(world: &World) -> usize {
+    let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
+    let rows = store.deliveries(&Page { limit: 100_000, before: None }, &DeliveryFilter::default()).unwrap();
+    rows.iter().filter(|row| row.delivery.tries > 1).count()
+}
+
+/// As long as a destination that fails is left alone at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Slack's, the slowest.
+const PACE: Duration = Duration::from_secs(1);
+const SPARE: Duration = Duration::from_secs(15);
+const DELAY_LIMIT: Duration = Duration::from_secs(1);
+/// Events of one body.
+const TOGETHER: usize = 60;
