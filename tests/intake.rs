@@ -5,7 +5,7 @@
 
 mod harness;
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, LazyLock};
 use std::time::{Duration, Instant};
 
 use gatepost::standins::{Rate, StandIn, jira, pagerduty, slack};
@@ -50,8 +50,10 @@ name = "everything"
 to = ["archive"]
 "#;
 
+/// An alert of now: what is signed and old goes to quarantine. The same id makes the same bytes.
 fn alert(id: &str) -> Vec<u8> {
-    format!(r#"{{"id":"{id}","type":"alert.triggered","timestamp":"2024-01-15T10:30:00Z","data":{{}}}}"#).into_bytes()
+    static NOW: LazyLock<i64> = LazyLock::new(unix_now);
+    format!(r#"{{"id":"{id}","type":"alert.triggered","timestamp":{},"data":{{}}}}"#, *NOW).into_bytes()
 }
 
 /// A post to `adrian` with these signature lines.

@@ -89,8 +89,9 @@ pub fn sign(body: &str) -> String {
 /// An alert as Secureagentics sends it, filled up to 1,024 bytes. Its number stands in its id, and once more where every
 /// destination shows it: that is how [`receiver`](super::receiver) knows what has arrived.
 pub fn alert(number: usize) -> String {
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     let mut body = format!(
-        "{{\"id\":\"evt_{number:012}\",\"type\":\"alert.triggered\",\"timestamp\":\"2026-01-15T10:30:00Z\",\"data\":\
+        "{{\"id\":\"evt_{number:012}\",\"type\":\"alert.triggered\",\"timestamp\":\"{now}\",\"data\":\
          {{\"alert_id\":\"alrt_{:04}\",\"agent_id\":\"agt_{:04}\",\
          \"details\":\"Rate limit exceeded: {} prompts/min ({MARK}{number:012})\",\"context\":\"",
         number % 37,

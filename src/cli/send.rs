@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Failure, Outcome, io, load, out, runtime, terminal};
 use crate::destinations::{HttpRequest, Message, Reply};
-use crate::domain::{Clock, Secret, SystemClock};
+use crate::domain::{Clock, Secret, SystemClock, Timestamp};
 use crate::egress::Egress;
 use crate::vendors::{Sample, Source};
 
@@ -15,7 +15,7 @@ use crate::vendors::{Sample, Source};
 pub struct Send {
     /// The source to post to
     source: String,
-    /// One of the vendor's samples; without it and without --file, the first
+    /// One of the vendor's samples, dated today; without it and without --file, the first
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     sample: Option<String>,
     /// A body of your own
@@ -71,7 +71,7 @@ impl Send {
             let names: Vec<&str> = samples.iter().map(|sample| sample.name).collect();
             Failure::Found(format!("{} has no such sample; samples: {}", source.vendor.title, names.join(", ")))
         })?;
-        Ok((Bytes::from_static(sample.body), sample.content_type))
+        Ok((sample.body_at(today()), sample.content_type))
     }
 }
 
@@ -87,6 +87,12 @@ pub async fn post(
     let headers: Vec<(std::borrow::Cow<'static, str>, Secret)> =
         lines.into_iter().map(|(name, value)| (name.to_ascii_lowercase().into(), value)).collect();
     egress.send(Message::Http(HttpRequest { method: "POST", url: url.clone(), headers, content_type, body })).await
+}
+
+/// The beginning of the day: what is sent twice on one day is the same to the byte, and a duplicate.
+fn today() -> Timestamp {
+    let now = SystemClock.now().as_millis();
+    Timestamp::from_millis(now - now.rem_euclid(24 * 3600 * 1000))
 }
 
 /// Prints status and body, as the vendor's page would show them.

@@ -340,6 +340,7 @@ const SAMPLES: &[Sample] = &[Sample {
     name: "alert",
     content_type: "application/json",
     body: include_bytes!("../../tests/fixtures/vendors/generic/alert.json"),
+    time: Some("2025-06-01T08:15:30Z"),
 }];
 
 const SETUP: &str = "\

@@ -18,7 +18,9 @@ mod tests;
 
 pub use source::{Source, Sources};
 
-use crate::domain::{Draft, Note, Request, Severity};
+use bytes::Bytes;
+
+use crate::domain::{Draft, Note, Request, Severity, Timestamp};
 use crate::settings::Section;
 use crate::verify::Scheme;
 
@@ -57,6 +59,17 @@ pub struct Sample {
     pub content_type: &'static str,
     /// The bytes.
     pub body: &'static [u8],
+    /// The time in it, as it is written there, if it has one that counts.
+    pub time: Option<&'static str>,
+}
+
+impl Sample {
+    /// The body as the vendor would send it at `now`. As it was printed it is years old, and what is signed and old goes to
+    /// quarantine.
+    pub fn body_at(&self, now: Timestamp) -> Bytes {
+        let text = std::str::from_utf8(self.body).ok().zip(self.time);
+        text.map_or(Bytes::from_static(self.body), |(text, time)| text.replace(time, &now.to_string()).into())
+    }
 }
 
 /// What reads the bodies of one source.

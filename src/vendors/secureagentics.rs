@@ -284,15 +284,31 @@ const PING_WORDS: &[&str] =
     &["ping", "test", "ping.test", "test.ping", "test.event", "event.test", "connection.test", "verification"];
 
 const SAMPLES: &[Sample] = &[
-    sample("alert.triggered", include_bytes!("../../tests/fixtures/vendors/secureagentics/alert.triggered.json")),
-    sample("policy.violated", include_bytes!("../../tests/fixtures/vendors/secureagentics/policy.violated.json")),
-    sample("agent.registered", include_bytes!("../../tests/fixtures/vendors/secureagentics/agent.registered.json")),
-    sample("agent.error", include_bytes!("../../tests/fixtures/vendors/secureagentics/agent.error.json")),
-    sample("ping", include_bytes!("../../tests/fixtures/vendors/secureagentics/ping.json")),
+    sample(
+        "alert.triggered",
+        "2024-01-15T10:30:00Z",
+        include_bytes!("../../tests/fixtures/vendors/secureagentics/alert.triggered.json"),
+    ),
+    sample(
+        "policy.violated",
+        "2024-01-15T10:31:12Z",
+        include_bytes!("../../tests/fixtures/vendors/secureagentics/policy.violated.json"),
+    ),
+    sample(
+        "agent.registered",
+        "2024-01-15T10:32:00Z",
+        include_bytes!("../../tests/fixtures/vendors/secureagentics/agent.registered.json"),
+    ),
+    sample(
+        "agent.error",
+        "2024-01-15T10:33:45Z",
+        include_bytes!("../../tests/fixtures/vendors/secureagentics/agent.error.json"),
+    ),
+    sample("ping", "2024-01-15T10:29:00Z", include_bytes!("../../tests/fixtures/vendors/secureagentics/ping.json")),
 ];
 
-const fn sample(name: &'static str, body: &'static [u8]) -> Sample {
-    Sample { name, content_type: "application/json", body }
+const fn sample(name: &'static str, time: &'static str, body: &'static [u8]) -> Sample {
+    Sample { name, content_type: "application/json", body, time: Some(time) }
 }
 
 const SETUP: &str = "\

@@ -123,6 +123,20 @@ fn folder_list_samples_and_fixtures_agree() {
         for sample in vendor.samples {
             assert!(bodies.iter().any(|body| body == sample.body), "{} {}", vendor.name, sample.name);
         }
+        for sample in vendor.samples.iter().filter(|sample| sample.time.is_some()) {
+            let normalizer = build(vendor.name, "").unwrap_or_else(|f| panic!("{f:?}"));
+            let reading = normalizer.normalize(&sample.body_at(received_at()));
+            let times: Vec<_> = reading.drafts.iter().map(|draft| draft.time).collect();
+            assert!(
+                times.iter().all(|time| *time == Some(received_at())),
+                "{} {}: {times:?}",
+                vendor.name,
+                sample.name
+            );
+            let original = normalizer.normalize(sample.body);
+            let of_now = sample.body_at(received_at());
+            assert!(of_now != sample.body && original.note == reading.note, "{} {}", vendor.name, sample.name);
+        }
         let best = build(vendor.name, "").unwrap_or_else(|f| panic!("{f:?}")).normalize(vendor.samples[0].body);
         assert!(!best.drafts.is_empty() && best.drafts[0].kind != "unparsed", "{}", vendor.name);
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use gatepost::domain::{Clock, SystemClock, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -55,13 +56,16 @@ pub struct Entries {
 #[derive(Debug)]
 pub struct Book {
     run: u64,
+    /// When everything in it happened: what is signed and old goes to quarantine.
+    time: Timestamp,
     number: AtomicU64,
     entries: Mutex<Entries>,
 }
 
 impl Book {
     pub fn new(dice: &mut Dice) -> Self {
-        Self { run: dice.next() >> 32, number: AtomicU64::new(0), entries: Mutex::default() }
+        let time = SystemClock.now();
+        Self { run: dice.next() >> 32, time, number: AtomicU64::new(0), entries: Mutex::default() }
     }
 
     pub fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -78,10 +82,10 @@ impl Book {
     /// A signed alert of Secureagentics. The odd blanks, escapes and letters must all come back as they are.
     pub fn adrian(&self, severity: &str, padding: usize) -> Posting {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let run = self.run;
+        let (run, time) = (self.run, self.time);
         let padding = "ü\\/ <!channel> ".repeat(padding / 16);
         let body = format!(
-            "{{ \"id\":\"evt_{run:08x}_{number}\",\t\"type\": \"alert.triggered\", \"timestamp\":\"2026-11-20T10:30:00Z\",\r\n \
+            "{{ \"id\":\"evt_{run:08x}_{number}\",\t\"type\": \"alert.triggered\", \"timestamp\":\"{time}\",\r\n \
              \"data\":{{\"alert_id\":\"alrt_{number}\",\"agent_id\":\"agt_{run:08x}\",\"severity\":\"{severity}\",\
              \"details\":\"mark-{run:08x}-{number}. {padding}\"}} }}\n"
         );

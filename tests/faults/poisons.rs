@@ -1,6 +1,9 @@
 //! The bodies of [`poison`](super::poison), from two tables: values that stand in an alert, and whole bodies.
 
 use std::fmt;
+use std::sync::LazyLock;
+
+use gatepost::domain::{Clock, SystemClock, Timestamp};
 
 /// An authentic body that no parser likes.
 pub struct Poison {
@@ -53,6 +56,9 @@ enum Place {
     Unknown,
 }
 
+/// What is signed and old goes to quarantine.
+static NOW: LazyLock<Timestamp> = LazyLock::new(|| SystemClock.now());
+
 fn alert(source: &str, number: usize, place: Place, value: &[u8]) -> Vec<u8> {
     let text = format!("\"mark-{number}\"").into_bytes();
     let (known, unknown) = match place {
@@ -62,7 +68,8 @@ fn alert(source: &str, number: usize, place: Place, value: &[u8]) -> Vec<u8> {
     let (start, middle, end) = match source {
         "adrian" => (
             format!(
-                "{{\"id\":\"poison_{number}\",\"type\":\"alert.triggered\",\"timestamp\":\"2026-11-20T10:30:00Z\",\"data\":{{\"severity\":\"low\",\"details\":"
+                "{{\"id\":\"poison_{number}\",\"type\":\"alert.triggered\",\"timestamp\":\"{}\",\"data\":{{\"severity\":\"low\",\"details\":",
+                *NOW
             ),
             ",\"x\":",
             "}}",

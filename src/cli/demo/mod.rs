@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{Outcome, runtime, terminal};
 use crate::app::App;
+use crate::domain::{Clock, SystemClock};
 use crate::standins::Style;
 use script::Script;
 use setting::Setting;
@@ -30,7 +31,7 @@ impl Demo {
         let setting = Setting::start().await?;
         let app = App::start(setting.config()?).await?;
         let style = if terminal::is_watched() { Style::Ansi } else { Style::Plain };
-        let script = Script { setting: &setting, app: &app, style };
+        let script = Script { setting: &setting, app: &app, style, begun: SystemClock.now() };
         let shown = script.play().await;
         let stayed = match (&shown, self.once) {
             (Ok(()), false) => script.stay().await,

@@ -9,7 +9,7 @@ use super::setting::Setting;
 use crate::app::App;
 use crate::config::Config;
 use crate::destinations::{HttpRequest, Message, Reply};
-use crate::domain::{DeliveryState, Event};
+use crate::domain::{DeliveryState, Event, Timestamp};
 use crate::egress::Egress;
 use crate::standins::{Card, Style};
 use crate::store::{DeliveryFilter, EventFilter, Ledger, Page, ReceiptFilter};
@@ -22,6 +22,8 @@ pub struct Script<'d> {
     pub app: &'d App,
     /// Whether colours can be seen.
     pub style: Style,
+    /// When it began: the time in the samples.
+    pub begun: Timestamp,
 }
 
 /// A post of the show.
@@ -82,7 +84,7 @@ impl Script<'_> {
         let Some((source, sample)) = found.and_then(|source| Some((source, sample(source)?))) else {
             return Err(Failure::Found(format!("the demo lacks the sample {}", post.sample)));
         };
-        let body = (Bytes::from_static(sample.body), sample.content_type);
+        let body = (sample.body_at(self.begun), sample.content_type);
         let reply = send::post(egress, source, &self.url(post.source)?, body).await;
         self.report(post.what, post.expected, &reply)
     }
