@@ -567,7 +567,8 @@ mod listings {
         assert!(events.len() > 15 && events.iter().any(|event| event["type"] == "unparsed"));
         for event in &mut events {
             let fields = event.as_object_mut().unwrap();
-            assert!(fields.remove("cursor").unwrap().is_i64() && fields.remove("unrouted").unwrap().is_boolean());
+            assert!(fields.remove("cursor").unwrap().is_i64());
+            assert!(["unrouted", "quarantined"].iter().all(|mark| fields.remove(*mark).unwrap().is_boolean()));
             let faults: Vec<String> = schema.iter_errors(event).map(|fault| fault.to_string()).collect();
             assert!(faults.is_empty(), "{faults:?}\n{event:#}");
             event["extra"] = true.into();
@@ -620,6 +621,40 @@ mod listings {
 
 mod replay {
     use super::*;
+
+    #[test]
+    fn what_is_in_quarantine_is_marked_and_released_on_order() {
+        let gateway = Gateway::start(&config());
+        let alert = |id: &str, time: &str| {
+            format!(r#"{{"id":"{id}","type":"alert.triggered","timestamp":"{time}","data":{{"details":"{id}"}}}}"#)
+        };
+        let old = alert("evt_old", "2024-01-15T10:30:00Z");
+        let receipt = gateway.post_signed("adrian", ADRIAN, old.as_bytes()).accepted();
+        gateway.post_bearer("akto", AKTO, br#"[{"id":"a","filterId":"XSS","detectedAt":1705314600}]"#).accepted();
+        // The zero of somebody's clock is no time.
+        gateway.post_signed("adrian", ADRIAN, alert("evt_zero", "1970-01-01T00:00:00Z").as_bytes()).accepted();
+        gateway.settle();
+        assert_eq!(gateway.list("deliveries", &[]).len(), 2, "Akto's and the one without a time");
+        let held = gateway.list("events", &["--quarantined"]);
+        assert!(
+            held.len() == 1 && held[0]["receipt"] == receipt.as_str() && held[0]["quarantined"] == true,
+            "{held:?}"
+        );
+        assert!(gateway.list("events", &["--unrouted"]).is_empty());
+        gateway.run(&["events", "list", "--quarantined"]).done().prints("evt_old · quarantined");
+        gateway.run(&["receipts", "show", &receipt]).done().prints("evt_old · quarantined");
+        let event = held[0]["id"].as_str().unwrap();
+        gateway.run(&["explain", event]).done().prints("it is in quarantine").prints("✔ everything");
+        gateway.folder.write("body.json", &old);
+        let explained = gateway.run(&["explain", "--file", "body.json", "--source", "adrian"]).done();
+        explained.prints("it goes to quarantine");
+        let shown = gateway.run(&["events", "show", event]).done();
+        shown.prints("it is in quarantine").prints(&format!("gatepost replay --receipt {receipt}"));
+        gateway.run(&["replay", "--receipt", &receipt]).done();
+        until("it is released", || gateway.list("events", &["--quarantined"]).is_empty().then_some(()));
+        gateway.settle();
+        assert_eq!(gateway.list("deliveries", &["--state", "delivered"]).len(), 3);
+    }
 
     #[test]
     fn a_receipt_again_tells_only_those_who_were_not_told() {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use gatepost::config::Config;
 use gatepost::settings::{Environment, Level};
+use gatepost::vendors::OnOld;
 use harness::shared;
 use serde_json::Value;
 
@@ -106,6 +107,40 @@ fn each_fault_is_told_in_these_words_and_no_other() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_old_is_held_where_a_captured_request_stays_authentic() {
+    let sources = r#"
+[sources.adrian]
+vendor = "secureagentics"
+secrets = [{ env = "A" }]
+[sources.released]
+vendor = "secureagentics"
+secrets = [{ env = "A" }]
+on_old = "deliver"
+[sources.akto]
+vendor = "akto"
+secrets = [{ env = "A" }]
+[sources.strict]
+vendor = "akto"
+secrets = [{ env = "A" }]
+on_old = "quarantine"
+[sources.timed]
+vendor = "generic"
+secrets = [{ env = "A" }]
+verify = { scheme = "hmac", header = "x-sig", signed = "{timestamp}.{body}", timestamp = { header = "x-time" } }
+[sources.untimed]
+vendor = "generic"
+secrets = [{ env = "A" }]
+verify = { scheme = "hmac", header = "x-sig" }
+[sources.anybody]
+vendor = "generic"
+danger_unsigned = true
+"#;
+    let config = Config::parse(sources, &environment()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let held = config.sources.values().filter(|source| source.on_old == OnOld::Quarantine);
+    assert_eq!(held.map(|source| source.name.as_str()).collect::<Vec<_>>(), ["adrian", "strict", "untimed"]);
 }
 
 #[test]

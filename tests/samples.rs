@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 
 const SECRET: &str = "every-source-shows-these-32-byte";
 
-/// A source for each way in which the samples are sent.
+/// A source for each way in which the samples are sent. They are years old, and some are signed.
 const CONFIG: &str = r#"
 [sources.adrian]
 vendor = "secureagentics"
+on_old = "deliver"
 secrets = [{ value = "every-source-shows-these-32-byte" }]
 
 [sources.akto]
@@ -26,6 +27,7 @@ secrets = [{ value = "every-source-shows-these-32-byte" }]
 vendor = "generic"
 secrets = [{ value = "every-source-shows-these-32-byte" }]
 verify = { scheme = "hmac", header = "x-hub-signature-256", prefix = "sha256=" }
+on_old = "deliver"
 id = { header = "x-github-delivery" }
 
 [sources.alertmanager]

@@ -11,8 +11,8 @@ use gatepost::domain::{
 };
 use gatepost::store::{
     Acceptance, Access, Arrival, Claim, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter, Horizons, Inbox,
-    Lease, LeasesLost, Ledger, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter, ReceiptWork, Recurrence, Routed,
-    Settlement, SqliteStore, StoreFault, Upkeep, Verdict,
+    Lease, LeasesLost, Ledger, NotedTime, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter, ReceiptWork,
+    Recurrence, Routed, Settlement, SqliteStore, StoreFault, Upkeep, Verdict,
 };
 use gatepost::verify::{Scheme, TokenScheme, Verifier};
 
@@ -331,6 +331,54 @@ fn what_recurs_is_known_for_a_while_and_then_it_has_happened_again() {
 }
 
 #[test]
+fn what_is_in_quarantine_waits_for_a_replay() {
+    let fixture = Fixture::new();
+    let Acceptance::New(receipt) = fixture.accept("a") else { panic!() };
+    let quarantined = EventFilter { quarantined: true, ..EventFilter::default() };
+    let conclude = |routed: Routed, to: &[&str]| {
+        let claim = fixture.claim_receipts(0).remove(0);
+        assert_eq!(claim.work().replay, routed == Routed::Yes);
+        let events = vec![PlannedEvent { routed, ..planned(&claim, "e", Severity::Low, to) }];
+        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap().total()
+    };
+    let tally = conclude(Routed::Quarantined, &[]);
+    assert_eq!((tally.events_new, tally.events_quarantined, tally.deliveries), (1, 1, 0));
+    let rows = fixture.store.events(&ALL, &quarantined).unwrap();
+    assert_eq!((rows.len(), rows[0].quarantined, rows[0].unrouted), (1, true, false));
+    // The same once more is a repetition, and stays one.
+    fixture.store.accept(fixture.arrival("s", "b", "a"), None).wait().unwrap();
+    let tally = conclude(Routed::Quarantined, &[]);
+    assert_eq!((tally.events_duplicate, tally.events_quarantined), (1, 0));
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    assert_eq!(conclude(Routed::Yes, &["d"]).deliveries, 1);
+    assert!(fixture.store.events(&ALL, &quarantined).unwrap().is_empty());
+    assert_eq!(fixture.claim("d", 9, 1).len(), 1);
+}
+
+#[test]
+fn the_key_of_an_event_that_is_dated_ahead_is_kept_until_the_event_is_old() {
+    let fixture = Fixture::new();
+    let day = 24 * 3_600_000;
+    for (time, kept_until) in [(500, 1_000), (1_000, 1_000), (5_000, 5_000), (i64::MAX, 1_000 + day)] {
+        let dispatch = |id: &str| {
+            fixture.store.accept(fixture.arrival("s", id, "body"), None).wait().unwrap();
+            let claim = fixture.claim_receipts(0).remove(0);
+            let mut planned = planned(&claim, &time.to_string(), Severity::Low, &[]);
+            planned.event.time = at(time);
+            let conclusions = Arc::new(vec![Conclusion { claim, events: vec![planned], note: None }]);
+            fixture.store.conclude(conclusions, at(0)).wait().unwrap().total().events_new
+        };
+        let horizons = |ms| Horizons { keys: at(ms), receipts: at(0), events: at(0) };
+        assert_eq!(dispatch(&format!("{time}-1")), 1);
+        fixture.store.prune(horizons(kept_until), 100).wait().unwrap();
+        assert_eq!(dispatch(&format!("{time}-2")), 0, "{time}: forgotten too early");
+        fixture.store.prune(horizons(kept_until + 1), 100).wait().unwrap();
+        assert_eq!(dispatch(&format!("{time}-3")), 1, "{time}: kept too long");
+        fixture.store.prune(horizons(i64::MAX), 100).wait().unwrap();
+    }
+}
+
+#[test]
 fn a_large_receipt_is_recorded_piece_by_piece() {
     let fixture = Fixture::new();
     fixture.accept("a");
@@ -598,10 +646,12 @@ fn the_time_that_was_noted_is_known_after_a_restart() {
     let fixture = Fixture::new();
     fixture.store.check_writable().wait().unwrap();
     assert_eq!(fixture.store.noted_time().unwrap(), None, "a check is no time");
-    let time = Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
+    let settled = Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
+    let time = NotedTime { settled, vouched: settled.minus(Duration::from_secs(3600)) };
     fixture.store.note_time(time).wait().unwrap();
     let fixture = fixture.reopen();
     assert_eq!(fixture.store.noted_time().unwrap(), Some(time));
     fixture.store.check_writable().wait().unwrap();
-    assert!(fixture.store.noted_time().unwrap().is_some_and(|noted| noted.since(time) < Duration::from_secs(1)));
+    let noted = fixture.store.noted_time().unwrap().unwrap();
+    assert!(noted.settled.since(settled) < Duration::from_secs(1) && noted.vouched == time.vouched, "{noted:?}");
 }

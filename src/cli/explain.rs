@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Outcome, io, load, open_store, out, terminal};
 use crate::config::Config;
-use crate::domain::{Encoding, Event, EventId, Receipt, ReceiptId};
+use crate::domain::{Clock, Encoding, Event, EventId, Receipt, ReceiptId, SystemClock};
+use crate::pipeline::Horizon;
 use crate::routing::{Flow, Judgement};
 use crate::store::Ledger;
 use crate::vendors::Source;
@@ -25,36 +26,47 @@ pub struct Explain {
 impl Explain {
     pub fn run(&self, path: &Path) -> Outcome {
         let config = load(path)?;
-        for event in self.events(&config)? {
+        for Explained { event, held } in self.events(&config)? {
             out!("{} · {}", event.severity.as_str().to_uppercase(), terminal::line(&event.title, 120))?;
             out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
+            if let Some(held) = held {
+                out!("  {held}: no route is asked before its receipt is replayed; then")?;
+            }
             explain(&config, &event)?;
         }
         Ok(())
     }
 
-    fn events(&self, config: &Config) -> Result<Vec<Event>, Failure> {
+    fn events(&self, config: &Config) -> Result<Vec<Explained>, Failure> {
         if let (Some(file), Some(name)) = (&self.file, &self.source) {
             let found = config.sources.values().find(|source| source.name.as_str() == name);
             let source = found.ok_or_else(|| Failure::Found(format!("there is no source '{name}'")))?;
             let body = std::fs::read(file).map_err(io(format!("{} cannot be read", file.display())))?;
-            return read(source, body);
+            return read(config, source, body);
         }
         let Some(id) = self.event else {
             return Err(Failure::Usage("give an event, or --file and --source".to_owned()));
         };
         let row = open_store(config)?.event(id)?;
         let row = row.ok_or_else(|| Failure::Found(format!("there is no event {id} in the store")))?;
-        Ok(vec![row.event])
+        Ok(vec![Explained { event: row.event, held: row.quarantined.then_some("it is in quarantine") }])
     }
 }
 
+/// An event, and that it is in quarantine or would go there.
+struct Explained {
+    event: Event,
+    held: Option<&'static str>,
+}
+
 /// The events that the body holds.
-fn read(source: &Source, body: Vec<u8>) -> Result<Vec<Event>, Failure> {
+fn read(config: &Config, source: &Source, body: Vec<u8>) -> Result<Vec<Explained>, Failure> {
+    let now = SystemClock.now();
+    let horizon = Horizon::of(now, now, config.retention.keys);
     let receipt = Receipt {
         id: ReceiptId::generate(),
         source: source.name.clone(),
-        received_at: crate::domain::Clock::now(&crate::domain::SystemClock),
+        received_at: now,
         content_type: None,
         encoding: Encoding::Identity,
         body: body.into(),
@@ -68,7 +80,10 @@ fn read(source: &Source, body: Vec<u8>) -> Result<Vec<Event>, Failure> {
     }
     let drafts = reading.drafts.into_iter().enumerate();
     Ok(drafts
-        .map(|(position, draft)| draft.into_event(&receipt, source.vendor.name, source.default_severity, position))
+        .map(|(position, draft)| Explained {
+            held: horizon.holds(source, &draft).then_some("it goes to quarantine, being older than keys are kept"),
+            event: draft.into_event(&receipt, source.vendor.name, source.default_severity, position),
+        })
         .collect())
 }
 

@@ -103,6 +103,9 @@ enum EventsAction {
         /// Only those that no route took
         #[arg(long)]
         unrouted: bool,
+        /// Only those in quarantine: older than their keys are kept, and held back until their receipt is replayed
+        #[arg(long)]
+        quarantined: bool,
     },
     /// Show one event and whom it was told
     Show {
@@ -118,13 +121,14 @@ impl Events {
     pub fn run(&self, path: &Path) -> Outcome {
         let store = open_store(&load(path)?)?;
         match &self.action {
-            EventsAction::List { paging, source, severity, receipt, unrouted } => {
+            EventsAction::List { paging, source, severity, receipt, unrouted, quarantined } => {
                 let filter = EventFilter {
                     source: source.clone(),
                     since: paging.since,
                     severity: *severity,
                     receipt: *receipt,
                     unrouted: *unrouted,
+                    quarantined: *quarantined,
                 };
                 print(paging, &store.events(&paging.page(), &filter)?, |row| row.cursor, event_line)
             }
@@ -226,7 +230,11 @@ fn receipt_line(row: &ReceiptRow) -> String {
 
 fn event_line(row: &EventRow) -> String {
     let event = &row.event;
-    let mark = if row.unrouted { " · unrouted" } else { "" };
+    let mark = match (row.quarantined, row.unrouted) {
+        (true, _) => " · quarantined",
+        (false, true) => " · unrouted",
+        (false, false) => "",
+    };
     let title = terminal::line(&event.title, 80);
     format!(
         "{}  {}  {:<13} {:<16} {title}{mark}",

@@ -12,8 +12,8 @@ use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Ledger, Page, SqliteStore
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct Replay {
-    /// Process this receipt again: its events get the deliveries that they lack, dead ones revive, and what has arrived
-    /// is not sent again
+    /// Process this receipt again: its events get the deliveries that they lack, dead ones revive, those in quarantine are
+    /// released, and what has arrived is not sent again
     #[arg(long, value_name = "ID", group = "what")]
     receipt: Option<ReceiptId>,
     /// Send this delivery again, even if it has arrived

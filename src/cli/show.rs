@@ -35,7 +35,8 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRo
         out!("  the body is {}", note.as_str())?;
     }
     for row in events {
-        out!("  event {} · {} · {}", row.event.id, row.event.severity, terminal::line(&row.event.title, 80))?;
+        let mark = if row.quarantined { " · quarantined" } else { "" };
+        out!("  event {} · {} · {}{mark}", row.event.id, row.event.severity, terminal::line(&row.event.title, 80))?;
     }
     match body {
         Some(body) => out!("\n{}", terminal::clean(&body)),
@@ -57,6 +58,10 @@ pub fn event(row: &EventRow, deliveries: &[DeliveryRow], json: bool) -> Outcome 
     }
     if row.unrouted {
         out!("  no route took it")?;
+    }
+    if row.quarantined {
+        out!("  it is in quarantine: it is older than its key would be known, so it may be a request sent again")?;
+        out!("  to tell it all the same: gatepost replay --receipt {}", event.receipt)?;
     }
     for row in deliveries {
         let delivery = &row.delivery;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::Severity;
 use crate::settings::Section;
-use crate::vendors::{self, Source, Sources, Vendor};
+use crate::vendors::{self, OnOld, Source, Sources, Vendor};
 use crate::verify::Verifier;
 
 use super::name_of;
@@ -31,6 +31,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     let default_severity = section.choice("default_severity", &Severity::SCALE);
     let rate_limit = read_rate_limit(&section);
     let repeat_window = section.duration("repeat_window", Duration::from_secs(1)..REPEAT_WINDOW_MOST);
+    let on_old = section.choice("on_old", &[("deliver", OnOld::Deliver), ("quarantine", OnOld::Quarantine)]);
     let Some(vendor) = vendor else {
         // Which further settings there are depends on the vendor; whether the secrets can be read does not.
         drop(section.secrets("secrets"));
@@ -39,10 +40,13 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     let verifier = Verifier::from_settings(&section, vendor.scheme);
     let normalizer = (vendor.normalizer)(&section);
     section.finish();
+    let verifier = verifier?;
+    let fits = if verifier.is_replayable() { OnOld::Quarantine } else { OnOld::Deliver };
     Some(Source {
         name: name?,
         vendor,
-        verifier: verifier?,
+        on_old: on_old.unwrap_or(fits),
+        verifier,
         normalizer: normalizer?,
         default_severity: default_severity.unwrap_or(vendor.default_severity),
         body_limit_bytes: body_limit_bytes.unwrap_or(vendor.body_limit_bytes),

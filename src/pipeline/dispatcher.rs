@@ -1,14 +1,17 @@
 //! Receipts become events and deliveries.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::horizon::{Horizon, Witness};
+use super::janitor::Retention;
 use super::reading::{End, process};
 use super::supervisor::{LaneBoard, Rules};
-use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName};
+use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
 use crate::store::{Claim, Conclusion, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, StoreFault, Tally};
 use crate::telemetry::{ByRoute, BySource, Metrics};
 
@@ -18,6 +21,14 @@ pub struct Dispatcher {
     pub outbox: Arc<dyn Outbox>,
     /// How to read and whom to tell, now.
     pub rules: watch::Receiver<Arc<Rules>>,
+    /// How long keys are kept, now.
+    pub retention: watch::Receiver<Retention>,
+    /// The time that quarantine goes by.
+    pub vouched: watch::Receiver<Timestamp>,
+    /// Who is told when a time in a request agrees with the clock.
+    pub witness: Arc<Witness>,
+    /// When events in quarantine were last told of.
+    pub held: HeldLog,
     /// Whom to wake.
     pub lanes: Arc<LaneBoard>,
     /// What wakes us.
@@ -55,8 +66,15 @@ impl Dispatcher {
         }
         let count = claims.len();
         let rules = self.rules.borrow().clone();
-        let works: Vec<(Receipt, u32)> =
-            claims.iter_mut().map(|claim| (claim.take_receipt(), claim.work().tries)).collect();
+        let (now, keys) = (*self.vouched.borrow(), self.retention.borrow().keys);
+        let work = |claim: &mut Claim<ReceiptWork>| {
+            let receipt = claim.take_receipt();
+            let ReceiptWork { tries, replay, .. } = *claim.work();
+            // The operator's order releases what is in quarantine.
+            let horizon = if replay { Horizon::default() } else { Horizon::of(now, receipt.received_at, keys) };
+            (receipt, tries, horizon)
+        };
+        let works: Vec<(Receipt, u32, Horizon)> = claims.iter_mut().map(work).collect();
         let (sender, receiver) = mpsc::channel(1);
         let reader = tokio::task::spawn_blocking(move || read_all(works, &rules, Shipper::new(sender)));
         let mut read = Arriving { receiver, at_hand: Vec::new().into_iter() };
@@ -113,8 +131,8 @@ impl Dispatcher {
                 }
             }
         };
-        let Tally { events_new, events_duplicate, deliveries } = dispatched.total();
-        tracing::debug!(events_new, events_duplicate, deliveries, "receipts dispatched");
+        let Tally { events_new, events_duplicate, events_quarantined, deliveries } = dispatched.total();
+        tracing::debug!(events_new, events_duplicate, events_quarantined, deliveries, "receipts dispatched");
         for (source, tally) in &dispatched.by_source {
             self.count_recorded(source, *tally);
         }
@@ -127,9 +145,13 @@ impl Dispatcher {
 
     /// Counts what only the store knows: whether an event was new.
     fn count_recorded(&self, source: &SourceName, tally: Tally) {
+        let by_source = || BySource { source: source.to_string() };
         if tally.events_duplicate > 0 {
-            let by_source = BySource { source: source.to_string() };
-            self.metrics.events_duplicate.get_or_create(&by_source).inc_by(tally.events_duplicate as u64);
+            self.metrics.events_duplicate.get_or_create(&by_source()).inc_by(tally.events_duplicate as u64);
+        }
+        if tally.events_quarantined > 0 {
+            self.metrics.events_quarantined.get_or_create(&by_source()).inc_by(tally.events_quarantined as u64);
+            self.held.tell(source, tally.events_quarantined as u64, self.clock.steady());
         }
     }
 
@@ -149,6 +171,9 @@ impl Dispatcher {
     fn count_end(&self, claim: &Claim<ReceiptWork>, end: End) {
         let receipt = &claim.work().receipt;
         let source = || BySource { source: receipt.source.to_string() };
+        if end.is_witness {
+            self.witness.testify(receipt.received_at);
+        }
         if end.is_poison {
             self.metrics.receipts_poison.get_or_create(&source()).inc();
         }
@@ -221,10 +246,10 @@ impl Arriving {
 }
 
 /// Reads receipts one after the other, for as long as somebody takes the pieces.
-fn read_all(works: Vec<(Receipt, u32)>, rules: &Rules, mut shipper: Shipper) {
-    for (receipt, tries) in works {
+fn read_all(works: Vec<(Receipt, u32, Horizon)>, rules: &Rules, mut shipper: Shipper) {
+    for (receipt, tries, horizon) in works {
         let (mut events, mut undecided) = (Vec::new(), Vec::new());
-        let end = process(receipt, tries, rules, &mut |(planned, unclear)| {
+        let end = process(receipt, tries, horizon, rules, &mut |(planned, unclear)| {
             if shipper.is_in_vain() {
                 return;
             }
@@ -241,6 +266,37 @@ fn read_all(works: Vec<(Receipt, u32)>, rules: &Rules, mut shipper: Shipper) {
         }
     }
     shipper.ship();
+}
+
+/// Tells of events in quarantine, once a minute and source: whoever sends captured requests must not fill the log.
+#[derive(Debug, Default)]
+pub struct HeldLog(Mutex<BTreeMap<SourceName, Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    last_told: Option<Timestamp>,
+    untold: u64,
+}
+
+impl HeldLog {
+    fn tell(&self, source: &SourceName, count: u64, steady: Timestamp) {
+        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = sources.entry(source.clone()).or_default().due(count, steady) {
+            tracing::warn!(%source, events, "signed events are older than keys are kept; they are in quarantine");
+        }
+    }
+}
+
+impl Held {
+    /// How many there are to tell of, if it is time.
+    fn due(&mut self, count: u64, steady: Timestamp) -> Option<u64> {
+        self.untold += count;
+        if self.last_told.is_some_and(|last| steady.since(last) < HELD_INTERVAL) {
+            return None;
+        }
+        self.last_told = Some(steady);
+        Some(std::mem::take(&mut self.untold))
+    }
 }
 
 fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<DestinationName>) {
@@ -261,3 +317,18 @@ const LEASE: Duration = Duration::from_secs(30);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon conclusions that could not be recorded are recorded again.
 const CONCLUDE_AGAIN: Duration = Duration::from_millis(500);
+/// How often events in quarantine are told of.
+const HELD_INTERVAL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_told_once_a_minute_and_in_full() {
+        let (mut held, at) = (Held::default(), |seconds: i64| Timestamp::from_millis(seconds * 1_000));
+        assert_eq!(held.due(2, at(100)), Some(2));
+        assert_eq!((held.due(5, at(101)), held.due(1, at(159))), (None, None));
+        assert_eq!(held.due(1, at(160)), Some(7));
+    }
+}

@@ -14,6 +14,7 @@
 
 mod breaker;
 mod dispatcher;
+mod horizon;
 mod janitor;
 mod lane;
 mod pace;
@@ -23,6 +24,7 @@ mod supervisor;
 mod suspects;
 mod timekeeper;
 
+pub use horizon::Horizon;
 pub use janitor::Retention;
 pub use lane::{LaneState, converse};
 pub use supervisor::{Parts, Pipeline, Rules};

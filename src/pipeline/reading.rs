@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::horizon::{Horizon, Witness};
 use super::supervisor::Rules;
 use crate::domain::{Draft, Encoding, Note, Receipt, Severity, inflate, inflated_length_hint};
 use crate::routing::Plan;
@@ -23,17 +24,25 @@ pub struct End {
     /// Whether it is passed on unread, because reading it fails or has ended the process: a defect of gatepost, and
     /// somebody must be told.
     pub is_poison: bool,
+    /// Whether a time in it agrees with the clock by which it was received.
+    pub is_witness: bool,
 }
 
 /// Reads a receipt and hands out its events one by one, planned. Never fails and never panics: what cannot be read
-/// becomes an event that says so.
-pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn FnMut(Planned)) -> End {
+/// becomes an event that says so. What happened beyond the horizon is planned for quarantine, where the source says so.
+pub fn process(
+    mut receipt: Receipt,
+    tries: u32,
+    horizon: Horizon,
+    rules: &Rules,
+    take: &mut dyn FnMut(Planned),
+) -> End {
     let source = rules.sources.get(&receipt.source);
     let vendor = source.map_or("unknown", |source| source.vendor.name);
     let default = source.map_or(Severity::Medium, |source| source.default_severity);
     let hearsay = source.and_then(|source| hearsay(&receipt, source));
     let body = std::mem::take(&mut receipt.body);
-    let mut position = 0;
+    let (mut position, mut is_witness) = (0, false);
     let mut plan = |mut draft: Draft| {
         if let Some(hearsay) = &hearsay {
             draft.key.extend([hearsay.clone(), position.to_string()]);
@@ -44,8 +53,14 @@ pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn F
         });
         // What an attacker made unreadable may have been anything.
         let default = if draft.kind == UNPARSED { at_least_high(default) } else { default };
+        let is_held = source.is_some_and(|source| horizon.holds(source, &draft));
+        is_witness |= source.is_some_and(|source| Witness::is_heard_in(source, draft.time, receipt.received_at));
         let event = draft.into_event(&receipt, vendor, default, position);
         position += 1;
+        if is_held {
+            let routed = Routed::Quarantined;
+            return take((PlannedEvent { event, deliveries: Vec::new(), routed, recurrence }, Vec::new()));
+        }
         let Plan { deliveries, routes_taken, undecided } = rules.router.plan(&event);
         let routed = if routes_taken > 0 { Routed::Yes } else { Routed::No };
         let undecided = undecided.into_iter().map(|(route, why)| (route.to_string(), why)).collect();
@@ -61,13 +76,13 @@ pub fn process(mut receipt: Receipt, tries: u32, rules: &Rules, take: &mut dyn F
             (Reading::unparsed(&body, "the process ended several times while reading it"), true)
         }
         Some(source) => match read(body, source, &receipt, &mut plan) {
-            Ok(note) => return End { note, is_poison: false },
+            Ok(note) => return End { note, is_poison: false, is_witness },
             Err(ended) => ended,
         },
         None => (Reading::unparsed(&body, "its source is no longer configured"), false),
     };
     unread.drafts.into_iter().for_each(plan);
-    End { note: unread.note, is_poison }
+    End { note: unread.note, is_poison, is_witness }
 }
 
 /// Reads a body and hands out what it holds. If it cannot be read: what is to be told instead, and whether that is a
@@ -131,7 +146,7 @@ mod tests {
     use super::*;
     use crate::domain::{Draft, ReceiptId, Request, Secret, Timestamp};
     use crate::routing::{Flow, Route, Router};
-    use crate::vendors::{self, Normalizer};
+    use crate::vendors::{self, Normalizer, OnOld};
     use crate::verify::{Scheme, TokenScheme, Verifier};
 
     /// A vendor's reader with a defect.
@@ -144,7 +159,8 @@ mod tests {
 
         fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
             assert!(body != POISON, "a defect");
-            take(Draft { kind: "alert".to_owned(), ..Draft::default() });
+            let time = std::str::from_utf8(body).ok().and_then(Timestamp::parse);
+            take(Draft { kind: "alert".to_owned(), time, ..Draft::default() });
             None
         }
     }
@@ -157,6 +173,10 @@ mod tests {
     }
 
     fn rules(verifier: Verifier) -> Rules {
+        rules_of(verifier, OnOld::Deliver)
+    }
+
+    fn rules_of(verifier: Verifier, on_old: OnOld) -> Rules {
         let source = Source {
             name: "s".parse().unwrap(),
             vendor: vendors::find("akto").unwrap(),
@@ -167,6 +187,7 @@ mod tests {
             gzip: false,
             rate_limit_per_second: None,
             repeat_window: Duration::from_secs(60),
+            on_old,
         };
         let to = vec!["d".parse().unwrap()];
         let route = Route { name: "r".parse().unwrap(), when: None, to, flow: Flow::Continue };
@@ -178,17 +199,20 @@ mod tests {
     }
 
     fn process_by(rules: &Rules, body: &'static [u8], tries: u32) -> (Vec<PlannedEvent>, End) {
-        let receipt = Receipt {
+        let mut events = Vec::new();
+        let end = process(receipt(body), tries, Horizon::default(), rules, &mut |(planned, _)| events.push(planned));
+        (events, end)
+    }
+
+    fn receipt(body: &'static [u8]) -> Receipt {
+        Receipt {
             id: ReceiptId::generate(),
             source: "s".parse().unwrap(),
-            received_at: Timestamp::default(),
+            received_at: Timestamp::parse("2026-11-21T10:00:00Z").unwrap(),
             content_type: None,
             encoding: Encoding::Identity,
             body: bytes::Bytes::from_static(body),
-        };
-        let mut events = Vec::new();
-        let end = process(receipt, tries, rules, &mut |(planned, _)| events.push(planned));
-        (events, end)
+        }
     }
 
     fn is_told_unread((events, end): (Vec<PlannedEvent>, End), why: &str) {
@@ -215,6 +239,33 @@ mod tests {
         assert_ne!(one.recurrence, other.recurrence);
         assert_ne!(one.event.key, same.event.key, "a destination would fold the next time into this one");
         assert_eq!(process_all(b"one", 1).0[0].recurrence, None);
+    }
+
+    #[test]
+    fn what_is_old_is_held_and_what_is_not_is_told_whatever_else_is_wrong() {
+        let (old, fresh) = (&b"2026-10-01T00:00:00Z"[..], &b"2026-11-20T12:00:00Z"[..]);
+        let of = |rules: &Rules, body| {
+            let receipt = receipt(body);
+            let horizon = Horizon::of(receipt.received_at, receipt.received_at, Duration::from_secs(30 * 24 * 3600));
+            let mut events = Vec::new();
+            let end = process(receipt, 1, horizon, rules, &mut |(planned, _)| events.push(planned));
+            let [planned] = events.as_slice() else { panic!("{events:?}") };
+            assert_eq!(planned.deliveries.len(), usize::from(planned.routed == Routed::Yes));
+            (planned.routed, end.is_witness)
+        };
+        let guarded = rules_of(bearer(), OnOld::Quarantine);
+        assert_eq!(of(&guarded, old), (Routed::Quarantined, false));
+        assert_eq!(of(&guarded, fresh), (Routed::Yes, true));
+        for body in [&b"without a time"[..], b"1970-01-01T00:00:00Z", b"2030-01-01T00:00:00Z", POISON] {
+            assert_eq!(of(&guarded, body), (Routed::Yes, false), "{body:?}");
+        }
+        assert_eq!(of(&rules(bearer()), old), (Routed::Yes, false));
+        let unsigned = rules(Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap());
+        assert_eq!(of(&unsigned, fresh), (Routed::Yes, false), "nobody vouches for what anybody may send");
+        let end = process(receipt(old), 1, Horizon::default(), &guarded, &mut |(planned, _)| {
+            assert_eq!(planned.routed, Routed::Yes, "the operator has it replayed");
+        });
+        assert!(!end.is_poison);
     }
 
     #[test]

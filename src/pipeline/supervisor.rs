@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-use super::dispatcher::Dispatcher;
+use super::dispatcher::{Dispatcher, HeldLog};
 use super::janitor::{Janitor, Retention};
 use super::lane::{Lane, LaneState};
 use super::timekeeper::Timekeeper;
@@ -155,15 +155,19 @@ impl Pipeline {
     }
 
     fn start_others(&self) {
+        let timekeeper = Timekeeper::new(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let dispatcher = Dispatcher {
             outbox: Arc::new(self.store.clone()),
             rules: self.rules.subscribe(),
+            retention: self.retention.subscribe(),
+            vouched: timekeeper.vouched(),
+            witness: timekeeper.witness(),
+            held: HeldLog::default(),
             lanes: Arc::clone(&self.board),
             wake: Arc::clone(&self.receipts),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
         };
-        let timekeeper = Timekeeper::new(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let janitor = Janitor {
             store: self.store.clone(),
             retention: self.retention.subscribe(),

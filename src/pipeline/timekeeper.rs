@@ -8,16 +8,21 @@
 //! - retention does not follow a clock that was set forward until it has stood there for a day, so that nothing is
 //!   deleted early and a repetition stays known as one. It follows a clock that was set back at once: it deletes less.
 //!
-//! The time that retention goes by is kept in the store, so that a clock that was set while gatepost was down is noticed,
-//! too. Set forward it looks like a long downtime, and is treated alike: retention waits a day.
+//! Quarantine trusts the clock even less: a clock that stands far ahead would have it hold back every alert. It does not
+//! follow a clock that was set forward, however long it stands there, until a request has told a time that agrees with it:
+//! see [`Witness`].
+//!
+//! The times that retention and quarantine go by are kept in the store, so that a clock that was set while gatepost was
+//! down is noticed, too. Set forward it looks like a long downtime, and is treated alike: retention waits a day.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::horizon::Witness;
 use crate::domain::{Clock, Timestamp};
-use crate::store::{StoreFault, Upkeep};
+use crate::store::{NotedTime, StoreFault, Upkeep};
 use crate::telemetry::Metrics;
 
 /// Watches the clock.
@@ -29,6 +34,9 @@ pub struct Timekeeper<U> {
     time: Time,
     /// The time that retention goes by.
     settled: watch::Sender<Timestamp>,
+    /// The time that quarantine goes by.
+    vouched: watch::Sender<Timestamp>,
+    witness: Arc<Witness>,
     jumped_at_start: Option<Jump>,
 }
 
@@ -39,29 +47,32 @@ enum Jump {
     Back(Duration),
 }
 
-/// Both hands of the clock as they were last seen, and what retention makes of them.
+/// Both hands of the clock as they were last seen, and what retention and quarantine make of them.
 #[derive(Clone, Debug)]
 struct Time {
     wall: Timestamp,
     steady: Timestamp,
     settled: Timestamp,
+    /// Never ahead of what is settled.
+    vouched: Timestamp,
     /// Since when the wall clock has been ahead of what is settled, on the steady hand.
     ahead_since: Option<Timestamp>,
 }
 
 impl Time {
-    /// At a start, with the time that was noted last.
-    fn new(noted: Option<Timestamp>, wall: Timestamp, steady: Timestamp) -> (Self, Option<Jump>) {
-        let noted = noted.unwrap_or(wall);
-        let ahead = wall.since(noted) > NOTED_AGE_MAX;
-        let time =
-            Self { wall, steady, settled: if ahead { noted } else { wall }, ahead_since: ahead.then_some(steady) };
-        let behind = noted.since(wall);
+    /// At a start, with what was noted last.
+    fn new(noted: Option<NotedTime>, wall: Timestamp, steady: Timestamp) -> (Self, Option<Jump>) {
+        let noted = noted.unwrap_or(NotedTime { settled: wall, vouched: wall });
+        let ahead = wall.since(noted.settled) > NOTED_AGE_MAX;
+        let settled = if ahead { noted.settled } else { wall };
+        let vouched = noted.vouched.plus(settled.since(noted.settled)).min(wall);
+        let time = Self { wall, steady, settled, vouched, ahead_since: ahead.then_some(steady) };
+        let behind = noted.settled.since(wall);
         (time, (behind > JUMP_MIN).then_some(Jump::Back(behind)))
     }
 
-    /// Looks at the clock again.
-    fn look(&mut self, wall: Timestamp, steady: Timestamp) -> Option<Jump> {
+    /// Looks at the clock again, and whether somebody vouches for it.
+    fn look(&mut self, wall: Timestamp, steady: Timestamp, is_vouched_for: bool) -> Option<Jump> {
         let elapsed = steady.since(self.steady);
         let expected = self.wall.plus(elapsed);
         (self.wall, self.steady) = (wall, steady);
@@ -82,6 +93,7 @@ impl Time {
         } else {
             self.settled = held;
         }
+        self.vouched = if is_vouched_for { self.settled } else { self.vouched.plus(elapsed).min(self.settled) };
         jump
     }
 }
@@ -99,12 +111,23 @@ impl<U: Upkeep> Timekeeper<U> {
             tracing::info!(%noted, %now, "gatepost was down, or the clock was set: retention waits a day");
         }
         let (settled, _) = watch::channel(time.settled);
-        Self { store, clock, metrics, time, settled, jumped_at_start }
+        let (vouched, _) = watch::channel(time.vouched);
+        Self { store, clock, metrics, time, settled, vouched, witness: Arc::default(), jumped_at_start }
     }
 
     /// The time that retention goes by, as it changes.
     pub fn settled(&self) -> watch::Receiver<Timestamp> {
         self.settled.subscribe()
+    }
+
+    /// The time that quarantine goes by, as it changes.
+    pub fn vouched(&self) -> watch::Receiver<Timestamp> {
+        self.vouched.subscribe()
+    }
+
+    /// Who is to be told when a time in a request agrees with the clock.
+    pub fn witness(&self) -> Arc<Witness> {
+        Arc::clone(&self.witness)
     }
 
     /// Works until `stop` changes.
@@ -117,7 +140,8 @@ impl<U: Upkeep> Timekeeper<U> {
         loop {
             if noted.is_none_or(|noted| self.time.steady.since(noted) >= NOTE_INTERVAL) {
                 noted = Some(self.time.steady);
-                if let Err(fault) = self.store.note_time(self.time.settled).await {
+                let now = NotedTime { settled: self.time.settled, vouched: self.time.vouched };
+                if let Err(fault) = self.store.note_time(now).await {
                     tracing::debug!(%fault, "the time cannot be noted now");
                 }
             }
@@ -125,8 +149,10 @@ impl<U: Upkeep> Timekeeper<U> {
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
                 _ = stop.changed() => return,
             }
-            let jump = self.time.look(self.clock.now(), self.clock.steady());
+            let wall = self.clock.now();
+            let jump = self.time.look(wall, self.clock.steady(), self.witness.vouches_for(wall));
             self.settled.send_replace(self.time.settled);
+            self.vouched.send_replace(self.time.vouched);
             if let Some(jump) = jump {
                 tokio::select! {
                     () = self.report(jump) => {}
@@ -211,16 +237,21 @@ mod tests {
 
     fn start() -> (ManualClock, Time) {
         let clock = ManualClock::at(Timestamp::parse("2026-11-21T10:00:00Z").unwrap());
-        let (time, jump) = Time::new(Some(clock.now().minus(SECOND)), clock.now(), clock.steady());
-        assert_eq!(jump, None);
+        let (time, jump) = Time::new(noted(clock.now().minus(SECOND)), clock.now(), clock.steady());
+        assert_eq!((time.vouched, jump), (clock.now(), None));
         (clock, time)
+    }
+
+    /// Noted by a process whose clock nobody had set.
+    fn noted(at: Timestamp) -> Option<NotedTime> {
+        Some(NotedTime { settled: at, vouched: at })
     }
 
     /// Lets so many seconds pass, one look each; the jumps that were seen.
     fn pass(clock: &ManualClock, time: &mut Time, seconds: usize) -> Vec<Jump> {
         let look = |_| {
             clock.advance(SECOND);
-            time.look(clock.now(), clock.steady())
+            time.look(clock.now(), clock.steady(), false)
         };
         (0..seconds).filter_map(look).collect()
     }
@@ -253,7 +284,7 @@ mod tests {
             assert_eq!(later.settled, clock.now(), "after a day it is believed");
 
             clock.set(before.plus(SECOND * 10));
-            time.look(clock.now(), clock.steady());
+            time.look(clock.now(), clock.steady(), false);
             assert_eq!((time.settled, time.ahead_since), (clock.now(), None), "back where it was");
         }
         let (clock, mut time) = start();
@@ -277,13 +308,41 @@ mod tests {
     #[test]
     fn a_start_tells_a_restart_from_a_downtime_and_from_a_clock_that_was_set_back() {
         let now = Timestamp::parse("2026-11-21T10:00:00Z").unwrap();
-        let (time, jump) = Time::new(Some(now.minus(SECOND * 90)), now, now);
+        let (time, jump) = Time::new(noted(now.minus(SECOND * 90)), now, now);
         assert_eq!((time.settled, time.ahead_since, jump), (now, None, None));
-        let (time, jump) = Time::new(Some(now.minus(DAY * 40)), now, now);
+        let (time, jump) = Time::new(noted(now.minus(DAY * 40)), now, now);
         assert_eq!((time.settled, time.ahead_since, jump), (now.minus(DAY * 40), Some(now), None));
-        let (time, jump) = Time::new(Some(now.plus(DAY)), now, now);
+        let (time, jump) = Time::new(noted(now.plus(DAY)), now, now);
         assert_eq!((time.settled, time.ahead_since, jump), (now, None, Some(Jump::Back(DAY))));
         let (time, jump) = Time::new(None, now, now);
         assert_eq!((time.settled, jump), (now, None));
+    }
+    #[test]
+    fn quarantine_follows_a_clock_that_was_set_forward_only_when_somebody_vouches_for_it() {
+        let (clock, mut time) = start();
+        let (before, year) = (clock.now(), DAY * 365);
+        clock.set(before.plus(year));
+        pass(&clock, &mut time, 3 * 24 * 3600);
+        assert_eq!((time.settled, time.vouched), (clock.now(), before.plus(DAY * 3)), "retention believes it by now");
+        // Neither a restart nor a downtime makes the clock right.
+        let noted = Some(NotedTime { settled: time.settled, vouched: time.vouched });
+        let (restarted, _) = Time::new(noted, clock.now().plus(SECOND * 90), clock.steady());
+        assert_eq!(restarted.vouched, before.plus(DAY * 3 + SECOND * 90));
+        let (down, _) = Time::new(noted, clock.now().plus(DAY * 40), clock.steady());
+        assert_eq!(down.vouched, before.plus(DAY * 3));
+        // Whoever sets it right again is followed at once, also while gatepost is down.
+        let right = clock.now().minus(year);
+        let (back, _) = Time::new(noted, right, clock.steady());
+        assert_eq!((back.settled, back.vouched), (right, right));
+        let mut set_back = time.clone();
+        set_back.look(right.minus(DAY), clock.steady(), false);
+        assert_eq!(set_back.vouched, right.minus(DAY));
+        // It was wrong before and is right now: a request of now says so.
+        time.look(clock.now(), clock.steady(), true);
+        assert_eq!(time.vouched, clock.now());
+        // While retention waits, nobody's word makes quarantine go ahead of it.
+        clock.set(clock.now().plus(year));
+        time.look(clock.now(), clock.steady(), true);
+        assert_eq!(time.vouched, clock.now().minus(year));
     }
 }

@@ -154,6 +154,8 @@ pub enum Routed {
     Yes,
     /// None did: it is kept and marked.
     No,
+    /// None was asked: it is kept in quarantine, marked, until the operator has its receipt replayed.
+    Quarantined,
 }
 
 /// The end of a receipt's dispatch.
@@ -201,6 +203,8 @@ pub struct Tally {
     pub events_new: usize,
     /// Events that had been stored before.
     pub events_duplicate: usize,
+    /// How many of the new ones are in quarantine.
+    pub events_quarantined: usize,
     /// Deliveries that were planned.
     pub deliveries: usize,
 }
@@ -210,6 +214,7 @@ impl Tally {
     pub fn add(&mut self, other: Self) {
         self.events_new += other.events_new;
         self.events_duplicate += other.events_duplicate;
+        self.events_quarantined += other.events_quarantined;
         self.deliveries += other.deliveries;
     }
 }
@@ -327,8 +332,8 @@ pub trait Ledger: Send + Sync {
     /// How many receipts nobody has dispatched yet.
     fn undispatched(&self) -> Result<u64, StoreFault>;
 
-    /// Has a receipt dispatched again. Events that exist get the deliveries that they lack, and dead ones revive;
-    /// what has arrived is not sent again. `false`: there is no such receipt.
+    /// Has a receipt dispatched again. Events that exist get the deliveries that they lack, dead ones revive, those in
+    /// quarantine are released, and what has arrived is not sent again. `false`: there is no such receipt.
     fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreFault>;
 
     /// Has a delivery sent again, also one that has arrived. `false`: there is none, or it is under way.
@@ -399,6 +404,8 @@ pub struct EventFilter {
     pub receipt: Option<ReceiptId>,
     /// Only those that no route took.
     pub unrouted: bool,
+    /// Only those in quarantine.
+    pub quarantined: bool,
 }
 
 /// An event in a listing.
@@ -408,6 +415,8 @@ pub struct EventRow {
     pub cursor: i64,
     /// No route took it.
     pub unrouted: bool,
+    /// It is in quarantine: nobody is told before its receipt is replayed.
+    pub quarantined: bool,
     /// The event.
     #[serde(flatten)]
     pub event: Event,
@@ -449,17 +458,26 @@ pub struct Depth {
     pub count: u64,
 }
 
+/// The present time, by two clocks that trust the machine's to a different degree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotedTime {
+    /// The time that retention goes by.
+    pub settled: Timestamp,
+    /// The time that quarantine goes by, never later than `settled`.
+    pub vouched: Timestamp,
+}
+
 /// What keeps the store in shape.
 pub trait Upkeep: Send + Sync {
     /// Deletes up to `limit` rows that are older than their time. Returns how many went; fewer than `limit` means that
     /// nothing is left to do. What has not been dispatched or settled stays, whatever its age.
     fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize>;
 
-    /// The time that was last [noted](Upkeep::note_time), also by an earlier process; `None` if there was none.
-    fn noted_time(&self) -> Result<Option<Timestamp>, StoreFault>;
+    /// What was last [noted](Upkeep::note_time), also by an earlier process; `None` if nothing was.
+    fn noted_time(&self) -> Result<Option<NotedTime>, StoreFault>;
 
-    /// Keeps the present time, so that the next start can tell whether the clock was set back meanwhile.
-    fn note_time(&self, now: Timestamp) -> Ticket<()>;
+    /// Keeps the present time, so that the next start can tell whether the clock was set meanwhile.
+    fn note_time(&self, now: NotedTime) -> Ticket<()>;
 
     /// Makes up to `limit` deliveries due at `now` that wait for a time after `beyond`: the clock by which they were to
     /// wait has been set back. Returns how many there were; fewer than `limit` means that none is left.

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub events_read: Family<BySource, Counter>,
     /// Events that had been stored before, by source.
     pub events_duplicate: Family<BySource, Counter>,
+    /// Events that were put into quarantine, by source.
+    pub events_quarantined: Family<BySource, Counter>,
     /// Events made of bodies that nobody understood, by source.
     pub events_unparsed: Family<BySource, Counter>,
     /// Receipts passed on unread because reading them failed or ended the process, by source.
@@ -130,6 +132,7 @@ impl Metrics {
             intake_requests: Family::default(),
             events_read: Family::default(),
             events_duplicate: Family::default(),
+            events_quarantined: Family::default(),
             events_unparsed: Family::default(),
             receipts_poison: Family::default(),
             events_unrouted: Family::default(),
@@ -149,6 +152,7 @@ impl Metrics {
         registry.register_with_unit("intake_duration", help, Unit::Seconds, all.intake_duration.clone());
         registry.register("events_read", "Events read from receipts", all.events_read.clone());
         registry.register("events_duplicate", "Events that had been stored before", all.events_duplicate.clone());
+        registry.register("events_quarantined", "Events put into quarantine", all.events_quarantined.clone());
         registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
         registry.register("receipts_poison", "Bodies that reading failed on", all.receipts_poison.clone());
         registry.register("events_unrouted", "Events that no route took", all.events_unrouted.clone());

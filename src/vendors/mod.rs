@@ -16,7 +16,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use source::{Source, Sources};
+pub use source::{OnOld, Source, Sources};
 
 use bytes::Bytes;
 

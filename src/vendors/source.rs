@@ -27,6 +27,17 @@ pub struct Source {
     pub rate_limit_per_second: Option<u32>,
     /// For how long the same words are taken for a repetition, where there is neither an id nor a time in them.
     pub repeat_window: Duration,
+    /// What becomes of an event that happened so long ago that its key may have been forgotten.
+    pub on_old: OnOld,
+}
+
+/// What becomes of an event that happened so long ago that its key may have been forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnOld {
+    /// It may be a captured request that is sent again: it is kept in quarantine until the operator releases it.
+    Quarantine,
+    /// It is told like any other.
+    Deliver,
 }
 
 impl Source {

@@ -148,6 +148,12 @@ impl Verifier {
         }
     }
 
+    /// Whether a request that somebody has captured stays authentic for ever, although he could not have made it: it is
+    /// signed, and its time is not. Whoever has captured a token can make what requests he likes.
+    pub fn is_replayable(&self) -> bool {
+        matches!(&self.kind, Kind::Signature(verifier) if !verifier.signs_time())
+    }
+
     /// Whether the headers alone decide, so that [`Verifier::precheck`] is the whole check.
     pub fn is_token(&self) -> bool {
         matches!(self.kind, Kind::Token(_))

@@ -57,7 +57,10 @@ impl Ledger for SqliteStore {
             query.and("e.receipt = ?", SqlValue::Blob(receipt.as_bytes().to_vec()));
         }
         if filter.unrouted {
-            query.and("e.unrouted = ?", SqlValue::Integer(1));
+            query.and_mark("e.unrouted = 1");
+        }
+        if filter.quarantined {
+            query.and_mark("e.quarantined = 1");
         }
         query.run(&self.reader.lock(), page, event_row)
     }
@@ -171,6 +174,12 @@ impl Query {
         self.values.push(value);
     }
 
+    /// Adds a condition without a value: an index over the marked rows alone is used only where the mark is spelled out.
+    fn and_mark(&mut self, condition: &str) {
+        self.statement.push_str(" AND ");
+        self.statement.push_str(condition);
+    }
+
     fn and_text(&mut self, condition: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.and(condition, SqlValue::Text(value.to_owned()));
@@ -218,9 +227,9 @@ fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
 }
 
 fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
-    let document: String = row.get(2)?;
-    let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(2, fault))?;
-    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, event })
+    let document: String = row.get(3)?;
+    let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(3, fault))?;
+    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, quarantined: row.get(2)?, event })
 }
 
 fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
@@ -266,6 +275,6 @@ const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM r
 /// What has been claimed or is replayed, and what lies beyond the mark, where there are no gaps.
 const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
     + max(0, coalesce((SELECT max(seq) FROM receipts), 0) - m.seq) FROM dispatch_mark m";
-const EVENTS: &str = "SELECT e.seq, e.unrouted, e.document FROM events e";
+const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document FROM events e";
 const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
     d.not_before, d.remote, d.reason, e.title FROM deliveries d JOIN events e ON e.seq = d.event";

@@ -4,6 +4,7 @@
 //! is simply claimed again, with the delivery marked uncertain: whoever held it may have sent it before it died.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
@@ -15,7 +16,8 @@ use super::super::{
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::{SqliteStore, bodies};
 use crate::domain::{
-    Attempt, DeliveryId, DestinationName, Encoding, EventId, OutcomeKind, Receipt, ReceiptId, Severity, Timestamp,
+    Attempt, DeliveryId, DestinationName, Encoding, Event, EventId, OutcomeKind, Receipt, ReceiptId, Severity,
+    Timestamp,
 };
 
 impl Outbox for SqliteStore {
@@ -252,8 +254,8 @@ impl<'t> Recorder<'t> {
             key_table: EventKeyTable::of(transaction)?,
             release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
             event: transaction.prepare_cached(
-                "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, title, document)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, quarantined, title, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?,
             delivery: transaction.prepare_cached(
                 "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
@@ -275,6 +277,7 @@ impl<'t> Recorder<'t> {
                 None => {
                     let seq = self.insert_event(planned, document, recurring)?;
                     tally.events_new += 1;
+                    tally.events_quarantined += usize::from(planned.routed == Routed::Quarantined);
                     tally.deliveries += self.plan(seq, planned)?;
                 }
                 Some(seq) => {
@@ -321,12 +324,13 @@ impl<'t> Recorder<'t> {
             event.received_at.as_millis(),
             event.severity.id(),
             planned.routed == Routed::No,
+            planned.routed == Routed::Quarantined,
             event.title,
             document
         ])?;
         let seq = self.transaction.last_insert_rowid();
         let (keys, table) = (&mut *self.keys, &mut self.key_table);
-        keys.add_event(table, &event.key, seq, event.received_at)?;
+        keys.add_event(table, &event.key, seq, known_from(event))?;
         if let Some(recurrence) = &planned.recurrence {
             match recurring {
                 None => keys.add_event(table, &recurrence.key, seq, event.received_at)?,
@@ -355,7 +359,8 @@ impl<'t> Recorder<'t> {
         Ok(count)
     }
 
-    /// The operator asked for a receipt again: its known events get the deliveries that they lack, and dead ones revive.
+    /// The operator asked for a receipt again: its known events get the deliveries that they lack, dead ones revive, and
+    /// those in quarantine are released.
     fn plan_again(&mut self, seq: i64, planned: &PlannedEvent) -> Result<usize, StoreFault> {
         let transaction = self.transaction;
         if !transaction.prepare_cached("SELECT 1 FROM events WHERE seq = ?1")?.exists([seq])? {
@@ -373,10 +378,16 @@ impl<'t> Recorder<'t> {
         }
         let unrouted = planned.routed == Routed::No;
         transaction
-            .prepare_cached("UPDATE events SET unrouted = ?2 WHERE seq = ?1")?
+            .prepare_cached("UPDATE events SET unrouted = ?2, quarantined = 0 WHERE seq = ?1")?
             .execute(params![seq, unrouted])?;
         Ok(count)
     }
+}
+
+/// From when on the time runs for which the key is kept. Of an event that is dated ahead, from its own time: otherwise it
+/// would be forgotten before it looks old.
+fn known_from(event: &Event) -> Timestamp {
+    event.received_at.max(event.time.min(event.received_at.plus(AHEAD_MAX)))
 }
 
 fn claim_deliveries(
@@ -557,6 +568,9 @@ const CLAIMED_BEFORE: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.i
     FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2";
 const NEVER_CLAIMED: &str = "SELECT r.seq, 0, 0, 0, r.id, r.source, r.received_at, r.content_type, r.encoding,
     r.body, r.bytes, r.long_body FROM receipts r WHERE r.seq > (SELECT seq FROM dispatch_mark) ORDER BY r.seq LIMIT ?1";
+/// As far as a mistaken time zone may set a date ahead. Keys lie in the order of their coming, and one that stays longer
+/// keeps those after it.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The rank of `fatal`.
 const URGENCY_MAX: u8 = 6;
 /// So many tries say nothing yet: a machine may be switched off and on.

@@ -121,11 +121,13 @@ const FIRST: &str = "
         received_at INTEGER NOT NULL,
         severity    INTEGER NOT NULL,
         unrouted    INTEGER NOT NULL,
+        quarantined INTEGER NOT NULL,
         title       TEXT NOT NULL,
         document    TEXT NOT NULL
     );
     CREATE INDEX events_receipt ON events (receipt);
     CREATE INDEX events_unrouted ON events (seq) WHERE unrouted = 1;
+    CREATE INDEX events_quarantined ON events (seq) WHERE quarantined = 1;
 
     CREATE TABLE deliveries (
         seq            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -162,8 +164,9 @@ const FIRST: &str = "
     ) WITHOUT ROWID;
 
     CREATE TABLE pulse (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        at INTEGER NOT NULL
+        id      INTEGER PRIMARY KEY CHECK (id = 1),
+        at      INTEGER NOT NULL,
+        vouched INTEGER NOT NULL
     );
-    INSERT INTO pulse VALUES (1, 0);
+    INSERT INTO pulse VALUES (1, 0, 0);
 ";

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
-use super::super::{Horizons, StoreFault, Ticket, Upkeep};
+use super::super::{Horizons, NotedTime, StoreFault, Ticket, Upkeep};
 use super::{SqliteStore, bodies, create_private, keys};
 use crate::domain::Timestamp;
 
@@ -20,14 +20,18 @@ impl Upkeep for SqliteStore {
     }
 
     /// The row that counts checks of whether the disk can be written holds the time, too: each check adds a millisecond.
-    fn noted_time(&self) -> Result<Option<Timestamp>, StoreFault> {
-        let millis: i64 = self.reader.lock().query_row("SELECT at FROM pulse WHERE id = 1", [], |row| row.get(0))?;
-        Ok((millis >= NOTED_MILLIS_MIN).then(|| Timestamp::from_millis(millis)))
+    fn noted_time(&self) -> Result<Option<NotedTime>, StoreFault> {
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (settled, vouched): (i64, i64) =
+            self.reader.lock().query_row("SELECT at, vouched FROM pulse WHERE id = 1", [], read)?;
+        let noted = NotedTime { settled: Timestamp::from_millis(settled), vouched: Timestamp::from_millis(vouched) };
+        Ok((settled >= NOTED_MILLIS_MIN).then_some(noted))
     }
 
-    fn note_time(&self, now: Timestamp) -> Ticket<()> {
+    fn note_time(&self, now: NotedTime) -> Ticket<()> {
         self.writer.write(move |transaction| {
-            transaction.execute("UPDATE pulse SET at = ?1 WHERE id = 1", [now.as_millis()])?;
+            let times = params![now.settled.as_millis(), now.vouched.as_millis()];
+            transaction.execute("UPDATE pulse SET at = ?1, vouched = ?2 WHERE id = 1", times)?;
             Ok(())
         })
     }

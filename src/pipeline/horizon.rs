@@ -1,0 +1,113 @@
+//! How far back gatepost remembers.
+//!
+//! An event is known by its key, and keys are deleted in time. A captured request that is sent again after that is new by
+//! its key; what betrays it is its own time.
+//!
+//! That time is compared with a clock, and a clock that stands a year ahead would make everything look old. So quarantine
+//! follows a clock that was set forward only when a [`Witness`] has vouched for it: the time in a request that came in
+//! meanwhile. Until then it goes by the clock as it ran before, and what really happens now is never held.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::domain::{Draft, Timestamp};
+use crate::vendors::{OnOld, Source};
+
+/// The time before which keys may have been forgotten; none, where nothing is held to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Horizon(Option<Timestamp>);
+
+impl Horizon {
+    /// Of what was received at `received_at`, where it is `now` and keys are kept for so long. What waits long for being
+    /// read does not grow old by it.
+    pub fn of(now: Timestamp, received_at: Timestamp, keys: Duration) -> Self {
+        Self(Some(now.min(received_at).minus(keys)))
+    }
+
+    /// Whether the source wants this event to be held back.
+    pub fn holds(self, source: &Source, draft: &Draft) -> bool {
+        source.on_old == OnOld::Quarantine && draft.time.is_some_and(|time| self.is_beyond(time))
+    }
+
+    /// Whether the key of something that happened at `time` may have been forgotten, or may be before it is looked for. A
+    /// time that was never set, as zero is written in many ways, says nothing.
+    fn is_beyond(self, time: Timestamp) -> bool {
+        time.as_millis() >= SET_SINCE_MS && self.0.is_some_and(|horizon| time.minus(MARGIN) < horizon)
+    }
+}
+
+/// When a time in a request last agreed with the clock.
+#[derive(Debug)]
+pub struct Witness(AtomicI64);
+
+impl Default for Witness {
+    fn default() -> Self {
+        Self(AtomicI64::new(i64::MIN))
+    }
+}
+
+impl Witness {
+    /// Whether an event that this source tells of says that the clock was right when it was received. Nobody vouches for
+    /// what anybody may send.
+    pub fn is_heard_in(source: &Source, time: Option<Timestamp>, received_at: Timestamp) -> bool {
+        !source.verifier.is_unsigned() && time.is_some_and(|time| time.distance(received_at) <= AGREEMENT)
+    }
+
+    /// Takes note that the clock was right when it showed `wall`.
+    pub fn testify(&self, wall: Timestamp) {
+        self.0.store(wall.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Whether that was of late, so that nobody has set the clock far since.
+    pub fn vouches_for(&self, wall: Timestamp) -> bool {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed)).distance(wall) <= OF_LATE
+    }
+}
+
+/// 1980-01-01T00:00:00Z: what is earlier is the zero of somebody's clock.
+const SET_SINCE_MS: i64 = 315_532_800_000;
+/// What is read now is looked for among the keys soon, at the latest when a full disk has room again.
+const MARGIN: Duration = Duration::from_secs(3600);
+/// How far a time may be from the clock and still agree with it: much less than the shortest time for which keys are kept.
+const AGREEMENT: Duration = Duration::from_secs(24 * 3600);
+/// How long a witness is heard. A clock that was set by less than that is as good as right.
+const OF_LATE: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+    const KEYS: Duration = Duration::from_secs(100 * 3600);
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(SET_SINCE_MS + millis)
+    }
+
+    #[test]
+    fn what_happened_before_the_keys_begin_is_beyond() {
+        let horizon = Horizon::of(at(200 * HOUR), at(200 * HOUR), KEYS);
+        assert!(horizon.is_beyond(at(0)) && horizon.is_beyond(at(99 * HOUR)) && horizon.is_beyond(at(101 * HOUR - 1)));
+        assert!(!horizon.is_beyond(at(101 * HOUR)) && !horizon.is_beyond(at(300 * HOUR)));
+        assert!(!horizon.is_beyond(at(-1)) && !horizon.is_beyond(Timestamp::from_millis(i64::MIN)), "no time at all");
+        assert!(!Horizon::default().is_beyond(at(0)));
+    }
+
+    #[test]
+    fn what_waits_to_be_read_does_not_grow_old_and_a_clock_that_is_ahead_makes_nothing_old() {
+        let (received_at, later) = (at(200 * HOUR), at(9_000 * HOUR));
+        for horizon in [Horizon::of(later, received_at, KEYS), Horizon::of(received_at, later, KEYS)] {
+            assert!(horizon.is_beyond(at(99 * HOUR)) && !horizon.is_beyond(received_at));
+        }
+        assert!(Horizon::of(later, later, KEYS).is_beyond(received_at), "nothing else keeps it from being old");
+    }
+
+    #[test]
+    fn a_witness_is_heard_for_a_while() {
+        let witness = Witness::default();
+        assert!(!witness.vouches_for(at(0)) && !witness.vouches_for(Timestamp::from_millis(0)));
+        witness.testify(at(10 * HOUR));
+        assert!(witness.vouches_for(at(10 * HOUR)) && witness.vouches_for(at(11 * HOUR)));
+        assert!(!witness.vouches_for(at(11 * HOUR + 1)) && !witness.vouches_for(at(9 * HOUR - 1)));
+    }
+}
