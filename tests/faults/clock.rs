@@ -23,7 +23,7 @@ use super::{TURN, is_long};
 
 /// The machine's clock, whose hands can be set apart.
 #[derive(Debug, Default)]
-struct SetClock {
+pub struct SetClock {
     /// How far the wall clock is ahead of the machine's, in milliseconds.
     wall_ahead: AtomicI64,
     /// How much time has passed that has not.
@@ -31,11 +31,11 @@ struct SetClock {
 }
 
 impl SetClock {
-    fn set(&self, ahead_s: i64) {
+    pub fn set(&self, ahead_s: i64) {
         self.wall_ahead.store(ahead_s * 1000, Ordering::SeqCst);
     }
 
-    fn let_pass(&self, time: Duration) {
+    pub fn let_pass(&self, time: Duration) {
         self.passed.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
@@ -183,7 +183,8 @@ async fn retries(mut dice: Dice, is_set: bool) -> Retries {
     Retries { sends, drained: Some(drained) }
 }
 
-async fn app_drained(app: &App, within: Duration) -> Duration {
+/// Waits until nothing is under way any more.
+pub async fn app_drained(app: &App, within: Duration) -> Duration {
     let begun = Instant::now();
     loop {
         let depths = app.store().depths().unwrap();

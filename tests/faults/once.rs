@@ -1,17 +1,21 @@
-//! What is the same, and what only looks like it: one id in two sources, and the same words later.
+//! What is the same, and what only looks like it: one id in two sources, the same words later, and a captured request that
+//! comes again when its key has been forgotten.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gatepost::domain::{Clock, Event, SystemClock};
+use gatepost::app::App;
+use gatepost::config::Config;
+use gatepost::domain::{Clock, Event, SystemClock, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::TURN;
 use super::book::{Book, Posting};
+use super::clock::{SetClock, app_drained};
 use super::dice::Dice;
-use super::gateway::Gateway;
+use super::gateway::{Gateway, command};
 use super::oracle::{self, Allowance};
 use super::wire::{self, Wire};
 use super::world::{ADRIAN_SECRET, World};
@@ -21,6 +25,11 @@ const SOURCES: &str = r#"
 [sources.twin]
 vendor = "secureagentics"
 secrets = [{ value = "SECRET" }]
+
+[sources.open]
+vendor = "secureagentics"
+secrets = [{ value = "SECRET" }]
+on_old = "deliver"
 
 [sources.brief]
 vendor = "generic"
@@ -36,10 +45,10 @@ verify = { scheme = "hmac", header = "x-secureagentics-signature" }
 events = "/alerts"
 "#;
 
-/// Adds these sources to the world's.
-fn configure(world: &World) {
+/// Adds these sources to the world's, and what else is to be said.
+fn configure(world: &World, more: &str) {
     let sources = SOURCES.replace("SECRET", ADRIAN_SECRET);
-    world.write_config(&format!("{}{sources}", world.config_text()));
+    world.write_config(&format!("{}{sources}{more}", world.config_text()));
 }
 
 /// Posts this many copies at once, each on a connection of its own: how many were new.
@@ -84,7 +93,7 @@ async fn the_same_id_from_two_sources_counts_for_both() {
     let _turn = TURN.lock().await;
     let mut dice = Dice::of("two sources");
     let world = World::new().await;
-    configure(&world);
+    configure(&world, "");
     let book = Arc::new(Book::new(&mut dice));
     let gateway = Gateway::ready(&world, &book).await;
     let before = book.entries().acknowledged.len();
@@ -111,7 +120,7 @@ async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
     let _turn = TURN.lock().await;
     let mut dice = Dice::of("words");
     let world = World::new().await;
-    configure(&world);
+    configure(&world, "");
     let book = Book::new(&mut dice);
     let mut gateway = Gateway::ready(&world, &book).await;
     let (words, dated) = ("the disk is almost full", "a disk was removed");
@@ -145,7 +154,152 @@ async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
     println!("words: 5 bodies in {COPIES} copies each, told again after {WINDOW:?} and not before");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
+    let _turn = TURN.lock().await;
+    let mut dice = Dice::of("captured");
+    let world = World::new().await;
+    configure(&world, "");
+    let book = Book::new(&mut dice);
+    let gateway = Gateway::ready(&world, &book).await;
+    let now = SystemClock.now();
+    let captured = alert(Some(now.minus(DAY * 5)), "captured");
+    let undated = alert(None, "undated");
+    for source in ["adrian", "open"] {
+        assert_eq!(post(&world, source, &captured, 1).await, 1);
+    }
+    assert_eq!(post(&world, "adrian", &undated, 1).await, 1);
+    gateway.drained(Duration::from_secs(60)).await;
+    gateway.stop().await;
+    assert_eq!(["adrian", "open"].map(|source| archived(&world, source, "captured")), [1, 1]);
+    assert_eq!(pages(&world, "captured"), 2);
+
+    // Five days go by, and keys are kept for four.
+    age_keys(&world, DAY * 5);
+    configure(&world, "[retention]\nkeys = \"4d\"\nreceipts = \"4d\"\n");
+    let mut gateway = Gateway::ready(&world, &book).await;
+    old_keys_are_gone(&world, now.minus(DAY * 4)).await;
+    for (source, body) in [("adrian", &captured), ("open", &captured), ("adrian", &undated)] {
+        assert_eq!(post(&world, source, body, COPIES).await, 1, "its key is still known: nothing is tried here");
+    }
+    for (title, age) in [("belated", DAY * 3), ("fresh", Duration::ZERO)] {
+        assert_eq!(post(&world, "adrian", &alert(Some(now.minus(age)), title), 1).await, 1);
+    }
+    gateway.drained(Duration::from_secs(60)).await;
+    // The source without the guard shows what the guard keeps out; what says no time cannot be guarded.
+    assert_eq!(["adrian", "open"].map(|source| archived(&world, source, "captured")), [1, 2]);
+    assert_eq!(["undated", "belated", "fresh"].map(|title| archived(&world, "adrian", title)), [2, 1, 1]);
+    assert_eq!(["captured", "undated", "belated", "fresh"].map(|title| pages(&world, title)), [3, 2, 1, 1]);
+    let held = quarantined(&world);
+    assert!(held.len() == 1 && held[0]["title"] == "captured" && held[0]["source"] == "adrian", "{held:#?}");
+    let metrics = gateway.metrics().await;
+    let counted: Vec<&str> =
+        metrics.lines().filter(|line| line.starts_with("gatepost_events_quarantined_to")).collect();
+    assert_eq!(counted, ["gatepost_events_quarantined_total{source=\"adrian\"} 1"]);
+    assert!(gateway.log().contains("they are in quarantine"), "the log does not tell of it");
+    // It is known now, also after a kill, and held until it is released.
+    gateway.kill();
+    let gateway = Gateway::ready(&world, &book).await;
+    assert_eq!(post(&world, "adrian", &captured, COPIES).await, 0);
+    gateway.drained(Duration::from_secs(60)).await;
+    assert_eq!((archived(&world, "adrian", "captured"), quarantined(&world).len()), (1, 1));
+    let ran = command(&world.setting, &["replay", "--receipt", held[0]["receipt"].as_str().unwrap()]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    gateway.drained(Duration::from_secs(60)).await;
+    gateway.stop().await;
+    assert_eq!((archived(&world, "adrian", "captured"), quarantined(&world).len()), (2, 0), "it was released");
+    assert_eq!(pages(&world, "captured"), 4);
+    println!("captured: {} copies after its key was forgotten, 1 in quarantine, 0 told, 1 on order", 2 * COPIES);
+}
+
+/// A clock that stands a year ahead for days: retention believes it by then, and forgets every key. What happens now must
+/// be told all the same, and what was captured long before held.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_quarantines_nothing_true() {
+    let _turn = TURN.lock().await;
+    let world = World::new().await;
+    // A listing of all that was held: events do not go with the keys.
+    configure(&world, "[retention]\nevents = \"3650d\"\n");
+    let clock = Arc::new(SetClock::default());
+    let app = App::start_by(Config::load(&world.setting.config).unwrap(), clock.clone()).await.unwrap();
+    let tell = async |time: Timestamp, title: &str| {
+        assert_eq!(post(&world, "adrian", &alert(Some(time), title), 1).await, 1);
+        app_drained(&app, Duration::from_secs(30)).await;
+        (archived(&world, "adrian", title), quarantined(&world).len())
+    };
+    let begun = SystemClock.now();
+    assert_eq!(tell(begun.minus(DAY * 40), "old").await, (0, 1));
+    assert_eq!(tell(begun, "before").await, (1, 1));
+    clock.set(YEAR_S);
+    tokio::time::sleep(LOOK).await;
+    assert_eq!(tell(begun, "set").await, (1, 1));
+    clock.let_pass(DAY * 2);
+    tokio::time::sleep(LOOK).await;
+    app.reload(&world.setting.config).await.unwrap();
+    old_keys_are_gone(&world, begun.plus(DAY)).await;
+    assert_eq!(tell(begun.plus(DAY * 2), "believed").await, (1, 1));
+    assert_eq!(tell(begun.minus(DAY * 40), "old again").await, (0, 2));
+    // Somebody who can say it says that it really is a year later.
+    assert_eq!(tell(begun.plus(YEAR + DAY * 2), "a year later").await, (1, 2));
+    tokio::time::sleep(LOOK).await;
+    assert_eq!(tell(begun.plus(DAY * 2), "a year old").await, (0, 3));
+    // Set right, nothing has to be believed.
+    clock.set(0);
+    tokio::time::sleep(LOOK).await;
+    assert_eq!(tell(begun.plus(DAY * 2), "after").await, (1, 3));
+    app.stop().await;
+    println!("quarantine: a clock a year ahead for two days held nothing that happened then");
+}
+
+fn alert(time: Option<Timestamp>, title: &str) -> String {
+    let data = json!({"severity": "high", "details": title});
+    let mut alert = json!({"id": format!("evt_{title}"), "type": "alert.triggered", "data": data});
+    if let Some(time) = time {
+        alert["timestamp"] = json!(time);
+    }
+    alert.to_string()
+}
+
+/// How many pages with this title went out. PagerDuty may fold them into one alert.
+fn pages(world: &World, title: &str) -> usize {
+    let incidents = world.pagerduty.as_ref().unwrap().incidents();
+    incidents.iter().map(|incident| incident.triggers_with(title)).sum()
+}
+
+fn quarantined(world: &World) -> Vec<Value> {
+    let ran = command(&world.setting, &["events", "list", "--quarantined", "--json"]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Makes all keys look as if they had been seen so much earlier.
+fn age_keys(world: &World, by: Duration) {
+    let connection = rusqlite::Connection::open(world.store()).unwrap();
+    let millis = i64::try_from(by.as_millis()).unwrap();
+    for table in ["dedupe_keys", "event_keys"] {
+        let aged = connection.execute(&format!("UPDATE {table} SET seen_at = seen_at - ?1"), [millis]).unwrap();
+        assert!(aged > 0, "{table} is empty");
+    }
+}
+
+/// Waits until the janitor has deleted every key from before `horizon`.
+async fn old_keys_are_gone(world: &World, horizon: Timestamp) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let connection = rusqlite::Connection::open(world.store()).unwrap();
+    let count = "SELECT (SELECT count(*) FROM dedupe_keys WHERE seen_at < ?1)
+        + (SELECT count(*) FROM event_keys WHERE seen_at < ?1)";
+    while connection.query_row(count, [horizon.as_millis()], |row| row.get::<_, i64>(0)).unwrap() > 0 {
+        assert!(Instant::now() < deadline, "old keys are not deleted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 const COUNT: usize = 40;
 const COPIES: usize = 50;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const YEAR_S: i64 = 365 * 24 * 3600;
+const YEAR: Duration = Duration::from_secs(YEAR_S as u64);
+/// The clock is looked at once a second.
+const LOOK: Duration = Duration::from_millis(1_500);
 /// The `repeat_window` of the source `brief`.
 const WINDOW: Duration = Duration::from_secs(5);
