@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gatepost::domain::{
     Attempt, DedupeKey, DeliveryState, Draft, Encoding, Event, EventKey, Headers, Note, OutcomeKind, Progress,
-    ReceiptId, Request, Secret, Severity, SourceName, Timestamp,
+    ReceiptId, Request, RequestKey, Secret, Severity, SourceName, Timestamp,
 };
 use gatepost::store::{
     Acceptance, Access, Arrival, Claim, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter, Horizons, Inbox,
@@ -52,7 +52,7 @@ impl Fixture {
         let source: SourceName = source.parse().unwrap();
         Arrival {
             request: self.verifier.verify(request, at(received_at)).unwrap(),
-            key: DedupeKey::of_id(&source, id),
+            key: DedupeKey::of_id(&source, id).into(),
             source,
             content_type: Some("application/json".to_owned()),
             encoding: Encoding::Identity,
@@ -590,6 +590,24 @@ fn a_store_that_cannot_be_used_says_why() {
     SqliteStore::open(&newer, Access::Serve).unwrap().close();
     rusqlite::Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     assert!(matches!(SqliteStore::open(&newer, Access::Serve), Err(OpenFault::Newer { found: 99, .. })));
+}
+
+#[test]
+fn what_was_accepted_a_while_ago_is_known_by_the_key_that_it_had_then() {
+    let fixture = Fixture::new();
+    let source: SourceName = "s".parse().unwrap();
+    let accept = |own: &str, earlier: [&str; 2]| {
+        let key = |id| DedupeKey::of_id(&source, id);
+        let key = RequestKey { own: key(own), earlier: Some(Box::new(earlier.map(key))) };
+        fixture.store.accept(Arrival { key, ..fixture.arrival("s", "", "body") }, None).wait().unwrap()
+    };
+    let Acceptance::New(first) = accept("1", ["0", "-1"]) else { panic!() };
+    assert_eq!(accept("1", ["0", "-1"]), Acceptance::Duplicate(first));
+    assert_eq!(accept("2", ["1", "0"]), Acceptance::Duplicate(first));
+    assert_eq!(accept("3", ["2", "1"]), Acceptance::Duplicate(first));
+    let Acceptance::New(next) = accept("4", ["3", "2"]) else { panic!("a repetition makes nothing known for longer") };
+    assert_eq!(accept("5", ["4", "3"]), Acceptance::Duplicate(next));
+    assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 2);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Filler<'_> {
         let headers = [("x-secureagentics-signature", signature.as_str())].into_iter().collect();
         let request = Request { headers, body: Bytes::from(body), received_at: at };
         let request = self.source.verifier.verify(request, at).map_err(|refusal| format!("{refusal:?}"))?;
-        let key = self.source.dedupe_key(&request);
+        let key = self.source.dedupe_key(&request, at);
         Ok(Arrival { request, source: self.source.name.clone(), key, content_type: None, encoding: Encoding::Identity })
     }
 

@@ -1,14 +1,15 @@
 //! What makes two requests, or two events, the same.
 
 use std::fmt;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::SourceName;
+use super::{SourceName, Timestamp};
 
 /// What makes two requests of one source the same: 16 bytes of a SHA-256 over the source's name and the vendor's
-/// event id, or over the raw body where the vendor has no id. The source is inside the hash, so that one source's
-/// ids can never shadow another's.
+/// event id, or over the raw body where the vendor has no id: see [`RequestKey`]. The source is inside the hash, so that
+/// one source's ids can never shadow another's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DedupeKey([u8; 16]);
 
@@ -16,11 +17,6 @@ impl DedupeKey {
     /// From the vendor's own event id.
     pub fn of_id(source: &SourceName, id: &str) -> Self {
         Self(digest(&[b"id", source.as_str().as_bytes(), id.as_bytes()]))
-    }
-
-    /// From the raw body, where there is no id.
-    pub fn of_body(source: &SourceName, body: &[u8]) -> Self {
-        Self(digest(&[b"body", source.as_str().as_bytes(), body]))
     }
 
     /// From an id that nobody vouches for, because the source is unsigned or the id stands in a header that is not
@@ -32,6 +28,38 @@ impl DedupeKey {
     /// The 16 bytes that the store keeps unique.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+/// The keys by which a request may be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// What is recorded if the request is new.
+    pub own: DedupeKey,
+    /// What would have been recorded a while ago, where a request is known for a while only.
+    pub earlier: Option<Box<[DedupeKey; 2]>>,
+}
+
+impl RequestKey {
+    /// From the raw body, where there is no id. Nothing tells a repetition from the same thing happening again in the same
+    /// words then, and it is a repetition for at least `known_for`, for half as long again at most. `steady` is the present
+    /// on the clock that nobody sets: a retry is one also while somebody sets the other.
+    ///
+    /// Time is divided into periods of half that length, and the period is a part of the key: what came in this period or
+    /// in the two before is known.
+    pub fn of_body(source: &SourceName, body: &[u8], known_for: Duration, steady: Timestamp) -> Self {
+        let length = i64::try_from(known_for.as_millis() / 2).unwrap_or(i64::MAX).max(1);
+        let period = steady.as_millis().div_euclid(length);
+        let body = digest(&[b"body", source.as_str().as_bytes(), body]);
+        let [own, last, before_last] =
+            [0, 1, 2].map(|ago| DedupeKey(digest(&[b"period", &body, &(period - ago).to_le_bytes()])));
+        Self { own, earlier: Some(Box::new([last, before_last])) }
+    }
+}
+
+impl From<DedupeKey> for RequestKey {
+    fn from(own: DedupeKey) -> Self {
+        Self { own, earlier: None }
     }
 }
 
@@ -120,9 +148,28 @@ mod tests {
         let (a, b): (SourceName, SourceName) = ("a".parse().unwrap(), "b".parse().unwrap());
         assert_eq!(DedupeKey::of_id(&a, "1"), DedupeKey::of_id(&a, "1"));
         assert_ne!(DedupeKey::of_id(&a, "1"), DedupeKey::of_id(&b, "1"));
-        assert_ne!(DedupeKey::of_id(&a, "1"), DedupeKey::of_body(&a, b"1"));
         assert_ne!(EventKey::of(&a, &["ab", "c"]), EventKey::of(&a, &["a", "bc"]));
         let key = EventKey::of(&a, &["x"]);
         assert_eq!(EventKey::parse(&key.to_string()), Some(key));
+    }
+
+    #[test]
+    fn the_same_bytes_are_known_for_a_while_wherever_it_begins() {
+        let (a, b): (SourceName, SourceName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let (minute, start) = (Duration::from_secs(60), 1_795_000_000_000_i64);
+        let of = |source, body: &[u8], millis| {
+            RequestKey::of_body(source, body, minute, Timestamp::from_millis(start + millis))
+        };
+        let knows = |later: RequestKey, first: &RequestKey| {
+            later.own == first.own || later.earlier.unwrap().contains(&first.own)
+        };
+        for begin in (0..60_000).step_by(997) {
+            let first = &of(&a, b"1", begin);
+            assert!((0..=60_000).step_by(499).all(|after| knows(of(&a, b"1", begin + after), first)), "{begin}");
+            assert!(!knows(of(&a, b"1", begin + 90_000), first), "{begin}");
+            assert!(!knows(of(&b, b"1", begin), first) && !knows(of(&a, b"2", begin), first));
+        }
+        let shortest = RequestKey::of_body(&a, b"1", Duration::ZERO, Timestamp::from_millis(i64::MIN));
+        assert_ne!(shortest.own, DedupeKey::of_id(&a, "1"));
     }
 }

@@ -15,7 +15,7 @@ mod secret;
 mod severity;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
-pub use dedupe::{DedupeKey, EventKey};
+pub use dedupe::{DedupeKey, EventKey, RequestKey};
 pub use delivery::{Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Scope};
 pub use event::{Actor, Draft, Event, Link, Rule, Target};
 pub use ids::{DeliveryId, DestinationName, EventId, Name, NameFault, ReceiptId, RouteName, SourceName};

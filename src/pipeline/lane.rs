@@ -529,7 +529,7 @@ mod tests {
             let arrival = Arrival {
                 request: verifier.verify(request, now).unwrap(),
                 source: source.clone(),
-                key: DedupeKey::of_body(&source, &body),
+                key: DedupeKey::of_id(&source, title).into(),
                 content_type: None,
                 encoding: Encoding::Identity,
             };

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    Attempt, DedupeKey, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, Note,
-    Progress, Receipt, ReceiptId, RouteName, Severity, SourceName, Timestamp,
+    Attempt, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, Note, Progress,
+    Receipt, ReceiptId, RequestKey, RouteName, Severity, SourceName, Timestamp,
 };
 use crate::verify::Verified;
 
@@ -47,7 +47,7 @@ pub struct Arrival {
     /// The source that took it.
     pub source: SourceName,
     /// What makes it the same as another.
-    pub key: DedupeKey,
+    pub key: RequestKey,
     /// The `Content-Type`, as sent.
     pub content_type: Option<String>,
     /// How the body is encoded.

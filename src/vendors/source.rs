@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Normalizer, Vendor};
-use crate::domain::{DedupeKey, Severity, SourceName};
+use crate::domain::{DedupeKey, RequestKey, Severity, SourceName, Timestamp};
 use crate::verify::{Verified, Verifier};
 
 /// One configured ingress: who sends, how it is verified, what it may send.
@@ -25,7 +25,8 @@ pub struct Source {
     pub gzip: bool,
     /// Requests a second that are accepted, if limited.
     pub rate_limit_per_second: Option<u32>,
-    /// For how long the same words are taken for a repetition, where there is neither an id nor a time in them.
+    /// For how long the same words are taken for a repetition, where there is neither an id nor a time in them, and the
+    /// same bytes where the request has no id.
     pub repeat_window: Duration,
     /// What becomes of an event that happened so long ago that its key may have been forgotten.
     pub on_old: OnOld,
@@ -52,13 +53,14 @@ impl Source {
 
     /// What makes a request the same as another of this source. Only of requests that have been verified: a stranger's id
     /// must not be looked at. An id that nobody vouches for counts only together with the body, or whoever has captured
-    /// one request could spend the ids of those that are still to come.
-    pub fn dedupe_key(&self, verified: &Verified) -> DedupeKey {
+    /// one request could spend the ids of those that are still to come. Without an id the body is known for a while;
+    /// `steady` is the present on the clock that nobody sets.
+    pub fn dedupe_key(&self, verified: &Verified, steady: Timestamp) -> RequestKey {
         let request = verified.request();
         match self.normalizer.event_id(request) {
-            Some(id) if !self.vouches_for_ids() => DedupeKey::of_id_and_body(&self.name, &id, &request.body),
-            Some(id) => DedupeKey::of_id(&self.name, &id),
-            None => DedupeKey::of_body(&self.name, &request.body),
+            Some(id) if !self.vouches_for_ids() => DedupeKey::of_id_and_body(&self.name, &id, &request.body).into(),
+            Some(id) => DedupeKey::of_id(&self.name, &id).into(),
+            None => RequestKey::of_body(&self.name, &request.body, self.repeat_window, steady),
         }
     }
 }

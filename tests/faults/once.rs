@@ -130,11 +130,14 @@ async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
         let alerts = json!([{"title": words, "severity": "low"}, {"title": dated, "severity": "low", "time": time}]);
         json!({"batch": number, "alerts": alerts}).to_string()
     };
+    let same = json!({"alerts": [{"title": "the very same", "severity": "low"}]}).to_string();
     for source in ["brief", "patient"] {
         assert_eq!(post(&world, source, &batch(0), COPIES).await, 1);
+        assert_eq!(post(&world, source, &same, COPIES).await, 1);
     }
     let told_at = Instant::now();
     assert_eq!(post(&world, "brief", &batch(1), COPIES).await, 1);
+    assert_eq!(post(&world, "brief", &same, COPIES).await, 0);
     assert!(told_at.elapsed() < WINDOW, "the machine is too slow to tell");
     gateway.drained(Duration::from_secs(60)).await;
     assert_eq!([words, dated].map(|title| archived(&world, "brief", title)), [1, 1]);
@@ -147,10 +150,14 @@ async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
     assert_eq!(post(&world, "patient", &batch(2), COPIES).await, 1);
     tokio::time::sleep((WINDOW + Duration::from_millis(500)).saturating_sub(told_at.elapsed())).await;
     assert_eq!(post(&world, "brief", &batch(3), COPIES).await, 1);
+    tokio::time::sleep((WINDOW * 3 / 2 + Duration::from_millis(500)).saturating_sub(told_at.elapsed())).await;
+    assert_eq!(post(&world, "brief", &same, COPIES).await, 1, "the same bytes have a window, too");
+    assert_eq!(post(&world, "patient", &same, COPIES).await, 0);
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
     let told = ["brief", "patient"].map(|source| [words, dated].map(|title| archived(&world, source, title)));
     assert_eq!(told, [[2, 1], [1, 1]], "the window of `brief` was over, that of `patient` was not");
+    assert_eq!(["brief", "patient"].map(|source| archived(&world, source, "the very same")), [2, 1]);
     println!("words: 5 bodies in {COPIES} copies each, told again after {WINDOW:?} and not before");
 }
 
@@ -230,14 +237,18 @@ async fn a_clock_that_is_set_quarantines_nothing_true() {
     let begun = SystemClock.now();
     assert_eq!(tell(begun.minus(DAY * 40), "old").await, (0, 1));
     assert_eq!(tell(begun, "before").await, (1, 1));
+    let same = json!({"alerts": [{"title": "the very same", "severity": "low"}]}).to_string();
+    assert_eq!(post(&world, "patient", &same, 1).await, 1);
     clock.set(YEAR_S);
     tokio::time::sleep(LOOK).await;
     assert_eq!(tell(begun, "set").await, (1, 1));
+    assert_eq!(post(&world, "patient", &same, 1).await, 0, "a body without an id is known whatever the clock says");
     clock.let_pass(DAY * 2);
     tokio::time::sleep(LOOK).await;
     app.reload(&world.setting.config).await.unwrap();
     old_keys_are_gone(&world, begun.plus(DAY)).await;
     assert_eq!(tell(begun.plus(DAY * 2), "believed").await, (1, 1));
+    assert_eq!(post(&world, "patient", &same, 1).await, 1, "days have passed");
     assert_eq!(tell(begun.minus(DAY * 40), "old again").await, (0, 2));
     // Somebody who can say it says that it really is a year later.
     assert_eq!(tell(begun.plus(YEAR + DAY * 2), "a year later").await, (1, 2));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
-use gatepost::domain::{Encoding, Headers, Request, Timestamp};
+use gatepost::domain::{Clock, Encoding, Headers, Request, SystemClock, Timestamp};
 use gatepost::store::{Acceptance, Access, Arrival, Inbox, Ledger, Page, ReceiptFilter, SqliteStore};
 use gatepost::vendors::Sources;
 
@@ -188,6 +188,7 @@ impl Recorder {
             log_was_emptied: emptied(&steps),
             lives: self.lives.len(),
             sources: Config::load(&self.world.setting.config).unwrap().sources,
+            made_at: SystemClock.steady(),
             known,
             steps,
         };
@@ -211,6 +212,8 @@ struct Recording {
     /// What the clients know to be accepted.
     known: HashMap<String, Posting>,
     sources: Arc<Sources>,
+    /// When it was made: a body without an id is known for a while.
+    made_at: Timestamp,
     lives: usize,
     answered: usize,
     log_was_emptied: usize,
@@ -502,7 +505,7 @@ impl<'r> Bench<'r> {
         let request = Request { headers, body: posting.body.clone().into(), received_at: now };
         let request = source.verifier.verify(request, now).unwrap();
         Arrival {
-            key: source.dedupe_key(&request),
+            key: source.dedupe_key(&request, self.recording.made_at),
             request,
             source: source.name.clone(),
             content_type: None,

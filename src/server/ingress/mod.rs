@@ -143,7 +143,7 @@ impl Ingress {
         let received_at = request.received_at;
         let verified = source.verifier.verify(request, received_at);
         let verified = verified.map_err(|refusal| refused(Problem::NotAuthentic(refusal)))?;
-        let key = source.dedupe_key(&verified);
+        let key = source.dedupe_key(&verified, self.clock.steady());
         let encoding = encoding.filter(|encoding| *encoding == Encoding::Identity || source.gzip);
         let encoding = encoding.ok_or(Problem::UnsupportedEncoding).map_err(refused)?;
         if encoding == Encoding::Gzip {

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, para
 
 use super::super::StoreFault;
 use super::parts::{self, Key, Parts, Table};
-use crate::domain::{DedupeKey, EventKey, ReceiptId, Timestamp};
+use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 
 /// Where keys may lie, of requests and of events.
 #[derive(Debug)]
@@ -62,20 +62,30 @@ impl Keys {
     pub fn claim(
         &mut self,
         table: &mut KeyTable<'_>,
-        key: &DedupeKey,
+        key: &RequestKey,
         receipt: ReceiptId,
         seen_at: Timestamp,
     ) -> Result<Option<ReceiptId>, StoreFault> {
         if let Some(first) = self.first(table, key)? {
             return Ok(Some(first));
         }
-        let part = self.requests.place(table.transaction, Key(*key.as_bytes()))?;
-        table.insert.execute(params![part, key.as_bytes(), receipt.as_bytes(), seen_at.as_millis()])?;
+        let key = key.own.as_bytes();
+        let part = self.requests.place(table.transaction, Key(*key))?;
+        table.insert.execute(params![part, key, receipt.as_bytes(), seen_at.as_millis()])?;
         Ok(None)
     }
 
-    /// Which receipt has the key.
-    pub fn first(&mut self, table: &mut KeyTable<'_>, key: &DedupeKey) -> rusqlite::Result<Option<ReceiptId>> {
+    /// Which receipt has the key, or had it a while ago.
+    pub fn first(&mut self, table: &mut KeyTable<'_>, key: &RequestKey) -> rusqlite::Result<Option<ReceiptId>> {
+        for key in std::iter::once(&key.own).chain(key.earlier.iter().flat_map(|earlier| earlier.iter())) {
+            if let Some(first) = self.receipt(table, key)? {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    fn receipt(&mut self, table: &mut KeyTable<'_>, key: &DedupeKey) -> rusqlite::Result<Option<ReceiptId>> {
         let key = key.as_bytes();
         self.requests.find(Key(*key), |part| {
             let receipt = table.find.query_row(params![part, key], |row| row.get(0)).optional()?;
