@@ -624,17 +624,27 @@ mod replay {
 
     #[test]
     fn what_is_in_quarantine_is_marked_and_released_on_order() {
-        let gateway = Gateway::start(&config());
+        let mut gateway = Gateway::start(&config());
         let alert = |id: &str, time: &str| {
             format!(r#"{{"id":"{id}","type":"alert.triggered","timestamp":"{time}","data":{{"details":"{id}"}}}}"#)
         };
+        let first = alert("evt_first", "2024-01-15T10:30:00Z");
+        gateway.post_signed("adrian", ADRIAN, first.as_bytes()).accepted();
+        gateway.settle();
+        assert_eq!(gateway.list("deliveries", &[]).len(), 1, "a new store has forgotten nothing");
+        // As if keys had been deleted for their age.
+        gateway.stop();
+        let store = rusqlite::Connection::open(gateway.folder.path().join("gatepost.db")).unwrap();
+        assert_eq!(store.execute("UPDATE pulse SET forgets = 1", []), Ok(1));
+        drop(store);
+        gateway.serve_again();
         let old = alert("evt_old", "2024-01-15T10:30:00Z");
         let receipt = gateway.post_signed("adrian", ADRIAN, old.as_bytes()).accepted();
         gateway.post_bearer("akto", AKTO, br#"[{"id":"a","filterId":"XSS","detectedAt":1705314600}]"#).accepted();
         // The zero of somebody's clock is no time.
         gateway.post_signed("adrian", ADRIAN, alert("evt_zero", "1970-01-01T00:00:00Z").as_bytes()).accepted();
         gateway.settle();
-        assert_eq!(gateway.list("deliveries", &[]).len(), 2, "Akto's and the one without a time");
+        assert_eq!(gateway.list("deliveries", &[]).len(), 3, "Akto's and the one without a time");
         let held = gateway.list("events", &["--quarantined"]);
         assert!(
             held.len() == 1 && held[0]["receipt"] == receipt.as_str() && held[0]["quarantined"] == true,
@@ -653,7 +663,7 @@ mod replay {
         gateway.run(&["replay", "--receipt", &receipt]).done();
         until("it is released", || gateway.list("events", &["--quarantined"]).is_empty().then_some(()));
         gateway.settle();
-        assert_eq!(gateway.list("deliveries", &["--state", "delivered"]).len(), 3);
+        assert_eq!(gateway.list("deliveries", &["--state", "delivered"]).len(), 4);
     }
 
     #[test]

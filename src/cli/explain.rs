@@ -81,7 +81,9 @@ fn read(config: &Config, source: &Source, body: Vec<u8>) -> Result<Vec<Explained
     let drafts = reading.drafts.into_iter().enumerate();
     Ok(drafts
         .map(|(position, draft)| Explained {
-            held: horizon.holds(source, &draft).then_some("it goes to quarantine, being older than keys are kept"),
+            held: horizon
+                .holds(source, &draft)
+                .then_some("once keys have been deleted it goes to quarantine, being older than they are kept"),
             event: draft.into_event(&receipt, source.vendor.name, source.default_severity, position),
         })
         .collect())

@@ -70,8 +70,9 @@ impl Dispatcher {
         let work = |claim: &mut Claim<ReceiptWork>| {
             let receipt = claim.take_receipt();
             let ReceiptWork { tries, replay, .. } = *claim.work();
-            // The operator's order releases what is in quarantine.
-            let horizon = if replay { Horizon::default() } else { Horizon::of(now, receipt.received_at, keys) };
+            // Where every key is known nothing can be sent again unseen; the operator's order releases what is in quarantine.
+            let holds = !replay && self.outbox.forgets();
+            let horizon = if holds { Horizon::of(now, receipt.received_at, keys) } else { Horizon::default() };
             (receipt, tries, horizon)
         };
         let works: Vec<(Receipt, u32, Horizon)> = claims.iter_mut().map(work).collect();

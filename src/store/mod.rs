@@ -71,6 +71,9 @@ pub trait Outbox: Send + Sync {
     /// Records some of a large receipt's events and gives the claim back, its lease renewed.
     fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended>;
 
+    /// Whether keys have ever been deleted for their age. As long as none has, whatever was accepted is known.
+    fn forgets(&self) -> bool;
+
     /// Records the (remaining) events and deliveries of receipts and closes them, all in one transaction. The conclusions
     /// are shared so that they can be handed in again after a fault.
     fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, now: Timestamp) -> Ticket<Dispatched>;

@@ -24,6 +24,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking::ReadConnection;
@@ -61,6 +62,8 @@ pub struct SqliteStore {
     path: Arc<PathBuf>,
     writer: Arc<Writer>,
     reader: Arc<ReadConnection>,
+    /// Whether keys have ever been deleted.
+    forgets: Arc<AtomicBool>,
     /// Held for as long as this process serves the file.
     _lock: Option<Arc<File>>,
 }
@@ -154,11 +157,14 @@ impl SqliteStore {
         }
         let reader = connect_to_read(path)?;
         log::empty_on_close(&reader, access == Access::Serve).map_err(|error| unusable(path, error))?;
+        let forgets = reader.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
+        let forgets = forgets.map_err(|error| unusable(path, error))?;
         let writer = Writer::start(connection, path.to_owned(), keys).map_err(|error| unusable(path, error))?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
             writer: Arc::new(writer),
             reader: Arc::new(ReadConnection::new(reader)),
+            forgets: Arc::new(AtomicBool::new(forgets)),
             _lock: lock,
         })
     }

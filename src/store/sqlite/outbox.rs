@@ -4,6 +4,7 @@
 //! is simply claimed again, with the delivery marked uncertain: whoever held it may have sent it before it died.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rusqlite::types::Type;
@@ -40,6 +41,10 @@ impl Outbox for SqliteStore {
             add_result(transaction, &claim, lease.now, tally, None)?;
             Ok(Extended { claim, tally })
         })
+    }
+
+    fn forgets(&self) -> bool {
+        self.forgets.load(Ordering::Acquire)
     }
 
     fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, now: Timestamp) -> Ticket<Dispatched> {

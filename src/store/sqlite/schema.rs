@@ -166,7 +166,8 @@ const FIRST: &str = "
     CREATE TABLE pulse (
         id      INTEGER PRIMARY KEY CHECK (id = 1),
         at      INTEGER NOT NULL,
-        vouched INTEGER NOT NULL
+        vouched INTEGER NOT NULL,
+        forgets INTEGER NOT NULL
     );
-    INSERT INTO pulse VALUES (1, 0, 0);
+    INSERT INTO pulse VALUES (1, 0, 0, 0);
 ";

@@ -1,6 +1,8 @@
 //! Retention in small steps, and a consistent copy while it runs.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rusqlite::{Row, Transaction, params};
 
@@ -10,8 +12,13 @@ use crate::domain::Timestamp;
 
 impl Upkeep for SqliteStore {
     fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize> {
+        let forgets = Arc::clone(&self.forgets);
         self.writer.write(move |transaction| {
-            let mut left = limit - keys::prune(transaction, horizons.keys, limit)?;
+            let keys = keys::prune(transaction, horizons.keys, limit)?;
+            if keys > 0 && !forgets.swap(true, Ordering::AcqRel) {
+                transaction.execute("UPDATE pulse SET forgets = 1 WHERE id = 1", [])?;
+            }
+            let mut left = limit - keys;
             left -= prune_results(transaction, horizons.receipts, left)?.min(left);
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
             left -= prune_events(transaction, horizons.events, left)?.min(left);
