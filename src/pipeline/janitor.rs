@@ -95,6 +95,7 @@ impl Janitor {
     }
 
     async fn measure(&self, shown: &mut Vec<(DestinationName, DeliveryState)>, stranded: &mut Stranded) {
+        self.metrics.store_full.set(self.store.is_full().into());
         let store = self.store.clone();
         let read =
             move || -> Result<_, StoreFault> { Ok((store.depths()?, store.undispatched()?, store.size_bytes())) };

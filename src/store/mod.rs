@@ -527,3 +527,10 @@ pub enum StoreFault {
     #[error("the lease had passed to somebody else")]
     LeaseLost,
 }
+
+impl StoreFault {
+    /// There is room, but not for what is new.
+    pub(crate) fn kept_for_deliveries() -> Self {
+        Self::Full("what is left is kept for deliveries".to_owned())
+    }
+}

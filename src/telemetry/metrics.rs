@@ -43,6 +43,8 @@ pub struct Metrics {
     pub destination_stopped: Family<ByRoute, Gauge>,
     /// The size of the database and its log.
     pub store_size: Gauge,
+    /// 1 while requests are refused because the disk is full.
+    pub store_full: Gauge,
     /// Commits that failed, as seen by those who waited for them.
     pub store_faults: Counter,
     /// Configuration reloads that were refused.
@@ -143,6 +145,7 @@ impl Metrics {
             queue_receipts: Gauge::default(),
             destination_stopped: Family::default(),
             store_size: Gauge::default(),
+            store_full: Gauge::default(),
             store_faults: Counter::default(),
             reloads_refused: Counter::default(),
             clock_jumps: Counter::default(),
@@ -164,6 +167,8 @@ impl Metrics {
         let help = "1 while the destination is stopped for a fault in its settings";
         registry.register("destination_stopped", help, all.destination_stopped.clone());
         registry.register_with_unit("store_size", "Database and log", Unit::Bytes, all.store_size.clone());
+        let help = "1 while requests are refused because the disk is full";
+        registry.register("store_full", help, all.store_full.clone());
         registry.register("store_faults", "Writes that the store refused", all.store_faults.clone());
         registry.register("config_reloads_refused", "Reloads that were refused", all.reloads_refused.clone());
         registry.register("clock_jumps", "How often the clock was set", all.clock_jumps.clone());
@@ -216,6 +221,7 @@ mod tests {
             "gatepost_queue_deliveries{destination=\"soc\",state=\"waiting\"} 3",
             "gatepost_intake_duration_seconds_count 1",
             "gatepost_store_size_bytes 0",
+            "gatepost_store_full 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }

@@ -4,6 +4,10 @@
 //! the kernel may have dropped the pages that it could not write, so a second sync on the same handle proves nothing.
 //! Until a fresh connection has opened, has written and synced once more what the log holds, and has passed its check,
 //! everything is refused.
+//!
+//! When the disk is full, the [`Reserve`] is given up for what has been accepted already: the log is emptied, outcomes are
+//! recorded, and new arrivals are refused until there is room again. Only the process that serves does so; a command of
+//! the operator's that meets a fault fails.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,27 +16,49 @@ use rusqlite::Connection;
 
 use super::super::StoreFault;
 use super::certain::make_certain;
-use super::{connect, log};
+use super::reserve::Reserve;
+use super::{PAGE_BYTES, connect, log};
 
 /// The connection, while there is one.
 pub struct Database {
     connection: Option<Connection>,
     path: PathBuf,
+    /// Only whoever serves has one.
+    reserve: Option<Reserve>,
     broken_since: Option<Instant>,
-    crowd: Option<Crowd>,
+    shortage: Option<Shortage>,
+    /// The length at which the log is emptied, in pages.
+    log_limit: u32,
 }
 
-/// The disk is full, or was a moment ago.
-struct Crowd {
-    last_full: Instant,
-    /// When the log was last emptied, or could not be.
+/// The disk is full, and the reserve given up.
+struct Shortage {
+    /// When room was last looked for.
     tried: Instant,
+    /// When it was last said that not even the reserve has been enough.
+    told: Instant,
+    /// There is as much room within the database: it need not grow.
+    has_free_pages: bool,
 }
 
 impl Database {
-    /// Over a connection that is ready.
-    pub fn new(connection: Connection, path: PathBuf) -> Self {
-        Self { connection: Some(connection), path, broken_since: None, crowd: None }
+    /// Over a connection that is ready. Whoever serves has a reserve.
+    pub fn new(connection: Connection, path: PathBuf, reserve: Option<Reserve>) -> Self {
+        let mut database = Self {
+            connection: Some(connection),
+            path,
+            reserve,
+            broken_since: None,
+            shortage: None,
+            log_limit: log::PAGES_MIN,
+        };
+        database.look_for_room();
+        database
+    }
+
+    /// Whether new arrivals are to be refused: the room that is left is for what has been accepted.
+    pub fn is_shut(&self) -> bool {
+        self.shortage.as_ref().is_some_and(|shortage| !shortage.has_free_pages)
     }
 
     /// The connection; it is reopened first if that is due.
@@ -49,17 +75,7 @@ impl Database {
                 self.connection = None;
                 self.broken_since = Some(Instant::now());
             }
-            StoreFault::Full(reason) => {
-                tracing::error!(%reason, "the disk is full; requests are refused with 503");
-                let now = Instant::now();
-                match &mut self.crowd {
-                    Some(crowd) => crowd.last_full = now,
-                    None => {
-                        self.crowd = Some(Crowd { last_full: now, tried: now });
-                        self.make_room();
-                    }
-                }
-            }
+            StoreFault::Full(reason) => self.run_short(reason),
             StoreFault::Locked(reason) => tracing::warn!(%reason, "another process holds the database"),
             _ => {}
         }
@@ -67,8 +83,10 @@ impl Database {
 
     /// Empties the log if it has grown long.
     pub fn empty_log(&mut self) {
-        let limit = if self.crowd.is_some() { log::PAGES_MAX_CROWDED } else { log::PAGES_MAX };
-        let emptied = self.connection.as_ref().map(|connection| log::empty_beyond(connection, limit));
+        if self.reserve.is_none() {
+            return;
+        }
+        let emptied = self.connection.as_ref().map(|connection| log::empty_beyond(connection, self.log_limit));
         if let Some(Err(error)) = emptied {
             self.note(&StoreFault::from(error));
         }
@@ -76,11 +94,11 @@ impl Database {
 
     /// Does what is due: opens the database again, makes room on a full disk.
     pub fn tend(&mut self) {
-        if self.crowd.as_ref().is_some_and(|crowd| crowd.tried.elapsed() >= TEND_INTERVAL) {
+        if self.shortage.as_ref().is_some_and(|shortage| shortage.tried.elapsed() >= TEND_INTERVAL) {
             self.make_room();
         }
         let due = self.broken_since.is_some_and(|since| since.elapsed() >= TEND_INTERVAL);
-        if self.connection.is_some() || !due {
+        if self.connection.is_some() || self.reserve.is_none() || !due {
             return;
         }
         self.broken_since = Some(Instant::now());
@@ -94,21 +112,62 @@ impl Database {
         }
     }
 
-    /// Makes the most of a disk that is full, or was a moment ago. A log that is emptied at its usual length may never
-    /// reach it on such a disk, or leave no room for what is in it: the disk would stay full for ever, however little was
-    /// missing. So the log is emptied at once, and kept short for a while.
+    fn run_short(&mut self, reason: &str) {
+        let Some(reserve) = self.reserve.as_mut() else { return };
+        let now = Instant::now();
+        match self.shortage.as_mut() {
+            None => {
+                tracing::error!(%reason, "the disk is full; requests are refused with 503, deliveries go on in the reserve");
+                reserve.give_up();
+                self.shortage = Some(Shortage { tried: now, told: now, has_free_pages: false });
+                self.make_room();
+            }
+            Some(shortage) if shortage.told.elapsed() >= TELL_AGAIN => {
+                tracing::error!(%reason, "the disk is full to the last byte; deliveries wait as well");
+                shortage.told = now;
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Makes the most of a disk that is full: empties the log and cuts it, and sees whether that is enough. Before the
+    /// log is empty the reserve must not take the room that emptying it needs.
     fn make_room(&mut self) {
-        let (Some(crowd), Some(connection)) = (self.crowd.as_mut(), self.connection.as_ref()) else { return };
-        let is_over = crowd.last_full.elapsed() >= CROWDED;
-        crowd.tried = Instant::now();
+        let (Some(shortage), Some(connection)) = (self.shortage.as_mut(), self.connection.as_ref()) else { return };
+        shortage.tried = Instant::now();
         match log::cut(connection) {
-            Ok(()) if is_over => self.crowd = None,
-            Ok(()) => {}
+            Ok(()) => self.look_for_room(),
             Err(error) => match StoreFault::from(error) {
                 fault @ StoreFault::Broken(_) => self.note(&fault),
                 fault => tracing::debug!(%fault, "the log cannot be emptied yet"),
             },
         }
+    }
+
+    /// Sees to it that there is a reserve; without one, intake needs as much room within the database: retention makes
+    /// room there and not on the disk.
+    fn look_for_room(&mut self) {
+        let (Some(reserve), Some(connection)) = (self.reserve.as_mut(), self.connection.as_ref()) else { return };
+        if reserve.make() {
+            let size = reserve.held().unwrap_or_default();
+            if self.shortage.take().is_some() {
+                tracing::warn!(reserve_bytes = size, "there is room on the disk again; requests are accepted");
+            }
+            self.log_limit = log::limit_beside(size);
+            return;
+        }
+        let pages = connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, u32>(0)).unwrap_or(0);
+        let has_free_pages = u64::from(pages) * PAGE_BYTES >= reserve.needed();
+        let had_free_pages = self.shortage.as_ref().is_none_or(|shortage| shortage.has_free_pages);
+        match (had_free_pages, has_free_pages) {
+            (false, true) => tracing::warn!("there is room within the database again; requests are accepted"),
+            (true, false) => tracing::error!("the disk is nearly full; requests are refused with 503"),
+            _ => {}
+        }
+        let now = Instant::now();
+        let shortage = self.shortage.get_or_insert(Shortage { tried: now, told: now, has_free_pages });
+        shortage.has_free_pages = has_free_pages;
+        self.log_limit = log::PAGES_MIN;
     }
 
     /// Closes the connection.
@@ -133,5 +192,5 @@ fn reopen(path: &Path) -> Result<Connection, String> {
 
 /// How soon after a failure the database is opened again, and how often room is made on a full disk.
 pub const TEND_INTERVAL: Duration = Duration::from_millis(500);
-/// How long after the disk was full the log is kept short.
-const CROWDED: Duration = Duration::from_secs(60);
+/// How often a disk that is full to the last byte is spoken of.
+const TELL_AGAIN: Duration = Duration::from_secs(10);

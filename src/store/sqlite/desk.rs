@@ -76,7 +76,11 @@ impl Desk {
     pub fn run(mut self, commands: &Receiver<Command>) {
         let mut gathered = Gathered::default();
         loop {
+            self.waiting.shut(self.database.is_shut());
             let open = self.gather(commands, &mut gathered);
+            if self.database.is_shut() && !gathered.has_no_intake() {
+                self.turn_away(&mut gathered);
+            }
             let alone = gathered.has_no_intake();
             let may_work = !open || self.turn.work_waits(Instant::now(), alone).is_zero();
             let slice = if may_work && !gathered.works.is_empty() { self.turn.slice(alone) } else { Duration::ZERO };
@@ -117,6 +121,13 @@ impl Desk {
             }
         }
         true
+    }
+
+    /// Refuses arrivals that were on their way when the door was shut: what room is left is for those before them.
+    fn turn_away(&mut self, gathered: &mut Gathered) {
+        let Gathered { arrivals, long, works } = gathered;
+        arrivals.extend(long.drain(..).map(Staged::give_up));
+        self.reply(arrivals, &Err(StoreFault::kept_for_deliveries()), works);
     }
 
     /// Commits all arrivals, a piece of a long body, and as much work as fits into `slice`, but at least one piece if
@@ -213,6 +224,15 @@ impl Desk {
             return;
         }
         self.turn.intake_ends(arrivals.len(), Instant::now());
+        self.reply(arrivals, result, works);
+    }
+
+    fn reply(
+        &mut self,
+        arrivals: &mut Vec<Waiting>,
+        result: &Result<Vec<Acceptance>, StoreFault>,
+        works: &mut VecDeque<Box<dyn Work>>,
+    ) {
         let bytes = arrivals.iter().map(|waiting| waiting.arrival.request.body().len()).sum();
         self.waiting.leave(arrivals.len(), bytes);
         let mut round = Round::default();

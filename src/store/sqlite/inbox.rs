@@ -14,6 +14,9 @@ impl Inbox for SqliteStore {
     }
 
     fn check_writable(&self) -> Ticket<()> {
+        if self.writer.is_shut() {
+            return Ticket::refused(StoreFault::kept_for_deliveries());
+        }
         self.writer.write(|transaction| {
             // Another value each time, so that a page is really written.
             transaction.execute("UPDATE pulse SET at = at + 1 WHERE id = 1", [])?;

@@ -6,9 +6,12 @@
 //! reads of the log was perhaps never synced, see [`certain`](super::certain).
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+
+use super::{BUSY_TIMEOUT, PAGE_BYTES};
 
 thread_local! {
     /// Pages in the log after the last commit of this thread.
@@ -39,12 +42,39 @@ pub fn empty_beyond(connection: &Connection, limit: u32) -> rusqlite::Result<()>
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
-/// Empties the log and cuts the file, whatever its length.
+/// Empties the log and cuts the file, whatever its length. Waits for nobody: pages that somebody is still reading stay
+/// for the next time.
 pub fn cut(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    connection.busy_timeout(Duration::ZERO)?;
+    let cut = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    cut
 }
 
-/// The length at which it is emptied: about a thousand pages are as many as SQLite takes by default, and eight megabytes.
-pub const PAGES_MAX: u32 = 1000;
-/// The same on a disk that is nearly full: half a megabyte.
-pub const PAGES_MAX_CROWDED: u32 = 64;
+/// The length at which it is emptied, beside a reserve of so many bytes: half of it takes the pages of the log in any
+/// case, the other half what comes after the disk was full.
+pub fn limit_beside(reserve: u64) -> u32 {
+    u32::try_from(reserve / 2 / PAGE_BYTES).map_or(PAGES_MAX, |pages| pages.clamp(PAGES_MIN, PAGES_MAX))
+}
+
+/// About as many as SQLite takes by default, and eight megabytes.
+const PAGES_MAX: u32 = 1000;
+/// On a disk that is full: half a megabyte.
+pub const PAGES_MIN: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::super::connect;
+    use super::*;
+
+    #[test]
+    fn the_log_fits_into_half_of_the_reserve() {
+        let connection = connect(&tempfile::tempdir().unwrap().path().join("test.db")).unwrap();
+        let page_bytes: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
+        assert_eq!(u64::from(page_bytes), PAGE_BYTES);
+        assert_eq!(limit_beside(16 << 20), PAGES_MAX);
+        assert_eq!(limit_beside(2 << 20), 128);
+        assert_eq!(limit_beside(1 << 20), PAGES_MIN);
+        assert_eq!(limit_beside(u64::MAX), PAGES_MAX);
+    }
+}

@@ -15,6 +15,7 @@ mod ledger;
 mod log;
 mod outbox;
 mod parts;
+mod reserve;
 mod schema;
 mod turn;
 mod upkeep;
@@ -33,6 +34,7 @@ use rusqlite::{Batch, Connection, OpenFlags};
 
 use super::StoreFault;
 use keys::KeysAtHand;
+use reserve::Reserve;
 use writer::Writer;
 
 mod parking {
@@ -139,27 +141,18 @@ impl SqliteStore {
             Access::Operate if path.exists() => None,
             Access::Operate => return Err(OpenFault::Absent { path: path.to_owned() }),
         };
-        if access == Access::Serve {
-            create_private(path).map_err(|error| unusable(path, error))?;
-        }
-        let mut connection = connect(path)?;
-        if access == Access::Serve {
-            certain::make_certain(&connection, path).map_err(|error| unusable(path, error))?;
-            log::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
-        }
-        schema::prepare(&mut connection, path)?;
-        // Whoever does not serve accepts nothing, and need not know what has been accepted.
-        let mut keys = KeysAtHand::default();
-        if access == Access::Serve {
-            outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
-            bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
-            keys.get(&connection).map_err(|error| unusable(path, error))?;
-        }
-        let reader = connect_to_read(path)?;
-        log::empty_on_close(&reader, access == Access::Serve).map_err(|error| unusable(path, error))?;
-        let forgets = reader.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
-        let forgets = forgets.map_err(|error| unusable(path, error))?;
-        let writer = Writer::start(connection, path.to_owned(), keys).map_err(|error| unusable(path, error))?;
+        let mut reserve = (access == Access::Serve).then(|| Reserve::beside(path));
+        let opened = match Connections::open(path, access) {
+            // The disk may be full.
+            Err(OpenFault::Unusable { source, .. }) if reserve.as_mut().is_some_and(Reserve::give_up) => {
+                tracing::warn!(%source, "the store cannot be opened; the reserve is given up and it is tried once more");
+                Connections::open(path, access)
+            }
+            opened => opened,
+        };
+        let Connections { connection, keys, reader, forgets } = opened?;
+        let writer =
+            Writer::start(connection, path.to_owned(), keys, reserve).map_err(|error| unusable(path, error))?;
         Ok(Self {
             path: Arc::new(path.to_owned()),
             writer: Arc::new(writer),
@@ -182,6 +175,45 @@ impl SqliteStore {
             .filter_map(|file| std::fs::metadata(file).ok())
             .map(|m| m.len())
             .sum()
+    }
+
+    /// Whether requests are refused because the disk is full.
+    pub fn is_full(&self) -> bool {
+        self.writer.is_shut()
+    }
+}
+
+/// What a store is opened to.
+struct Connections {
+    connection: Connection,
+    keys: KeysAtHand,
+    reader: Connection,
+    forgets: bool,
+}
+
+impl Connections {
+    fn open(path: &Path, access: Access) -> Result<Self, OpenFault> {
+        if access == Access::Serve {
+            create_private(path).map_err(|error| unusable(path, error))?;
+        }
+        let mut connection = connect(path)?;
+        if access == Access::Serve {
+            certain::make_certain(&connection, path).map_err(|error| unusable(path, error))?;
+            log::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
+        }
+        schema::prepare(&mut connection, path)?;
+        // Whoever does not serve accepts nothing, and need not know what has been accepted.
+        let mut keys = KeysAtHand::default();
+        if access == Access::Serve {
+            outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
+            bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
+            keys.get(&connection).map_err(|error| unusable(path, error))?;
+        }
+        let reader = connect_to_read(path)?;
+        log::empty_on_close(&reader, access == Access::Serve).map_err(|error| unusable(path, error))?;
+        let forgets = reader.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
+        let forgets = forgets.map_err(|error| unusable(path, error))?;
+        Ok(Self { connection, keys, reader, forgets })
     }
 }
 
@@ -281,6 +313,9 @@ impl From<rusqlite::Error> for StoreFault {
 /// How long a write waits for another process's transaction: an operator's replay is a matter of milliseconds, and a
 /// vendor waits at most 10 s for its answer.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
+
+/// The size of a page, as [`SETTINGS`] has it.
+const PAGE_BYTES: u64 = 8192;
 
 /// `synchronous=FULL` syncs the log at every commit: what was answered 200 survives a power cut. `mmap_size=0` because a
 /// mapped file turns an I/O error into a signal. The cache is small: intake appends and does not read.

@@ -1,7 +1,7 @@
 //! The handle on the one thread that writes: what is handed in waits here until the [`desk`](super::desk) takes it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +13,7 @@ use super::super::{Acceptance, Arrival, Postbox, StoreFault, Ticket};
 use super::database::Database;
 use super::desk::Desk;
 use super::keys::KeysAtHand;
+use super::reserve::Reserve;
 
 /// The handle.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub struct Writer {
 pub struct WaitingRoom {
     arrivals: AtomicUsize,
     bytes: AtomicUsize,
+    is_shut: AtomicBool,
 }
 
 /// What the thread is asked to do.
@@ -82,17 +84,30 @@ where
 }
 
 impl Writer {
-    /// Starts the thread on a connection that is ready.
-    pub fn start(connection: Connection, path: PathBuf, keys: KeysAtHand) -> std::io::Result<Self> {
+    /// Starts the thread on a connection that is ready. Whoever serves has a reserve.
+    pub fn start(
+        connection: Connection,
+        path: PathBuf,
+        keys: KeysAtHand,
+        reserve: Option<Reserve>,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let waiting = Arc::new(WaitingRoom::default());
-        let desk = Desk::new(Database::new(connection, path), keys, Arc::clone(&waiting));
+        let desk = Desk::new(Database::new(connection, path, reserve), keys, Arc::clone(&waiting));
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || desk.run(&receiver))?;
         Ok(Self { commands: Mutex::new(Some(sender)), waiting, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Queues an arrival, or refuses it when the waiting room is full.
+    /// Whether arrivals are refused because the disk is full.
+    pub fn is_shut(&self) -> bool {
+        self.waiting.is_shut.load(Ordering::Relaxed)
+    }
+
+    /// Queues an arrival, or refuses it when the waiting room is full or shut.
     pub fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance> {
+        if self.is_shut() {
+            return Ticket::refused(StoreFault::kept_for_deliveries());
+        }
         let size = arrival.request.body().len();
         if !self.waiting.enter(size) {
             return Ticket::refused(StoreFault::Crowded);
@@ -157,6 +172,11 @@ impl WaitingRoom {
             return false;
         }
         true
+    }
+
+    /// Refuses whoever comes, or lets them in again.
+    pub fn shut(&self, is_shut: bool) {
+        self.is_shut.store(is_shut, Ordering::Relaxed);
     }
 
     /// `arrivals` with together `bytes` have been answered.
