@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::TURN;
@@ -13,6 +15,7 @@ use super::dice::Dice;
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
+use super::start::refuses_to_start;
 use super::world::World;
 
 /// A file system of its own, for as long as it is held.
@@ -41,15 +44,19 @@ impl Tmpfs {
         self.folder.path()
     }
 
-    /// Waits until so many bytes lie on it.
-    async fn holds(&self, wanted: u64) {
+    /// Waits until the log of the store in it has so many bytes.
+    async fn log_has(&self, wanted: u64) {
+        let log = self.path().join("gatepost.db-wal");
         let deadline = Instant::now() + Duration::from_secs(20);
-        let held =
-            || std::fs::read_dir(self.path()).unwrap().flatten().map(|entry| entry.metadata().map_or(0, |m| m.len()));
-        while held().sum::<u64>() < wanted {
+        while std::fs::metadata(&log).map_or(0, |log| log.len()) < wanted {
             assert!(Instant::now() < deadline, "{}", self.usage());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Whether the store in it has its reserve.
+    fn has_reserve(&self) -> bool {
+        self.path().join("gatepost.db.reserve").exists()
     }
 
     /// What lies on it, for whoever reads a failure.
@@ -63,8 +70,13 @@ impl Tmpfs {
     }
 
     pub fn make_read_only(&self) {
-        let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()).status().unwrap();
-        assert!(remounted.success());
+        self.remount("ro");
+    }
+
+    fn remount(&self, option: &str) {
+        let option = format!("remount,{option}");
+        let remounted = Command::new("mount").args(["-o", &option]).arg(self.path()).status().unwrap();
+        assert!(remounted.success(), "{option}");
     }
 }
 
@@ -75,45 +87,225 @@ impl Drop for Tmpfs {
     }
 }
 
+/// Not much is given back in the end, and it must do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_answered_with_503_and_heals() {
     let _turn = TURN.lock().await;
     let Some(disk) = Tmpfs::mount("16m") else { return };
-    let mut dice = Dice::of("full disk");
-    let world = World::with_store_in(Some(disk.path())).await;
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
-    let amount = Amount { pause: Duration::from_millis(40), padding: 400, ..Amount::default() };
-    let load = Load::start(&book, world.public, amount, &mut dice);
-    // SQLite's log is to be caught half grown: it is then that it cannot be emptied by the usual rule.
-    disk.holds(1 << 20).await;
-    let filler = fill(disk.path());
-    refused(&book, 20).await;
-    let readiness = gateway.readiness().await;
-    assert_eq!(readiness["status"], "not ready", "{readiness}");
-    // Long enough for everything behind intake to run into it as well.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    load.stop().await;
-    // Not much is given back, and it must do.
+    let trial = Trial::begin("full disk", disk).await;
+    let load = trial.load(400);
+    // The log is to be caught half grown: it is then that it cannot be emptied by the usual rule.
+    trial.disk.log_has(1 << 20).await;
+    trial.give_slack_work(6).await;
+    let filler = fill(trial.disk.path());
+    trial.refuses(load).await;
     let full = std::fs::metadata(&filler).unwrap().len();
     File::options().write(true).open(&filler).unwrap().set_len(full - (3 << 20)).unwrap();
-    let healed = answered_again(&world, &book).await;
-    let full_from = book.entries().answers.clone();
-    let load = Load::start(&book, world.public, amount, &mut dice);
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    trial.heals().await;
+}
+
+/// Nobody else is there: the store has filled the disk by itself, and its log is longer than what is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_the_store_itself_has_filled_heals() {
+    let _turn = TURN.lock().await;
+    let Some(disk) = Tmpfs::mount("8m") else { return };
+    let trial = Trial::begin("full disk of 8 MB", disk).await;
+    // Something that can be deleted, as retention does.
+    let connection = rusqlite::Connection::open(trial.world.store()).unwrap();
+    connection.busy_timeout(Duration::from_secs(5)).unwrap();
+    connection.execute_batch("CREATE TABLE old AS SELECT zeroblob(2300000)").unwrap();
+    let load = trial.load(12_000);
+    trial.give_slack_work(5).await;
+    trial.refuses(load).await;
+    connection.execute_batch("DELETE FROM old").unwrap();
+    drop(connection);
+    trial.healed().await;
+    assert!(!trial.disk.has_reserve() && trial.gateway.log().contains("there is room within the database again"));
+    trial.disk.remount("size=16m");
+    trial.has_reserve_again().await;
+    trial.heals().await;
+}
+
+/// Somebody goes on filling it, and takes what the reserve gives back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_somebody_goes_on_filling_heals_once_he_stops() {
+    let _turn = TURN.lock().await;
+    let Some(disk) = Tmpfs::mount("64m") else { return };
+    let trial = Trial::begin("full disk of 64 MB", disk).await;
+    let load = trial.load(12_000);
+    trial.disk.log_has(3 << 20).await;
+    let filler = Filler::start(trial.disk.path());
+    trial.is_refused().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     load.stop().await;
-    println!("full disk: {}; healed in {healed:?}", disk.usage());
-    let drained = gateway.drained(Duration::from_secs(60)).await;
-    gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
-    let entries = book.entries();
-    println!("full disk: {figures}; answers {:?}; drained in {drained:?}", entries.answers);
-    assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
-    assert!(entries.answers[&200] > full_from[&200] + 100, "it does not work again: {full_from:?}");
-    assert_eq!(entries.answers[&503], full_from[&503], "it is full again");
-    assert_eq!((entries.unhelpful, entries.torn, entries.silent), (0, 0, 0));
-    assert!(healed <= HEAL_LIMIT, "healed only after {healed:?}");
-    assert!(drained <= Duration::from_secs(20), "what was accepted before waited for {drained:?}");
+    println!("{}: {}", trial.name, trial.disk.usage());
+    filler.stop();
+    trial.heals().await;
+}
+
+/// A process that was killed, and one that was stopped, each started on a disk that is full to the last byte.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_on_a_full_disk_delivers_what_was_accepted_or_ends_with_a_sentence() {
+    let _turn = TURN.lock().await;
+    let Some(disk) = Tmpfs::mount("16m") else { return };
+    let mut trial = Trial::begin("start on a full disk", disk).await;
+    let load = trial.load(2_000);
+    trial.disk.log_has(1 << 20).await;
+    trial.give_slack_work(6).await;
+    trial.gateway.kill();
+    trial.kills += 1;
+    load.stop().await;
+    let filler = fill(trial.disk.path());
+    let told = trial.messages();
+    trial.start_on_full_disk().await;
+    assert!(trial.messages() > told, "nothing was left to be told");
+    std::fs::remove_file(&filler).unwrap();
+    trial.healed().await;
+    trial.book.post_once(trial.book.write(trial.book.adrian("critical", 40)), trial.world.public).await;
+    trial.gateway.end().await;
+    // What a clean stop has removed must be made again at the start.
+    let filler = fill(trial.disk.path());
+    trial.start_on_full_disk().await;
+    assert!(!trial.disk.has_reserve());
+    std::fs::remove_file(&filler).unwrap();
+    trial.healed().await;
+    trial.gateway.end().await;
+    std::fs::remove_file(trial.disk.path().join("gatepost.db.reserve")).unwrap();
+    let filler = fill(trial.disk.path());
+    refuses_to_start(&trial.world, "a full disk without a reserve", "cannot be opened; check that the folder exists");
+    std::fs::remove_file(&filler).unwrap();
+    trial.gateway = Gateway::start(&trial.world);
+    trial.gateway.first_answer(&trial.book).await;
+    trial.heals().await;
+}
+
+/// A store on a small disk, and everything around it.
+struct Trial {
+    name: &'static str,
+    disk: Tmpfs,
+    world: World,
+    book: Arc<Book>,
+    gateway: Gateway,
+    dice: Mutex<Dice>,
+    /// How often it was killed with a message on its way.
+    kills: usize,
+}
+
+impl Trial {
+    async fn begin(name: &'static str, disk: Tmpfs) -> Self {
+        let mut dice = Dice::of(name);
+        let world = World::with_store_in(Some(disk.path())).await;
+        let book = Arc::new(Book::new(&mut dice));
+        let gateway = Gateway::ready(&world, &book).await;
+        assert!(disk.has_reserve(), "{}", disk.usage());
+        Self { name, disk, world, book, gateway, dice: Mutex::new(dice), kills: 0 }
+    }
+
+    fn load(&self, padding: u64) -> Load {
+        let amount = Amount { pause: Duration::from_millis(30), padding, ..Amount::default() };
+        Load::start(&self.book, self.world.public, amount, &mut self.dice.lock().unwrap())
+    }
+
+    /// More than Slack may be told at once: something is to be left to do when the disk is full.
+    async fn give_slack_work(&self, count: usize) {
+        for _ in 0..count {
+            let posting = self.book.write(self.book.adrian("critical", 40));
+            self.book.post_once(posting, self.world.public).await;
+        }
+    }
+
+    async fn is_refused(&self) {
+        refused(&self.book, 20).await;
+        let readiness = self.gateway.readiness().await;
+        assert_eq!(readiness["status"], "not ready", "{readiness}");
+    }
+
+    /// Under load until it has refused for a while: nothing more is accepted, and what was accepted before is told.
+    async fn refuses(&self, load: Load) {
+        self.is_refused().await;
+        let told = self.messages();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let accepted = self.book.entries().acknowledged.len();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        load.stop().await;
+        let later = self.book.entries().acknowledged.len();
+        assert_eq!(accepted, later, "room that is kept for deliveries was given to arrivals");
+        self.drains_while_full().await;
+        assert!(self.messages() > told, "nothing was left to be told");
+    }
+
+    async fn has_reserve_again(&self) {
+        let deadline = Instant::now() + HEAL_LIMIT;
+        while !self.disk.has_reserve() {
+            assert!(Instant::now() < deadline, "{}", self.disk.usage());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn messages(&self) -> usize {
+        self.world.slack.as_ref().unwrap().messages().len()
+    }
+
+    async fn drains_while_full(&self) {
+        let drained = self.gateway.drained(Duration::from_secs(30)).await;
+        println!("{}: all was delivered {drained:?} later, still full: {}", self.name, self.disk.usage());
+        let answer = self.book.post_once(self.book.write(self.book.low(10)), self.world.public).await;
+        assert_eq!(answer, Some(503), "it is not full any more: {}", self.disk.usage());
+        assert!(drained <= Duration::from_secs(20), "what was accepted waited for {drained:?}");
+        assert!(!self.disk.has_reserve());
+        let deadline = Instant::now() + Duration::from_secs(7);
+        while !self.gateway.metrics().await.contains("gatepost_store_full 1") {
+            assert!(Instant::now() < deadline, "the metrics do not show it");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn start_on_full_disk(&mut self) {
+        self.gateway = Gateway::start(&self.world);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let posting = self.book.write(self.book.low(10));
+            match self.book.post_once(posting, self.world.public).await {
+                Some(503) => break,
+                // What is left of the log may be room for a moment.
+                Some(200) | None => assert!(Instant::now() < deadline, "it does not answer"),
+                Some(status) => panic!("answered {status}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.drains_while_full().await;
+    }
+
+    /// There is room now.
+    async fn healed(&self) {
+        let healed = answered_again(&self.world, &self.book).await;
+        println!("{}: healed in {healed:?}", self.name);
+        assert!(healed <= HEAL_LIMIT, "healed only after {healed:?}");
+    }
+
+    /// It works again as before, and nothing was lost.
+    async fn heals(self) {
+        self.healed().await;
+        let healed_at = self.book.entries().answers.clone();
+        let load = self.load(400);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        load.stop().await;
+        self.has_reserve_again().await;
+        let drained = self.gateway.drained(Duration::from_secs(60)).await;
+        let usage = self.disk.usage();
+        let log = self.gateway.log();
+        assert!(log.contains("requests are refused with 503"), "{log}");
+        assert!(log.contains("there is room on the disk again"), "{log}");
+        self.gateway.stop().await;
+        let figures = oracle::judge(&self.world, &self.book, Allowance { slack_repeats: self.kills });
+        let entries = self.book.entries();
+        println!("{}: {figures}; answers {:?}; drained in {drained:?}; {usage}", self.name, entries.answers);
+        assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
+        assert!(entries.answers[&200] > healed_at[&200] + 100, "it does not work again: {healed_at:?}");
+        assert_eq!(entries.answers[&503], healed_at[&503], "it is full again: {usage}");
+        assert_eq!((entries.unhelpful, entries.silent), (0, 0));
+        assert!(drained <= Duration::from_secs(20), "what was accepted before waited for {drained:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -171,7 +363,38 @@ fn fill(folder: &Path) -> PathBuf {
     path
 }
 
-async fn refused(book: &Book, wanted: usize) {
+/// Fills the disk, and goes on filling whatever somebody gives back.
+struct Filler {
+    path: PathBuf,
+    is_done: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Filler {
+    fn start(folder: &Path) -> Self {
+        let path = folder.join("filler");
+        let mut file = File::create(&path).unwrap();
+        let is_done = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&is_done);
+        let thread = std::thread::spawn(move || {
+            let piece = vec![0; 64 << 10];
+            while !stop.load(Ordering::Relaxed) {
+                if file.write(&piece).is_err() && file.write(&piece[..1]).is_err() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        Self { path, is_done, thread }
+    }
+
+    fn stop(self) {
+        self.is_done.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        std::fs::remove_file(&self.path).unwrap();
+    }
+}
+
+pub async fn refused(book: &Book, wanted: usize) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while book.entries().answers.get(&503).copied().unwrap_or(0) < wanted {
         assert!(Instant::now() < deadline, "nothing was refused: {:?}", book.entries().answers);

@@ -101,6 +101,11 @@ impl Gateway {
 
     /// Stops it as an operator would; it must end well within its bound.
     pub async fn stop(mut self) {
+        self.end().await;
+    }
+
+    /// The same, when another is to take its place.
+    pub async fn end(&mut self) {
         self.signal("TERM");
         let status = self.ended(STOP_LIMIT).await;
         assert!(status.is_some_and(|status| status.success()), "stopping: {status:?}\n{}", self.log_tail());

@@ -47,7 +47,7 @@ async fn a_store_that_is_read_only_ends_the_start_with_a_sentence() {
     refuses_to_start(&world, "a read-only disk", "cannot be opened; check that the folder exists, is writable");
 }
 
-fn refuses_to_start(world: &World, what: &str, sentence: &str) {
+pub fn refuses_to_start(world: &World, what: &str, sentence: &str) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gatepost"))
         .arg("-c")
         .arg(&world.setting.config)
