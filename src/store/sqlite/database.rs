@@ -3,32 +3,46 @@
 //! After an error that leaves the state of the file in doubt (a failed write or sync) the connection is thrown away:
 //! the kernel may have dropped the pages that it could not write, so a second sync on the same handle proves nothing.
 //! Until a fresh connection has opened, has written and synced once more what the log holds, and has passed its check,
-//! everything is refused.
+//! everything is refused. By then another file may stand at the path: a file system that took no more writes has been
+//! repaired and mounted again.
 //!
 //! When the disk is full, the [`Reserve`] is given up for what has been accepted already: the log is emptied, outcomes are
 //! recorded, and new arrivals are refused until there is room again. Only the process that serves does so; a command of
 //! the operator's that meets a fault fails.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use super::super::StoreFault;
 use super::certain::make_certain;
+use super::lock::Lock;
+use super::parking::ReadConnection;
 use super::reserve::Reserve;
-use super::{PAGE_BYTES, connect, log};
+use super::{Access, PAGE_BYTES, connect, connect_to_read, log};
 
 /// The connection, while there is one.
 pub struct Database {
     connection: Option<Connection>,
     path: PathBuf,
-    /// Only whoever serves has one.
-    reserve: Option<Reserve>,
+    service: Option<Service>,
+    was_replaced: bool,
     broken_since: Option<Instant>,
     shortage: Option<Shortage>,
     /// The length at which the log is emptied, in pages.
     log_limit: u32,
+}
+
+/// What only the process that serves has.
+pub struct Service {
+    /// The right to serve.
+    pub lock: Lock,
+    /// Room for when the disk is full.
+    pub reserve: Reserve,
+    /// The connection that others in this process read on.
+    pub reader: Arc<ReadConnection>,
 }
 
 /// The disk is full, and the reserve given up.
@@ -42,12 +56,13 @@ struct Shortage {
 }
 
 impl Database {
-    /// Over a connection that is ready. Whoever serves has a reserve.
-    pub fn new(connection: Connection, path: PathBuf, reserve: Option<Reserve>) -> Self {
+    /// Over a connection that is ready.
+    pub fn new(connection: Connection, path: PathBuf, service: Option<Service>) -> Self {
         let mut database = Self {
             connection: Some(connection),
             path,
-            reserve,
+            service,
+            was_replaced: false,
             broken_since: None,
             shortage: None,
             log_limit: log::PAGES_MIN,
@@ -61,9 +76,8 @@ impl Database {
         self.shortage.as_ref().is_some_and(|shortage| !shortage.has_free_pages)
     }
 
-    /// The connection; it is reopened first if that is due.
+    /// The connection.
     pub fn ready(&mut self) -> Result<&mut Connection, StoreFault> {
-        self.tend();
         self.connection.as_mut().ok_or_else(|| StoreFault::Broken("it is being reopened after an error".to_owned()))
     }
 
@@ -83,7 +97,7 @@ impl Database {
 
     /// Empties the log if it has grown long.
     pub fn empty_log(&mut self) {
-        if self.reserve.is_none() {
+        if self.service.is_none() {
             return;
         }
         let emptied = self.connection.as_ref().map(|connection| log::empty_beyond(connection, self.log_limit));
@@ -98,22 +112,21 @@ impl Database {
             self.make_room();
         }
         let due = self.broken_since.is_some_and(|since| since.elapsed() >= TEND_INTERVAL);
-        if self.connection.is_some() || self.reserve.is_none() || !due {
-            return;
-        }
+        let Some(service) = self.service.as_mut().filter(|_| self.connection.is_none() && due) else { return };
         self.broken_since = Some(Instant::now());
-        match reopen(&self.path) {
-            Ok(connection) => {
+        match service.reopen(&self.path) {
+            Ok((connection, was_replaced)) => {
                 tracing::warn!("the database has been reopened and is sound; requests are accepted again");
                 self.connection = Some(connection);
                 self.broken_since = None;
+                self.was_replaced |= was_replaced;
             }
             Err(reason) => tracing::error!(%reason, "the database cannot be reopened yet"),
         }
     }
 
     fn run_short(&mut self, reason: &str) {
-        let Some(reserve) = self.reserve.as_mut() else { return };
+        let Some(Service { reserve, .. }) = self.service.as_mut() else { return };
         let now = Instant::now();
         match self.shortage.as_mut() {
             None => {
@@ -147,7 +160,8 @@ impl Database {
     /// Sees to it that there is a reserve; without one, intake needs as much room within the database: retention makes
     /// room there and not on the disk.
     fn look_for_room(&mut self) {
-        let (Some(reserve), Some(connection)) = (self.reserve.as_mut(), self.connection.as_ref()) else { return };
+        let (Some(service), Some(connection)) = (self.service.as_mut(), self.connection.as_ref()) else { return };
+        let reserve = &mut service.reserve;
         if reserve.make() {
             let size = reserve.held().unwrap_or_default();
             if self.shortage.take().is_some() {
@@ -170,6 +184,11 @@ impl Database {
         self.log_limit = log::PAGES_MIN;
     }
 
+    /// Whether another file stands at the path than when this was last asked: what is remembered of it may not be so.
+    pub fn was_replaced(&mut self) -> bool {
+        std::mem::take(&mut self.was_replaced)
+    }
+
     /// Closes the connection.
     pub fn close(self) {
         if let Some(connection) = self.connection
@@ -180,17 +199,98 @@ impl Database {
     }
 }
 
-/// A fresh connection on a file that is sound, and on a log that is on the disk.
-fn reopen(path: &Path) -> Result<Connection, String> {
-    let connection = connect(path).map_err(|error| error.to_string())?;
-    make_certain(&connection, path).map_err(|error| error.to_string())?;
-    log::empty_on_close(&connection, true).map_err(|error| error.to_string())?;
-    let verdict: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| error.to_string())?;
-    if verdict == "ok" { Ok(connection) } else { Err(verdict) }
+impl Service {
+    /// A fresh connection on a file that is sound, and on a log that is on the disk; and whether it is another file.
+    fn reopen(&mut self, path: &Path) -> Result<(Connection, bool), Fault> {
+        // First of all: where nothing is mounted, a connection would create an empty store.
+        let elsewhere = self.lock.renew()?;
+        let connection = connect(path)?;
+        make_certain(&connection, path)?;
+        log::empty_on_close(&connection, true)?;
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if verdict != "ok" {
+            return Err(verdict.into());
+        }
+        let Some(lock) = elsewhere else { return Ok((connection, false)) };
+        let before = self.reader.replace(connect_to_read(path, Access::Serve)?);
+        // What has failed is left as it is.
+        log::empty_on_close(&before, false)?;
+        self.lock = lock;
+        self.reserve = Reserve::beside(path);
+        tracing::warn!("another file stands in the place of the database, and is served from now on");
+        Ok((connection, true))
+    }
 }
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// How soon after a failure the database is opened again, and how often room is made on a full disk.
 pub const TEND_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a disk that is full to the last byte is spoken of.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::super::{OpenFault, SqliteStore};
+    use super::*;
+    use crate::domain::{DedupeKey, Encoding, Headers, Request, Secret, SourceName, Timestamp};
+    use crate::store::{Acceptance, Arrival, Inbox, Ledger};
+    use crate::verify::{Scheme, TokenScheme, Verifier};
+
+    fn serve(folder: &Path) -> SqliteStore {
+        std::fs::create_dir_all(folder).unwrap();
+        SqliteStore::open(&folder.join("test.db"), Access::Serve).unwrap()
+    }
+
+    fn accept(store: &SqliteStore, id: &str) -> Result<Acceptance, StoreFault> {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let verifier = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new(secret)]).unwrap();
+        let authorization = format!("Bearer {secret}");
+        let headers: Headers = [("authorization", authorization.as_str())].into_iter().collect();
+        let now = Timestamp::from_millis(1_000);
+        let request = Request { headers, body: id.to_owned().into(), received_at: now };
+        let source: SourceName = "s".parse().unwrap();
+        let request = verifier.verify(request, now).unwrap();
+        let key = DedupeKey::of_id(&source, id).into();
+        store.accept(Arrival { request, source, key, content_type: None, encoding: Encoding::Identity }, None).wait()
+    }
+
+    fn fail(store: &SqliteStore, fault: StoreFault) {
+        store.writer.write::<()>(|_| Err(fault)).wait().unwrap_err();
+    }
+
+    #[test]
+    fn another_file_in_the_place_of_the_database_is_served_with_all_that_it_knows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, away, repaired) =
+            (folder.path().join("store"), folder.path().join("away"), folder.path().join("b"));
+        let before = serve(&repaired);
+        accept(&before, "b").unwrap();
+        before.close();
+        let store = serve(&place);
+        accept(&store, "a").unwrap();
+        std::fs::rename(&place, &away).unwrap();
+        fail(&store, StoreFault::Broken("the file system is gone".to_owned()));
+        std::thread::sleep(TEND_INTERVAL + Duration::from_millis(100));
+        assert!(matches!(accept(&store, "b"), Err(StoreFault::Broken(_))));
+        assert!(!place.exists());
+        std::fs::rename(&repaired, &place).unwrap();
+        std::thread::sleep(TEND_INTERVAL + Duration::from_millis(100));
+        assert!(matches!(accept(&store, "b"), Ok(Acceptance::Duplicate(_))), "its keys are not known");
+        assert!(matches!(accept(&store, "a"), Ok(Acceptance::New(_))));
+        assert_eq!(store.undispatched(), Ok(2), "others still read the other one");
+        assert!(Reserve::path(&place.join("test.db")).exists());
+        let second = SqliteStore::open(&place.join("test.db"), Access::Serve);
+        assert!(matches!(second, Err(OpenFault::Served { .. })), "somebody else may serve it, too");
+    }
+
+    #[test]
+    fn what_finds_no_room_shuts_nobody_out_where_there_is_plenty() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = serve(folder.path());
+        fail(&store, StoreFault::Full("a body of a terabyte".to_owned()));
+        assert!(Reserve::path(&folder.path().join("test.db")).exists());
+        accept(&store, "a").unwrap();
+        assert!(!store.is_full());
+    }
+}

@@ -192,6 +192,10 @@ impl Desk {
         done: &mut Vec<Done>,
     ) -> Result<Taken, StoreFault> {
         let Self { database, keys, turn, .. } = self;
+        database.tend();
+        if database.was_replaced() {
+            *keys = KeysAtHand::default();
+        }
         let result = database.ready().and_then(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let taken = take_in(&transaction, keys, arrivals, staged)?;

@@ -12,6 +12,7 @@ mod desk;
 mod inbox;
 mod keys;
 mod ledger;
+mod lock;
 mod log;
 mod outbox;
 mod parts;
@@ -33,7 +34,9 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, OpenFlags};
 
 use super::StoreFault;
+use database::Service;
 use keys::KeysAtHand;
+use lock::Lock;
 use reserve::Reserve;
 use writer::Writer;
 
@@ -52,6 +55,11 @@ mod parking {
             Self(Mutex::new(connection))
         }
 
+        /// Goes on with another connection; the one until now.
+        pub fn replace(&self, connection: Connection) -> Connection {
+            std::mem::replace(&mut *self.lock(), connection)
+        }
+
         pub fn lock(&self) -> MutexGuard<'_, Connection> {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
@@ -66,8 +74,6 @@ pub struct SqliteStore {
     reader: Arc<ReadConnection>,
     /// Whether keys have ever been deleted.
     forgets: Arc<AtomicBool>,
-    /// Held for as long as this process serves the file.
-    _lock: Option<Arc<File>>,
 }
 
 /// What the store is opened for.
@@ -137,11 +143,11 @@ impl SqliteStore {
     /// Opens the file at `path`, creating it for [`Access::Serve`].
     pub fn open(path: &Path, access: Access) -> Result<Self, OpenFault> {
         let lock = match access {
-            Access::Serve => Some(Arc::new(take_lock(path)?)),
+            Access::Serve => Some(Lock::take(path)?),
             Access::Operate if path.exists() => None,
             Access::Operate => return Err(OpenFault::Absent { path: path.to_owned() }),
         };
-        let mut reserve = (access == Access::Serve).then(|| Reserve::beside(path));
+        let mut reserve = lock.is_some().then(|| Reserve::beside(path));
         let opened = match Connections::open(path, access) {
             // The disk may be full.
             Err(OpenFault::Unusable { source, .. }) if reserve.as_mut().is_some_and(Reserve::give_up) => {
@@ -151,15 +157,12 @@ impl SqliteStore {
             opened => opened,
         };
         let Connections { connection, keys, reader, forgets } = opened?;
+        let reader = Arc::new(ReadConnection::new(reader));
+        let service = lock.zip(reserve).map(|(lock, reserve)| Service { lock, reserve, reader: Arc::clone(&reader) });
         let writer =
-            Writer::start(connection, path.to_owned(), keys, reserve).map_err(|error| unusable(path, error))?;
-        Ok(Self {
-            path: Arc::new(path.to_owned()),
-            writer: Arc::new(writer),
-            reader: Arc::new(ReadConnection::new(reader)),
-            forgets: Arc::new(AtomicBool::new(forgets)),
-            _lock: lock,
-        })
+            Writer::start(connection, path.to_owned(), keys, service).map_err(|error| unusable(path, error))?;
+        let forgets = Arc::new(AtomicBool::new(forgets));
+        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(writer), reader, forgets })
     }
 
     /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreFault::Stopped`].
@@ -209,23 +212,10 @@ impl Connections {
             bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
             keys.get(&connection).map_err(|error| unusable(path, error))?;
         }
-        let reader = connect_to_read(path)?;
-        log::empty_on_close(&reader, access == Access::Serve).map_err(|error| unusable(path, error))?;
+        let reader = connect_to_read(path, access)?;
         let forgets = reader.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
         let forgets = forgets.map_err(|error| unusable(path, error))?;
         Ok(Self { connection, keys, reader, forgets })
-    }
-}
-
-/// Takes the file beside the database that says who serves it. The system releases it when the process ends, however
-/// it ends.
-fn take_lock(path: &Path) -> Result<File, OpenFault> {
-    let beside = PathBuf::from(format!("{}.lock", path.display()));
-    let file = File::options().create(true).append(true).open(&beside).map_err(|error| unusable(path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenFault::Served { path: path.to_owned() }),
-        Err(std::fs::TryLockError::Error(error)) => Err(unusable(path, error)),
     }
 }
 
@@ -269,11 +259,12 @@ fn run_to_the_end(connection: &Connection, statements: &str) -> rusqlite::Result
     Ok(())
 }
 
-fn connect_to_read(path: &Path) -> Result<Connection, OpenFault> {
+fn connect_to_read(path: &Path, access: Access) -> Result<Connection, OpenFault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| unusable(path, error))?;
     connection.execute_batch("PRAGMA synchronous=FULL; PRAGMA mmap_size=0;").map_err(|error| unusable(path, error))?;
+    log::empty_on_close(&connection, access == Access::Serve).map_err(|error| unusable(path, error))?;
     Ok(connection)
 }
 

@@ -10,10 +10,9 @@ use rusqlite::{Connection, Transaction};
 
 use super::super::postbox::Envelope;
 use super::super::{Acceptance, Arrival, Postbox, StoreFault, Ticket};
-use super::database::Database;
+use super::database::{Database, Service};
 use super::desk::Desk;
 use super::keys::KeysAtHand;
-use super::reserve::Reserve;
 
 /// The handle.
 #[derive(Debug)]
@@ -84,16 +83,16 @@ where
 }
 
 impl Writer {
-    /// Starts the thread on a connection that is ready. Whoever serves has a reserve.
+    /// Starts the thread on a connection that is ready. `service`: what only the process that serves has.
     pub fn start(
         connection: Connection,
         path: PathBuf,
         keys: KeysAtHand,
-        reserve: Option<Reserve>,
+        service: Option<Service>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let waiting = Arc::new(WaitingRoom::default());
-        let desk = Desk::new(Database::new(connection, path, reserve), keys, Arc::clone(&waiting));
+        let desk = Desk::new(Database::new(connection, path, service), keys, Arc::clone(&waiting));
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || desk.run(&receiver))?;
         Ok(Self { commands: Mutex::new(Some(sender)), waiting, thread: Mutex::new(Some(thread)) })
     }

@@ -1,0 +1,84 @@
+//! The file beside the database that says who serves it.
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{OpenFault, unusable};
+
+/// The right to serve a store. The system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    database: PathBuf,
+}
+
+impl Lock {
+    /// Takes it, for this process alone.
+    pub fn take(database: &Path) -> Result<Self, OpenFault> {
+        let opened = File::options().create(true).append(true).open(beside(database));
+        let file = opened.map_err(|error| unusable(database, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file, database: database.to_owned() }),
+            Err(TryLockError::WouldBlock) => Err(OpenFault::Served { path: database.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(unusable(database, error)),
+        }
+    }
+
+    /// Makes sure of it after a failure of the disk. A file system may have been taken away, repaired and mounted again:
+    /// then what stands at the path now is another file, and served by nobody. The right to that one, if it is so.
+    pub fn renew(&self) -> Result<Option<Self>, OpenFault> {
+        let failed = |error| unusable(&self.database, error);
+        // Not created: where it is missing, there is no store.
+        let there = File::options().append(true).open(beside(&self.database)).map_err(failed)?;
+        match there.try_lock() {
+            Ok(()) => Ok(Some(Self { file: there, database: self.database.clone() })),
+            Err(TryLockError::WouldBlock) => {
+                let (ours, found) = (self.file.metadata().map_err(failed)?, there.metadata().map_err(failed)?);
+                let is_ours = (ours.dev(), ours.ino()) == (found.dev(), found.ino());
+                if is_ours { Ok(None) } else { Err(OpenFault::Served { path: self.database.clone() }) }
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+fn beside(database: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.lock", database.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("store.db");
+        let lock = Lock::take(&database).unwrap();
+        assert!(matches!(Lock::take(&database), Err(OpenFault::Served { .. })));
+        assert!(lock.renew().unwrap().is_none(), "it is still the same");
+        drop(lock);
+        Lock::take(&database).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_was_replaced_is_taken_anew_unless_somebody_else_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, away) = (folder.path().join("store"), folder.path().join("away"));
+        std::fs::create_dir(&place).unwrap();
+        let database = place.join("store.db");
+        let mut lock = Lock::take(&database).unwrap();
+        std::fs::rename(&place, &away).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        assert!(matches!(lock.renew(), Err(OpenFault::Unusable { .. })), "there is no store");
+        assert!(!beside(&database).exists(), "and none is made");
+        let other = Lock::take(&database).unwrap();
+        assert!(matches!(lock.renew(), Err(OpenFault::Served { .. })));
+        drop(other);
+        lock = lock.renew().unwrap().unwrap();
+        assert!(matches!(Lock::take(&database), Err(OpenFault::Served { .. })));
+        assert!(lock.renew().unwrap().is_none());
+        Lock::take(&away.join("store.db")).unwrap();
+    }
+}
