@@ -50,6 +50,7 @@ mod poison;
 mod poisons;
 mod power;
 mod proxy;
+mod readonly;
 mod signals;
 mod start;
 mod strace;

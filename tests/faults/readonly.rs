@@ -1,0 +1,123 @@
+//! A file system that turns read-only under the process.
+//!
+//! The system refuses an operator's `mount -o remount,ro` while the store's files are open for writing. What happens in
+//! earnest is that a file system finds itself damaged and takes no more writes until it has been repaired and mounted
+//! again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::TURN;
+use super::book::Book;
+use super::dice::Dice;
+use super::disk::{HEAL_LIMIT, answered_again, refused};
+use super::gateway::Gateway;
+use super::load::{Amount, Load};
+use super::oracle::{self, Allowance};
+use super::power::scratch;
+use super::world::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_turns_read_only_is_answered_with_503_and_heals_once_it_is_back() {
+    let _turn = TURN.lock().await;
+    let mut dice = Dice::of("read-only");
+    let Some(mut disk) = Ext4::mount() else { return };
+    let world = World::with_store_in(Some(disk.folder.path())).await;
+    let book = Arc::new(Book::new(&mut dice));
+    let gateway = Gateway::ready(&world, &book).await;
+    let load = Load::start(&book, world.public, Amount::default(), &mut dice);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    disk.turn_read_only();
+    refused(&book, 20).await;
+    let readiness = gateway.readiness().await;
+    assert_eq!(readiness["status"], "not ready", "{readiness}");
+    let accepted = book.entries().acknowledged.len();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // First it is not there at all, and what lies beneath it is no store.
+    disk.take_away();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(std::fs::read_dir(disk.folder.path()).unwrap().count(), 0, "a store was made where none was mounted");
+    let later = book.entries().acknowledged.len();
+    disk.put_back();
+    let healed = answered_again(&world, &book).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    load.stop().await;
+    let second = Gateway::start(&world).ended(Duration::from_secs(5)).await;
+    let drained = gateway.drained(Duration::from_secs(60)).await;
+    gateway.stop().await;
+    let figures = oracle::judge(&world, &book, Allowance::default());
+    let entries = book.entries();
+    println!("read-only: {figures}; answers {:?}; healed in {healed:?}, drained in {drained:?}", entries.answers);
+    assert_eq!(accepted, later, "something was accepted on a disk that takes nothing");
+    assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
+    assert_eq!((entries.unhelpful, entries.torn, entries.silent, entries.unanswered.len()), (0, 0, 0, 0));
+    assert!(healed <= HEAL_LIMIT, "healed only after {healed:?}");
+    assert!(entries.acknowledged.len() > later + 100, "it does not work again");
+    assert_eq!(second.and_then(|status| status.code()), Some(1), "a second process serves the store");
+}
+
+/// A file system in a file.
+struct Ext4 {
+    /// Where the files are in which it is.
+    images: tempfile::TempDir,
+    image: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Ext4 {
+    /// `None`, and a word about it, where the test may not mount.
+    fn mount() -> Option<Self> {
+        let images = scratch();
+        let image = images.path().join("first");
+        let disk = Self { images, image, folder: tempfile::tempdir().unwrap() };
+        std::fs::File::create(&disk.image).unwrap().set_len(48 << 20).unwrap();
+        let made = run("mkfs.ext4", &["-q", "-F"], &disk.image).is_ok() && disk.try_mount().is_ok();
+        if !made {
+            println!("skipped: a file cannot be mounted here (needs root, mkfs.ext4 and a loop device)");
+        }
+        made.then_some(disk)
+    }
+
+    fn try_mount(&self) -> Result<(), String> {
+        let image = self.image.display().to_string();
+        run("mount", &["-t", "ext4", "-o", "loop,errors=remount-ro", &image], self.folder.path())?;
+        // Its own folder is in nobody's way.
+        drop(std::fs::remove_dir(self.folder.path().join("lost+found")));
+        Ok(())
+    }
+
+    /// As when it finds itself damaged.
+    fn turn_read_only(&self) {
+        run("mount", &["-o", "remount,abort"], self.folder.path()).unwrap();
+        assert!(std::fs::write(self.folder.path().join("tried"), "").is_err(), "it still takes writes");
+    }
+
+    /// Whoever has files open in it keeps them, as they are.
+    fn take_away(&self) {
+        run("umount", &["-l"], self.folder.path()).unwrap();
+    }
+
+    /// What the disk holds, repaired.
+    fn put_back(&mut self) {
+        let copy = self.images.path().join("second");
+        std::fs::copy(&self.image, &copy).unwrap();
+        self.image = copy;
+        // Its answer says that it has repaired something.
+        drop(run("e2fsck", &["-p", "-f"], &self.image));
+        self.try_mount().unwrap();
+    }
+}
+
+impl Drop for Ext4 {
+    fn drop(&mut self) {
+        drop(run("umount", &["-l"], self.folder.path()));
+    }
+}
+
+fn run(program: &str, arguments: &[&str], path: &Path) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).arg(path).output().map_err(|error| error.to_string())?;
+    let said = || format!("{program}: {}", String::from_utf8_lossy(&output.stderr));
+    output.status.success().then_some(()).ok_or_else(said)
+}
