@@ -67,7 +67,10 @@ impl Database {
             shortage: None,
             log_limit: log::PAGES_MIN,
         };
-        database.look_for_room();
+        match database.empty_before_looking() {
+            Ok(()) => database.look_for_room(),
+            Err(error) => database.note(&StoreFault::from(error)),
+        }
         database
     }
 
@@ -143,13 +146,22 @@ impl Database {
         }
     }
 
+    /// What an earlier process has left in the log is no room that comes once it is emptied.
+    fn empty_before_looking(&self) -> rusqlite::Result<()> {
+        match (&self.service, &self.connection) {
+            (Some(service), Some(connection)) if service.reserve.held().is_none() => log::cut(connection).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes the most of a disk that is full: empties the log and cuts it, and sees whether that is enough. Before the
-    /// log is empty the reserve must not take the room that emptying it needs.
+    /// log is empty the reserve must not take the room that emptying it needs, and the log's own is nothing new.
     fn make_room(&mut self) {
         let (Some(shortage), Some(connection)) = (self.shortage.as_mut(), self.connection.as_ref()) else { return };
         shortage.tried = Instant::now();
         match log::cut(connection) {
-            Ok(()) => self.look_for_room(),
+            Ok(true) => self.look_for_room(),
+            Ok(false) => {}
             Err(error) => match StoreFault::from(error) {
                 fault @ StoreFault::Broken(_) => self.note(&fault),
                 fault => tracing::debug!(%fault, "the log cannot be emptied yet"),

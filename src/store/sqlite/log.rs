@@ -43,12 +43,12 @@ pub fn empty_beyond(connection: &Connection, limit: u32) -> rusqlite::Result<()>
 }
 
 /// Empties the log and cuts the file, whatever its length. Waits for nobody: pages that somebody is still reading stay
-/// for the next time.
-pub fn cut(connection: &Connection) -> rusqlite::Result<()> {
+/// for the next time. Whether the file is empty now.
+pub fn cut(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(Duration::ZERO)?;
-    let cut = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    cut
+    is_busy.map(|is_busy| !is_busy)
 }
 
 /// The length at which it is emptied, beside a reserve of so many bytes: half of it takes the pages of the log in any
@@ -66,6 +66,21 @@ pub const PAGES_MIN: u32 = 64;
 mod tests {
     use super::super::connect;
     use super::*;
+
+    #[test]
+    fn the_log_is_cut_unless_somebody_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let connection = connect(&path).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+        let reader = connect(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        connection.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        assert_eq!(cut(&connection), Ok(false));
+        reader.execute_batch("COMMIT").unwrap();
+        assert_eq!(cut(&connection), Ok(true));
+        assert_eq!(std::fs::metadata(folder.path().join("test.db-wal")).unwrap().len(), 0);
+    }
 
     #[test]
     fn the_log_fits_into_half_of_the_reserve() {
