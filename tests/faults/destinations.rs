@@ -101,15 +101,15 @@ async fn an_answer_is_heard_while_the_store_waits() {
     assert_eq!(world.requests(Who::PagerDuty).len(), 2, "an answer that had come was taken for none");
 }
 
-/// What the network does befalls one destination in the short form, and each in the long one.
+/// Each misdeed befalls one destination in the short form, and each in the long one.
 fn cases(dice: &mut Dice) -> Vec<(Who, How)> {
-    let of_networks = How::OF_NETWORKS.into_iter().flat_map(|how| {
+    let misdeeds = How::OF_NETWORKS.into_iter().chain(How::OF_SERVICES);
+    let befallen = misdeeds.flat_map(|how| {
         let chosen = dice.below(3) as usize;
         let befallen = Who::ALL.into_iter().enumerate().filter(move |(place, _)| is_long() || *place == chosen);
         befallen.map(move |(_, who)| (who, how))
     });
-    let of_services = How::OF_SERVICES.into_iter().flat_map(|how| Who::ALL.map(|who| (who, how)));
-    of_networks.chain(of_services).collect()
+    befallen.collect()
 }
 
 async fn case(who: Who, how: How, mut dice: Dice) -> Measured {

@@ -34,7 +34,7 @@ async fn outage(who: Who, mut dice: Dice) {
     let mut world = World::new().await;
     let proxy = world.behind_proxy(who, "http").await;
     let book = Book::new(&mut dice);
-    let (interval, of_each) = if is_long() { (Duration::from_secs(10), 20) } else { (Duration::from_secs(2), 3) };
+    let (interval, of_each) = if is_long() { (Duration::from_secs(10), 20) } else { (Duration::from_secs(1), 3) };
     let begun = Instant::now();
     let mut events = 0;
     let mut running: Option<Gateway> = None;
