@@ -216,17 +216,17 @@ impl Service {
     fn reopen(&mut self, path: &Path) -> Result<(Connection, bool), Fault> {
         // First of all: where nothing is mounted, a connection would create an empty store.
         let elsewhere = self.lock.renew()?;
-        let connection = connect(path)?;
-        make_certain(&connection, path)?;
-        log::empty_on_close(&connection, true)?;
-        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-        if verdict != "ok" {
-            return Err(verdict.into());
-        }
+        let connection = self.reader.renew(|| -> Result<_, Fault> {
+            let connection = connect(path)?;
+            make_certain(&connection, path)?;
+            let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if verdict != "ok" {
+                return Err(verdict.into());
+            }
+            log::empty_on_close(&connection, true)?;
+            Ok((connection, connect_to_read(path, Access::Serve)?))
+        })?;
         let Some(lock) = elsewhere else { return Ok((connection, false)) };
-        let before = self.reader.replace(connect_to_read(path, Access::Serve)?);
-        // What has failed is left as it is.
-        log::empty_on_close(&before, false)?;
         self.lock = lock;
         self.reserve = Reserve::beside(path);
         tracing::warn!("another file stands in the place of the database, and is served from now on");

@@ -47,6 +47,8 @@ mod parking {
 
     use rusqlite::Connection;
 
+    use super::log;
+
     #[derive(Debug)]
     pub struct ReadConnection(Mutex<Connection>);
 
@@ -55,9 +57,23 @@ mod parking {
             Self(Mutex::new(connection))
         }
 
-        /// Goes on with another connection; the one until now.
-        pub fn replace(&self, connection: Connection) -> Connection {
-            std::mem::replace(&mut *self.lock(), connection)
+        /// Closes the connection, has everything opened anew, and goes on with the connection that comes of it. Nobody
+        /// reads meanwhile; if it fails there is nothing to be read until it is tried again.
+        ///
+        /// As long as a process has one connection to a file SQLite closes no handle of that file, and gives those of
+        /// connections that are gone to new ones: also a handle that has failed to sync.
+        pub fn renew<T, E: From<rusqlite::Error>>(
+            &self,
+            open: impl FnOnce() -> Result<(T, Connection), E>,
+        ) -> Result<T, E> {
+            let mut connection = self.lock();
+            let before = std::mem::replace(&mut *connection, Connection::open_in_memory()?);
+            // What has failed is left as it is.
+            log::empty_on_close(&before, false)?;
+            drop(before);
+            let (opened, fresh) = open()?;
+            *connection = fresh;
+            Ok(opened)
         }
 
         pub fn lock(&self) -> MutexGuard<'_, Connection> {
