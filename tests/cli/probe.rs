@@ -1,0 +1,46 @@
+//! `gatepost probe`: a real test event through one destination.
+
+use gatepost::standins::{Fault, Service, StandIn, slack};
+use serde_json::Value;
+
+use crate::{block_on, config, configured};
+
+#[test]
+fn a_real_test_event_goes_out_and_says_what_it_is() {
+    let channel = block_on(slack::start()).unwrap();
+    let folder = configured(&with_slack(&channel));
+    folder.run(&["probe", "archive"]).done().prints("archive has taken the test event").prints("append: written");
+    let lines = folder.lines("events.ndjson");
+    let event: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((lines.len(), &event["labels"]["purpose"]), (1, &"probe".into()));
+    assert!(event["title"].as_str().unwrap().starts_with("TEST · "), "{event}");
+
+    folder.run(&["probe", "soc"]).done().prints("soc has taken the test event").prints("answered 200");
+    assert_eq!((channel.effects(), channel.mentions("gatepost probe")), (1, 1));
+    assert!(!folder.path().join("gatepost.db").exists(), "a probe is no event of the store");
+}
+
+#[test]
+fn a_destination_that_does_not_take_it_is_a_failure_with_a_reason() {
+    let channel = block_on(slack::start()).unwrap();
+    let folder = configured(&with_slack(&channel));
+    folder.run(&["probe", "fax"]).ended(1).complains("there is no destination 'fax'; destinations: archive, soc");
+    channel.script([Fault::Unauthorized]);
+    let refused = folder.run(&["probe", "soc"]).ended(1).complains("soc has not taken the test event (misconfigured)");
+    assert!(!(refused.stdout + &refused.stderr).contains("standin-webhook"), "the webhook's URL is a credential");
+    channel.script([Fault::Reset]);
+    folder.run(&["probe", "soc"]).ended(1).complains("(unknown)").prints("it may have arrived");
+    assert_eq!(channel.effects(), 0);
+    let url = channel.webhook_url();
+    drop(channel);
+    let gone = folder.run(&["probe", "soc"]).ended(1).complains("(retry)");
+    assert!(!(gone.stdout + &gone.stderr).contains(&url));
+    folder.write("gatepost.toml", config().replace("path = \"events", "path = \"absent/events"));
+    folder.run(&["probe", "archive"]).ended(1).complains("absent/events.ndjson cannot be written");
+}
+
+fn with_slack<S: Service>(channel: &StandIn<S>) -> String {
+    let url = format!("{}{}", channel.base_url(), slack::WEBHOOK_PATH);
+    let soc = format!("[destinations.soc]\ntype = \"slack\"\nwebhook_url = {{ value = \"{url}\" }}\n");
+    config().replace("to = [", "to = [\"soc\", ") + &soc
+}
