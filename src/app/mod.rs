@@ -5,7 +5,7 @@
 mod signals;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::KeepAlive;
 use actix_web::{App as WebApp, HttpServer, web};
+use tokio::net::TcpSocket;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
@@ -110,8 +111,8 @@ impl App {
         let limits = config.limits;
         let store = open_store(fixed.store.clone()).await?;
         // Before anything is claimed: a start that fails must leave nothing under way.
-        ensure_free(fixed.listen, "server")?;
-        ensure_free(fixed.admin_listen, "admin")?;
+        let public = bind(fixed.listen, "server")?;
+        let admin = bind(fixed.admin_listen, "admin")?;
         let (sources, _) = watch::channel(Arc::clone(&config.sources));
         let egress = Egress::new()?;
         let pipeline =
@@ -124,14 +125,14 @@ impl App {
             limits,
         ));
         let connections = Connections::new(within_files(&fixed.connections));
-        let public = listen_public(fixed.listen, web::Data::clone(&ingress), connections)?;
-        let admin = web::Data::new(Admin {
+        let public = listen_public(public, web::Data::clone(&ingress), connections)?;
+        let operator = web::Data::new(Admin {
             inbox: Arc::new(store.clone()),
             metrics: Arc::clone(&metrics),
             destinations: health_of(&pipeline),
             checked: Mutex::default(),
         });
-        let admin = listen_admin(fixed.admin_listen, admin)?;
+        let admin = listen_admin(admin, operator)?;
         Ok(Self { store, pipeline, metrics, sources, ingress, fixed, public, admin })
     }
 
@@ -205,10 +206,34 @@ impl Fixed {
     }
 }
 
-/// Whether the address can be listened on at all.
-fn ensure_free(address: SocketAddr, section: &'static str) -> Result<(), AppFault> {
-    let tried = std::net::TcpListener::bind(address);
-    tried.map(drop).map_err(|source| AppFault::Listen { section, address, source })
+/// An address that is taken for this process and not listened on yet. A client that connects meanwhile is refused; on a
+/// listener that was opened only to try the address its request would be reset.
+struct Bound {
+    section: &'static str,
+    address: SocketAddr,
+    socket: TcpSocket,
+}
+
+fn bind(address: SocketAddr, section: &'static str) -> Result<Bound, AppFault> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let bound = socket.and_then(|socket| {
+        // A restart takes the address again while connections of the last run linger in the system.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    });
+    match bound {
+        Ok(socket) => Ok(Bound { section, address, socket }),
+        Err(source) => Err(AppFault::Listen { section, address, source }),
+    }
+}
+
+impl Bound {
+    fn listen(self) -> Result<TcpListener, AppFault> {
+        let Self { section, address, socket } = self;
+        let listener = socket.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
+        listener.map_err(|source| AppFault::Listen { section, address, source })
+    }
 }
 
 async fn open_store(path: PathBuf) -> Result<SqliteStore, AppFault> {
@@ -248,10 +273,11 @@ fn within_files(configured: &ConnectionLimits) -> ConnectionLimits {
 }
 
 fn listen_public(
-    address: SocketAddr,
+    bound: Bound,
     ingress: web::Data<Ingress>,
     connections: Arc<Connections>,
 ) -> Result<Listener, AppFault> {
+    let (section, address) = (bound.section, bound.address);
     let routes = move || WebApp::new().app_data(web::Data::clone(&ingress)).configure(Ingress::configure);
     let server = HttpServer::new(routes)
         .on_connect(move |stream, extensions| connections.on_connect(stream, extensions))
@@ -261,20 +287,21 @@ fn listen_public(
         .max_connections(CONNECTIONS_MAX)
         .disable_signals()
         .shutdown_timeout(LISTENER_STOP_BOUND.as_secs())
-        .bind(address)
-        .map_err(|source| AppFault::Listen { section: "server", address, source })?;
+        .listen(bound.listen()?)
+        .map_err(|source| AppFault::Listen { section, address, source })?;
     let bound = server.addrs().first().copied();
     Ok(Listener::start(bound.unwrap_or(address), server.run()))
 }
 
-fn listen_admin(address: SocketAddr, admin: web::Data<Admin>) -> Result<Listener, AppFault> {
+fn listen_admin(bound: Bound, admin: web::Data<Admin>) -> Result<Listener, AppFault> {
+    let (section, address) = (bound.section, bound.address);
     let routes = move || WebApp::new().app_data(web::Data::clone(&admin)).configure(Admin::configure);
     let server = HttpServer::new(routes)
         .workers(1)
         .disable_signals()
         .shutdown_timeout(1)
-        .bind(address)
-        .map_err(|source| AppFault::Listen { section: "admin", address, source })?;
+        .listen(bound.listen()?)
+        .map_err(|source| AppFault::Listen { section, address, source })?;
     let bound = server.addrs().first().copied();
     Ok(Listener::start(bound.unwrap_or(address), server.run()))
 }
@@ -296,6 +323,8 @@ async fn stop_listener(listener: Listener, section: &'static str) {
 
 /// The head of a request must be here by then.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 2_048;
 /// Connections to each worker of the public listener, beyond which the system lets them wait: more than are ever served,
 /// so that whoever is one too many is told so.
 const CONNECTIONS_MAX: usize = 65_536;

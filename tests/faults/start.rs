@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::TURN;
@@ -9,6 +10,9 @@ use super::book::Book;
 use super::dice::Dice;
 use super::disk::Tmpfs;
 use super::gateway::Gateway;
+use super::load::{Amount, Load};
+use super::power::scratch;
+use super::strace::Strace;
 use super::world::World;
 
 /// What somebody has made of the place where the store should be.
@@ -45,6 +49,31 @@ async fn a_store_that_is_read_only_ends_the_start_with_a_sentence() {
     Gateway::ready(&world, &book).await.stop().await;
     disk.make_read_only();
     refuses_to_start(&world, "a read-only disk", "cannot be opened; check that the folder exists, is writable");
+}
+
+/// Every `close` is made slow: a listener that is opened only to see whether its address is free, and closed again, takes
+/// connections in between and resets them with the requests in them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_during_the_start_is_answered_or_finds_no_connection() {
+    let _turn = TURN.lock().await;
+    let mut dice = Dice::of("requests during the start");
+    let folder = scratch();
+    let Some(strace) = Strace::new(folder.path().join("calls"), "close") else { return };
+    let strace = strace.inject("close:delay_enter=20000");
+    let world = World::new().await;
+    let book = Arc::new(Book::new(&mut dice));
+    let amount = Amount { connections: 4, pause: Duration::from_millis(5), ..Amount::default() };
+    let load = Load::start(&book, world.public, amount, &mut dice);
+    let gateway = Gateway::start_under(&world, &strace);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while book.entries().acknowledged.len() < 40 {
+        assert!(Instant::now() < deadline, "nothing is answered\n{}", gateway.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    load.stop().await;
+    let entries = book.entries();
+    println!("requests during the start: {:?}", entries.answers);
+    assert_eq!((entries.unanswered.len(), entries.unsent, entries.torn, entries.silent), (0, 0, 0, 0));
 }
 
 pub fn refuses_to_start(world: &World, what: &str, sentence: &str) {
