@@ -79,7 +79,10 @@ impl Vendor {
                 None => Wire::open(self.address).await.ok(),
             };
             let pause = if wire.is_some() { self.amount.pause } else { Duration::from_millis(5) };
+            let paused_at = Instant::now();
             tokio::time::sleep(pause).await;
+            // On a busy machine a pause may be so long that the gateway closes the connection as idle.
+            wire = wire.filter(|_| paused_at.elapsed() < IDLE_LIMIT);
         }
     }
 
@@ -122,3 +125,6 @@ impl Vendor {
         "low"
     }
 }
+
+/// Below the gateway's limits: 5 s for the first head, 15 s between two requests.
+const IDLE_LIMIT: Duration = Duration::from_secs(4);

@@ -15,6 +15,7 @@
 //! | [`dice`] | all chance, from one seed |
 //! | [`wire`] | an HTTP client that knows how far a request came |
 //! | [`world`] | stand-ins, folder, configuration |
+//! | [`ports`] | ports that no other test is given |
 //! | [`gateway`] | the process under test |
 //! | [`book`] | what was sent and what was answered |
 //! | [`load`] | several vendors at once |
@@ -48,6 +49,8 @@ mod outage;
 mod platter;
 mod poison;
 mod poisons;
+#[path = "../harness/ports.rs"]
+mod ports;
 mod power;
 mod proxy;
 mod readonly;

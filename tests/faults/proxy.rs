@@ -16,7 +16,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::world::free_port;
+use super::ports::free_port;
 
 /// What the proxy does with connections.
 #[derive(Clone, Debug, Default)]

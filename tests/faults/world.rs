@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use gatepost::standins::{Rate, StandIn, jira, pagerduty, slack};
+
+use super::ports::free_port;
 
 /// The secret of the source `adrian`.
 pub const ADRIAN_SECRET: &str = "adrian-adrian-adrian-adrian-0001";
@@ -193,21 +194,7 @@ to = ["archive"]
     }
 }
 
-/// An address that is free now, and that the system gives to nobody by itself: a process that was killed must find its
-/// own again.
+/// An address that stays this test's while its process is down.
 fn free_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_port()))
-}
-
-/// A port like that.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id() * 97;
-    loop {
-        let place = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        let port = 20_000 + place as u16;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

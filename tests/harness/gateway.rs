@@ -1,12 +1,13 @@
 //! `gatepost serve` in a temporary folder.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::ports::free_port;
 use super::{Answer, Folder, PATIENCE, Post, Ran, hmac_hex, until};
 
 /// A gateway that serves.
@@ -32,19 +33,12 @@ impl Gateway {
 
     /// Starts one with these lines in `[server]`.
     pub fn start_with(server_settings: &str, config: &str) -> Self {
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let folder = Folder::new();
+        let (server, admin) = (free_address(), free_address());
         let server_settings = server_settings.to_owned();
-        let mut gateway = Self { folder, server: nowhere, admin: nowhere, server_settings, starts: 0, child: None };
-        for _ in 0..PORTS_TRIED {
-            (gateway.server, gateway.admin) = free_ports();
-            gateway.configure(config);
-            // Somebody else may have taken a port since it was looked for.
-            if gateway.try_serve() {
-                return gateway;
-            }
-        }
-        panic!("no port stays free");
+        let mut gateway = Self { folder: Folder::new(), server, admin, server_settings, starts: 0, child: None };
+        gateway.configure(config);
+        gateway.serve_again();
+        gateway
     }
 
     /// Writes another configuration, for the next start or reload.
@@ -54,9 +48,16 @@ impl Gateway {
         self.folder.write("gatepost.toml", format!("{head}\n{config}"));
     }
 
-    /// Starts it again after it was stopped.
+    /// Starts it again after it was stopped, and waits until it is ready.
     pub fn serve_again(&mut self) {
-        assert!(self.try_serve(), "its own port is taken");
+        self.starts = self.log().matches(READY).count() + 1;
+        let log = File::options().create(true).append(true).open(self.folder.path().join(LOG)).unwrap();
+        let mut command = self.folder.command(&["serve", "--log-format", "json"]);
+        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        until("it is ready", || {
+            assert!(self.is_alive(), "it does not start:\n{}", self.log());
+            self.is_ready().then_some(())
+        });
     }
 
     /// Sends it a signal, such as `HUP`.
@@ -141,29 +142,7 @@ impl Gateway {
         post.line("content-type", "application/json").body(body).send(self.server)
     }
 
-    /// Starts the process and waits until it is ready; `false` where a port is taken.
-    fn try_serve(&mut self) -> bool {
-        self.starts = self.log().matches(READY).count() + 1;
-        let log = File::options().create(true).append(true).open(self.folder.path().join(LOG)).unwrap();
-        let mut command = self.folder.command(&["serve", "--log-format", "json"]);
-        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            if !self.is_alive() {
-                self.child = None;
-                let log = self.log();
-                assert!(log.contains("cannot listen on"), "it does not start:\n{log}");
-                return false;
-            }
-            if self.is_ready() {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        panic!("it does not become ready:\n{}", self.log());
-    }
-
-    /// Both by its own account and by its answer: its port might be somebody else's.
+    /// Both by its own account and by its answer.
     fn is_ready(&self) -> bool {
         self.log().matches(READY).count() == self.starts && Post::get("/readyz").send(self.admin).status == 200
     }
@@ -182,13 +161,10 @@ impl Drop for Gateway {
     }
 }
 
-/// Two ports that are free now.
-fn free_ports() -> (SocketAddr, SocketAddr) {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let (server, admin) = (listen(), listen());
-    (server.local_addr().unwrap(), admin.local_addr().unwrap())
+/// An address that stays this gateway's while its process is down.
+fn free_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
 }
 
 const LOG: &str = "gatepost.log";
 const READY: &str = "gatepost is ready";
-const PORTS_TRIED: usize = 5;

@@ -10,6 +10,7 @@
 mod folder;
 mod gateway;
 mod http;
+mod ports;
 mod sign;
 
 use std::path::{Path, PathBuf};
