@@ -535,6 +535,30 @@ fn listings_filter_and_page() {
 }
 
 #[test]
+fn an_event_is_found_by_its_id_at_the_vendor() {
+    let fixture = Fixture::new();
+    for id in ["a", "b"] {
+        fixture.accept(id);
+    }
+    let mut claims = fixture.claim_receipts(0).into_iter();
+    let mut conclusion = |vendor_id: Option<&str>| {
+        let claim = claims.next().unwrap();
+        let mut planned = planned(&claim, "e", Severity::Low, &[]);
+        planned.event.vendor_id = vendor_id.map(str::to_owned);
+        Conclusion { claim, events: vec![planned], note: None }
+    };
+    let conclusions = vec![conclusion(Some("alr'_\"1")), conclusion(None)];
+    fixture.store.conclude(Arc::new(conclusions), at(0)).wait().unwrap();
+    let found = |vendor_id: &str| {
+        let filter = EventFilter { vendor_id: Some(vendor_id.to_owned()), ..EventFilter::default() };
+        fixture.store.events(&ALL, &filter).unwrap()
+    };
+    assert_eq!(found("alr'_\"1").len(), 1);
+    assert_eq!(found("alr'_\"1")[0].event.vendor_id.as_deref(), Some("alr'_\"1"));
+    assert!(found("alr").is_empty() && found("").is_empty());
+}
+
+#[test]
 fn pruning_takes_what_is_old_and_done_and_leaves_what_waits() {
     let fixture = Fixture::new();
     for id in ["a", "b"] {

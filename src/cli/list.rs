@@ -129,6 +129,7 @@ impl Events {
                     receipt: *receipt,
                     unrouted: *unrouted,
                     quarantined: *quarantined,
+                    ..EventFilter::default()
                 };
                 print(paging, &store.events(&paging.page(), &filter)?, |row| row.cursor, event_line)
             }

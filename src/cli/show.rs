@@ -94,6 +94,7 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
         ("actor", joined([actor.ip.map(|ip| ip.to_string()), actor.user, actor.country, None])),
         ("target", joined([target.method, target.url, target.host, target.agent])),
         ("rule", joined([rule.id, rule.name, None, None])),
+        ("outcome", event.outcome.map(|outcome| outcome.as_str().to_owned())),
         ("status", event.status.clone()),
         ("happened", Some(event.time.to_human())),
         ("received", Some(event.received_at.to_human())),
@@ -104,6 +105,7 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
         ("evidence", event.evidence.clone()),
         ("link", event.links.first().map(|link| format!("{}: {}", link.title, link.url))),
         ("id", Some(event.id.to_string())),
+        ("vendor's id", event.vendor_id.clone()),
         ("key", Some(event.key.to_string())),
         ("receipt", Some(event.receipt.to_string())),
     ];

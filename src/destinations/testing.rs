@@ -85,6 +85,7 @@ pub fn with_every_text(event: &Event, text: &str) -> Event {
     let (text, label) = (|| text.to_owned(), text.chars().take(1000).collect::<String>());
     Event {
         kind: text(),
+        vendor_id: Some(text()),
         title: text(),
         message: Some(text()),
         rule: Some(Rule { id: Some(text()), name: Some(text()) }),

@@ -18,6 +18,9 @@ pub struct Event {
     pub id: EventId,
     /// What makes two events the same.
     pub key: EventKey,
+    /// The vendor's own id of the event, as its console shows it. It identifies nothing here: see `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_id: Option<String>,
     /// The receipt it came in.
     pub receipt: ReceiptId,
     /// The source it came from.
@@ -47,6 +50,9 @@ pub struct Event {
     /// To what it was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// Whether it was stopped, where the vendor says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<EventOutcome>,
     /// The vendor's state of the finding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
@@ -69,6 +75,45 @@ pub struct Event {
     /// What the vendor sent and no other field holds.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub unmapped: Map<String, Value>,
+}
+
+/// What became of what was tried, where the vendor says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventOutcome {
+    /// It was stopped.
+    Blocked,
+    /// It was let through; whether it did harm is not known.
+    Allowed,
+    /// It reached what it was after.
+    Succeeded,
+}
+
+impl EventOutcome {
+    /// Every outcome with its word.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("blocked", Self::Blocked), ("allowed", Self::Allowed), ("succeeded", Self::Succeeded)];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Allowed => "allowed",
+            Self::Succeeded => "succeeded",
+        }
+    }
+
+    /// From a vendor's word for what was done about it. Only words that have one meaning everywhere are known: `detected`
+    /// or `failed` do not say whether anything was stopped.
+    pub fn from_vendor_word(word: &str) -> Option<Self> {
+        Some(match word.trim().to_ascii_lowercase().as_str() {
+            "blocked" | "block" | "denied" | "deny" | "prevented" | "prevent" | "dropped" | "drop" | "rejected"
+            | "reject" => Self::Blocked,
+            "allowed" | "allow" | "permitted" | "permit" | "passed" | "pass" | "accepted" | "accept" => Self::Allowed,
+            "succeeded" | "success" | "successful" | "exploited" | "compromised" => Self::Succeeded,
+            _ => return None,
+        })
+    }
 }
 
 /// The rule, filter or policy that fired.
@@ -148,6 +193,8 @@ pub struct Draft {
     /// Nothing in the key tells the event from the same thing happening again: there is neither an id nor a time in it.
     /// It is then known for a while only, the source's `repeat_window`.
     pub recurs: bool,
+    /// See [`Event::vendor_id`].
+    pub vendor_id: Option<String>,
     /// See [`Event::kind`].
     pub kind: String,
     /// See [`Event::time`].
@@ -164,6 +211,8 @@ pub struct Draft {
     pub actor: Option<Actor>,
     /// See [`Event::target`].
     pub target: Option<Target>,
+    /// See [`Event::outcome`].
+    pub outcome: Option<EventOutcome>,
     /// See [`Event::status`].
     pub status: Option<String>,
     /// See [`Event::impact`].
@@ -201,6 +250,7 @@ impl Draft {
         Event {
             id: EventId::generate(),
             key,
+            vendor_id: short(self.vendor_id),
             receipt: receipt.id,
             source: receipt.source.clone(),
             vendor: vendor.to_owned(),
@@ -213,6 +263,7 @@ impl Draft {
             rule: self.rule.and_then(Rule::limited),
             actor: self.actor.and_then(Actor::limited),
             target: self.target.and_then(Target::limited),
+            outcome: self.outcome,
             status: short(self.status),
             impact: text(self.impact),
             remediation: text(self.remediation),
@@ -351,11 +402,35 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stored_before_there_were_an_outcome_and_a_vendor_id_is_still_read() {
+        let mut event = Draft { title: "t".into(), ..Draft::default() }.into_event(&receipt(), "v", Severity::Low, 0);
+        let stored = serde_json::to_value(&event).unwrap();
+        assert!(stored.get("outcome").is_none() && stored.get("vendor_id").is_none(), "what is absent is left out");
+        assert_eq!(serde_json::from_value::<Event>(stored).unwrap(), event);
+        (event.outcome, event.vendor_id) = (Some(EventOutcome::Succeeded), Some("alr_1".to_owned()));
+        let stored = serde_json::to_value(&event).unwrap();
+        assert_eq!((&stored["outcome"], &stored["vendor_id"]), (&"succeeded".into(), &"alr_1".into()));
+        assert_eq!(serde_json::from_value::<Event>(stored).unwrap(), event);
+    }
+
+    #[test]
+    fn only_words_with_one_meaning_are_outcomes() {
+        for (word, outcome) in EventOutcome::ALL {
+            assert_eq!((EventOutcome::from_vendor_word(word), outcome.as_str()), (Some(outcome), word));
+        }
+        assert_eq!(EventOutcome::from_vendor_word(" BLOCK "), Some(EventOutcome::Blocked));
+        for word in ["", "detected", "alert", "failed", "unknown", "true", "blocked by nobody", "not blocked"] {
+            assert_eq!(EventOutcome::from_vendor_word(word), None, "{word}");
+        }
+    }
+
+    #[test]
     fn limits_hold_and_blanks_vanish() {
         let draft = Draft {
             title: "a\nb\u{0}".repeat(1000),
             message: Some("é".repeat(10_000)),
             status: Some("  ".to_owned()),
+            vendor_id: Some(format!("a\n{}", "b".repeat(1000))),
             links: vec![
                 Link { title: "x".into(), url: "javascript:alert(1)".into() },
                 Link { title: "y".into(), url: "https://example.com/".into() },
@@ -370,6 +445,7 @@ mod tests {
         assert!(!event.title.chars().any(char::is_control));
         assert!(event.message.unwrap().len() <= TEXT_BYTES_MAX + '…'.len_utf8());
         assert_eq!(event.status, None);
+        assert_eq!(event.vendor_id.map(|id| id.chars().count()), Some(SHORT_CHARS_MAX));
         assert_eq!(event.links.len(), 1);
         assert_eq!(event.unmapped.keys().collect::<Vec<_>>(), ["small"]);
         assert_eq!((event.kind.as_str(), event.severity), ("unknown", Severity::Medium));

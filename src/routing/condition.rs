@@ -11,7 +11,7 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue};
 use cel::objects::{Key, Map};
 use cel::{Context, Env, ExecutionError, Program, Value};
 
-use crate::domain::{Event, Severity};
+use crate::domain::{Event, EventOutcome, Severity};
 
 /// A compiled condition.
 pub struct Condition {
@@ -148,6 +148,7 @@ impl Facts {
         Self(map([
             ("id", text(&event.id.to_string())),
             ("key", text(&event.key.to_string())),
+            ("vendor_id", maybe(&event.vendor_id)),
             ("receipt", text(&event.receipt.to_string())),
             ("source", text(event.source.as_str())),
             ("vendor", text(&event.vendor)),
@@ -157,6 +158,7 @@ impl Facts {
             ("severity", Value::Int(event.severity.rank().into())),
             ("title", text(&event.title)),
             ("message", maybe(&event.message)),
+            ("outcome", text(event.outcome.map_or("", EventOutcome::as_str))),
             ("status", maybe(&event.status)),
             ("rule", map([("id", maybe(&rule.id)), ("name", maybe(&rule.name))])),
             (
@@ -354,6 +356,7 @@ const VARIABLES: &[&str] = &["event", "informational", "low", "medium", "high", 
 const PATHS: &[&str] = &[
     "id",
     "key",
+    "vendor_id",
     "receipt",
     "source",
     "vendor",
@@ -363,6 +366,7 @@ const PATHS: &[&str] = &[
     "severity",
     "title",
     "message",
+    "outcome",
     "status",
     "rule",
     "rule.id",
@@ -403,10 +407,12 @@ mod tests {
     fn conditions_read_as_they_sound() {
         let mut event = specimen();
         event.labels.insert("team".to_owned(), "red".to_owned());
+        (event.outcome, event.vendor_id) = (Some(EventOutcome::Succeeded), Some("alr_1".to_owned()));
         for holds in [
             "event.severity >= high",
             "event.severity == high && event.vendor == 'x'",
             "event.title.contains('x')",
+            "event.outcome == 'succeeded' && event.vendor_id == 'alr_1'",
             "event.actor.ip == ''",
             "event.labels.team == 'red'",
             "event.labels['team'] in ['red', 'blue']",

@@ -405,6 +405,8 @@ pub struct EventFilter {
     pub severity: Option<Severity>,
     /// Of this receipt.
     pub receipt: Option<ReceiptId>,
+    /// With this id at the vendor.
+    pub vendor_id: Option<String>,
     /// Only those that no route took.
     pub unrouted: bool,
     /// Only those in quarantine.

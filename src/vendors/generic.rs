@@ -8,9 +8,10 @@
 use serde_json::{Map, Value};
 
 use super::lenient::{self, Fields, Records, Text};
+use super::outcomes::Outcomes;
 use super::severities::Severities;
 use super::{Normalizer, Reading, Sample, Vendor};
-use crate::domain::{Actor, Draft, Link, Note, Request, Rule, Severity, Target, Timestamp};
+use crate::domain::{Actor, Draft, EventOutcome, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
 
 /// Any vendor that is not built in.
@@ -29,6 +30,7 @@ pub const VENDOR: Vendor = Vendor {
 
 fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
     let severities = Severities::read(section);
+    let outcomes = Outcomes::read(section);
     let id = id_place(section);
     let events = pointer(section, "events");
     let map = section.section("map").map(|map| {
@@ -39,6 +41,7 @@ fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
     let map = map.unwrap_or_else(|| NAMES.iter().map(|name| Some((*name, None))).collect());
     Some(Box::new(Generic {
         severities: severities?,
+        outcomes: outcomes?,
         id: id?,
         events: events?,
         map: map.into_iter().collect::<Option<Vec<_>>>()?,
@@ -80,6 +83,7 @@ fn id_place(section: &Section) -> Option<IdPlace> {
 
 struct Generic {
     severities: Severities,
+    outcomes: Outcomes,
     id: IdPlace,
     events: Option<String>,
     map: Vec<(&'static str, Option<String>)>,
@@ -175,6 +179,7 @@ impl Generic {
             time: found.time("time"),
             severity: found.severity("severity", &self.severities),
             message: found.text("message"),
+            vendor_id: found.text("vendor_id").or_else(|| found.at("/id")),
             status: found.text("status"),
             actor: actor(&mut found),
             target: target(&mut found),
@@ -184,6 +189,7 @@ impl Generic {
         draft.rule = (rule != Rule::default()).then_some(rule);
         let first_line = || draft.message.as_deref().and_then(|message| message.lines().next()).map(str::to_owned);
         draft.title = found.text("title").or_else(first_line).unwrap_or_default();
+        add_what_was_done(&mut draft, &mut found, &self.outcomes);
         let link = found.text("link");
         draft.links = link.map(|url| Link { title: "Open at the source".to_owned(), url }).into_iter().collect();
         draft.key = self.key(&mut found, delivery);
@@ -191,6 +197,7 @@ impl Generic {
         if lenient::holds_doubled(&element) {
             draft.key = Vec::new();
             draft.severity = lenient::doubtful(draft.severity);
+            draft.outcome = lenient::doubtful_outcome(draft.outcome);
             draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
         }
         let used = found.used;
@@ -224,9 +231,22 @@ struct Found<'e> {
 impl Found<'_> {
     fn text(&mut self, name: &str) -> Option<String> {
         let pointer = self.pointer(name)?;
-        let text = self.element.pointer(&pointer).and_then(scalar)?;
-        self.used.push(pointer);
+        self.at(&pointer)
+    }
+
+    fn at(&mut self, pointer: &str) -> Option<String> {
+        let text = self.element.pointer(pointer).and_then(scalar)?;
+        self.used.push(pointer.to_owned());
         Some(text)
+    }
+
+    /// The operator's word, else what the word means everywhere; a word that says nothing stays where it is.
+    fn outcome(&mut self, operators: &Outcomes) -> Option<EventOutcome> {
+        let pointer = self.pointer("outcome")?;
+        let word = self.element.pointer(&pointer).and_then(scalar)?;
+        let outcome = operators.of(&word)?;
+        self.used.push(pointer);
+        Some(outcome)
     }
 
     fn time(&mut self, name: &str) -> Option<Timestamp> {
@@ -248,7 +268,11 @@ impl Found<'_> {
 
     fn pointer(&self, name: &str) -> Option<String> {
         let given = self.map.iter().find(|(known, _)| *known == name).and_then(|(_, pointer)| pointer.clone());
-        given.or_else(|| (!MATTERS_OF_TRUST.contains(&name)).then(|| format!("/{name}")))
+        let guessed = || {
+            let [snake, camel] = [format!("/{name}"), format!("/{}", camel_case(name))];
+            if self.element.pointer(&snake).is_some() { snake } else { camel }
+        };
+        given.or_else(|| (!MATTERS_OF_TRUST.contains(&name)).then(guessed))
     }
 }
 
@@ -273,6 +297,24 @@ fn target(found: &mut Found) -> Option<Target> {
         agent: found.text("agent"),
     };
     (target != Target::default()).then_some(target)
+}
+
+/// What was done about it, by its own field or by the action that was taken.
+fn add_what_was_done(draft: &mut Draft, found: &mut Found, outcomes: &Outcomes) {
+    let action = found.text("action");
+    draft.outcome = found.outcome(outcomes).or_else(|| outcomes.of(action.as_deref()?));
+    for (name, value) in [("action", action), ("risk_score", found.text("risk_score"))] {
+        draft.labels.extend(value.map(|value| (name.to_owned(), value)));
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |all, word| {
+        let (head, tail) = word.split_at(word.len().min(1));
+        all + &head.to_ascii_uppercase() + tail
+    })
 }
 
 /// The element without what was understood, and without objects that became empty thereby.
@@ -329,6 +371,10 @@ const NAMES: &[&str] = &[
     "link",
     "user",
     "ip",
+    "outcome",
+    "vendor_id",
+    "action",
+    "risk_score",
 ];
 
 /// The first part of a key that is made of the element's content.
@@ -356,6 +402,7 @@ const TEMPLATE: &str = "\
 # id = { header = \"x-delivery-id\" }              # or { pointer = \"/id\" }: the same on every retry
 # events = \"/alerts\"                             # JSON pointer to a list: one event an element
 # map = { title = \"/rule/name\", severity = \"/level\", time = \"/at\", actor = \"/src_ip\", key = \"/alert_id\" }
+# outcomes = { \"drop\" = \"blocked\", \"monitor\" = \"allowed\" }
 # severity = { \"P1\" = \"critical\", \"P2\" = \"high\" }
 ";
 
@@ -398,6 +445,33 @@ mod tests {
         assert_eq!((drafts[0].links.len(), drafts[0].rule.as_ref().unwrap().id.as_deref()), (1, Some("r")));
         assert_eq!(Value::Object(drafts[1].unmapped.clone()), json!({"n": ["second"], "ip": "not one"}));
         assert_eq!(Value::Object(drafts[2].unmapped.clone()), json!({"s": 4}));
+    }
+
+    #[test]
+    fn what_was_done_about_it_is_the_outcome() {
+        let read_one = |settings: &str, body: Value| read(settings, &body).drafts.remove(0);
+        for (settings, body, outcome) in [
+            ("", json!({"outcome": "Blocked"}), Some(EventOutcome::Blocked)),
+            ("", json!({"action": "deny"}), Some(EventOutcome::Blocked)),
+            ("", json!({"action": "opened"}), None),
+            ("", json!({"outcome": "failure", "action": "allow"}), Some(EventOutcome::Allowed)),
+            (
+                "map = { outcome = \"/waf/stopped\" }\noutcomes = { true = \"blocked\", false = \"succeeded\" }",
+                json!({"waf": {"stopped": false}}),
+                Some(EventOutcome::Succeeded),
+            ),
+            ("outcomes = { deny = \"allowed\" }", json!({"outcome": "DENY"}), Some(EventOutcome::Allowed)),
+        ] {
+            assert_eq!(read_one(settings, body.clone()).outcome, outcome, "{body}");
+        }
+        let draft = read_one("", json!({"id": 5, "riskScore": 97, "action": "deny", "outcome": "odd"}));
+        assert_eq!(draft.vendor_id.as_deref(), Some("5"));
+        assert_eq!((draft.labels["risk_score"].as_str(), draft.labels["action"].as_str()), ("97", "deny"));
+        assert_eq!(Value::Object(draft.unmapped), json!({"outcome": "odd"}));
+        let mapped = read_one("map = { vendor_id = \"/case/no\" }", json!({"id": 5, "case": {"no": "C-7"}}));
+        assert_eq!(mapped.vendor_id.as_deref(), Some("C-7"));
+        let faults = build("generic", "outcomes = { a = \"stopped\" }").err().unwrap();
+        assert!(faults[0].contains("'stopped' is no outcome") && faults[0].contains("succeeded"), "{faults:?}");
     }
 
     #[test]

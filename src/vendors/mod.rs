@@ -10,6 +10,7 @@
 mod akto;
 mod generic;
 mod lenient;
+mod outcomes;
 mod secureagentics;
 mod severities;
 mod source;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::lenient::{self, Fields, Record, Records, Text};
 use super::severities::Severities;
 use super::{Normalizer, Reading, Sample, Vendor};
-use crate::domain::{Actor, Draft, Note, Request, Rule, Severity, Target};
+use crate::domain::{Actor, Draft, EventOutcome, Note, Request, Rule, Severity, Target};
 use crate::settings::Section;
 use crate::verify::{HmacScheme, Scheme};
 
@@ -121,6 +121,7 @@ impl Secureagentics {
             severity: self.severity(&kind, &mut data),
             title: title(&kind, details.as_deref(), agent.as_deref()),
             actor: actor(&mut data),
+            vendor_id: id.clone(),
             status: data.text(&["status"]),
             kind,
             ..Draft::default()
@@ -129,6 +130,7 @@ impl Secureagentics {
         draft.message = details.filter(|details| !draft.title.ends_with(details));
         draft.rule = rule.map(|id| Rule { id: Some(id), name: data.text(&["policyName", "ruleName", "alertName"]) });
         draft.target = agent.map(|agent| Target { agent: Some(agent), ..Target::default() });
+        add_what_was_done(&mut draft, &mut data);
         if let Some(stated) = stated.filter(|_| draft.time.is_none()) {
             draft.unmapped.insert("timestamp".to_owned(), stated);
         }
@@ -140,6 +142,7 @@ impl Secureagentics {
         if doubled {
             draft.key = Vec::new();
             draft.severity = lenient::doubtful(draft.severity);
+            draft.outcome = lenient::doubtful_outcome(draft.outcome);
             draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
         }
         draft
@@ -225,6 +228,25 @@ fn actor(data: &mut Fields) -> Option<Actor> {
         actor.user = actor.user.or(at.user);
     }
     (actor != Actor::default()).then_some(actor)
+}
+
+/// What Secureagentics did about it. A policy's documented actions are `block`, `alert` and `log`; the last two let it
+/// pass.
+fn add_what_was_done(draft: &mut Draft, data: &mut Fields) {
+    let action = data.text(&["action"]);
+    let stated = data.text(&["outcome"]);
+    let of_action = |action: &str| match action.to_ascii_lowercase().as_str() {
+        "alert" | "log" => Some(EventOutcome::Allowed),
+        other => EventOutcome::from_vendor_word(other),
+    };
+    draft.outcome = stated.as_deref().and_then(EventOutcome::from_vendor_word);
+    draft.outcome = draft.outcome.or_else(|| action.as_deref().and_then(of_action));
+    if let Some(stated) = stated.filter(|stated| EventOutcome::from_vendor_word(stated).is_none()) {
+        data.put("outcome", Value::String(stated));
+    }
+    for (name, value) in [("action", action), ("risk_score", data.text(&["riskScore"]))] {
+        draft.labels.extend(value.map(|value| (name.to_owned(), value)));
+    }
 }
 
 /// An alert's details speak for themselves; elsewhere the type says what they are the details of.
@@ -419,6 +441,29 @@ mod tests {
         let normalizer = build("secureagentics", "severity = { \"alert.triggered\" = \"critical\" }").ok().unwrap();
         let body = br#"{"id":"x","type":"alert.triggered","data":{"severity":"low"}}"#;
         assert_eq!(normalizer.normalize(body).drafts[0].severity, Some(Severity::Critical));
+    }
+
+    #[test]
+    fn what_was_done_about_it_is_the_outcome() {
+        let of = |data: Value| draft(&json!({"id": "evt_1", "type": "policy.violated", "data": data}));
+        for (data, outcome) in [
+            (json!({"action": "block"}), Some(EventOutcome::Blocked)),
+            (json!({"action": "LOG"}), Some(EventOutcome::Allowed)),
+            (json!({"action": "alert"}), Some(EventOutcome::Allowed)),
+            (json!({"action": "require_approval"}), None),
+            (json!({"action": "block", "outcome": "succeeded"}), Some(EventOutcome::Succeeded)),
+            (json!({"outcome": "unclear"}), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(of(data.clone()).outcome, outcome, "{data}");
+        }
+        let blocked = of(json!({"action": "block", "risk_score": 97}));
+        assert_eq!(blocked.vendor_id.as_deref(), Some("evt_1"));
+        assert_eq!((blocked.labels["action"].as_str(), blocked.labels["risk_score"].as_str()), ("block", "97"));
+        assert_eq!(of(json!({"outcome": "unclear"})).unmapped["outcome"], "unclear");
+        let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
+        let doubled = br#"{"id":"x","type":"t","data":{"action":"block","a":1,"a":2}}"#;
+        assert_eq!(normalizer.normalize(doubled).drafts[0].outcome, None, "the reassuring reading is not believed");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Actor, Event, Target};
+use crate::domain::{Actor, Event, EventOutcome, Target};
 
 /// The event as an OCSF document.
 pub fn document(event: &Event) -> Value {
@@ -36,6 +36,9 @@ pub fn document(event: &Event) -> Value {
         "observables": observables(event),
         "resources": agent(event),
     });
+    if let Some(outcome) = event.outcome {
+        add_outcome(outcome, &mut document);
+    }
     if !event.links.is_empty() {
         rest.insert("links".into(), json!(event.links));
     }
@@ -44,12 +47,29 @@ pub fn document(event: &Event) -> Value {
     document
 }
 
+/// The attributes of the profile `security_control`. What succeeded was allowed, and is a suspected breach as well.
+fn add_outcome(outcome: EventOutcome, document: &mut Value) {
+    let (action_id, action, disposition_id, disposition) = match outcome {
+        EventOutcome::Blocked => (2, "Denied", 2, "Blocked"),
+        EventOutcome::Allowed | EventOutcome::Succeeded => (1, "Allowed", 1, "Allowed"),
+    };
+    document["action_id"] = json!(action_id);
+    document["action"] = json!(action);
+    document["disposition_id"] = json!(disposition_id);
+    document["disposition"] = json!(disposition);
+    document["metadata"]["profiles"] = json!(["security_control"]);
+    if outcome == EventOutcome::Succeeded {
+        document["is_suspected_breach"] = json!(true);
+    }
+}
+
 fn metadata(event: &Event) -> Value {
     let tags: Vec<Value> = event.labels.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
         "version": VERSION,
         "uid": event.id,
         "correlation_uid": event.key,
+        "original_event_uid": event.vendor_id,
         "event_code": event.kind,
         "log_provider": "gatepost",
         "log_name": event.source,
@@ -213,6 +233,7 @@ mod tests {
         Event {
             id: text("/metadata/uid").unwrap().parse().unwrap(),
             key: serde_json::from_value(at("/metadata/correlation_uid").unwrap()).unwrap(),
+            vendor_id: text("/metadata/original_event_uid"),
             receipt: ours["receipt"].as_str().unwrap().parse().unwrap(),
             source: text("/metadata/log_name").unwrap().parse().unwrap(),
             vendor: text("/metadata/product/uid").unwrap(),
@@ -225,6 +246,13 @@ mod tests {
             rule: (rule != Rule::default()).then_some(rule),
             actor: (actor != Actor::default()).then_some(actor),
             target: (target != Target::default()).then_some(target),
+            outcome: match (document["disposition_id"].as_u64(), document["is_suspected_breach"].as_bool()) {
+                (Some(2), None) => Some(EventOutcome::Blocked),
+                (Some(1), None) => Some(EventOutcome::Allowed),
+                (Some(1), Some(true)) => Some(EventOutcome::Succeeded),
+                (None, None) => None,
+                other => panic!("{other:?}"),
+            },
             status: text("/status"),
             impact: text("/risk_details"),
             remediation: text("/remediation/desc"),
@@ -250,7 +278,11 @@ mod tests {
         odd.target = Some(Target { method: Some("GET".into()), ..Target::default() });
         odd.evidence = None;
         odd.actor.as_mut().unwrap().ip = "::ffff:10.0.0.1".parse().ok();
-        events.push(odd);
+        events.push(odd.clone());
+        for (_, outcome) in EventOutcome::ALL {
+            events.push(Event { outcome: Some(outcome), vendor_id: Some("v-1".into()), ..odd.clone() });
+        }
+        events.push(Event { outcome: None, vendor_id: None, ..odd });
         let schema = testing::contract("ocsf-1.8.0/detection_finding.schema.json");
         for event in events {
             let document = document(&event);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Akto;
-use crate::domain::{Draft, Link, Severity, Target};
+use crate::domain::{Draft, EventOutcome, Link, Severity, Target};
 use crate::vendors::lenient::{self, Fields};
 
 impl Akto {
@@ -78,6 +78,7 @@ impl Akto {
         Draft {
             kind: "threat.count".to_owned(),
             severity: Some(Severity::High),
+            outcome: Some(EventOutcome::Succeeded),
             title: format!("{count} successful {plural} since the last message"),
             message: Some(EXPLOITS.to_owned()),
             links: page.map(|url| Link { title: "Open in Akto".to_owned(), url: url.into() }).into_iter().collect(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::Timestamp;
+use crate::domain::{EventOutcome, Timestamp};
 
 fn read(body: &str) -> Reading {
     for_tests().normalize(body.as_bytes())
@@ -97,6 +97,38 @@ fn records_in_snake_case_and_with_odd_types_are_read() {
     assert_eq!(drafts[0].labels["successful_exploit"], "true");
     assert_eq!((drafts[1].title.as_str(), drafts[1].key.len()), ("Threat on 7", 0));
     assert!(drafts[1].unmapped.contains_key("filterId") && drafts[1].unmapped.contains_key("detectedAt"));
+}
+
+#[test]
+fn what_became_of_the_attack_is_the_outcome() {
+    let of = |more: Value| {
+        let mut record =
+            json!({"id": "u-1", "filterId": "XSS", "latestApiEndpoint": "/", "detectedAt": 1760000000000_i64});
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        drafts(&json!([record])).remove(0)
+    };
+    for (more, outcome) in [
+        (json!({"successfulExploit": true}), Some(EventOutcome::Succeeded)),
+        (json!({"successful_exploit": "TRUE"}), Some(EventOutcome::Succeeded)),
+        (json!({"successfulExploit": false}), None),
+        (json!({"metadata": "{\"behaviour\": \"block\"}"}), Some(EventOutcome::Blocked)),
+        (json!({"metadata": {"behaviour": "alert"}, "successfulExploit": false}), Some(EventOutcome::Allowed)),
+        (json!({"metadata": {"behaviour": "warn"}}), None),
+        (json!({"metadata": {"behaviour": "block"}, "successfulExploit": true}), Some(EventOutcome::Succeeded)),
+        (json!({"action": "Block"}), Some(EventOutcome::Blocked)),
+        (json!({"status": "IGNORED"}), None),
+        (json!({"status": "TRAINING"}), None),
+    ] {
+        assert_eq!(of(more.clone()).outcome, outcome, "{more}");
+    }
+    let said = of(json!({"metadata": "{\"behaviour\": \"block\", \"riskScore\": 0.91}", "status": "IGNORED"}));
+    assert_eq!((said.vendor_id.as_deref(), said.status.as_deref()), (Some("u-1"), Some("IGNORED")));
+    assert_eq!((said.labels["action"].as_str(), said.labels["risk_score"].as_str()), ("block", "0.91"));
+    let body = json!({"maliciousEvents": [{"filterId": "XSS", "url": "/", "successfulExploit": true}]});
+    assert_eq!(drafts(&body)[0].outcome, Some(EventOutcome::Succeeded), "the documented body");
+    let doubled = r#"[{"id":"1","filterId":"XSS","filterId":"SSRF","metadata":{"behaviour":"block"}}]"#;
+    assert_eq!(read(doubled).drafts[0].outcome, None, "the reassuring reading is not believed");
+    assert_eq!(sample("object-names").drafts[0].outcome, Some(EventOutcome::Succeeded));
 }
 
 #[test]

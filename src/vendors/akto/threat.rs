@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::sample::{Recorded, recorded};
 use super::{Akto, filters};
-use crate::domain::{Actor, Draft, Link, Rule, Severity, Target, Timestamp};
+use crate::domain::{Actor, Draft, EventOutcome, Link, Rule, Severity, Target, Timestamp};
 use crate::vendors::lenient::{self, Fields, cut};
 
 /// Whether the object says enough to be a threat.
@@ -58,6 +58,7 @@ impl Akto {
             kind: kind(&mut fields),
             time,
             severity: self.severity(filter.as_deref(), sub_category.as_deref(), &mut fields),
+            vendor_id: id.clone(),
             actor: actor(named.as_deref(), &mut fields, &mut metadata),
             status: fields.text(&["status"]),
             message: metadata.text(&["overview", "reason"]),
@@ -73,6 +74,7 @@ impl Akto {
             None => content_key(whole, filter.as_deref(), target.as_ref(), draft.time),
         };
         draft.links = self.links(&mut fields, filter.as_deref(), named.as_deref());
+        add_what_was_done(&mut draft, &mut fields, &mut metadata);
         label(&mut draft, "category", category);
         label(&mut draft, "sub_category", sub_category);
         labels(&mut draft, &mut fields);
@@ -89,6 +91,7 @@ impl Akto {
         if doubled {
             draft.key = Vec::new();
             draft.severity = lenient::doubtful(draft.severity);
+            draft.outcome = lenient::doubtful_outcome(draft.outcome);
             label(&mut draft, "doubled_keys", Some("true".to_owned()));
         }
         draft
@@ -252,11 +255,27 @@ fn content_key(
     }
 }
 
+/// What became of the attack. A successful exploit outweighs what a guardrail says it did; that there was none says
+/// neither that it was blocked nor that it was let through. A `warn` may be either, so it is shown as it is.
+fn add_what_was_done(draft: &mut Draft, fields: &mut Fields, metadata: &mut Fields) {
+    let exploit = fields.text(&["successfulExploit"]);
+    let names = &["behaviour", "behavior", "action"];
+    let action = metadata.text(names).or_else(|| fields.text(names));
+    let done = action.as_deref().and_then(|action| match action.to_ascii_lowercase().as_str() {
+        "alert" => Some(EventOutcome::Allowed),
+        other => EventOutcome::from_vendor_word(other),
+    });
+    let succeeded = exploit.as_deref().is_some_and(|exploit| exploit.eq_ignore_ascii_case("true"));
+    draft.outcome = if succeeded { Some(EventOutcome::Succeeded) } else { done };
+    label(draft, "successful_exploit", exploit);
+    label(draft, "action", action);
+    label(draft, "risk_score", metadata.text(&["riskScore"]).or_else(|| fields.text(&["riskScore"])));
+}
+
 fn labels(draft: &mut Draft, fields: &mut Fields) {
     for (label_name, field) in [
         ("event_type", "eventType"),
         ("detection", "type"),
-        ("successful_exploit", "successfulExploit"),
         ("context", "contextSource"),
         ("ref_id", "refId"),
         ("api_collection", "latestApiCollectionId"),

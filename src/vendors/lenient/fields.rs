@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Severity, Timestamp};
+use crate::domain::{EventOutcome, Severity, Timestamp};
 
 /// An object that is being read: what is understood is taken out, and [`Fields::rest`] is what nobody understood. A name
 /// in camel case also finds its snake case form.
@@ -188,6 +188,11 @@ pub fn holds_doubled(value: &Value) -> bool {
 /// attacker would like to be believed.
 pub fn doubtful(severity: Option<Severity>) -> Option<Severity> {
     severity.filter(|severity| severity.rank() >= Severity::High.rank()).or(Some(Severity::High))
+}
+
+/// The outcome of something that can be read in two ways: the reassuring ones are not believed.
+pub fn doubtful_outcome(outcome: Option<EventOutcome>) -> Option<EventOutcome> {
+    outcome.filter(|outcome| *outcome == EventOutcome::Succeeded)
 }
 
 /// A time in one of the forms that vendors use: RFC 3339 (in UTC where the offset is left out), or seconds, milliseconds
