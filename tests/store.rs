@@ -697,3 +697,41 @@ fn the_time_that_was_noted_is_known_after_a_restart() {
     let noted = fixture.store.noted_time().unwrap().unwrap();
     assert!(noted.settled.since(settled) < Duration::from_secs(1) && noted.vouched == time.vouched, "{noted:?}");
 }
+
+#[test]
+fn the_oldest_that_waits_is_known_for_each_source_and_destination() {
+    let fixture = Fixture::new();
+    let accept = |at_ms: i64, source: &str, id: &str| {
+        fixture.store.accept(fixture.arrival_at(at_ms, source, id, id), None).wait().unwrap();
+    };
+    assert!(fixture.store.oldest_unread().unwrap().is_empty());
+    accept(10, "a", "1");
+    accept(20, "b", "2");
+    accept(30, "a", "3");
+    let oldest = |name: &str| fixture.store.oldest_unread().unwrap().get(&name.parse().unwrap()).copied();
+    assert_eq!((oldest("a"), oldest("b"), oldest("c")), (Some(at(10)), Some(at(20)), None));
+    // Claimed is not dispatched.
+    let claims = fixture.store.claim_receipts(1, lease(0)).wait().unwrap();
+    assert_eq!((oldest("a"), oldest("b")), (Some(at(10)), Some(at(20))));
+    let id = claims[0].work().receipt.id;
+    drop(claims);
+    fixture.dispatch(100_000, &["soc", "pager"]);
+    assert!(fixture.store.oldest_unread().unwrap().is_empty());
+    assert!(fixture.store.replay_receipt(id).unwrap());
+    assert!(fixture.store.oldest_unread().unwrap().is_empty(), "an old receipt that is replayed has been read before");
+
+    let later = fixture.accept("later");
+    fixture.dispatch(500_000, &["soc"]);
+    assert!(matches!(later, Acceptance::New(_)));
+    let depths = fixture.store.depths().unwrap();
+    let of = |name: &str, state| depths.iter().find(|d| d.destination.as_str() == name && d.state == state).unwrap();
+    let (waiting, dead) = (DeliveryState::Waiting, DeliveryState::Dead);
+    assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (4, at(100_000)));
+    for claim in fixture.claim("soc", 3, 600_000) {
+        fixture.settle(claim, Verdict::Dead { reason: "no".to_owned() });
+    }
+    let depths = fixture.store.depths().unwrap();
+    let of = |name: &str, state| depths.iter().find(|d| d.destination.as_str() == name && d.state == state).unwrap();
+    assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (1, at(500_000)));
+    assert_eq!((of("soc", dead).count, of("pager", waiting).oldest), (3, at(100_000)));
+}

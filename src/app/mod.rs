@@ -20,10 +20,12 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ConfigFault};
 use crate::domain::{Clock, SystemClock};
 use crate::egress::{ClientFault, Egress};
-use crate::pipeline::{LaneState, Parts, Pipeline, Rules};
-use crate::server::{Admin, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits};
+use crate::pipeline::{LaneState, Parts, Pipeline, Queue, Rules};
+use crate::server::{
+    Admin, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, Problem, QueueHealth,
+};
 use crate::store::{Access, OpenFault, SqliteStore};
-use crate::telemetry::Metrics;
+use crate::telemetry::{KnownLabels, Metrics};
 use crate::vendors::Sources;
 
 pub use signals::run_until_stopped;
@@ -107,6 +109,7 @@ impl App {
     /// The same by another clock, for tests that set it.
     pub async fn start_by(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppFault> {
         let metrics = Arc::new(Metrics::new());
+        metrics.start_at_zero(&labels_of(&config));
         let fixed = Fixed::of(&config);
         let limits = config.limits;
         let store = open_store(fixed.store.clone()).await?;
@@ -173,8 +176,9 @@ impl App {
                 return Err(ReloadFault::NeedsRestart { section });
             }
         }
-        let sources = Arc::clone(&config.sources);
+        let (sources, labels) = (Arc::clone(&config.sources), labels_of(&config));
         self.pipeline.exchange(parts_of(config)).await;
+        self.metrics.start_at_zero(&labels);
         self.sources.send_replace(sources);
         Ok(())
     }
@@ -241,6 +245,15 @@ async fn open_store(path: PathBuf) -> Result<SqliteStore, AppFault> {
     opened.map_err(|error| AppFault::Process(std::io::Error::other(error)))?.map_err(AppFault::Store)
 }
 
+fn labels_of(config: &Config) -> KnownLabels {
+    KnownLabels {
+        sources: config.sources.keys().map(ToString::to_string).collect(),
+        routes: config.router.routes().iter().map(|route| route.name.to_string()).collect(),
+        destinations: config.destinations.keys().map(ToString::to_string).collect(),
+        refusals: Problem::codes(),
+    }
+}
+
 fn parts_of(config: Config) -> Parts {
     let rules = Rules { sources: config.sources, router: config.router };
     Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention }
@@ -248,13 +261,24 @@ fn parts_of(config: Config) -> Parts {
 
 fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync> {
     let pipeline = Arc::clone(pipeline);
-    let health = |state| match state {
-        LaneState::Running => DestinationHealth { state: "running", reason: None },
-        LaneState::Failing { reason } => DestinationHealth { state: "failing", reason: Some(reason) },
-        LaneState::Stopped { reason } => DestinationHealth { state: "stopped", reason: Some(reason) },
+    let health = |state| {
+        let (state, reason) = match state {
+            LaneState::Running => ("running", None),
+            LaneState::Failing { reason } => ("failing", Some(reason)),
+            LaneState::Stopped { reason } => ("stopped", Some(reason)),
+        };
+        DestinationHealth { state, reason, queue: None }
     };
     Box::new(move || {
-        pipeline.lane_states().into_iter().map(|(name, state)| (name.to_string(), health(state))).collect()
+        let queues = pipeline.queues();
+        let mut all: BTreeMap<String, DestinationHealth> =
+            pipeline.lane_states().into_iter().map(|(name, state)| (name.to_string(), health(state))).collect();
+        for (name, Queue { waiting, dead, oldest_waiting }) in queues {
+            let queue = Some(QueueHealth { waiting, dead, oldest_waiting_seconds: oldest_waiting.as_secs() });
+            let unconfigured = || DestinationHealth { state: "unconfigured", reason: None, queue: None };
+            all.entry(name.to_string()).or_insert_with(unconfigured).queue = queue;
+        }
+        all
     })
 }
 

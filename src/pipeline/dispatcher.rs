@@ -164,7 +164,7 @@ impl Dispatcher {
             self.metrics.events_unrouted.get_or_create(&source()).inc_by(unrouted as u64);
         }
         for (route, why) in undecided {
-            self.metrics.routing_undecided.get_or_create(&ByRoute { name: route.clone() }).inc();
+            self.metrics.routing_undecided.get_or_create(&ByRoute { route: route.clone() }).inc();
             tracing::warn!(route, why, "a condition could not be decided; the route takes the event");
         }
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::queues::{QueueBoard, QueueGauges};
 use super::supervisor::LaneBoard;
-use crate::domain::{DeliveryState, DestinationName, Timestamp};
+use crate::domain::{Clock, DeliveryState, DestinationName, Timestamp};
 use crate::store::{Depth, Horizons, Ledger, SqliteStore, StoreFault, Upkeep};
 use crate::telemetry::Metrics;
 
@@ -32,6 +33,10 @@ pub struct Janitor {
     pub now: watch::Receiver<Timestamp>,
     /// Which destinations there are.
     pub lanes: Arc<LaneBoard>,
+    /// The time by which queues grow old.
+    pub clock: Arc<dyn Clock>,
+    /// Where the queues are shown, beside the metrics.
+    pub queues: QueueBoard,
     /// Gauges.
     pub metrics: Arc<Metrics>,
 }
@@ -56,11 +61,11 @@ impl Stranded {
 impl Janitor {
     /// Works until `stop` changes.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut shown: Vec<(DestinationName, DeliveryState)> = Vec::new();
+        let mut gauges = QueueGauges::new(self.queues.clone());
         let mut stranded = Stranded::default();
         let mut rounds = 0_u64;
         loop {
-            self.measure(&mut shown, &mut stranded).await;
+            self.measure(&mut gauges, &mut stranded).await;
             if rounds.is_multiple_of(ROUNDS_BETWEEN_PRUNES)
                 && let Err(fault) = self.prune(&stop).await
             {
@@ -94,26 +99,22 @@ impl Janitor {
         }
     }
 
-    async fn measure(&self, shown: &mut Vec<(DestinationName, DeliveryState)>, stranded: &mut Stranded) {
+    async fn measure(&self, gauges: &mut QueueGauges, stranded: &mut Stranded) {
         self.metrics.store_full.set(self.store.is_full().into());
         let store = self.store.clone();
-        let read =
-            move || -> Result<_, StoreFault> { Ok((store.depths()?, store.undispatched()?, store.size_bytes())) };
-        let Ok(Ok((depths, receipts, bytes))) = tokio::task::spawn_blocking(read).await else {
+        let read = move || -> Result<_, StoreFault> {
+            Ok((store.depths()?, store.oldest_unread()?, store.undispatched()?, store.size_bytes()))
+        };
+        let Ok(Ok((depths, unread, receipts, bytes))) = tokio::task::spawn_blocking(read).await else {
             tracing::warn!("the queue cannot be measured now");
             return;
         };
-        // What was there and is no more must be shown as nothing, or the last figure would stand for ever.
-        for (destination, state) in shown.drain(..) {
-            self.metrics.show_depth(destination.as_str(), state, 0);
-        }
         for (destination, deliveries) in stranded.look(&depths, |name| self.lanes.has(name)) {
             tracing::warn!(%destination, deliveries, "deliveries wait for a destination that is not configured");
         }
-        for depth in depths {
-            self.metrics.show_depth(depth.destination.as_str(), depth.state, depth.count);
-            shown.push((depth.destination, depth.state));
-        }
+        let now = self.clock.now();
+        gauges.show_deliveries(&depths, self.lanes.names(), now, &self.metrics);
+        gauges.show_unread(&unread, now, &self.metrics);
         self.metrics.queue_receipts.set(i64::try_from(receipts).unwrap_or(i64::MAX));
         self.metrics.store_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
@@ -130,7 +131,12 @@ mod tests {
 
     #[test]
     fn a_queue_without_a_lane_is_told_once_each_time_it_comes_about() {
-        let depth = |name: &str, state, count| Depth { destination: name.parse().unwrap(), state, count };
+        let depth = |name: &str, state, count| Depth {
+            destination: name.parse().unwrap(),
+            state,
+            count,
+            oldest: Timestamp::default(),
+        };
         let (waiting, leased, dead) = (DeliveryState::Waiting, DeliveryState::Leased, DeliveryState::Dead);
         let depths = [
             depth("gone", waiting, 3),

@@ -20,11 +20,12 @@ use super::retry::{Case, decide};
 use super::suspects::Suspects;
 use crate::destinations::{Destination, Next};
 use crate::domain::{
-    Attempt, Clock, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, Scope, Timestamp,
+    Attempt, Clock, DeliveryState, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, Scope,
+    Timestamp,
 };
 use crate::egress::Egress;
 use crate::store::{Claim, Consignment, Lease, Outbox, Settlement, StoreFault, Verdict};
-use crate::telemetry::{ByQueue, ByRoute, Metrics};
+use crate::telemetry::{ByQueue, Metrics};
 
 /// How a lane is doing, for whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,7 +313,7 @@ impl Lane {
             }
             Verdict::Again { .. } => {}
             Verdict::Dead { reason } => {
-                let labels = ByQueue { destination: destination.to_string(), state: "dead" };
+                let labels = ByQueue::of(destination.as_str(), DeliveryState::Dead);
                 self.metrics.delivery_dead.get_or_create(&labels).inc();
                 tracing::error!(%destination, %delivery, %event, reason, "a delivery became a dead letter");
             }
@@ -325,8 +326,9 @@ impl Lane {
             (None, Some(reason)) => LaneState::Failing { reason: reason.to_owned() },
             (None, None) => LaneState::Running,
         };
-        let stopped = i64::from(matches!(state, LaneState::Stopped { .. }));
-        self.metrics.destination_stopped.get_or_create(&ByRoute { name: self.name.to_string() }).set(stopped);
+        let is_stopped = matches!(state, LaneState::Stopped { .. });
+        let is_failing = matches!(state, LaneState::Failing { .. });
+        self.metrics.show_destination(self.name.as_str(), is_stopped, is_failing);
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }

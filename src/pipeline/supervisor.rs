@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::dispatcher::{Dispatcher, HeldLog};
 use super::janitor::{Janitor, Retention};
 use super::lane::{Lane, LaneState};
+use super::queues::{Queue, QueueBoard};
 use super::timekeeper::Timekeeper;
 use crate::destinations::Destination;
 use crate::domain::{Clock, DestinationName};
@@ -47,6 +48,7 @@ pub struct Pipeline {
     retention: watch::Sender<Retention>,
     receipts: Arc<Notify>,
     board: Arc<LaneBoard>,
+    queues: QueueBoard,
     stop_intake: watch::Sender<bool>,
     others: Mutex<Vec<JoinHandle<()>>>,
     lanes: tokio::sync::Mutex<Option<RunningLanes>>,
@@ -81,6 +83,11 @@ impl LaneBoard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(destination)
     }
 
+    /// The destinations that are sent to.
+    pub fn names(&self) -> Vec<DestinationName> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     fn states(&self) -> BTreeMap<DestinationName, LaneState> {
         let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let state = |lane: &LaneEntry| lane.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -109,6 +116,7 @@ impl Pipeline {
             retention,
             receipts: Arc::default(),
             board: Arc::default(),
+            queues: QueueBoard::default(),
             stop_intake,
             others: Mutex::default(),
             lanes: tokio::sync::Mutex::default(),
@@ -128,14 +136,20 @@ impl Pipeline {
         self.board.states()
     }
 
+    /// The queues of all destinations, as they were last measured.
+    pub fn queues(&self) -> BTreeMap<DestinationName, Queue> {
+        self.queues.read()
+    }
+
     /// Exchanges rules and destinations. Every destination starts afresh, each as soon as what is under way for itself is
     /// finished: one that hangs holds up neither the others nor the caller.
     pub async fn exchange(&self, parts: Parts) {
         let retiring = self.retire_lanes().await;
         self.rules.send_replace(parts.rules);
         self.retention.send_replace(parts.retention);
-        // A destination that has gone is no longer stopped.
+        // A destination that has gone is neither stopped nor failing.
         self.metrics.destination_stopped.clear();
+        self.metrics.destination_failing.clear();
         self.start_lanes(parts.destinations, retiring).await;
     }
 
@@ -173,6 +187,8 @@ impl Pipeline {
             retention: self.retention.subscribe(),
             now: timekeeper.settled(),
             lanes: Arc::clone(&self.board),
+            clock: Arc::clone(&self.clock),
+            queues: self.queues.clone(),
             metrics: Arc::clone(&self.metrics),
         };
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);

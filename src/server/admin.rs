@@ -28,11 +28,25 @@ pub struct Admin {
 /// How a destination is doing.
 #[derive(Clone, Debug, Serialize)]
 pub struct DestinationHealth {
-    /// `running`, `failing` or `stopped`.
+    /// `running`, `failing` or `stopped`; `unconfigured` where deliveries wait for a destination that is not configured.
     pub state: &'static str,
     /// Why, unless it is running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How much waits for it, once that has been measured.
+    #[serde(flatten)]
+    pub queue: Option<QueueHealth>,
+}
+
+/// How much waits for a destination.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct QueueHealth {
+    /// Deliveries that are neither delivered nor dead.
+    pub waiting: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// How long ago the first of those that wait was planned.
+    pub oldest_waiting_seconds: u64,
 }
 
 #[derive(Serialize)]

@@ -43,6 +43,29 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// One of each kind.
+    const EACH: [Self; 14] = [
+        Self::NotAuthentic(Refusal::SignatureMissing),
+        Self::NotAuthentic(Refusal::SignatureMismatch),
+        Self::NotAuthentic(Refusal::TimestampStale),
+        Self::UnknownSource,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::BodyTooSlow,
+        Self::BodyIncomplete,
+        Self::UnsupportedEncoding,
+        Self::InvalidEncoding,
+        Self::RateLimited { retry_after: Duration::ZERO },
+        Self::StoreUnavailable,
+        Self::TooManyConnections,
+    ];
+
+    /// Every stable code.
+    pub fn codes() -> Vec<&'static str> {
+        Self::EACH.into_iter().map(Self::code).collect()
+    }
+
     /// The stable code.
     pub fn code(self) -> &'static str {
         match self {

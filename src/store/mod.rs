@@ -332,6 +332,10 @@ pub trait Ledger: Send + Sync {
     /// How many deliveries stand where, by destination.
     fn depths(&self) -> Result<Vec<Depth>, StoreFault>;
 
+    /// When the oldest receipt of each source was received that has not been dispatched yet. Replays do not count. Looked
+    /// for among the oldest 10,000, so that a long queue costs no more: the oldest of all is always among them.
+    fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreFault>;
+
     /// How many receipts nobody has dispatched yet.
     fn undispatched(&self) -> Result<u64, StoreFault>;
 
@@ -461,6 +465,8 @@ pub struct Depth {
     pub state: DeliveryState,
     /// How many.
     pub count: u64,
+    /// When the first of them was planned.
+    pub oldest: Timestamp,
 }
 
 /// The present time, by two clocks that trust the machine's to a different degree.

@@ -1,5 +1,7 @@
 //! Every metric, under its one name.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -32,15 +34,21 @@ pub struct Metrics {
     /// Conditions that could not be decided, by route.
     pub routing_undecided: Family<ByRoute, Counter>,
     /// Attempts, by destination and outcome.
-    pub delivery_attempts: Family<ByDestination, Counter>,
+    pub delivery_attempts: Family<ByAttempt, Counter>,
     /// Deliveries that became dead letters, by destination.
     pub delivery_dead: Family<ByQueue, Counter>,
     /// Deliveries that are not done, by destination and state.
     pub queue_deliveries: Family<ByQueue, Gauge>,
     /// Receipts that are not dispatched yet.
     pub queue_receipts: Gauge,
+    /// The age of the oldest receipt that is not dispatched yet, by source; replays do not count.
+    pub oldest_unread_age: Family<BySource, Gauge>,
+    /// The age of the oldest delivery that is neither delivered nor dead, by destination.
+    pub oldest_untold_age: Family<ByDestination, Gauge>,
     /// 1 while a destination is stopped for a fault of the operator's making.
-    pub destination_stopped: Family<ByRoute, Gauge>,
+    pub destination_stopped: Family<ByDestination, Gauge>,
+    /// 1 while a destination fails and is tried again.
+    pub destination_failing: Family<ByDestination, Gauge>,
     /// The size of the database and its log.
     pub store_size: Gauge,
     /// 1 while requests are refused because the disk is full.
@@ -91,16 +99,23 @@ pub struct BySource {
     pub source: String,
 }
 
-/// By the name of one route or one destination.
+/// By route.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRoute {
-    /// The name.
-    pub name: String,
+    /// The route.
+    pub route: String,
+}
+
+/// By destination.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDestination {
+    /// The destination.
+    pub destination: String,
 }
 
 /// By destination and outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ByDestination {
+pub struct ByAttempt {
     /// The destination.
     pub destination: String,
     /// The outcome of the attempt.
@@ -114,6 +129,26 @@ pub struct ByQueue {
     pub destination: String,
     /// The state of the delivery.
     pub state: &'static str,
+}
+
+impl ByQueue {
+    /// The deliveries of a destination in a state.
+    pub fn of(destination: &str, state: DeliveryState) -> Self {
+        Self { destination: destination.to_owned(), state: state.as_str() }
+    }
+}
+
+/// The labels that the configuration makes known, and the codes of refusals.
+#[derive(Clone, Debug, Default)]
+pub struct KnownLabels {
+    /// The sources.
+    pub sources: Vec<String>,
+    /// The routes.
+    pub routes: Vec<String>,
+    /// The destinations.
+    pub destinations: Vec<String>,
+    /// The codes of refused requests.
+    pub refusals: Vec<&'static str>,
 }
 
 impl Default for Metrics {
@@ -143,7 +178,10 @@ impl Metrics {
             delivery_dead: Family::default(),
             queue_deliveries: Family::default(),
             queue_receipts: Gauge::default(),
+            oldest_unread_age: Family::default(),
+            oldest_untold_age: Family::default(),
             destination_stopped: Family::default(),
+            destination_failing: Family::default(),
             store_size: Gauge::default(),
             store_full: Gauge::default(),
             store_faults: Counter::default(),
@@ -164,6 +202,12 @@ impl Metrics {
         registry.register("delivery_dead", "Deliveries that became dead letters", all.delivery_dead.clone());
         registry.register("queue_deliveries", "Deliveries that are not done", all.queue_deliveries.clone());
         registry.register("queue_receipts", "Receipts that are not dispatched", all.queue_receipts.clone());
+        let help = "Age of the oldest receipt that is not dispatched";
+        registry.register_with_unit("oldest_unread_age", help, Unit::Seconds, all.oldest_unread_age.clone());
+        let help = "Age of the oldest delivery that is neither delivered nor dead";
+        registry.register_with_unit("oldest_untold_age", help, Unit::Seconds, all.oldest_untold_age.clone());
+        let help = "1 while the destination fails and is tried again";
+        registry.register("destination_failing", help, all.destination_failing.clone());
         let help = "1 while the destination is stopped for a fault in its settings";
         registry.register("destination_stopped", help, all.destination_stopped.clone());
         registry.register_with_unit("store_size", "Database and log", Unit::Bytes, all.store_size.clone());
@@ -175,6 +219,50 @@ impl Metrics {
         Self { registry, ..all }
     }
 
+    /// Creates every series of these labels that is not there yet, at zero: `increase()` of a series that appears with its
+    /// first value misses that first increment.
+    pub fn start_at_zero(&self, known: &KnownLabels) {
+        for source in known.sources.iter().map(String::as_str).chain([UNKNOWN_SOURCE]) {
+            let outcomes = [IntakeOutcome::Accepted, IntakeOutcome::Duplicate].into_iter();
+            for outcome in outcomes.chain(known.refusals.iter().map(|code| IntakeOutcome::Refused(code))) {
+                drop(self.intake_requests.get_or_create(&ByOutcome { source: source.to_owned(), outcome }));
+            }
+        }
+        for source in &known.sources {
+            let by_source = BySource { source: source.clone() };
+            for counters in [
+                &self.events_read,
+                &self.events_duplicate,
+                &self.events_quarantined,
+                &self.events_unparsed,
+                &self.receipts_poison,
+                &self.events_unrouted,
+            ] {
+                drop(counters.get_or_create(&by_source));
+            }
+            drop(self.oldest_unread_age.get_or_create(&by_source));
+        }
+        for route in &known.routes {
+            drop(self.routing_undecided.get_or_create(&ByRoute { route: route.clone() }));
+        }
+        known.destinations.iter().for_each(|destination| self.start_destination_at_zero(destination));
+    }
+
+    fn start_destination_at_zero(&self, destination: &str) {
+        for kind in OutcomeKind::ALL {
+            let labels = ByAttempt { destination: destination.to_owned(), outcome: kind.as_str() };
+            drop(self.delivery_attempts.get_or_create(&labels));
+        }
+        for state in DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Delivered) {
+            drop(self.queue_deliveries.get_or_create(&ByQueue::of(destination, state)));
+        }
+        drop(self.delivery_dead.get_or_create(&ByQueue::of(destination, DeliveryState::Dead)));
+        let by_destination = ByDestination { destination: destination.to_owned() };
+        for gauges in [&self.oldest_untold_age, &self.destination_stopped, &self.destination_failing] {
+            drop(gauges.get_or_create(&by_destination));
+        }
+    }
+
     /// Counts a request.
     pub fn count_intake(&self, source: &str, outcome: IntakeOutcome) {
         self.intake_requests.get_or_create(&ByOutcome { source: source.to_owned(), outcome }).inc();
@@ -182,14 +270,32 @@ impl Metrics {
 
     /// Counts an attempt.
     pub fn count_attempt(&self, destination: &str, outcome: OutcomeKind) {
-        let labels = ByDestination { destination: destination.to_owned(), outcome: outcome.as_str() };
+        let labels = ByAttempt { destination: destination.to_owned(), outcome: outcome.as_str() };
         self.delivery_attempts.get_or_create(&labels).inc();
     }
 
     /// Shows how many deliveries of a destination stand in a state.
     pub fn show_depth(&self, destination: &str, state: DeliveryState, count: u64) {
-        let labels = ByQueue { destination: destination.to_owned(), state: state.as_str() };
-        self.queue_deliveries.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        let gauge = self.queue_deliveries.get_or_create(&ByQueue::of(destination, state));
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Shows whether a destination is stopped or fails.
+    pub fn show_destination(&self, destination: &str, is_stopped: bool, is_failing: bool) {
+        let labels = ByDestination { destination: destination.to_owned() };
+        self.destination_stopped.get_or_create(&labels).set(is_stopped.into());
+        self.destination_failing.get_or_create(&labels).set(is_failing.into());
+    }
+
+    /// Shows how old the oldest unread receipt of a source is.
+    pub fn show_unread_age(&self, source: &str, age: Duration) {
+        self.oldest_unread_age.get_or_create(&BySource { source: source.to_owned() }).set(whole_seconds(age));
+    }
+
+    /// Shows how old the oldest delivery is that a destination has not been told.
+    pub fn show_untold_age(&self, destination: &str, age: Duration) {
+        let labels = ByDestination { destination: destination.to_owned() };
+        self.oldest_untold_age.get_or_create(&labels).set(whole_seconds(age));
     }
 
     /// All of it in the text form that Prometheus reads (OpenMetrics 1.0).
@@ -203,6 +309,13 @@ impl Metrics {
     }
 }
 
+fn whole_seconds(age: Duration) -> i64 {
+    i64::try_from(age.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The label of requests that name no configured source.
+pub const UNKNOWN_SOURCE: &str = "unknown";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +326,9 @@ mod tests {
         metrics.count_intake("adrian", IntakeOutcome::Refused("signature-mismatch"));
         metrics.count_attempt("soc", OutcomeKind::Delivered);
         metrics.show_depth("soc", DeliveryState::Waiting, 3);
+        metrics.show_destination("soc", false, true);
+        metrics.show_unread_age("adrian", Duration::from_millis(61_999));
+        metrics.show_untold_age("soc", Duration::from_secs(3));
         metrics.intake_duration.observe(0.001);
         let text = metrics.render();
         for line in [
@@ -222,6 +338,10 @@ mod tests {
             "gatepost_intake_duration_seconds_count 1",
             "gatepost_store_size_bytes 0",
             "gatepost_store_full 0",
+            "gatepost_destination_stopped{destination=\"soc\"} 0",
+            "gatepost_destination_failing{destination=\"soc\"} 1",
+            "gatepost_oldest_unread_age_seconds{source=\"adrian\"} 61",
+            "gatepost_oldest_untold_age_seconds{destination=\"soc\"} 3",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }

@@ -8,4 +8,7 @@ mod logging;
 mod metrics;
 
 pub use logging::{LogFault, LogFormat, start_logging};
-pub use metrics::{ByDestination, ByOutcome, ByQueue, ByRoute, BySource, IntakeOutcome, Metrics};
+pub use metrics::{
+    ByAttempt, ByDestination, ByOutcome, ByQueue, ByRoute, BySource, IntakeOutcome, KnownLabels, Metrics,
+    UNKNOWN_SOURCE,
+};

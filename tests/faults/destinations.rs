@@ -201,7 +201,7 @@ fn is_told_nothing(world: &World, who: Who, how: How, proxy: &Proxy) {
 }
 
 fn stopped_line(who: Who) -> String {
-    format!("gatepost_destination_stopped{{name=\"{}\"}} 1", who.name())
+    format!("gatepost_destination_stopped{{destination=\"{}\"}} 1", who.name())
 }
 
 /// The next request comes when it was asked for, and not much later.

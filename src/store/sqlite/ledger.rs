@@ -1,5 +1,7 @@
 //! The operator's reads, and replay.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -10,7 +12,8 @@ use super::super::{
 use super::outbox::{attempt_of, unreadable};
 use super::{SqliteStore, bodies};
 use crate::domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, Name, Note, Receipt, ReceiptId, Timestamp,
+    Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, Name, Note, Receipt, ReceiptId, SourceName,
+    Timestamp,
 };
 
 impl Ledger for SqliteStore {
@@ -100,19 +103,34 @@ impl Ledger for SqliteStore {
 
     fn depths(&self) -> Result<Vec<Depth>, StoreFault> {
         let connection = self.reader.lock();
-        // What is delivered is not counted: it is the whole history, and no queue.
-        let mut select = connection.prepare_cached(
-            "SELECT destination, 0, count(*) FROM deliveries INDEXED BY deliveries_due WHERE state = 0 GROUP BY 1
-             UNION ALL
-             SELECT destination, 1, count(*) FROM deliveries INDEXED BY deliveries_leased WHERE state = 1 GROUP BY 1
-             UNION ALL
-             SELECT destination, 3, count(*) FROM deliveries INDEXED BY deliveries_dead WHERE state = 3 GROUP BY 1",
-        )?;
+        let mut select = connection.prepare_cached(DEPTHS)?;
         let rows = select.query_map([], |row| {
             let count: i64 = row.get(2)?;
-            Ok(Depth { destination: name(row, 0)?, state: state(row, 1)?, count: u64::try_from(count).unwrap_or(0) })
+            Ok(Depth {
+                destination: name(row, 0)?,
+                state: state(row, 1)?,
+                count: u64::try_from(count).unwrap_or(0),
+                oldest: Timestamp::from_millis(row.get(3)?),
+            })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreFault> {
+        let connection = self.reader.lock();
+        let mut oldest = BTreeMap::new();
+        for statement in [OLDEST_CLAIMED, OLDEST_NEVER_CLAIMED] {
+            let mut select = connection.prepare_cached(statement)?;
+            let mut rows = select.query([UNREAD_LOOKED_AT])?;
+            while let Some(row) = rows.next()? {
+                // A row that cannot be read is told of by those who claim it.
+                let (Ok(source), Ok(received_at)) = (name(row, 0), row.get(1)) else { continue };
+                let received_at = Timestamp::from_millis(received_at);
+                let first = oldest.entry(source).or_insert(received_at);
+                *first = received_at.min(*first);
+            }
+        }
+        Ok(oldest)
     }
 
     fn undispatched(&self) -> Result<u64, StoreFault> {
@@ -277,6 +295,23 @@ const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM r
 /// What has been claimed or is replayed, and what lies beyond the mark, where there are no gaps.
 const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
     + max(0, coalesce((SELECT max(seq) FROM receipts), 0) - m.seq) FROM dispatch_mark m";
+/// What is delivered is not counted: it is the whole history, and no queue. The first row of a group has its lowest `seq`, which each of these indexes holds.
+const DEPTHS: &str = "SELECT g.destination, g.state, g.count, d.created_at FROM (
+    SELECT destination, 0 AS state, count(*) AS count, min(seq) AS first
+    FROM deliveries INDEXED BY deliveries_due WHERE state = 0 GROUP BY 1
+    UNION ALL
+    SELECT destination, 1, count(*), min(seq) FROM deliveries INDEXED BY deliveries_leased WHERE state = 1 GROUP BY 1
+    UNION ALL
+    SELECT destination, 3, count(*), min(seq) FROM deliveries INDEXED BY deliveries_dead WHERE state = 3 GROUP BY 1
+    ) g JOIN deliveries d ON d.seq = g.first";
+const OLDEST_CLAIMED: &str = "SELECT r.source, min(r.received_at)
+    FROM (SELECT seq FROM receipt_queue WHERE replay = 0 ORDER BY seq LIMIT ?1) q JOIN receipts r ON r.seq = q.seq
+    GROUP BY 1";
+const OLDEST_NEVER_CLAIMED: &str = "SELECT source, min(received_at)
+    FROM (SELECT source, received_at FROM receipts WHERE seq > (SELECT seq FROM dispatch_mark) ORDER BY seq LIMIT ?1)
+    GROUP BY 1";
+/// At about a kilobyte each, as much as is read in some ten milliseconds.
+const UNREAD_LOOKED_AT: i64 = 10_000;
 const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document FROM events e";
 const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
     d.not_before, d.remote, d.reason, e.title FROM deliveries d JOIN events e ON e.seq = d.event";
