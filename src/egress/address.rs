@@ -4,7 +4,7 @@
 //! no destination lives at: link-local addresses, where clouds answer with the machine's own credentials, and addresses
 //! that are none. Names are checked after they are resolved, at the moment of connecting.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -26,14 +26,44 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Whether a request may go to `ip`.
+/// Whether a request may go to `ip`. An IPv6 address that stands for an IPv4 address is judged as that one: a translator
+/// or a tunnel on the way would take the request there.
 pub fn is_allowed(ip: IpAddr) -> bool {
     match ip.to_canonical() {
-        IpAddr::V4(ip) => !(ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast()),
+        IpAddr::V4(ip) => is_allowed_v4(ip),
         IpAddr::V6(ip) => {
             let metadata = ip.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254];
-            !(ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast() || metadata)
+            let refused = ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast() || metadata;
+            !refused && embedded_v4(ip).into_iter().all(is_allowed_v4)
         }
+    }
+}
+
+fn is_allowed_v4(ip: Ipv4Addr) -> bool {
+    !(ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast())
+}
+
+/// The IPv4 addresses that an IPv6 address may stand for; none for most.
+fn embedded_v4(ip: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let octets = ip.octets();
+    let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|place| octets[place]));
+    let (last, inverted) = (at([12, 13, 14, 15]), Ipv4Addr::from_bits(!at([12, 13, 14, 15]).to_bits()));
+    match ip.segments() {
+        // `::` and `::1` are addresses of their own.
+        [0, 0, 0, 0, 0, 0, ..] if ip.to_bits() > 1 => vec![last],
+        // RFC 2765, RFC 6052.
+        [0, 0, 0, 0, 0xffff, 0, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => vec![last],
+        // RFC 8215: a network may use any prefix of 48 bits and more in it, and RFC 6052 has a layout for each length.
+        [0x64, 0xff9b, 1, ..] => {
+            let layouts = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
+            let candidates: Vec<Ipv4Addr> = layouts.map(at).into_iter().filter(|ip| !ip.is_unspecified()).collect();
+            if candidates.is_empty() { vec![Ipv4Addr::UNSPECIFIED] } else { candidates }
+        }
+        // 6to4, RFC 3056.
+        [0x2002, ..] => vec![at([2, 3, 4, 5])],
+        // Teredo, RFC 4380: the server, and the client with every bit inverted.
+        [0x2001, 0, ..] => vec![at([4, 5, 6, 7]), inverted],
+        _ => Vec::new(),
     }
 }
 
@@ -58,6 +88,39 @@ mod tests {
             "::ffff:169.254.169.254",
         ] {
             assert!(!is_allowed(refused.parse().unwrap()), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_inside_an_ipv6_address_is_judged_as_itself() {
+        // 169.254.169.254 is a9fe:a9fe, and 192.168.0.9 is c0a8:0009.
+        for refused in [
+            "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "64:ff9b::0.0.0.0",
+            "64:ff9b::ffff:ffff",
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00::",
+            "2002:a9fe:a9fe::1",
+            "2002:e000:0001::1",
+            "2001:0:a9fe:a9fe::1",
+            "2001:0:4136:e378:8000:63bf:5601:5601",
+        ] {
+            assert!(!is_allowed(refused.parse().unwrap()), "{refused}");
+        }
+        for allowed in [
+            "::192.168.0.9",
+            "64:ff9b::192.168.0.9",
+            "64:ff9b:1::192.168.0.9",
+            "64:ff9b:1:c0a8:0:900::",
+            "2002:c0a8:9::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "2001:db8::169.254.169.254",
+        ] {
+            assert!(is_allowed(allowed.parse().unwrap()), "{allowed}");
         }
     }
 }
