@@ -29,8 +29,10 @@ pub enum Encoding {
     /// As it is.
     #[default]
     Identity,
-    /// gzip (RFC 1952).
+    /// gzip (RFC 1952), or so the sender says.
     Gzip,
+    /// In a way that is not read here, or in several.
+    Unknown,
 }
 
 impl Encoding {
@@ -39,7 +41,13 @@ impl Encoding {
         match self {
             Self::Identity => "identity",
             Self::Gzip => "gzip",
+            Self::Unknown => "unknown",
         }
+    }
+
+    /// The encoding of that word in the store.
+    pub fn from_word(word: &str) -> Self {
+        [Self::Identity, Self::Gzip].into_iter().find(|one| one.as_str() == word).unwrap_or(Self::Unknown)
     }
 }
 

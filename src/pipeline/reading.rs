@@ -95,13 +95,21 @@ fn read(
 ) -> Result<Option<Note>, (Reading, bool)> {
     let beginning = body.slice(..body.len().min(BEGINNING_BYTES));
     let read = AssertUnwindSafe(|| {
+        let unread = |shown: &[u8], why: &str| (Reading::unparsed(shown, why), false);
         let body = match receipt.encoding {
+            _ if body.is_empty() => Vec::new(),
             Encoding::Identity => Vec::from(body),
+            Encoding::Unknown => return Err(unread(&body, "its Content-Encoding is none that is read here")),
+            Encoding::Gzip if !source.gzip => {
+                return Err(unread(&body, "it is compressed, and `gzip` is off for this source"));
+            }
             Encoding::Gzip => {
                 let limit = source.body_limit_bytes;
                 let mut inflated = Vec::with_capacity(inflated_length_hint(&body, limit));
-                inflate(&body, limit, |piece| inflated.extend_from_slice(piece))
-                    .map_err(|fault| (Reading::unparsed(&body, &fault.to_string()), false))?;
+                inflate(&body, limit, |piece| inflated.extend_from_slice(piece)).map_err(|fault| {
+                    // Of a body that breaks off, what came before is text.
+                    unread(if inflated.is_empty() { &body } else { &inflated }, &fault.to_string())
+                })?;
                 drop(body);
                 inflated
             }

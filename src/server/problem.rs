@@ -27,10 +27,6 @@ pub enum Problem {
     BodyTooSlow,
     /// The body broke off, or its framing is wrong.
     BodyIncomplete,
-    /// The body is encoded in a way that the source does not take.
-    UnsupportedEncoding,
-    /// The body says that it is gzip, and is not.
-    InvalidEncoding,
     /// More than the source may send.
     RateLimited {
         /// When there is room again.
@@ -44,7 +40,7 @@ pub enum Problem {
 
 impl Problem {
     /// One of each kind.
-    const EACH: [Self; 14] = [
+    const EACH: [Self; 12] = [
         Self::NotAuthentic(Refusal::SignatureMissing),
         Self::NotAuthentic(Refusal::SignatureMismatch),
         Self::NotAuthentic(Refusal::TimestampStale),
@@ -54,8 +50,6 @@ impl Problem {
         Self::BodyTooLarge,
         Self::BodyTooSlow,
         Self::BodyIncomplete,
-        Self::UnsupportedEncoding,
-        Self::InvalidEncoding,
         Self::RateLimited { retry_after: Duration::ZERO },
         Self::StoreUnavailable,
         Self::TooManyConnections,
@@ -76,8 +70,6 @@ impl Problem {
             Self::BodyTooLarge => "body-too-large",
             Self::BodyTooSlow => "body-too-slow",
             Self::BodyIncomplete => "body-incomplete",
-            Self::UnsupportedEncoding => "unsupported-encoding",
-            Self::InvalidEncoding => "invalid-encoding",
             Self::RateLimited { .. } => "rate-limited",
             Self::StoreUnavailable => "store-unavailable",
             Self::TooManyConnections => "too-many-connections",
@@ -91,8 +83,7 @@ impl Problem {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyIncomplete | Self::InvalidEncoding => StatusCode::BAD_REQUEST,
-            Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyIncomplete => StatusCode::BAD_REQUEST,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::StoreUnavailable | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -107,8 +98,6 @@ impl Problem {
             Self::BodyTooLarge => "The body is larger than this source accepts.",
             Self::BodyTooSlow => "The body did not arrive in time.",
             Self::BodyIncomplete => "The body did not arrive whole.",
-            Self::UnsupportedEncoding => "This source does not accept this Content-Encoding.",
-            Self::InvalidEncoding => "The body is not what its Content-Encoding says.",
             Self::RateLimited { .. } => "This source sends faster than it may.",
             Self::StoreUnavailable => "The request cannot be stored now; send it again later.",
             Self::TooManyConnections => "There are too many connections; send it again later, on fewer of them.",

@@ -173,14 +173,14 @@ fn small_bombs() -> Vec<Bomb> {
             name: "gzip, declared twice",
             encoding: "gzip, gzip",
             body: gzip(&gzip(&zeros())),
-            status: 415,
+            status: 200,
             copies: 4,
         },
         Bomb { name: "gzip of tiny objects", encoding: "gzip", body: gzip(&list("{\"\":0},")), status: 200, copies: 1 },
-        Bomb { name: "deflate", encoding: "deflate", body: deflate(&zeros()), status: 415, copies: 4 },
-        Bomb { name: "zstd", encoding: "zstd", body: zstd_of_zeros(), status: 415, copies: 4 },
-        // Never inflated, whatever it holds: there is no brotli here.
-        Bomb { name: "brotli", encoding: "br", body: vec![0x5b; 1 << 10], status: 415, copies: 4 },
+        Bomb { name: "deflate", encoding: "deflate", body: deflate(&zeros()), status: 200, copies: 4 },
+        Bomb { name: "zstd", encoding: "zstd", body: zstd_of_zeros(), status: 200, copies: 4 },
+        // Never inflated, whatever it holds, but kept: there is no brotli here.
+        Bomb { name: "brotli", encoding: "br", body: vec![0x5b; 1 << 10], status: 200, copies: 4 },
         plain("brackets", fill("[")),
         Bomb { name: "tiny objects", encoding: "", body: list("{\"\":0},"), status: 200, copies: 1 },
         plain("tiny objects in an object", object("{\"\":0},")),
@@ -273,8 +273,7 @@ fn request_of(bomb: &Bomb, source: &str, sender: Sender, place: u8) -> Vec<u8> {
     match bomb.encoding {
         // The time in a gzip header, which nobody reads.
         "gzip" => body[4] = place,
-        "" => body.extend(vec![b' '; place.into()]),
-        _ => {}
+        _ => body.extend(vec![b' '; place.into()]),
     }
     body.truncate(body.len().min(LARGE_BYTES));
     wire::post(&format!("/webhooks/{source}"), &headers, &body)

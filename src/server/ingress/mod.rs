@@ -144,9 +144,7 @@ impl Ingress {
         let verified = source.verifier.verify(request, received_at);
         let verified = verified.map_err(|refusal| refused(Problem::NotAuthentic(refusal)))?;
         let key = source.dedupe_key(&verified, self.clock.steady());
-        let encoding = encoding.filter(|encoding| *encoding == Encoding::Identity || source.gzip);
-        let encoding = encoding.ok_or(Problem::UnsupportedEncoding).map_err(refused)?;
-        if encoding == Encoding::Gzip {
+        if encoding == Encoding::Gzip && source.gzip {
             check_inflated(verified.body().clone(), source.body_limit_bytes).await.map_err(refused)?;
         }
         self.rates.admit(source, received_at).map_err(|retry_after| refused(Problem::RateLimited { retry_after }))?;
@@ -291,26 +289,26 @@ fn headers_of(http: &HttpRequest) -> Headers {
     headers
 }
 
-/// The body's encoding; `None` for one that we do not know, or several.
-fn encoding_of(headers: &Headers) -> Option<Encoding> {
+/// The body's encoding, by its headers.
+fn encoding_of(headers: &Headers) -> Encoding {
     if headers.all("content-encoding").next().is_none() {
-        return Some(Encoding::Identity);
+        return Encoding::Identity;
     }
-    match headers.only("content-encoding")?.to_ascii_lowercase().as_str() {
-        "identity" | "" => Some(Encoding::Identity),
-        "gzip" | "x-gzip" => Some(Encoding::Gzip),
-        _ => None,
+    match headers.only("content-encoding").map(str::to_ascii_lowercase).as_deref() {
+        Some("identity" | "") => Encoding::Identity,
+        Some("gzip" | "x-gzip") => Encoding::Gzip,
+        _ => Encoding::Unknown,
     }
 }
 
-/// Inflates the body once to know that it can be done within the limit, on a thread that may be busy; the result is
-/// thrown away, because what is stored is what came over the wire.
+/// Inflates the body once to know that it stays within the limit, on a thread that may be busy; the result is thrown
+/// away, because what is stored is what came over the wire. A body that cannot be inflated is authentic all the same: it
+/// is stored, and becomes an event that says so.
 async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
     let checked = web::block(move || inflate(&body, limit_bytes, |_| ())).await;
     match checked {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(_) | Err(InflateFault::Invalid)) => Ok(()),
         Ok(Err(InflateFault::TooLarge)) => Err(Problem::BodyTooLarge),
-        Ok(Err(InflateFault::Invalid)) => Err(Problem::InvalidEncoding),
         Err(_) => Err(Problem::StoreUnavailable),
     }
 }

@@ -41,7 +41,7 @@ impl Ledger for SqliteStore {
                     source: row.source.clone(),
                     received_at: row.received_at,
                     content_type: columns.get(0)?,
-                    encoding: if encoding == "gzip" { Encoding::Gzip } else { Encoding::Identity },
+                    encoding: Encoding::from_word(&encoding),
                     body: body.into(),
                 })
             })

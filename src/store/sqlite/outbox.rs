@@ -175,7 +175,7 @@ fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Cla
         source: source.parse().map_err(|fault| unreadable(5, fault))?,
         received_at: Timestamp::from_millis(row.get(6)?),
         content_type: row.get(7)?,
-        encoding: if encoding == Encoding::Gzip.as_str() { Encoding::Gzip } else { Encoding::Identity },
+        encoding: Encoding::from_word(&encoding),
         body: body.into(),
     };
     let tries: u32 = row.get(2)?;
