@@ -335,6 +335,8 @@ fn the_published_schema_and_the_program_agree_on_what_is_sound() {
         "earlier route",
         "does not exist",
         "where it should answer",
+        "is compared with the constants",
+        "there is no source",
         "known here: vendor,",
     ];
     for case in cases().iter().filter(|case| !case.said.iter().any(|line| line.contains("not valid TOML"))) {

@@ -217,7 +217,7 @@ fn completed(block: &str) -> String {
     };
     let mut text = block.to_owned();
     if names("sources").is_empty() {
-        text.push_str("\n[sources.any]\nvendor = \"akto\"\nsecrets = [{ env = \"ANY\" }]\n");
+        text.push_str("\n[sources.akto]\nvendor = \"akto\"\nsecrets = [{ env = \"ANY\" }]\n");
     }
     let routes = table.get("routes").and_then(toml::Value::as_array);
     let told: BTreeSet<String> = routes

@@ -1,18 +1,20 @@
 //! `[[routes]]`: which events go where.
 
 use crate::domain::DestinationName;
-use crate::routing::{Condition, ConditionFault, Flow, Route, Router};
+use crate::routing::{Condition, Flow, KnownNames, Route, Router};
 use crate::settings::Section;
+use crate::vendors;
 
 use super::Built;
 
 /// Reads the routes in the order of the file; those at fault are left out, their faults recorded.
 pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
+    let known = known_names(root);
     let mut routes: Vec<Route> = Vec::new();
     let mut named: Vec<DestinationName> = Vec::new();
     for section in root.section_list("routes") {
         let taken = |name: &str| routes.iter().any(|route| route.name.as_str() == name);
-        let route = read_route(section, taken, destinations, &mut named);
+        let route = read_route(section, taken, destinations, &known, &mut named);
         routes.extend(route);
     }
     if routes.is_empty() && !root.any_error() {
@@ -27,10 +29,17 @@ pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
     Router::new(routes)
 }
 
+/// What conditions may compare `event.source` and `event.vendor` with. Sources at fault are among them: their own faults
+/// are enough.
+fn known_names(root: &Section<'_>) -> KnownNames {
+    KnownNames::new(root.names_in("sources"), vendors::VENDORS.iter().map(|vendor| vendor.name))
+}
+
 fn read_route(
     section: Section<'_>,
     taken: impl Fn(&str) -> bool,
     destinations: &Built,
+    known: &KnownNames,
     named: &mut Vec<DestinationName>,
 ) -> Option<Route> {
     let name = section.required_text("name").and_then(|text| match text.parse() {
@@ -45,7 +54,7 @@ fn read_route(
             None
         }
     });
-    let when = read_condition(&section);
+    let when = read_condition(&section, known);
     let to = read_destinations(&section, destinations);
     let flow = if section.flag("stop") { Flow::Stop } else { Flow::Continue };
     section.finish();
@@ -55,20 +64,15 @@ fn read_route(
 }
 
 /// The condition; the outer `None` where it is at fault, the inner one where there is none.
-fn read_condition(section: &Section<'_>) -> Option<Option<Condition>> {
+fn read_condition(section: &Section<'_>, known: &KnownNames) -> Option<Option<Condition>> {
     if !section.has("when") {
         return Some(None);
     }
     let source = section.text("when")?;
-    match Condition::compile(&source) {
+    match Condition::compile(&source, known) {
         Ok(condition) => Some(Some(condition)),
-        Err(fault) => {
-            let fix = match &fault {
-                ConditionFault::UnknownName { near: Some(near), .. } => format!("did you mean '{near}'?"),
-                ConditionFault::UnknownName { .. } => "see docs/routing.md for what an event has".to_owned(),
-                _ => "write it like event.severity >= high && event.vendor == \"akto\"".to_owned(),
-            };
-            section.fault("when", &fault.to_string(), &fix);
+        Err(errors) => {
+            errors.iter().for_each(|error| section.fault("when", &error.message, &error.remedy));
             None
         }
     }

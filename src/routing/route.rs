@@ -120,7 +120,7 @@ mod tests {
     fn route(name: &str, when: &str, to: &[&str], flow: Flow) -> Route {
         Route {
             name: name.parse().unwrap(),
-            when: Some(Condition::compile(when).unwrap()),
+            when: Some(Condition::compile(when, &super::super::KnownNames::default()).unwrap()),
             to: to.iter().map(|name| name.parse().unwrap()).collect(),
             flow,
         }

@@ -331,6 +331,12 @@ impl<'d> Section<'d> {
         sections
     }
 
+    /// The keys of a table inside this one; empty where it is absent or no table. Records nothing.
+    pub fn names_in(&self, key: &'static str) -> Vec<&'d str> {
+        let table = self.value(key).and_then(|value| value.get_ref().as_table());
+        table.into_iter().flatten().map(|(name, _)| name.get_ref().as_ref()).collect()
+    }
+
     /// The tables of an array of tables, in the order of the file; empty when absent.
     pub fn section_list(&self, key: &'static str) -> Vec<Section<'d>> {
         let Some(value) = self.value(key) else { return Vec::new() };
