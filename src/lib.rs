@@ -27,6 +27,7 @@
 //! | 1 | [`telemetry`] | metric names, logging |
 //! | 1 | [`settings`] | what the operator typed, read key by key, every fault gathered; each component reads its own |
 //! | 2 | [`verify`] | schemes, freshness, secrets; the only maker of [`verify::Verified`]. Pure |
+//! | 2 | [`text`] | which characters can be seen, and what a terminal would obey. Pure |
 //! | 3 | [`vendors`] | one file a vendor. Pure |
 //! | 3 | [`routing`] | routes, conditions, explanation. Pure |
 //! | 3 | [`destinations`] | one file a destination: what to send, what came back. Pure: it never sends |
@@ -59,5 +60,6 @@ pub mod settings;
 pub mod standins;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod vendors;
 pub mod verify;

@@ -4,9 +4,10 @@
 //! A line that could not be written whole is cut off again, so that the file never holds half a line between whole ones.
 //! A file that was moved away (log rotation) is opened anew.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::destinations::{Append, Fault, Reply};
+use crate::text::escape_json;
 
 /// The files that are open.
 #[derive(Clone, Debug, Default)]
@@ -147,10 +149,16 @@ fn is_present(append: &Append, tail: &str) -> bool {
     })
 }
 
+/// A terminal would obey what JSON lets stand in a text: there it is escaped, which changes nothing for who parses it.
 fn write_to_stdout<'a>(lines: impl Iterator<Item = &'a Append>) -> Result<(), Fault> {
     let mut out = std::io::stdout().lock();
+    let is_terminal = out.is_terminal();
     for append in lines {
-        out.write_all(&append.line).and_then(|()| out.write_all(b"\n")).map_err(|error| fault(true, &error))?;
+        let line = match is_terminal {
+            true => Cow::Owned(escape_json(&String::from_utf8_lossy(&append.line)).into_bytes()),
+            false => Cow::Borrowed(append.line.as_ref()),
+        };
+        out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(|error| fault(true, &error))?;
     }
     out.flush().map_err(|error| fault(true, &error))
 }

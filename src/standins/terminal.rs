@@ -3,6 +3,8 @@
 //! The text was written by attackers. Whatever could move the cursor, change colours, hide or reorder text is taken
 //! out in the last step, so that nobody before it has to remember.
 
+use crate::text::is_hidden;
+
 /// Whether to write colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
@@ -82,12 +84,9 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().filter_map(|c| if c == '\t' { Some(' ') } else { (!is_invisible(c)).then_some(c) }).collect()
 }
 
+/// The presentation selector U+FE0F stays: terminals draw emoji by it.
 fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180B}'..='\u{180F}'
-            | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}'
-            | '\u{FE00}'..='\u{FE0E}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+    c.is_control() || is_hidden(c) || matches!(c, '\u{200d}' | '\u{2028}' | '\u{2029}' | '\u{fe0e}')
 }
 
 /// Breaks a line at spaces, and inside a word only where the word is wider than a row. The indentation of the line is

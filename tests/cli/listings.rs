@@ -170,7 +170,7 @@ fn every_event_is_as_its_published_schema_says() {
 #[test]
 fn an_alert_does_not_command_the_terminal() {
     let gateway = Gateway::start(&config());
-    let hostile = "\\u001b[2J\\u001b]0;owned\\u0007 \\u009b31m \\u202egnp.exe \u{9b}1m \u{202e}\u{7f}";
+    let hostile = "\\u001b[2J\\u001b]0;owned\\u0007 \\u009b31m \\u202egnp.exe \u{9b}1m \u{202e}\u{7f} \u{61c}\u{200b}\u{200d}\u{2066}\u{feff}\u{e0041}";
     let body = format!(
         r#"{{"id":"evt_1","type":"{hostile}","data":{{"details":"{hostile}","user":"{hostile}","x":"{hostile}"}}}}"#
     );

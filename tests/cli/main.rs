@@ -16,6 +16,7 @@ mod explain;
 mod init;
 mod listings;
 mod probe;
+mod pty;
 mod replay;
 mod schema;
 mod send;
@@ -69,8 +70,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// What a terminal would obey: control characters beyond newlines, and what turns the direction of writing.
+/// What a terminal would obey or hide: control characters beyond newlines, what turns the direction of writing, and what
+/// takes no space.
 fn commands_in(text: &str) -> Vec<char> {
-    let obeyed = |c: &char| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c);
-    text.chars().filter(obeyed).collect()
+    let hidden = |c: &char| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    text.chars().filter(|c| (c.is_control() && *c != '\n') || hidden(c)).collect()
 }

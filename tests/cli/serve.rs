@@ -1,9 +1,13 @@
 //! `gatepost serve`: its log, and one process to a store.
 
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+
 use serde_json::Value;
 
-use crate::harness::Gateway;
-use crate::{ADRIAN, AKTO, config};
+use crate::harness::{Folder, Gateway, Post, hmac_hex, until};
+use crate::pty::Terminal;
+use crate::{ADRIAN, AKTO, commands_in, config};
 
 #[test]
 fn what_serve_says_is_one_json_object_a_line() {
@@ -28,4 +32,26 @@ fn a_second_gateway_on_one_store_does_not_start() {
     gateway.folder.write("other.toml", other.replace(&gateway.admin.to_string(), "127.0.0.1:0"));
     let ran = gateway.run(&["serve", "-c", "other.toml"]).ended(1);
     ran.complains("another gatepost already serves gatepost.db");
+}
+
+#[test]
+fn an_archive_that_is_a_terminal_is_not_commanded() {
+    let folder = Folder::new();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listen = format!("[server]\nlisten = \"{address}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+    folder.write("gatepost.toml", listen + &config().replace("events.ndjson", "-"));
+    let terminal = Terminal::open();
+    let mut child = folder.command(&["serve"]).stdout(terminal.output()).stderr(Stdio::null()).spawn().unwrap();
+    until("it listens", || TcpStream::connect(address).ok());
+    let hostile = "\u{9b}31m\u{7f}\u{202e}\u{61c}\u{200b}\u{e0041}é";
+    let body = format!(r#"{{"id":"evt_1","type":"agent.error","data":{{"note":"{hostile}"}}}}"#);
+    let post = Post::to("/webhooks/adrian").line("x-secureagentics-signature", hmac_hex(ADRIAN, body.as_bytes()));
+    post.body(body).send(address).accepted();
+    let shown = terminal.shows("\"note\"");
+    let shown = shown.split_inclusive('\n').next().unwrap_or_default().to_owned();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(commands_in(&shown).is_empty(), "{shown:?}");
+    let event: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(event["unmapped"]["note"], hostile, "escaped, not lost: {event}");
 }

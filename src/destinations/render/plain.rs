@@ -3,6 +3,8 @@
 //! Alerts quote attackers. Direction controls make `gpj.exe` read as `exe.jpg`, terminal escapes rewrite a screen, and
 //! invisible tag characters hide whole sentences. They are replaced by `�`, so that it shows that something was there.
 
+use crate::text::is_hidden;
+
 /// One line: line breaks and runs of blanks become one space. `None` when nothing visible is left.
 pub fn line(text: &str) -> Option<String> {
     let clean: String = text.chars().map(|c| if is_break(c) { ' ' } else { visible(c) }).collect();
@@ -28,13 +30,6 @@ fn visible(c: char) -> char {
 
 fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// Direction controls (Unicode Bidi_Control), invisible fillers and tag characters. U+200D stays: emoji are joined by it.
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{61c}' | '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
