@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use gatepost::config::Config;
-use gatepost::settings::{Environment, Level};
+use gatepost::settings::{Environment, Level, PathFacts};
 use gatepost::vendors::OnOld;
 use harness::shared;
 use serde_json::Value;
@@ -33,6 +33,7 @@ fn environment() -> Environment {
             path if path == Path::new("/etc/gatepost/beside") => Ok(b"a secret beside the configuration file".to_vec()),
             _ => Err(std::io::ErrorKind::NotFound.into()),
         }),
+        paths: PathFacts::default(),
         base: PathBuf::from("/etc/gatepost"),
     }
 }

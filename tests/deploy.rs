@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gatepost::config::Config;
-use gatepost::settings::Environment;
+use gatepost::settings::{Environment, PathFacts};
 use serde_json::Value;
 
 #[test]
@@ -189,6 +189,7 @@ fn sound(text: &str) -> Result<Config, Vec<gatepost::settings::Fault>> {
     let environment = Environment {
         variable: Box::new(|name| Some(secret_for(name))),
         read_file: Box::new(|path| Ok(secret_for(&path.to_string_lossy()).into_bytes())),
+        paths: PathFacts::default(),
         base: PathBuf::from("/etc/gatepost"),
     };
     let config = Config::parse(text, &environment)?;

@@ -19,6 +19,7 @@ use crate::pipeline::Retention;
 use crate::routing::Router;
 use crate::server::{ConnectionLimits, IngressLimits, Network};
 use crate::settings::{Document, Environment, Fault, Level, Section};
+use crate::store::SqliteStore;
 use crate::vendors::Sources;
 
 /// A configuration that can run.
@@ -106,7 +107,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let admin_listen = read_listen(root.section("admin").as_ref(), 8081);
     let store = read_store(root);
     let sources = sources::read(root);
-    let destinations = read_destinations(root);
+    let destinations = read_destinations(root, store.as_deref());
     let router = routes::read(root, &destinations);
     let retention = read_retention(root);
     if let (Some(listen), Some(admin)) = (listen, admin_listen)
@@ -217,7 +218,7 @@ fn read_retention(root: &Section<'_>) -> Retention {
 type Built = BTreeMap<DestinationName, Option<Arc<dyn Destination>>>;
 
 /// Every destination that was named; `None` for one that is at fault, so that routes to it are not faults as well.
-fn read_destinations(root: &Section<'_>) -> Built {
+fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
     let mut built = Built::new();
     for section in root.named_sections("destinations") {
         let Some(name) = name_of(&section) else { continue };
@@ -227,7 +228,7 @@ fn read_destinations(root: &Section<'_>) -> Built {
             section.choice("type", &kinds).and_then(|kind| {
                 let destination = (kind.build)(&section);
                 section.finish();
-                destination
+                destination.filter(|destination| is_apart(&section, destination.as_ref(), store))
             })
         } else {
             None
@@ -235,6 +236,17 @@ fn read_destinations(root: &Section<'_>) -> Built {
         built.insert(name, destination.map(Arc::from));
     }
     built
+}
+
+/// Whether the destination writes to no file of the store, which lines of JSON would destroy.
+fn is_apart(section: &Section<'_>, destination: &dyn Destination, store: Option<&Path>) -> bool {
+    let Some((file, store)) = destination.file().zip(store) else { return true };
+    let of_store = SqliteStore::files(store).into_iter().find(|kept| (section.paths().is_same_file)(file, kept));
+    if let Some(kept) = &of_store {
+        let message = format!("leads to {}, which belongs to the store", kept.display());
+        section.fault("path", &message, "write to another file, such as events.ndjson");
+    }
+    of_store.is_none()
 }
 
 /// The name that the operator gave to a section, if it is one.

@@ -2,7 +2,7 @@
 //!
 //! Lines are complete and not redacted. A probe's line says so in its title and its labels.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Append, Destination, Fault, Kind, Message, Next, Pace, Reply, Step, judge, render::ocsf};
 use crate::domain::{Event, Job, Outcome, Purpose, Scope};
@@ -64,6 +64,10 @@ impl Destination for File {
                 progress: judge::doubt(job),
             },
         })
+    }
+
+    fn file(&self) -> Option<&Path> {
+        (self.path != Path::new(STDOUT)).then_some(self.path.as_path())
     }
 }
 

@@ -21,6 +21,7 @@ mod testing;
 pub use message::{Append, Fault, HttpReply, HttpRequest, Message, Reply};
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::domain::{Job, Outcome};
@@ -51,6 +52,11 @@ pub trait Destination: Send + Sync + Debug {
 
     /// What to make of the reply to the message that [`Next::Send`] named `step`.
     fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next;
+
+    /// The file that it writes, if it writes one.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// The name of a step of a destination, chosen by the destination and given back with the reply.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Reply};
 use crate::domain::{Actor, Event, Headers, Job, Link, Progress, Purpose, Rule, Severity, Target, Timestamp};
-use crate::settings::{Document, Environment};
+use crate::settings::{Document, Environment, PathFacts};
 
 /// The names of the events in `tests/fixtures/events`.
 pub const EVENTS: [&str; 6] = ["secureagentics", "akto", "minimal", "hostile", "full", "unparsed"];
@@ -161,6 +161,7 @@ pub fn build(kind: &Kind, settings: &str) -> Result<Box<dyn Destination>, String
     let environment = Environment {
         variable: Box::new(|name| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        paths: PathFacts::default(),
         base: PathBuf::from("/etc/gatepost"),
     };
     let document = Document::new(settings, &environment);

@@ -5,10 +5,12 @@
 //! for; [`Section::finish`] reports the others, with the nearest key that exists. Reading never fails by itself:
 //! a getter that finds a fault records it and answers `None`, and whoever builds from the settings gives up at the end.
 
+mod environment;
 mod faults;
 mod quantity;
 mod section;
 
+pub use environment::{Environment, PathFacts};
 pub use faults::{Fault, Faults, Level};
 pub use quantity::{parse_duration, parse_size};
-pub use section::{Document, Environment, Section};
+pub use section::{Document, Section};

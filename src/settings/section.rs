@@ -2,39 +2,14 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Fault, Faults, Level, parse_duration, parse_size};
+use super::{Environment, Fault, Faults, Level, PathFacts, parse_duration, parse_size};
 use crate::domain::Secret;
-
-type Lookup = dyn Fn(&str) -> Option<String>;
-type ReadFile = dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
-
-/// What settings may refer to outside the file: environment variables and secret files. An argument, so that tests
-/// bring their own.
-pub struct Environment {
-    /// The value of an environment variable.
-    pub variable: Box<Lookup>,
-    /// The content of a file.
-    pub read_file: Box<ReadFile>,
-    /// The folder that relative paths in the file start from.
-    pub base: PathBuf,
-}
-
-impl Environment {
-    /// The process's own environment and files; relative paths start at `base`.
-    pub fn of_process(base: PathBuf) -> Self {
-        Self {
-            variable: Box::new(|name| std::env::var(name).ok()),
-            read_file: Box::new(|path| std::fs::read(path)),
-            base,
-        }
-    }
-}
 
 /// The text of a configuration file, its faults, and what it may refer to.
 pub struct Document<'a> {
@@ -381,6 +356,11 @@ impl<'d> Section<'d> {
         self.document.environment.base.join(text)
     }
 
+    /// What the file system says of paths.
+    pub fn paths(&self) -> PathFacts {
+        self.document.environment.paths
+    }
+
     /// Records an error at `key`, or at the section itself when the key is absent.
     pub fn fault(&self, key: &str, message: &str, fix: &str) {
         self.record(Level::Error, key, message, fix);
@@ -443,9 +423,17 @@ impl<'d> Section<'d> {
             self.fault_at(value.span(), key, "a secret's reference is a text", fix);
             return None;
         };
+        let value_span = value.span();
         let bytes = match kind.get_ref().as_ref() {
             "env" => match (self.document.environment.variable)(text) {
-                Some(value) => value.into_bytes(),
+                Some(value) => {
+                    let what = format!("the environment variable {text}");
+                    if value.ends_with('\n') {
+                        let message = format!("{what} ends with a line break, which is left out");
+                        self.record_at(Level::Warning, value_span.clone(), key, &message, "set it without one");
+                    }
+                    self.without_newline(value_span, key, &what, value.into_bytes())
+                }
                 None => {
                     let message = format!("the environment variable {text} is not set");
                     self.fault_at(value.span(), key, &message, &format!("set {text} where gatepost is started"));
@@ -453,7 +441,10 @@ impl<'d> Section<'d> {
                 }
             },
             "file" => match (self.document.environment.read_file)(&self.path_of(text)) {
-                Ok(bytes) => self.without_newline(value.span(), key, bytes),
+                Ok(bytes) => {
+                    self.warn_if_exposed(value_span.clone(), key, text);
+                    self.without_newline(value_span, key, &format!("the secret file {text}"), bytes)
+                }
                 Err(error) => {
                     let message = format!("the secret file {text} cannot be read: {error}");
                     self.fault_at(value.span(), key, &message, "create it, or mend its path or its permissions");
@@ -476,8 +467,15 @@ impl<'d> Section<'d> {
         Some(Secret::new(bytes))
     }
 
-    /// Editors end files with a newline that is no part of the secret.
-    fn without_newline(&self, span: Range<usize>, key: &str, mut bytes: Vec<u8>) -> Vec<u8> {
+    fn warn_if_exposed(&self, span: Range<usize>, key: &str, file: &str) {
+        if (self.paths().is_exposed)(&self.path_of(file)) {
+            let message = format!("every user of this machine can read or change the secret file {file}");
+            self.record_at(Level::Warning, span, key, &message, &format!("chmod o-rwx {file}"));
+        }
+    }
+
+    /// One line break at the end is no part of a secret: editors end files with it, and so do shells what they read.
+    fn without_newline(&self, span: Range<usize>, key: &str, what: &str, mut bytes: Vec<u8>) -> Vec<u8> {
         let had = bytes.ends_with(b"\n");
         if had {
             bytes.pop();
@@ -487,7 +485,7 @@ impl<'d> Section<'d> {
         }
         if bytes.first().is_some_and(u8::is_ascii_whitespace) || bytes.last().is_some_and(u8::is_ascii_whitespace) {
             let fix = "remove them if the vendor's secret has none";
-            self.record_at(Level::Warning, span, key, "the secret file begins or ends with blanks", fix);
+            self.record_at(Level::Warning, span, key, &format!("{what} begins or ends with blanks"), fix);
         }
         bytes
     }
@@ -559,6 +557,7 @@ mod tests {
                 Some("/etc/gatepost/secret") => Ok(b"from-file\n".to_vec()),
                 _ => Err(std::io::ErrorKind::NotFound.into()),
             }),
+            paths: PathFacts::default(),
             base: PathBuf::from("/etc/gatepost"),
         }
     }

@@ -1,6 +1,11 @@
 //! `gatepost check`: every fault at once, each with its line.
 
-use crate::{ADRIAN, config, configured};
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use crate::harness::{self, Gateway, hmac_hex};
+use crate::{ADRIAN, AKTO, config, configured};
 
 #[test]
 fn all_faults_are_told_at_once_each_with_its_line() {
@@ -61,4 +66,84 @@ fn warnings_are_told_and_are_no_fault() {
 fn text_that_is_no_toml_is_a_fault_with_a_line() {
     let ran = configured("[server\nlisten = \"x\"\n").run(&["check"]).ended(1);
     ran.complains("gatepost.toml: error: line 1: not valid TOML");
+}
+
+#[test]
+fn a_secret_file_that_every_user_can_read_is_a_warning_from_check_and_serve() {
+    let text = config().replace("{ value = \"akto-shows-this-token-of-32-byte\" }", "{ file = \"akto\" }");
+    let mut gateway = Gateway::start(&config());
+    let file = gateway.folder.write("akto", format!("{AKTO}\n"));
+    let set_mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    set_mode(gateway.folder.path(), 0o755);
+    gateway.configure(&text);
+    let said = "can read or change the secret file akto; chmod o-rwx akto";
+    for (mode, warned) in [(0o644, true), (0o606, true), (0o640, false), (0o600, false)] {
+        set_mode(&file, mode);
+        assert_eq!(gateway.run(&["check"]).done().stderr.contains(said), warned, "{mode:o}");
+    }
+    set_mode(&file, 0o644);
+    gateway.stop();
+    assert!(!gateway.log().contains(said));
+    gateway.serve_again();
+    gateway.logs(said);
+}
+
+#[test]
+fn a_line_break_at_the_end_of_a_secret_is_no_part_of_it_wherever_it_comes_from() {
+    let from = |place: &str| {
+        let folder = configured(&config().replace("{ value = \"adrian-signs-with-these-32-bytes\" }", place));
+        folder.write("body.json", "{}");
+        folder
+    };
+    let header = format!("X-Secureagentics-Signature: {}", hmac_hex(ADRIAN, b"{}"));
+    let arguments = ["verify", "adrian", "--file", "body.json", "--header", &header];
+    for end in ["\n", "\r\n"] {
+        let folder = from("{ file = \"adrian\" }");
+        folder.write("adrian", format!("{ADRIAN}{end}"));
+        folder.run(&arguments).done();
+        let folder = from("{ env = \"ADRIAN\" }");
+        let with_line_break = |arguments: &[&str]| {
+            let mut command = folder.command(arguments);
+            command.env("ADRIAN", format!("{ADRIAN}{end}"));
+            harness::run(command).done()
+        };
+        with_line_break(&arguments);
+        let ran = with_line_break(&["check"]);
+        ran.complains("the environment variable ADRIAN ends with a line break, which is left out; set it without one");
+    }
+    let folder = from("{ env = \"ADRIAN\" }");
+    let mut command = folder.command(&["check"]);
+    command.env("ADRIAN", format!(" {ADRIAN}"));
+    harness::run(command).done().complains("the environment variable ADRIAN begins or ends with blanks");
+}
+
+#[test]
+fn a_file_that_belongs_to_the_store_is_no_archive() {
+    let folder = configured("");
+    let path = |name: &str| folder.path().join(name);
+    symlink("gatepost.db", path("link.ndjson")).unwrap();
+    symlink(".", path("here")).unwrap();
+    let whole = path("gatepost.db-wal").display().to_string();
+    std::fs::create_dir(path("sub")).unwrap();
+    // Before the store exists, and then.
+    for _ in 0..2 {
+        for (name, kept) in [
+            ("gatepost.db", "gatepost.db"),
+            ("./gatepost.db", "gatepost.db"),
+            ("sub/../gatepost.db", "gatepost.db"),
+            ("link.ndjson", "gatepost.db"),
+            ("here/link.ndjson", "gatepost.db"),
+            (whole.as_str(), "gatepost.db-wal"),
+            ("gatepost.db-shm", "gatepost.db-shm"),
+            ("gatepost.db.lock", "gatepost.db.lock"),
+            ("gatepost.db.reserve", "gatepost.db.reserve"),
+        ] {
+            folder.write("gatepost.toml", config().replace("path = \"events.ndjson\"", &format!("path = \"{name}\"")));
+            let ran = folder.run(&["check"]).ended(1).complains("destinations.archive.path: leads to ");
+            ran.complains(&format!("{kept}, which belongs to the store; write to another file"));
+        }
+        folder.write("gatepost.toml", config().replace("path = \"events", "path = \"gatepost.db.events"));
+        folder.run(&["check"]).done();
+        folder.write("gatepost.db", "");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gatepost::config::Config;
 use gatepost::domain::Timestamp;
-use gatepost::settings::Environment;
+use gatepost::settings::{Environment, PathFacts};
 use gatepost::store::{Access, Ledger, Page, ReceiptFilter, SqliteStore};
 use gatepost::vendors::{Source, VENDORS};
 
@@ -191,6 +191,7 @@ fn nothing() -> Environment {
     Environment {
         variable: Box::new(|_| None),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        paths: PathFacts::default(),
         base: std::path::PathBuf::new(),
     }
 }

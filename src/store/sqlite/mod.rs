@@ -181,6 +181,12 @@ impl SqliteStore {
         Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(writer), reader, forgets })
     }
 
+    /// The database at `path` and everything that is kept beside it under names of ours or of SQLite.
+    pub fn files(path: &Path) -> [PathBuf; 6] {
+        ["", "-wal", "-shm", "-journal", ".lock", ".reserve"]
+            .map(|end| PathBuf::from(format!("{}{end}", path.display())))
+    }
+
     /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreFault::Stopped`].
     pub fn close(&self) {
         self.writer.stop();

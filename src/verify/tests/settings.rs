@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::shapes::{self, text};
 use super::*;
-use crate::settings::{Document, Environment};
+use crate::settings::{Document, Environment, PathFacts};
 use crate::verify::{
     Algorithm, HmacScheme, KeyEncoding, SignatureEncoding, SignedPart, TimestampFormat, TimestampRule, TokenScheme,
 };
@@ -22,6 +22,7 @@ fn read(lines: &str, default: Option<fn() -> Scheme>) -> (Option<Verifier>, Vec<
             None => None,
         }),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        paths: PathFacts::default(),
         base: PathBuf::new(),
     };
     let config = format!("[sources.s]\n{lines}\n");
@@ -245,6 +246,8 @@ fn every_secret_is_judged() {
     assert_eq!(
         told("secrets = [{ env = \"BLANKS\" }]", bearer),
         [
+            "warning: line 2: sources.s.secrets: the environment variable BLANKS begins or ends with blanks; \
+          remove them if the vendor's secret has none",
             "line 2: sources.s.secrets: secret 1 is no token: a header carries printable ASCII without blanks around it; \
           give the source a secret that its scheme can use"
         ]
