@@ -2,7 +2,7 @@
 //!
 //! | what | how many |
 //! |---|---|
-//! | every bit of every header line and of the body of every specimen | some 50,000 |
+//! | every bit of every header line and of the body of every specimen | 31,480; with the vectors of `shared` 53,968 |
 //! | damage at random, one kind after the other, from a seed that is printed | 120,000; a million with `GATEPOST_FAULTS=long` |
 
 use super::mutations::MUTATIONS;
@@ -81,8 +81,11 @@ fn no_single_bit_can_flip() {
         }
     }
     println!("{tried} single bits: none can flip");
-    assert!(tried > 50_000, "{tried}");
+    assert!(tried >= BITS_OF_OWN_SPECIMENS, "{tried}");
 }
+
+/// Without the vectors that only some machines have.
+const BITS_OF_OWN_SPECIMENS: usize = 31_480;
 
 /// What the mutations pass over must be accepted, or they would pass over too much.
 #[test]
