@@ -53,6 +53,9 @@ pub mod config;
 pub mod destinations;
 pub mod domain;
 pub mod egress;
+#[cfg(test)]
+#[path = "../tests/harness/needs.rs"]
+mod needs;
 pub mod pipeline;
 pub mod routing;
 pub mod server;

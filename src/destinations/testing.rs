@@ -285,7 +285,7 @@ impl Contract {
     }
 }
 
-/// A file of the shared contracts, as a schema. `None` where they are not there, unless `GATEPOST_REQUIRE_SHARED=1`.
+/// A file of the shared contracts, as a schema. `None` where they are not there and need not be.
 pub fn contract(file: &str) -> Option<Contract> {
     contract_at(file, None)
 }
@@ -303,15 +303,8 @@ fn contract_at(file: &str, reference: Option<&str>) -> Option<Contract> {
     Some(Contract::new(&schema))
 }
 
-/// A JSON file of the shared contracts: in the folder `shared` beside the project, or where `GATEPOST_SHARED` says.
+/// A JSON file of the shared contracts.
 pub fn shared(file: &str) -> Option<Value> {
-    let folder = std::env::var_os("GATEPOST_SHARED").map_or_else(|| project("../shared"), PathBuf::from);
-    let path = folder.join("contracts").join(file);
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        let required = std::env::var_os("GATEPOST_REQUIRE_SHARED").is_some_and(|required| required == "1");
-        assert!(!required, "{} not found", path.display());
-        println!("skipped: {} not found", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
+    let path = crate::needs::shared(&format!("contracts/{file}"))?;
+    Some(serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap())
 }

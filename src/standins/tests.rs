@@ -1,6 +1,5 @@
 //! The handle and the faults, over real HTTP; and where the other tests find the contracts.
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -11,19 +10,8 @@ use super::*;
 
 /// A file of the contracts that stand beside the project; `None` where they do not.
 pub(super) fn contract(name: &str) -> Option<Value> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let shared = std::env::var_os("GATEPOST_SHARED").map_or(beside, PathBuf::from);
-    let path = shared.join("contracts").join(name);
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
-        Err(_) if std::env::var_os("GATEPOST_REQUIRE_SHARED").is_some_and(|value| value == "1") => {
-            panic!("{} not found", path.display())
-        }
-        Err(_) => {
-            println!("skipped: {} not found", path.display());
-            None
-        }
-    }
+    let path = crate::needs::shared(&format!("contracts/{name}"))?;
+    Some(serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
 }
 
 /// The documents of a file of examples; none where the contracts are not there.

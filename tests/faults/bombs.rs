@@ -15,7 +15,7 @@ use super::dice::Dice;
 use super::gateway::Gateway;
 use super::wire::{self, Broken, Wire};
 use super::world::{ADRIAN_SECRET, AKTO_SECRET, World};
-use super::{TURN, is_long};
+use super::{is_long, turn};
 
 /// A body that wants our memory.
 struct Bomb {
@@ -42,7 +42,10 @@ enum Sender {
 /// Up to a megabyte on the wire, for sources that take a megabyte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bomb_costs_no_memory() {
-    let _turn = TURN.lock().await;
+    turn::measured(small_bodies).await;
+}
+
+async fn small_bodies() {
     let mut dice = Dice::of("bombs");
     let world = World::new().await;
     let book = Arc::new(Book::new(&mut dice));
@@ -92,7 +95,10 @@ async fn a_bomb_costs_no_memory() {
 /// For a source that takes large bodies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_is_read_within_its_bounds() {
-    let _turn = TURN.lock().await;
+    turn::measured(large_bodies).await;
+}
+
+async fn large_bodies() {
     let mut dice = Dice::of("large bodies");
     let world = World::new().await;
     write_config(&world, "64MiB");
@@ -124,7 +130,10 @@ async fn a_large_body_is_read_within_its_bounds() {
 /// Akto's largest export: 5,000 records, 25 MB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_largest_export_is_read_within_its_bounds() {
-    let _turn = TURN.lock().await;
+    turn::measured(largest_export).await;
+}
+
+async fn largest_export() {
     let mut dice = Dice::of("export");
     let world = World::new().await;
     world.write_config(&world.config_text().replace("body_limit = \"1MiB\"", "body_limit = \"64MiB\""));

@@ -20,7 +20,7 @@ use super::oracle::{self, Allowance};
 use super::power::scratch;
 use super::strace::{Call, Strace};
 use super::world::World;
-use super::{TURN, is_long};
+use super::{is_long, turn};
 
 /// What befalls which call: the first of a thread is number 1.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ const WRITE: &str = "pwrite64";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_fails_is_answered_with_503_or_ends_the_process() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("failing calls");
     let kinds = [(SYNC, "error=EIO"), (WRITE, "error=EIO"), (WRITE, "error=ENOSPC"), (WRITE, "retval=0")];
     let mut points = Vec::new();
@@ -73,7 +73,7 @@ async fn a_call_that_fails_is_answered_with_503_or_ends_the_process() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_dies_at_any_call_loses_nothing() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("dying calls");
     let mut points = Vec::new();
     for (calls, long, short) in [
@@ -124,6 +124,7 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
     let strace = Strace::new(folder.path().join("calls"), "fsync,fdatasync,pwrite64,close")?.inject(&point.text());
     let world = World::with_store_in(Some(folder.path())).await;
     let book = Arc::new(Book::new(&mut dice));
+    let started_at = Instant::now();
     let mut gateway = Gateway::start_under(&world, &strace);
     let process = gateway.pid();
     let load = Load::start(&book, world.public, ONLY_ARCHIVED, &mut dice);
@@ -154,7 +155,8 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
     assert_eq!((entries.unhelpful, entries.silent), (0, 0), "{point:?}");
     if let Some(healed) = healed {
         let log = std::fs::read_to_string(&world.setting.log).unwrap_or_default();
-        assert_eq!((entries.torn, entries.unanswered.len()), (0, 0), "{point:?}\n{log}");
+        let sent: Vec<Duration> = entries.unanswered.iter().map(|sent_at| *sent_at - started_at).collect();
+        assert_eq!((entries.torn, sent.len()), (0, 0), "{point:?}: unanswered, sent after the start: {sent:?}\n{log}");
         assert!(healed <= HEAL_LIMIT, "{point:?}: it healed only after {healed:?}");
     }
     if healed.is_some() {

@@ -17,9 +17,8 @@ use super::dice::Dice;
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
-use super::wire;
 use super::world::World;
-use super::{TURN, is_long};
+use super::{is_long, needs, turn, wire};
 
 /// The machine's clock, whose hands can be set apart.
 #[derive(Debug, Default)]
@@ -53,7 +52,7 @@ impl Clock for SetClock {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_loses_nothing_and_forgets_no_key() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("clock");
     let world = World::new().await;
     let book = Arc::new(Book::new(&mut dice));
@@ -99,7 +98,7 @@ async fn a_clock_that_is_set_loses_nothing_and_forgets_no_key() {
 /// The same look of the janitor, at a time to which the clock was set and at one that has come: it is awake.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_go_when_their_time_has_passed_and_not_when_the_clock_says_so() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("clock and keys");
     let world = World::new().await;
     let book = Book::new(&mut dice);
@@ -133,7 +132,10 @@ async fn keys_go_when_their_time_has_passed_and_not_when_the_clock_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_makes_no_storm_and_no_delay() {
-    let _turn = TURN.lock().await;
+    turn::measured(storm).await;
+}
+
+async fn storm() {
     let mut dice = Dice::of("clock and retries");
     // The same twice, at the same time: once the clock is left alone.
     let (usual, set) = tokio::join!(retries(dice.fork(), false), retries(dice.fork(), true));
@@ -141,7 +143,7 @@ async fn a_clock_that_is_set_makes_no_storm_and_no_delay() {
     let drained = set.drained.unwrap();
     println!("clock: delivered {drained:?} after it was set back a day and the fault had gone");
     assert!(set.sends <= 2 * usual.sends, "a retry storm");
-    assert!(drained <= Duration::from_secs(5), "retries wait for a clock that was set back");
+    turn::within("retries under a clock that was set back", drained, Duration::from_secs(5));
 }
 
 struct Retries {
@@ -203,9 +205,9 @@ pub async fn app_drained(app: &App, within: Duration) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_real_process_bears_a_clock_that_is_set() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let Some(library) = libfaketime() else {
-        println!("skipped: there is no libfaketime here (Debian: apt-get install faketime)");
+        needs::skip("faketime", "no libfaketime");
         return;
     };
     let mut dice = Dice::of("clock of the process");

@@ -9,11 +9,11 @@ use super::gateway::Gateway;
 use super::oracle::{self, Allowance};
 use super::wire::Wire;
 use super::world::World;
-use super::{TURN, is_long};
+use super::{is_long, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_copies_at_once_are_one_receipt_and_one_effect() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("copies");
     let count = if is_long() { 1_000 } else { 200 };
     let world = World::new().await;

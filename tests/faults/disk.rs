@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::TURN;
 use super::book::Book;
 use super::dice::Dice;
 use super::gateway::Gateway;
@@ -17,6 +16,7 @@ use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::start::refuses_to_start;
 use super::world::World;
+use super::{needs, turn};
 
 /// A file system of its own, for as long as it is held.
 pub struct Tmpfs {
@@ -24,7 +24,7 @@ pub struct Tmpfs {
 }
 
 impl Tmpfs {
-    /// `None`, and a word about it, where the test may not mount.
+    /// `None` where the test may not mount.
     pub fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
@@ -34,7 +34,7 @@ impl Tmpfs {
         match mounted {
             Ok(output) if output.status.success() => Some(Self { folder }),
             _ => {
-                println!("skipped: a tmpfs cannot be mounted here (needs root)");
+                needs::skip("mount", "no right to mount a tmpfs");
                 None
             }
         }
@@ -90,7 +90,10 @@ impl Drop for Tmpfs {
 /// Not much is given back in the end, and it must do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_answered_with_503_and_heals() {
-    let _turn = TURN.lock().await;
+    turn::measured(full_disk).await;
+}
+
+async fn full_disk() {
     let Some(disk) = Tmpfs::mount("16m") else { return };
     let trial = Trial::begin("full disk", disk).await;
     let load = trial.load(400);
@@ -107,7 +110,10 @@ async fn a_full_disk_is_answered_with_503_and_heals() {
 /// Nobody else is there: the store has filled the disk by itself, and its log is longer than what is left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_the_store_itself_has_filled_heals() {
-    let _turn = TURN.lock().await;
+    turn::measured(filled_by_itself).await;
+}
+
+async fn filled_by_itself() {
     let Some(disk) = Tmpfs::mount("8m") else { return };
     let trial = Trial::begin("full disk of 8 MB", disk).await;
     // Something that can be deleted, as retention does.
@@ -129,7 +135,10 @@ async fn a_disk_that_the_store_itself_has_filled_heals() {
 /// Somebody goes on filling it, and takes what the reserve gives back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_somebody_goes_on_filling_heals_once_he_stops() {
-    let _turn = TURN.lock().await;
+    turn::measured(filled_on).await;
+}
+
+async fn filled_on() {
     let Some(disk) = Tmpfs::mount("64m") else { return };
     let trial = Trial::begin("full disk of 64 MB", disk).await;
     let load = trial.load(12_000);
@@ -146,7 +155,10 @@ async fn a_disk_that_somebody_goes_on_filling_heals_once_he_stops() {
 /// A process that was killed, and one that was stopped, each started on a disk that is full to the last byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_on_a_full_disk_delivers_what_was_accepted_or_ends_with_a_sentence() {
-    let _turn = TURN.lock().await;
+    turn::measured(start_on_full).await;
+}
+
+async fn start_on_full() {
     let Some(disk) = Tmpfs::mount("16m") else { return };
     let mut trial = Trial::begin("start on a full disk", disk).await;
     let load = trial.load(2_000);
@@ -310,7 +322,10 @@ impl Trial {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_locked_is_answered_with_503_and_heals() {
-    let _turn = TURN.lock().await;
+    turn::measured(locked).await;
+}
+
+async fn locked() {
     let mut dice = Dice::of("locked");
     let world = World::new().await;
     let book = Arc::new(Book::new(&mut dice));

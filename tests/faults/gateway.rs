@@ -8,8 +8,8 @@ use gatepost::store::{Access, Ledger, SqliteStore};
 use serde_json::Value;
 
 use super::book::Book;
-use super::wire;
 use super::world::{Setting, World};
+use super::{turn, wire};
 
 /// A running `gatepost serve`.
 pub struct Gateway {
@@ -68,7 +68,7 @@ impl Gateway {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("no answer within {START_LIMIT:?} of the start\n{}", self.log_tail());
+        turn::too_slow(&format!("no answer within {START_LIMIT:?} of the start\n{}", self.log_tail()));
     }
 
     pub fn pid(&self) -> u32 {
@@ -189,7 +189,7 @@ impl Gateway {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("after {within:?} there is still {left}\n{}", self.log_tail());
+        turn::too_slow(&format!("after {within:?} there is still {left}\n{}", self.log_tail()));
     }
 
     /// What is under way.

@@ -7,14 +7,16 @@
 //! | long form: 200 kills, 1,000 copied events, 100 stops, ten minutes of outage, 10,500 power cuts | `GATEPOST_FAULTS=long cargo test --test faults -- --nocapture` |
 //! | a failure once more | `GATEPOST_SEED=… cargo test --test faults NAME -- --nocapture` |
 //!
-//! Every scenario prints its seed and its figures. `GATEPOST_KILLS=N` sets the number of kills alone. What needs a file
-//! system of its own is skipped, and says so, where the test may not mount one.
+//! Every scenario prints its seed and its figures. `GATEPOST_KILLS=N` sets the number of kills alone. What cannot run
+//! here is skipped, and counted in the last line: see [`needs`].
 //!
 //! | file | what |
 //! |---|---|
 //! | [`dice`] | all chance, from one seed |
 //! | [`wire`] | an HTTP client that knows how far a request came |
+//! | [`turn`] | which scenarios run at the same time |
 //! | [`world`] | stand-ins, folder, configuration |
+//! | [`needs`] | what some scenarios need, and what comes of it where it is not there |
 //! | [`ports`] | ports that no other test is given |
 //! | [`gateway`] | the process under test |
 //! | [`book`] | what was sent and what was answered |
@@ -43,6 +45,8 @@ mod gateway;
 mod kill;
 mod load;
 mod misdeeds;
+#[path = "../harness/needs.rs"]
+mod needs;
 mod once;
 mod oracle;
 mod outage;
@@ -57,6 +61,7 @@ mod readonly;
 mod signals;
 mod start;
 mod strace;
+mod turn;
 mod unsigned;
 mod wire;
 mod world;
@@ -67,9 +72,6 @@ use std::time::Duration;
 fn is_long() -> bool {
     std::env::var("GATEPOST_FAULTS").is_ok_and(|form| form == "long")
 }
-
-/// One scenario at a time: they measure times on a machine that is small.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The largest of the smallest `share` (0 to 1) of the durations.
 fn percentile(durations: &[Duration], share: f64) -> Duration {

@@ -11,12 +11,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::TURN;
 use super::book::{Book, Posting};
 use super::clock::{SetClock, app_drained};
 use super::dice::Dice;
 use super::gateway::{Gateway, command};
 use super::oracle::{self, Allowance};
+use super::turn;
 use super::wire::{self, Wire};
 use super::world::{ADRIAN_SECRET, World};
 
@@ -90,7 +90,7 @@ fn archived(world: &World, source: &str, title: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_id_from_two_sources_counts_for_both() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("two sources");
     let world = World::new().await;
     configure(&world, "");
@@ -117,7 +117,10 @@ async fn the_same_id_from_two_sources_counts_for_both() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
-    let _turn = TURN.lock().await;
+    turn::measured(same_words).await;
+}
+
+async fn same_words() {
     let mut dice = Dice::of("words");
     let world = World::new().await;
     configure(&world, "");
@@ -138,7 +141,7 @@ async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
     let told_at = Instant::now();
     assert_eq!(post(&world, "brief", &batch(1), COPIES).await, 1);
     assert_eq!(post(&world, "brief", &same, COPIES).await, 0);
-    assert!(told_at.elapsed() < WINDOW, "the machine is too slow to tell");
+    turn::within("copies of two bodies", told_at.elapsed(), WINDOW);
     gateway.drained(Duration::from_secs(60)).await;
     assert_eq!([words, dated].map(|title| archived(&world, "brief", title)), [1, 1]);
     let known = "gatepost_events_duplicate_total{source=\"brief\"} 2";
@@ -163,7 +166,7 @@ async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("captured");
     let world = World::new().await;
     configure(&world, "");
@@ -223,7 +226,7 @@ async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
 /// be told all the same, and what was captured long before held.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_quarantines_nothing_true() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let world = World::new().await;
     // A listing of all that was held: events do not go with the keys.
     configure(&world, "[retention]\nevents = \"3650d\"\n");

@@ -12,20 +12,16 @@ use super::misdeeds::Who;
 use super::oracle::{self, Allowance};
 use super::proxy::Mode;
 use super::world::World;
-use super::{TURN, is_long, percentile};
+use super::{is_long, percentile, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_loses_nothing_and_is_over_when_it_is_over() {
-    let _turn = TURN.lock().await;
+    turn::measured(outages).await;
+}
+
+async fn outages() {
     let mut dice = Dice::of("outage");
-    let runs = Who::ALL.map(|who| (who, tokio::spawn(outage(who, dice.fork()))));
-    let mut failed = Vec::new();
-    for (who, run) in runs {
-        if run.await.is_err() {
-            failed.push(who);
-        }
-    }
-    assert!(failed.is_empty(), "{failed:?}");
+    turn::joined(Who::ALL.map(|who| tokio::spawn(outage(who, dice.fork())))).await;
 }
 
 /// First nobody listens, then nothing answers, then every connection is cut; in between the gateway is killed, then
@@ -70,7 +66,7 @@ async fn outage(who: Who, mut dice: Dice) {
         "outage: {who:?} away for {lasted:?}: {events} events, 0 lost, once, {tries} tries; the others' p99 is \
          {worst:?}; drained in {drained:?}"
     );
-    assert!(worst <= DELAY_LIMIT, "{who:?}: the others' p99 is {worst:?}");
+    turn::within(&format!("{who:?}: the others' p99"), worst, DELAY_LIMIT);
     let storm = events as u64 + 60 + lasted.as_secs() / 5;
     assert!(tries <= storm, "{who:?}: {tries} tries for {events} events in {lasted:?}");
 }
@@ -85,7 +81,10 @@ fn tries(world: &World, who: Who) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_that_fail_together_for_a_second_are_there_seconds_later() {
-    let _turn = TURN.lock().await;
+    turn::measured(failing_together).await;
+}
+
+async fn failing_together() {
     let mut dice = Dice::of("together");
     let world = World::new().await;
     let book = Book::new(&mut dice);

@@ -9,11 +9,11 @@ use rusqlite::OpenFlags;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::TURN;
 use super::book::{Book, Posting, request_of};
 use super::dice::Dice;
 use super::gateway::{Gateway, command};
 use super::poisons::{self, Poison};
+use super::turn;
 use super::wire::Wire;
 use super::world::World;
 
@@ -25,7 +25,10 @@ struct Taken {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_poison_is_stored_as_it_came_and_told_somebody() {
-    let _turn = TURN.lock().await;
+    turn::measured(every_poison).await;
+}
+
+async fn every_poison() {
     let mut dice = Dice::of("poison");
     let world = World::new().await;
     world.write_config(&config(&world));
@@ -153,7 +156,7 @@ fn shown_by_the_command_line(world: &World, taken: &[Taken]) {
 /// A body that ends the process each time it is read, as the store sees it: the process dies while the body is claimed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_keeps_ending_the_process_is_told_unread_and_the_others_are_read() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("deadly");
     let world = World::new().await;
     world.write_config(&config(&world));

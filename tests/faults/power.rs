@@ -22,11 +22,11 @@ use super::platter::{Deed, Image, Platter};
 use super::strace::{Call, Strace};
 use super::wire::Wire;
 use super::world::World;
-use super::{TURN, is_long};
+use super::{is_long, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_survives_a_power_cut() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("power");
     let (rounds, states) = if is_long() { (5, 2_100) } else { (1, 200) };
     let (mut all, mut control, mut without) = (Tally::default(), Tally::default(), Tally::default());
@@ -53,7 +53,7 @@ async fn what_was_answered_survives_a_power_cut() {
 /// A sync fails. What was written before it is believed by whoever reads it, and may never come to the disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_after_a_failed_sync_survives_a_power_cut() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("power after a failed sync");
     let (rounds, states) = if is_long() { (40, 150) } else { (3, 30) };
     let mut all = Tally::default();

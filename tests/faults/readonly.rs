@@ -9,7 +9,6 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::TURN;
 use super::book::Book;
 use super::dice::Dice;
 use super::disk::{HEAL_LIMIT, answered_again, refused};
@@ -18,10 +17,11 @@ use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::power::scratch;
 use super::world::World;
+use super::{needs, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_turns_read_only_is_answered_with_503_and_heals_once_it_is_back() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("read-only");
     let Some(mut disk) = Ext4::mount() else { return };
     let world = World::with_store_in(Some(disk.folder.path())).await;
@@ -67,7 +67,7 @@ struct Ext4 {
 }
 
 impl Ext4 {
-    /// `None`, and a word about it, where the test may not mount.
+    /// `None` where the test may not mount.
     fn mount() -> Option<Self> {
         let images = scratch();
         let image = images.path().join("first");
@@ -75,7 +75,7 @@ impl Ext4 {
         std::fs::File::create(&disk.image).unwrap().set_len(48 << 20).unwrap();
         let made = run("mkfs.ext4", &["-q", "-F"], &disk.image).is_ok() && disk.try_mount().is_ok();
         if !made {
-            println!("skipped: a file cannot be mounted here (needs root, mkfs.ext4 and a loop device)");
+            needs::skip("mount", "no root, no mkfs.ext4 or no loop device to mount a file system");
         }
         made.then_some(disk)
     }

@@ -10,11 +10,14 @@ use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::wire::Wire;
 use super::world::World;
-use super::{TURN, is_long, percentile};
+use super::{is_long, percentile, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_under_load_answers_what_it_has_taken() {
-    let _turn = TURN.lock().await;
+    turn::measured(stops).await;
+}
+
+async fn stops() {
     let mut dice = Dice::of("stop");
     let rounds = if is_long() { 100 } else { 5 };
     let world = World::new().await;
@@ -50,7 +53,10 @@ async fn stopping_under_load_answers_what_it_has_taken() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_destination_does_not_hold_up_the_stop() {
-    let _turn = TURN.lock().await;
+    turn::measured(stop_while_hanging).await;
+}
+
+async fn stop_while_hanging() {
     let mut dice = Dice::of("stop while hanging");
     let world = World::new().await;
     let book = Book::new(&mut dice);
@@ -73,7 +79,10 @@ async fn a_hanging_destination_does_not_hold_up_the_stop() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_while_one_destination_hangs_delays_no_other() {
-    let _turn = TURN.lock().await;
+    turn::measured(reload_while_hanging).await;
+}
+
+async fn reload_while_hanging() {
     let mut dice = Dice::of("reload while hanging");
     let world = World::new().await;
     let book = Book::new(&mut dice);
@@ -87,7 +96,7 @@ async fn a_reload_while_one_destination_hangs_delays_no_other() {
     world.pagerduty.as_ref().unwrap().wait_for(2, Duration::from_secs(20)).await.unwrap();
     let paged = begun.elapsed();
     println!("reload: paged {paged:?} after the alert, with another destination hanging");
-    assert!(paged <= Duration::from_secs(2), "the page waited for {paged:?}");
+    turn::within("the page", paged, Duration::from_secs(2));
     world.slack.as_ref().unwrap().always(None);
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
@@ -106,7 +115,7 @@ async fn hang(world: &World, book: &Book) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloading_under_load_fails_no_request() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("reload");
     let world = World::new().await;
     let book = Arc::new(Book::new(&mut dice));

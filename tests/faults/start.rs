@@ -5,7 +5,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::TURN;
 use super::book::Book;
 use super::dice::Dice;
 use super::disk::Tmpfs;
@@ -13,6 +12,7 @@ use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::power::scratch;
 use super::strace::Strace;
+use super::turn;
 use super::world::World;
 
 /// What somebody has made of the place where the store should be.
@@ -20,7 +20,7 @@ type Spoil = fn(&Path);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_cannot_be_served_ends_the_start_with_a_sentence() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let cases: [(&str, Spoil, &str); 5] = [
         ("a folder", |path| std::fs::create_dir(path).unwrap(), "cannot be opened"),
         ("garbage", |path| std::fs::write(path, vec![0x5a; 20_000]).unwrap(), "cannot be opened"),
@@ -41,7 +41,7 @@ async fn a_store_that_cannot_be_served_ends_the_start_with_a_sentence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_read_only_ends_the_start_with_a_sentence() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let Some(disk) = Tmpfs::mount("8m") else { return };
     let mut dice = Dice::of("read-only");
     let world = World::with_store_in(Some(disk.path())).await;
@@ -55,7 +55,7 @@ async fn a_store_that_is_read_only_ends_the_start_with_a_sentence() {
 /// connections in between and resets them with the requests in them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_during_the_start_is_answered_or_finds_no_connection() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("requests during the start");
     let folder = scratch();
     let Some(strace) = Strace::new(folder.path().join("calls"), "close") else { return };

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::gateway::Gateway;
+use super::needs;
 use super::world::World;
 
 /// One process under `strace`, and the log of its calls.
@@ -26,7 +27,7 @@ pub struct Call {
 }
 
 impl Strace {
-    /// `None`, and a word about it, where nothing can be traced. `calls` as `strace -e trace=` takes them.
+    /// `None` where nothing can be traced. `calls` as `strace -e trace=` takes them.
     pub fn new(log: PathBuf, calls: &str) -> Option<Self> {
         // The tracer is the grandchild, so that the process under test is the child that is waited for and killed.
         let options = ["-D", "-f", "-yy", "--seccomp-bpf", "-s", "70000", "-e"];
@@ -36,7 +37,7 @@ impl Strace {
         if tried.is_ok_and(|output| output.status.success()) {
             return Some(Self { options, log });
         }
-        println!("skipped: no process can be traced here (needs strace and the right to use it)");
+        needs::skip("strace", "no strace, or no right to trace");
         None
     }
 

@@ -8,10 +8,10 @@ use gatepost::settings::{Environment, PathFacts};
 use gatepost::store::{Access, Ledger, Page, ReceiptFilter, SqliteStore};
 use gatepost::vendors::{Source, VENDORS};
 
-use super::TURN;
 use super::book::Book;
 use super::dice::Dice;
 use super::gateway::Gateway;
+use super::turn;
 use super::wire::{self, Wire};
 use super::world::World;
 
@@ -19,7 +19,7 @@ type Lines = Vec<(String, String)>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_unsigned_gets_in_by_any_route() {
-    let _turn = TURN.lock().await;
+    let _turn = turn::beside_others().await;
     let mut dice = Dice::of("unsigned");
     let world = World::new().await;
     let text = world.config_text() + &sources();

@@ -10,15 +10,16 @@
 mod folder;
 mod gateway;
 mod http;
+mod needs;
 mod ports;
 mod sign;
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use folder::{Folder, Ran, run};
 pub use gateway::Gateway;
 pub use http::{Answer, Connection, Post, chunk};
+pub use needs::shared;
 pub use sign::{hmac_hex, unix_now};
 
 /// How long anything may take before the test says that it does not happen. Generous, because machines are busy.
@@ -34,20 +35,6 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited {} s in vain: {what}", PATIENCE.as_secs());
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// A folder of the material that is collected beside the project, such as vendors' bodies. `None` where it is absent
-/// and need not be there.
-pub fn shared(folder: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let path = std::env::var_os("GATEPOST_SHARED").map_or(beside, PathBuf::from).join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    let required = std::env::var_os("GATEPOST_REQUIRE_SHARED").is_some_and(|value| value == "1");
-    assert!(!required, "{} not found", path.display());
-    println!("skipped: {} not found", path.display());
-    None
 }
 
 /// gzip (RFC 1952).

@@ -1,7 +1,5 @@
 //! Requests that vendors print in their documentation and suites.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
 use super::shapes;
@@ -123,8 +121,8 @@ pub(super) fn printed() -> Vec<Printed> {
 }
 
 fn collected() -> Vec<Printed> {
-    let Some(text) = shared("samples/vectors.json") else { return Vec::new() };
-    let vectors: Vec<Vector> = serde_json::from_str(&text).unwrap();
+    let Some(path) = crate::needs::shared("samples/vectors.json") else { return Vec::new() };
+    let vectors: Vec<Vector> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(vectors.len(), 7);
     let printed = |vector: Vector| {
         let (scheme, now) = match vector.name.as_str() {
@@ -153,21 +151,5 @@ fn what_vendors_print_verifies_at_its_own_time() {
         assert_eq!(judge(&verifier, &request, now), Ok(Some(0)), "{name}");
         let later = judge(&verifier, &request, Timestamp::from_millis(now.as_millis() + 3_600_000));
         assert_eq!(later, if timed { Err(Refusal::TimestampStale) } else { Ok(Some(0)) }, "{name}");
-    }
-}
-
-/// A file of the collection of facts beside the project, which not every machine has.
-fn shared(path: &str) -> Option<String> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("GATEPOST_SHARED").map_or_else(beside, PathBuf::from);
-    match std::fs::read_to_string(folder.join(path)) {
-        Ok(text) => Some(text),
-        Err(_) if std::env::var("GATEPOST_REQUIRE_SHARED").is_ok_and(|value| value == "1") => {
-            panic!("{} not found", folder.join(path).display())
-        }
-        Err(_) => {
-            println!("skipped: {} not found", folder.join(path).display());
-            None
-        }
     }
 }
