@@ -200,6 +200,40 @@ fn a_pager_that_fails_is_seen_in_the_metrics_and_in_readyz() {
     assert_eq!((&archive["state"], &archive["waiting"]), (&"running".into(), &0.into()), "{readiness}");
 }
 
+#[test]
+fn the_database_is_checked_after_a_start_and_a_damaged_one_is_told() {
+    let mut gateway = Gateway::start(CONFIG);
+    let check = |gateway: &Gateway| Post::get("/readyz").send(gateway.admin).json()["check"].clone();
+    let known = |gateway: &Gateway| {
+        until("the check ends", || {
+            let check = check(gateway);
+            (check["state"] != "checking").then_some(check)
+        })
+    };
+    assert_eq!(known(&gateway)["state"], "sound");
+    gateway.logs("the database has been checked and is sound");
+    for n in 0..200 {
+        let body = format!(r#"{{"event":"alert.triggered","alert_id":"{n}","text":"x"}}"#);
+        gateway.post_signed("adrian", SECRET, body.as_bytes()).accepted();
+    }
+    gateway.settle();
+    assert!(gateway.stop().success());
+    // Among the attempts, which are not read at a start.
+    let path = gateway.folder.path().join("gatepost.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page =
+        bytes.chunks(8_192).position(|page| page.windows(9).filter(|part| part == b"delivered").count() > 20).unwrap();
+    bytes[page * 8_192..page * 8_192 + 64].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    gateway.serve_again();
+    let check = known(&gateway);
+    assert_eq!(check["state"], "damaged", "{check}");
+    assert!(!check["reason"].as_str().unwrap().is_empty());
+    gateway.logs("the database is damaged");
+    let damaged = "gatepost_store_check{state=\"damaged\"} 1";
+    until("the metric", || scrape(&gateway).lines().any(|line| line == damaged).then_some(()));
+}
+
 /// The alerts with their expressions.
 fn rules() -> BTreeMap<String, String> {
     let expression = |rule: &str| rule.lines().find_map(|line| line.trim().strip_prefix("expr: ")).unwrap().to_owned();

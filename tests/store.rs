@@ -64,7 +64,7 @@ impl Fixture {
     }
 
     fn claim_receipts(&self, now: i64) -> Vec<Claim<ReceiptWork>> {
-        self.store.claim_receipts(100, lease(now)).wait().unwrap()
+        self.store.claim_receipts(100, lease(now)).wait().unwrap().claims
     }
 
     /// Dispatches everything, one event a receipt, to these destinations.
@@ -201,6 +201,7 @@ fn a_long_body_is_kept_byte_for_byte_once_and_holds_up_nobody() {
         .claim_receipts(10, lease(0))
         .wait()
         .unwrap()
+        .claims
         .iter()
         .map(|claim| claim.work().receipt.body.len())
         .collect();
@@ -655,7 +656,10 @@ fn leases_go_by_the_clock_that_nobody_sets() {
     let day = 86_400_000;
     let set_forward = Lease { now: at(day), steady: at(1_000), length: Duration::from_secs(30) };
     assert_eq!(fixture.claim_receipts(0).len(), 1);
-    assert!(fixture.store.claim_receipts(100, set_forward).wait().unwrap().is_empty(), "the lease has not ended");
+    assert!(
+        fixture.store.claim_receipts(100, set_forward).wait().unwrap().claims.is_empty(),
+        "the lease has not ended"
+    );
     let fixture = fixture.reopen();
     fixture.dispatch(0, &["d"]);
     let destination = "d".parse().unwrap();
@@ -711,7 +715,7 @@ fn the_oldest_that_waits_is_known_for_each_source_and_destination() {
     let oldest = |name: &str| fixture.store.oldest_unread().unwrap().get(&name.parse().unwrap()).copied();
     assert_eq!((oldest("a"), oldest("b"), oldest("c")), (Some(at(10)), Some(at(20)), None));
     // Claimed is not dispatched.
-    let claims = fixture.store.claim_receipts(1, lease(0)).wait().unwrap();
+    let claims = fixture.store.claim_receipts(1, lease(0)).wait().unwrap().claims;
     assert_eq!((oldest("a"), oldest("b")), (Some(at(10)), Some(at(20))));
     let id = claims[0].work().receipt.id;
     drop(claims);
@@ -734,4 +738,119 @@ fn the_oldest_that_waits_is_known_for_each_source_and_destination() {
     let of = |name: &str, state| depths.iter().find(|d| d.destination.as_str() == name && d.state == state).unwrap();
     assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (1, at(500_000)));
     assert_eq!((of("soc", dead).count, of("pager", waiting).oldest), (3, at(100_000)));
+}
+
+impl Fixture {
+    /// Changes what stands in the file, as a fault of the disk or another program does.
+    fn tamper(&self, statement: &str) {
+        rusqlite::Connection::open(self.folder.path().join("test.db")).unwrap().execute_batch(statement).unwrap();
+    }
+}
+
+#[test]
+fn receipts_that_cannot_be_read_are_set_aside_and_keep_no_others() {
+    for damage in [
+        "UPDATE receipts SET source = 'not a name' WHERE seq = 2",
+        "UPDATE receipts SET id = x'00' WHERE seq = 2",
+        "UPDATE receipts SET body = 'text' WHERE seq = 2",
+        "UPDATE receipts SET received_at = 'yesterday' WHERE seq = 2",
+        "UPDATE receipts SET long_body = 77 WHERE seq = 2",
+    ] {
+        let fixture = Fixture::new();
+        for id in ["1", "2", "3"] {
+            fixture.accept(id);
+        }
+        fixture.tamper(damage);
+        let claimed =
+            fixture.store.claim_receipts(100, lease(0)).wait().unwrap_or_else(|fault| panic!("{damage}: {fault}"));
+        assert_eq!(claimed.claims.len(), 2, "{damage}");
+        let [aside] = claimed.set_aside.as_slice() else { panic!("{damage}: {:?}", claimed.set_aside) };
+        assert_eq!(aside.row, 2, "{damage}");
+        assert!(!aside.reason.contains("text") || damage.contains("body"), "{}", aside.reason);
+        let rows = fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap_or_else(|f| panic!("{damage}: {f}"));
+        let row = rows.iter().find(|row| row.cursor == 2).unwrap();
+        assert_eq!((row.state, row.note), ("unreadable", Some(Note::Unreadable)), "{damage}");
+        assert_eq!(row.reason.as_deref(), Some(aside.reason.as_str()));
+        assert!(rows.iter().all(|row| row.cursor == 2 || row.reason.is_none()));
+        // It is not claimed again, and what comes after it is.
+        fixture.accept("4");
+        let claimed = fixture.store.claim_receipts(100, lease(60_000)).wait().unwrap();
+        assert_eq!((claimed.claims.len(), claimed.set_aside.len()), (3, 0), "{damage}");
+        assert_eq!(fixture.store.undispatched(), Ok(3), "{damage}");
+    }
+}
+
+#[test]
+fn a_receipt_that_was_repaired_is_read_when_it_is_replayed() {
+    let fixture = Fixture::new();
+    let Acceptance::New(id) = fixture.accept("1") else { panic!() };
+    fixture.tamper("UPDATE receipts SET source = 'not a name'");
+    assert_eq!(fixture.store.claim_receipts(1, lease(0)).wait().unwrap().set_aside.len(), 1);
+    assert!(fixture.store.replay_receipt(id).unwrap());
+    assert_eq!(fixture.store.claim_receipts(1, lease(0)).wait().unwrap().set_aside.len(), 1, "it is as before");
+    fixture.tamper("UPDATE receipts SET source = 's'");
+    assert!(fixture.store.replay_receipt(id).unwrap());
+    fixture.dispatch(0, &[]);
+    let row = fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().remove(0);
+    assert_eq!((row.state, row.events, row.note, row.reason), ("dispatched", 1, None, None));
+}
+
+#[test]
+fn a_delivery_that_cannot_be_read_becomes_a_dead_letter_and_keeps_no_others() {
+    let fixture = Fixture::new();
+    for id in ["1", "2", "3"] {
+        fixture.accept(id);
+    }
+    fixture.dispatch(0, &["soc"]);
+    fixture.tamper("UPDATE deliveries SET id = x'00' WHERE seq = 2");
+    let claimed = fixture.store.claim_deliveries(&"soc".parse().unwrap(), 10, lease(0)).wait().unwrap();
+    assert_eq!((claimed.claims.len(), claimed.unreadable.len()), (2, 1));
+    let dead = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
+    let rows = fixture.store.deliveries(&ALL, &dead).unwrap();
+    assert_eq!(rows[0].delivery.reason.as_deref(), Some(claimed.unreadable[0].reason.as_str()));
+}
+
+/// The files of a store with what stands in them, without those that only say who has it open.
+fn content(folder: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<(String, Vec<u8>)> = entries
+        .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()))
+        .filter(|(name, _)| !name.ends_with(".lock"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_command_of_a_newer_gatepost_leaves_an_older_store_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    // What a gatepost wrote that knew no schema yet.
+    connection.execute_batch("PRAGMA application_id = 0x67617465; CREATE TABLE older (x)").unwrap();
+    drop(connection);
+    let before = content(folder.path());
+    let refused = SqliteStore::open(&path, Access::Operate);
+    assert!(matches!(refused, Err(OpenFault::Older { found: 0, .. })), "{refused:?}");
+    assert!(content(folder.path()) == before);
+    // Whoever serves has it for himself.
+    SqliteStore::open(&path, Access::Serve).unwrap().close();
+    SqliteStore::open(&path, Access::Operate).unwrap();
+}
+
+#[test]
+fn a_store_of_a_newer_gatepost_is_refused_untouched() {
+    for access in [Access::Serve, Access::Operate] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let newer = "PRAGMA application_id = 0x67617465; PRAGMA user_version = 99; CREATE TABLE newer (x)";
+        connection.execute_batch(newer).unwrap();
+        drop(connection);
+        let before = content(folder.path());
+        let refused = SqliteStore::open(&path, access);
+        let message = refused.err().map(|fault| fault.to_string()).unwrap_or_default();
+        assert!(message.contains("was written by a newer gatepost (schema 99"), "{message}");
+        assert!(content(folder.path()) == before, "{access:?} has changed it");
+    }
 }

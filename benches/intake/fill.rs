@@ -92,7 +92,7 @@ impl Filler<'_> {
         loop {
             let now = SystemClock.now();
             let lease = Lease { now, steady: now, length: Duration::from_secs(60) };
-            let claims = self.store.claim_receipts(1_000, lease).await?;
+            let claims = self.store.claim_receipts(1_000, lease).await?.claims;
             if claims.is_empty() {
                 return Ok(());
             }

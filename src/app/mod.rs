@@ -22,9 +22,9 @@ use crate::domain::{Clock, SystemClock};
 use crate::egress::{ClientFault, Egress};
 use crate::pipeline::{LaneState, Parts, Pipeline, Queue, Rules};
 use crate::server::{
-    Admin, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, Problem, QueueHealth,
+    Admin, CheckHealth, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, Problem, QueueHealth,
 };
-use crate::store::{Access, OpenFault, SqliteStore};
+use crate::store::{Access, OpenFault, Soundness, SqliteStore};
 use crate::telemetry::{KnownLabels, Metrics};
 use crate::vendors::Sources;
 
@@ -110,6 +110,7 @@ impl App {
     pub async fn start_by(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppFault> {
         let metrics = Arc::new(Metrics::new());
         metrics.start_at_zero(&labels_of(&config));
+        metrics.show_store_check(&Soundness::WORDS, Soundness::Checking.as_str());
         let fixed = Fixed::of(&config);
         let limits = config.limits;
         let store = open_store(fixed.store.clone()).await?;
@@ -133,9 +134,11 @@ impl App {
             inbox: Arc::new(store.clone()),
             metrics: Arc::clone(&metrics),
             destinations: health_of(&pipeline),
+            check: check_of(store.clone()),
             checked: Mutex::default(),
         });
         let admin = listen_admin(admin, operator)?;
+        store.begin_check();
         Ok(Self { store, pipeline, metrics, sources, ingress, fixed, public, admin })
     }
 
@@ -279,6 +282,13 @@ fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, Desti
             all.entry(name.to_string()).or_insert_with(unconfigured).queue = queue;
         }
         all
+    })
+}
+
+fn check_of(store: SqliteStore) -> Box<dyn Fn() -> CheckHealth + Send + Sync> {
+    Box::new(move || {
+        let found = store.soundness();
+        CheckHealth { state: found.as_str(), reason: found.reason().map(str::to_owned) }
     })
 }
 

@@ -219,11 +219,13 @@ fn print<T: Serialize>(
 }
 
 fn receipt_line(row: &ReceiptRow) -> String {
-    let note = row.note.map(|note| format!(" · {}", note.as_str())).unwrap_or_default();
+    let reason = row.reason.as_deref().map(|reason| format!(": {}", terminal::line(reason, 120))).unwrap_or_default();
+    let note = row.note.map(|note| format!(" · {}{reason}", note.as_str())).unwrap_or_default();
     let again = if row.events_duplicate > 0 { format!(" (+{} known)", row.events_duplicate) } else { String::new() };
     let plural = if row.events == 1 { "" } else { "s" };
     let held = match row.state {
         "waiting" => "waiting".to_owned(),
+        "unreadable" => "set aside".to_owned(),
         _ => format!("{} event{plural}{again}", row.events),
     };
     format!("{}  {}  {:<16} {:>9} B  {held}{note}", row.received_at, row.id, row.source.as_str(), row.bytes)

@@ -40,7 +40,10 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRo
     }
     match body {
         Some(body) => out!("\n{}", terminal::clean(&body)),
-        None => out!("  its body is past its retention"),
+        None => match &row.reason {
+            Some(reason) => out!("  it cannot be read: {}", terminal::line(reason, 300)),
+            None => out!("  its body is past its retention"),
+        },
     }
 }
 

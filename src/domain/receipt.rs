@@ -63,6 +63,8 @@ pub enum Note {
     Repaired,
     /// Nobody understood it: it became one event of type `unparsed`.
     Unparsed,
+    /// Its row in the store cannot be read: nobody is told before it is repaired and replayed.
+    Unreadable,
 }
 
 impl Note {
@@ -73,11 +75,14 @@ impl Note {
             Self::Empty => "empty",
             Self::Repaired => "repaired",
             Self::Unparsed => "unparsed",
+            Self::Unreadable => "unreadable",
         }
     }
 
     /// The note of that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Ping, Self::Empty, Self::Repaired, Self::Unparsed].into_iter().find(|note| note.as_str() == word)
+        [Self::Ping, Self::Empty, Self::Repaired, Self::Unparsed, Self::Unreadable]
+            .into_iter()
+            .find(|note| note.as_str() == word)
     }
 }

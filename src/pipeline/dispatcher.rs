@@ -12,7 +12,9 @@ use super::janitor::Retention;
 use super::reading::{End, process};
 use super::supervisor::{LaneBoard, Rules};
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
-use crate::store::{Claim, Conclusion, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, StoreFault, Tally};
+use crate::store::{
+    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, StoreFault, Tally,
+};
 use crate::telemetry::{ByRoute, BySource, Metrics};
 
 /// Takes receipts off the store, reads them, and records what they hold and who must know.
@@ -60,9 +62,14 @@ impl Dispatcher {
     /// Dispatches a batch; returns how many receipts it held. One thread reads while the other records, piece by piece: a
     /// body of many events is never in memory as events, and no transaction holds intake up for long.
     async fn round(&self) -> Result<usize, StoreFault> {
-        let mut claims = self.outbox.claim_receipts(BATCH_RECEIPTS, self.lease()).await?;
+        let ClaimedReceipts { mut claims, set_aside } =
+            self.outbox.claim_receipts(BATCH_RECEIPTS, self.lease()).await?;
+        for SetAside { row, reason } in &set_aside {
+            self.metrics.receipts_unreadable.inc();
+            tracing::error!(row, reason, "a stored request cannot be read; it is set aside and nobody is told of it");
+        }
         if claims.is_empty() {
-            return Ok(0);
+            return Ok(set_aside.len());
         }
         let count = claims.len();
         let rules = self.rules.borrow().clone();

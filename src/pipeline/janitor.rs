@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::queues::{QueueBoard, QueueGauges};
 use super::supervisor::LaneBoard;
 use crate::domain::{Clock, DeliveryState, DestinationName, Timestamp};
-use crate::store::{Depth, Horizons, Ledger, SqliteStore, StoreFault, Upkeep};
+use crate::store::{Depth, Horizons, Ledger, Soundness, SqliteStore, StoreFault, Upkeep};
 use crate::telemetry::Metrics;
 
 /// How long what is kept.
@@ -101,6 +101,7 @@ impl Janitor {
 
     async fn measure(&self, gauges: &mut QueueGauges, stranded: &mut Stranded) {
         self.metrics.store_full.set(self.store.is_full().into());
+        self.metrics.show_store_check(&Soundness::WORDS, self.store.soundness().as_str());
         let store = self.store.clone();
         let read = move || -> Result<_, StoreFault> {
             Ok((store.depths()?, store.oldest_unread()?, store.undispatched()?, store.size_bytes()))

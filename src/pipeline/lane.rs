@@ -24,7 +24,7 @@ use crate::domain::{
     Timestamp,
 };
 use crate::egress::Egress;
-use crate::store::{Claim, Consignment, Lease, Outbox, Settlement, StoreFault, Verdict};
+use crate::store::{Claim, Consignment, Lease, Outbox, SetAside, Settlement, StoreFault, Verdict};
 use crate::telemetry::{ByQueue, Metrics};
 
 /// How a lane is doing, for whoever asks.
@@ -174,6 +174,11 @@ impl Lane {
                 return None;
             }
         };
+        for SetAside { row, reason } in &claimed.unreadable {
+            let labels = ByQueue::of(self.name.as_str(), DeliveryState::Dead);
+            self.metrics.delivery_dead.get_or_create(&labels).inc();
+            tracing::error!(destination = %self.name, row, reason, "a delivery cannot be read; it became a dead letter");
+        }
         pacer.take(claimed.claims.len(), now);
         for claim in claimed.claims {
             under_way.running.push(Arc::clone(self).attempt(claim).boxed());
@@ -537,7 +542,8 @@ mod tests {
             };
             store.accept(arrival, None).await.unwrap();
         }
-        let claims = store.claim_receipts(titles.len(), Lease { now, steady: now, length: LEASE }).await.unwrap();
+        let claims =
+            store.claim_receipts(titles.len(), Lease { now, steady: now, length: LEASE }).await.unwrap().claims;
         let conclude = |claim: Claim<ReceiptWork>| {
             let receipt = &claim.work().receipt;
             let title = String::from_utf8(receipt.body.to_vec()).unwrap();

@@ -21,6 +21,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// How each destination is doing.
     pub destinations: Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync>,
+    /// Whether the database file is sound, as far as that has been found out.
+    pub check: Box<dyn Fn() -> CheckHealth + Send + Sync>,
     /// The last answer of the store and when it came, so that a curious load balancer does not become a write load.
     pub checked: Mutex<Option<(Instant, Result<(), String>)>>,
 }
@@ -49,10 +51,21 @@ pub struct QueueHealth {
     pub oldest_waiting_seconds: u64,
 }
 
+/// Whether the database file is sound.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckHealth {
+    /// `checking`, `sound`, `damaged` or `unknown`.
+    pub state: &'static str,
+    /// What was found, or why nothing could be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
     store: String,
+    check: CheckHealth,
     destinations: BTreeMap<String, DestinationHealth>,
 }
 
@@ -92,6 +105,7 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
     let readiness = Readiness {
         status: if answer.is_ok() { "ready" } else { "not ready" },
         store: answer.as_ref().err().cloned().unwrap_or_else(|| "ok".to_owned()),
+        check: (admin.check)(),
         destinations: (admin.destinations)(),
     };
     let mut response = if answer.is_ok() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };

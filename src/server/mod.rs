@@ -9,7 +9,7 @@ mod ingress;
 mod problem;
 mod unread;
 
-pub use admin::{Admin, DestinationHealth, QueueHealth};
+pub use admin::{Admin, CheckHealth, DestinationHealth, QueueHealth};
 pub use connections::{ConnectionLimits, Connections, Network, NetworkFault};
 pub use ingress::{Ingress, IngressLimits, SETTLE_LIMIT};
 pub use problem::Problem;

@@ -65,8 +65,9 @@ pub enum Acceptance {
 
 /// Where work is handed out and taken back.
 pub trait Outbox: Send + Sync {
-    /// Leases up to `limit` receipts that nobody has dispatched yet, oldest first.
-    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<Vec<Claim<ReceiptWork>>>;
+    /// Leases up to `limit` receipts that nobody has dispatched yet, oldest first. Those whose rows cannot be read are set
+    /// aside, so that they do not keep the others.
+    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<ClaimedReceipts>;
 
     /// Records some of a large receipt's events and gives the claim back, its lease renewed.
     fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended>;
@@ -104,6 +105,66 @@ impl Lease {
     /// When the lease ends.
     pub(crate) fn until(&self) -> Timestamp {
         self.steady.plus(self.length)
+    }
+}
+
+/// Leased receipts, and those that could not be read.
+#[derive(Debug, Default)]
+pub struct ClaimedReceipts {
+    /// The claims.
+    pub claims: Vec<Claim<ReceiptWork>>,
+    /// What was set aside. It keeps its row and is not claimed again unless it is replayed.
+    pub set_aside: Vec<SetAside>,
+}
+
+/// A row that this binary cannot read: it was damaged, or something else wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// The number of the row.
+    pub row: i64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Whether the database file is sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Soundness {
+    /// That is being found out.
+    Checking,
+    /// It is.
+    Sound,
+    /// It is not.
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
+    /// It could not be found out.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Soundness {
+    /// The words of all kinds.
+    pub const WORDS: [&'static str; 4] = ["checking", "sound", "damaged", "unknown"];
+
+    /// The word in metrics and in `/readyz`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Checking => Self::WORDS[0],
+            Self::Sound => Self::WORDS[1],
+            Self::Damaged { .. } => Self::WORDS[2],
+            Self::Unknown { .. } => Self::WORDS[3],
+        }
+    }
+
+    /// Why it is not known to be sound.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Checking | Self::Sound => None,
+            Self::Damaged { reason } | Self::Unknown { reason } => Some(reason),
+        }
     }
 }
 
@@ -229,6 +290,8 @@ pub struct Claimed {
     pub claims: Vec<Claim<Consignment>>,
     /// When the next delivery of this destination is due; `None` if none waits.
     pub next_due: Option<Timestamp>,
+    /// Deliveries whose rows could not be read. They are dead letters now.
+    pub unreadable: Vec<SetAside>,
 }
 
 /// An event as it is kept.
@@ -387,7 +450,7 @@ pub struct ReceiptRow {
     pub received_at: Timestamp,
     /// The length of the body on the wire, in bytes.
     pub bytes: u64,
-    /// `waiting` until it is dispatched, then `dispatched`.
+    /// `waiting` until it is dispatched, then `dispatched`; `unreadable` where its row cannot be read and is set aside.
     pub state: &'static str,
     /// How many new events it yielded.
     pub events: u64,
@@ -396,6 +459,9 @@ pub struct ReceiptRow {
     /// What else there is to say about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<Note>,
+    /// Why it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Which events.

@@ -53,6 +53,10 @@ pub struct Metrics {
     pub store_size: Gauge,
     /// 1 while requests are refused because the disk is full.
     pub store_full: Gauge,
+    /// 1 for what is known of the database file: whether it is sound.
+    pub store_check: Family<ByCheck, Gauge>,
+    /// Receipts that were set aside because their rows cannot be read.
+    pub receipts_unreadable: Counter,
     /// Commits that failed, as seen by those who waited for them.
     pub store_faults: Counter,
     /// Configuration reloads that were refused.
@@ -111,6 +115,13 @@ pub struct ByRoute {
 pub struct ByDestination {
     /// The destination.
     pub destination: String,
+}
+
+/// By what is known of the database file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByCheck {
+    /// What is known.
+    pub state: &'static str,
 }
 
 /// By destination and outcome.
@@ -184,6 +195,8 @@ impl Metrics {
             destination_failing: Family::default(),
             store_size: Gauge::default(),
             store_full: Gauge::default(),
+            store_check: Family::default(),
+            receipts_unreadable: Counter::default(),
             store_faults: Counter::default(),
             reloads_refused: Counter::default(),
             clock_jumps: Counter::default(),
@@ -213,6 +226,10 @@ impl Metrics {
         registry.register_with_unit("store_size", "Database and log", Unit::Bytes, all.store_size.clone());
         let help = "1 while requests are refused because the disk is full";
         registry.register("store_full", help, all.store_full.clone());
+        let help = "1 for the state of the check of the database file";
+        registry.register("store_check", help, all.store_check.clone());
+        let help = "Receipts set aside because their rows cannot be read";
+        registry.register("receipts_unreadable", help, all.receipts_unreadable.clone());
         registry.register("store_faults", "Writes that the store refused", all.store_faults.clone());
         registry.register("config_reloads_refused", "Reloads that were refused", all.reloads_refused.clone());
         registry.register("clock_jumps", "How often the clock was set", all.clock_jumps.clone());
@@ -278,6 +295,13 @@ impl Metrics {
     pub fn show_depth(&self, destination: &str, state: DeliveryState, count: u64) {
         let gauge = self.queue_deliveries.get_or_create(&ByQueue::of(destination, state));
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Shows which of these states the check of the database file is in.
+    pub fn show_store_check(&self, states: &[&'static str], present: &'static str) {
+        for state in states {
+            self.store_check.get_or_create(&ByCheck { state }).set((*state == present).into());
+        }
     }
 
     /// Shows whether a destination is stopped or fails.

@@ -9,6 +9,6 @@ mod metrics;
 
 pub use logging::{LogFault, LogFormat, start_logging};
 pub use metrics::{
-    ByAttempt, ByDestination, ByOutcome, ByQueue, ByRoute, BySource, IntakeOutcome, KnownLabels, Metrics,
+    ByAttempt, ByCheck, ByDestination, ByOutcome, ByQueue, ByRoute, BySource, IntakeOutcome, KnownLabels, Metrics,
     UNKNOWN_SOURCE,
 };

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::super::StoreFault;
+use super::super::{Soundness, StoreFault};
 use super::certain::make_certain;
+use super::check::SoundnessCheck;
 use super::lock::Lock;
 use super::parking::ReadConnection;
 use super::reserve::Reserve;
@@ -43,6 +44,8 @@ pub struct Service {
     pub reserve: Reserve,
     /// The connection that others in this process read on.
     pub reader: Arc<ReadConnection>,
+    /// The check that reads on a connection of its own.
+    pub check: SoundnessCheck,
 }
 
 /// The disk is full, and the reserve given up.
@@ -216,13 +219,16 @@ impl Service {
     fn reopen(&mut self, path: &Path) -> Result<(Connection, bool), Fault> {
         // First of all: where nothing is mounted, a connection would create an empty store.
         let elsewhere = self.lock.renew()?;
+        let _held = self.check.hold();
         let connection = self.reader.renew(|| -> Result<_, Fault> {
-            let connection = connect(path)?;
+            let connection = connect(path, Access::Serve)?;
             make_certain(&connection, path)?;
             let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
+                self.check.note(Soundness::Damaged { reason: verdict.clone() });
                 return Err(verdict.into());
             }
+            self.check.note(Soundness::Sound);
             log::empty_on_close(&connection, true)?;
             Ok((connection, connect_to_read(path, Access::Serve)?))
         })?;

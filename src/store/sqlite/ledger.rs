@@ -45,8 +45,12 @@ impl Ledger for SqliteStore {
                     body: body.into(),
                 })
             })
-            .optional()?;
-        Ok(Some((row, receipt)))
+            .optional();
+        match receipt {
+            // The row says why.
+            Err(error) if error.sqlite_error_code().is_none() => Ok(Some((row, None))),
+            receipt => Ok(Some((row, receipt?))),
+        }
     }
 
     fn events(&self, page: &Page, filter: &EventFilter) -> Result<Vec<EventRow>, StoreFault> {
@@ -233,16 +237,27 @@ fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
     let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
     let waiting: bool = row.get(5)?;
     let note: Option<String> = row.get(8)?;
+    let (word, reason) = match note.as_deref().map(|note| note.split_once(": ").unwrap_or((note, ""))) {
+        Some((word, reason)) => (Note::from_word(word), (!reason.is_empty()).then(|| reason.to_owned())),
+        None => (None, None),
+    };
+    let state = match (waiting, word) {
+        (true, _) => "waiting",
+        (false, Some(Note::Unreadable)) => "unreadable",
+        (false, _) => "dispatched",
+    };
+    // A row that cannot be read must not keep the others from being listed.
     Ok(ReceiptRow {
         cursor: row.get(0)?,
-        id: ReceiptId::from_bytes(row.get(1)?),
-        source: name(row, 2)?,
-        received_at: Timestamp::from_millis(row.get(3)?),
-        bytes: number(4)?,
-        state: if waiting { "waiting" } else { "dispatched" },
+        id: ReceiptId::from_bytes(row.get(1).unwrap_or_default()),
+        source: name(row, 2).or_else(|_| UNREADABLE_NAME.parse().map_err(|fault| unreadable(2, fault)))?,
+        received_at: Timestamp::from_millis(row.get(3).unwrap_or_default()),
+        bytes: number(4).unwrap_or_default(),
+        state,
         events: number(6)?,
         events_duplicate: number(7)?,
-        note: note.and_then(|word| Note::from_word(&word)),
+        note: word,
+        reason,
     })
 }
 
@@ -254,7 +269,8 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
 
 fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let delivery = Delivery {
-        id: DeliveryId::from_bytes(row.get(1)?),
+        // A dead letter may be one because its row cannot be read.
+        id: DeliveryId::from_bytes(row.get(1).unwrap_or_default()),
         event: EventId::from_bytes(row.get(2)?),
         destination: name(row, 3)?,
         route: name(row, 4)?,
@@ -287,6 +303,8 @@ fn state_number(state: DeliveryState) -> i64 {
     }
 }
 
+/// What is shown for the name of a source that is none.
+const UNREADABLE_NAME: &str = "unreadable";
 const RECEIPTS: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.bytes,
     q.seq IS NOT NULL OR r.seq > (SELECT seq FROM dispatch_mark),
     s.events_new, s.events_duplicate, s.note

@@ -64,16 +64,18 @@ pub const PAGES_MIN: u32 = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::connect;
+    use super::super::{Access, connect};
     use super::*;
 
     #[test]
     fn the_log_is_cut_unless_somebody_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
-        let connection = connect(&path).unwrap();
-        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
-        let reader = connect(&path).unwrap();
+        let connection = connect(&path, Access::Serve).unwrap();
+        connection
+            .execute_batch("PRAGMA application_id = 0x67617465; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+            .unwrap();
+        let reader = connect(&path, Access::Serve).unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
         connection.execute_batch("INSERT INTO t VALUES (2)").unwrap();
         assert_eq!(cut(&connection), Ok(false));
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_log_fits_into_half_of_the_reserve() {
-        let connection = connect(&tempfile::tempdir().unwrap().path().join("test.db")).unwrap();
+        let connection = connect(&tempfile::tempdir().unwrap().path().join("test.db"), Access::Serve).unwrap();
         let page_bytes: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).unwrap();
         assert_eq!(u64::from(page_bytes), PAGE_BYTES);
         assert_eq!(limit_beside(16 << 20), PAGES_MAX);

@@ -7,6 +7,7 @@
 
 mod bodies;
 mod certain;
+mod check;
 mod database;
 mod desk;
 mod inbox;
@@ -33,7 +34,8 @@ use parking::ReadConnection;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, OpenFlags};
 
-use super::StoreFault;
+use super::{Soundness, StoreFault};
+use check::SoundnessCheck;
 use database::Service;
 use keys::KeysAtHand;
 use lock::Lock;
@@ -90,6 +92,7 @@ pub struct SqliteStore {
     reader: Arc<ReadConnection>,
     /// Whether keys have ever been deleted.
     forgets: Arc<AtomicBool>,
+    check: SoundnessCheck,
 }
 
 /// What the store is opened for.
@@ -124,6 +127,19 @@ pub enum OpenFault {
         /// The schema in the file.
         found: i64,
         /// The newest schema that this binary knows.
+        known: i64,
+    },
+    /// An older gatepost has written it, and only a process that serves brings it up to date.
+    #[error(
+        "{path} was written by an older gatepost (schema {found}, this one needs {known}); `gatepost serve` of this \
+         version brings it up to date when it starts, until then use the version that wrote it"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The schema in the file.
+        found: i64,
+        /// The schema that this binary needs.
         known: i64,
     },
     /// Something else than gatepost has written it.
@@ -174,11 +190,17 @@ impl SqliteStore {
         };
         let Connections { connection, keys, reader, forgets } = opened?;
         let reader = Arc::new(ReadConnection::new(reader));
-        let service = lock.zip(reserve).map(|(lock, reserve)| Service { lock, reserve, reader: Arc::clone(&reader) });
+        let check = SoundnessCheck::new(path.to_owned());
+        let service = lock.zip(reserve).map(|(lock, reserve)| Service {
+            lock,
+            reserve,
+            reader: Arc::clone(&reader),
+            check: check.clone(),
+        });
         let writer =
             Writer::start(connection, path.to_owned(), keys, service).map_err(|error| unusable(path, error))?;
         let forgets = Arc::new(AtomicBool::new(forgets));
-        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(writer), reader, forgets })
+        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(writer), reader, forgets, check })
     }
 
     /// The database at `path` and everything that is kept beside it under names of ours or of SQLite.
@@ -189,7 +211,21 @@ impl SqliteStore {
 
     /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreFault::Stopped`].
     pub fn close(&self) {
+        self.check.stop();
         self.writer.stop();
+    }
+
+    /// Begins to find out whether the file is sound, in the background and on a connection of its own.
+    pub fn begin_check(&self) {
+        if let Err(error) = self.check.begin() {
+            tracing::error!(%error, "the database cannot be checked");
+            self.check.note(Soundness::Unknown { reason: error.to_string() });
+        }
+    }
+
+    /// What is known of whether the file is sound.
+    pub fn soundness(&self) -> Soundness {
+        self.check.outcome()
     }
 
     /// The size of the database and its log on the disk, in bytes.
@@ -221,12 +257,14 @@ impl Connections {
         if access == Access::Serve {
             create_private(path).map_err(|error| unusable(path, error))?;
         }
-        let mut connection = connect(path)?;
+        let mut connection = connect(path, access)?;
         if access == Access::Serve {
             certain::make_certain(&connection, path).map_err(|error| unusable(path, error))?;
             log::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
         }
-        schema::prepare(&mut connection, path)?;
+        if access == Access::Serve {
+            schema::prepare(&mut connection, path)?;
+        }
         // Whoever does not serve accepts nothing, and need not know what has been accepted.
         let mut keys = KeysAtHand::default();
         if access == Access::Serve {
@@ -247,18 +285,20 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     File::options().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
-/// A connection that writes, with every setting that durability rests on, read back.
-fn connect(path: &Path) -> Result<Connection, OpenFault> {
+/// A connection that writes, with every setting that durability rests on, read back. A file that is not for this binary is
+/// refused before any setting is made: some of them are kept in the file.
+fn connect(path: &Path, access: Access) -> Result<Connection, OpenFault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        run_to_the_end(&connection, SETTINGS)?;
         log::take_charge(&connection)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };
     let connection = open().map_err(|error| unusable(path, error))?;
+    schema::look(&connection, path, access)?;
+    run_to_the_end(&connection, SETTINGS).map_err(|error| unusable(path, error))?;
     for (setting, wanted) in READ_BACK {
         let found = connection
             .query_row(&format!("PRAGMA {setting}"), [], |row| row.get_ref(0).map(to_text))

@@ -11,18 +11,18 @@ use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use super::super::{
-    Claim, Claimed, Conclusion, Consignment, Dispatched, Document, Extended, Lease, LeasesLost, Outbox, PlannedEvent,
-    ReceiptWork, Routed, Settlement, StoreFault, Tally, Ticket, Verdict,
+    Claim, Claimed, ClaimedReceipts, Conclusion, Consignment, Dispatched, Document, Extended, Lease, LeasesLost,
+    Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, Settlement, StoreFault, Tally, Ticket, Verdict,
 };
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::{SqliteStore, bodies};
 use crate::domain::{
-    Attempt, DeliveryId, DestinationName, Encoding, Event, EventId, OutcomeKind, Receipt, ReceiptId, Severity,
+    Attempt, DeliveryId, DestinationName, Encoding, Event, EventId, Note, OutcomeKind, Receipt, ReceiptId, Severity,
     Timestamp,
 };
 
 impl Outbox for SqliteStore {
-    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<Vec<Claim<ReceiptWork>>> {
+    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<ClaimedReceipts> {
         self.writer.write(move |transaction| claim_receipts(transaction, limit, lease))
     }
 
@@ -91,12 +91,8 @@ pub fn release_leases(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whatever has been claimed before and was not concluded comes first, then what nobody has claimed yet.
-fn claim_receipts(
-    transaction: &Transaction<'_>,
-    limit: usize,
-    lease: Lease,
-) -> Result<Vec<Claim<ReceiptWork>>, StoreFault> {
-    let mut batch = Batch { claims: Vec::new(), bytes: 0, limit };
+fn claim_receipts(transaction: &Transaction<'_>, limit: usize, lease: Lease) -> Result<ClaimedReceipts, StoreFault> {
+    let mut batch = Batch { claims: Vec::new(), set_aside: Vec::new(), bytes: 0, limit, last_row: None };
     let until = lease.until().as_millis();
     {
         let mut select = transaction.prepare_cached(CLAIMED_BEFORE)?;
@@ -112,6 +108,7 @@ fn claim_receipts(
         update.execute(params![claim.row, until])?;
     }
     let first = batch.claims.len();
+    batch.last_row = None;
     if batch.is_open() {
         let mut select = transaction.prepare_cached(NEVER_CLAIMED)?;
         let mut rows = select.query([row_limit(limit - first)])?;
@@ -124,22 +121,63 @@ fn claim_receipts(
     for claim in &batch.claims[first..] {
         insert.execute(params![claim.row, until])?;
     }
-    if let Some(last) = batch.claims[first..].last() {
-        transaction.prepare_cached("UPDATE dispatch_mark SET seq = ?1")?.execute([last.row])?;
+    if let Some(last) = batch.last_row {
+        transaction.prepare_cached("UPDATE dispatch_mark SET seq = ?1")?.execute([last])?;
     }
-    Ok(batch.claims)
+    let Batch { claims, set_aside, .. } = batch;
+    set_aside.iter().try_for_each(|receipt| set_receipt_aside(transaction, receipt, lease.now))?;
+    Ok(ClaimedReceipts { claims, set_aside })
+}
+
+/// Takes a receipt out of the queue with the reason, in the words that `receipts list` reads back.
+fn set_receipt_aside(transaction: &Transaction<'_>, receipt: &SetAside, now: Timestamp) -> Result<(), StoreFault> {
+    transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1")?.execute([receipt.row])?;
+    let note = format!("{}: {}", Note::Unreadable.as_str(), receipt.reason);
+    transaction
+        .prepare_cached(
+            "INSERT INTO receipt_results (seq, dispatched_at, events_new, events_duplicate, note)
+             VALUES (?1, ?2, 0, 0, ?3) ON CONFLICT (seq) DO UPDATE SET dispatched_at = ?2, note = ?3",
+        )?
+        .execute(params![receipt.row, now.as_millis(), note])?;
+    Ok(())
+}
+
+/// A row that cannot be read, unless it is SQLite that failed.
+fn set_aside(row: i64, error: rusqlite::Error) -> Result<SetAside, StoreFault> {
+    match error.sqlite_error_code() {
+        None => Ok(SetAside { row, reason: format!("row {row} of the store: {error}") }),
+        Some(_) => Err(error.into()),
+    }
 }
 
 /// Receipts that are claimed together.
 struct Batch {
     claims: Vec<Claim<ReceiptWork>>,
+    set_aside: Vec<SetAside>,
     bytes: usize,
     limit: usize,
+    /// The last row that was taken, into a claim or aside.
+    last_row: Option<i64>,
 }
 
 impl Batch {
-    /// Takes the claim in a row if it fits.
-    fn takes(&mut self, connection: &Connection, row: &Row<'_>) -> rusqlite::Result<bool> {
+    /// Takes the claim in a row if it fits, or sets it aside if it cannot be read.
+    fn takes(&mut self, connection: &Connection, row: &Row<'_>) -> Result<bool, StoreFault> {
+        let seq = row.get(0)?;
+        let takes = match self.takes_readable(connection, row) {
+            Ok(fits) => fits,
+            Err(error) => {
+                self.set_aside.push(set_aside(seq, error)?);
+                true
+            }
+        };
+        if takes {
+            self.last_row = Some(seq);
+        }
+        Ok(takes)
+    }
+
+    fn takes_readable(&mut self, connection: &Connection, row: &Row<'_>) -> rusqlite::Result<bool> {
         let tries: u32 = row.get(2)?;
         self.bytes += usize::try_from(row.get::<_, i64>(10)?).unwrap_or(0);
         // Whoever was under way when the process ended more than once is read alone, so that only the one that ends it
@@ -222,7 +260,7 @@ fn add_result(
             "INSERT INTO receipt_results (seq, dispatched_at, events_new, events_duplicate, note)
              VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (seq) DO UPDATE SET dispatched_at = ?2, events_new = events_new + ?3,
-                events_duplicate = events_duplicate + ?4, note = coalesce(?5, note)",
+                events_duplicate = events_duplicate + ?4, note = coalesce(?5, CASE WHEN note GLOB 'unreadable*' THEN NULL ELSE note END)",
         )?
         .execute(params![
             claim.row,
@@ -407,12 +445,12 @@ fn claim_deliveries(
             "UPDATE deliveries SET state = 0, uncertain = 1 WHERE destination = ?1 AND state = 1 AND lease_until <= ?2",
         )?
         .execute(params![name, lease.steady.as_millis()])?;
-    let mut claims = Vec::new();
+    let mut claimed = Claimed::default();
     let mut next_due = None;
     for urgency in (0..=URGENCY_MAX).rev() {
-        claim_of_urgency(transaction, (name, urgency), limit - claims.len(), lease, &mut claims)?;
-        if claims.len() == limit {
-            return Ok(Claimed { claims, next_due: Some(lease.now) });
+        claim_of_urgency(transaction, (name, urgency), limit - claimed.claims.len(), lease, &mut claimed)?;
+        if claimed.claims.len() == limit {
+            return Ok(Claimed { next_due: Some(lease.now), ..claimed });
         }
         let soonest: Option<i64> = transaction
             .prepare_cached(
@@ -421,7 +459,7 @@ fn claim_deliveries(
             .query_row(params![name, urgency], |row| row.get(0))?;
         next_due = [next_due, soonest].into_iter().flatten().min();
     }
-    Ok(Claimed { claims, next_due: next_due.map(Timestamp::from_millis) })
+    Ok(Claimed { next_due: next_due.map(Timestamp::from_millis), ..claimed })
 }
 
 fn claim_of_urgency(
@@ -429,7 +467,7 @@ fn claim_of_urgency(
     (destination, urgency): (&str, u8),
     limit: usize,
     lease: Lease,
-    claims: &mut Vec<Claim<Consignment>>,
+    claimed: &mut Claimed,
 ) -> Result<(), StoreFault> {
     let mut select = transaction.prepare_cached(
         "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress, e.id,
@@ -439,18 +477,24 @@ fn claim_of_urgency(
          ORDER BY d.not_before, d.seq LIMIT ?4",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let first = claims.len();
+    let (first, first_unreadable) = (claimed.claims.len(), claimed.unreadable.len());
     let mut rows = select.query(params![destination, urgency, lease.now.as_millis(), limit])?;
     while let Some(row) = rows.next()? {
-        claims.push(delivery_claim(row)?);
+        match delivery_claim(row) {
+            Ok(claim) => claimed.claims.push(claim),
+            Err(error) => claimed.unreadable.push(set_aside(row.get(0)?, error)?),
+        }
     }
     drop(rows);
+    for delivery in &claimed.unreadable[first_unreadable..] {
+        write_verdict(transaction, delivery.row, &Verdict::Dead { reason: delivery.reason.clone() })?;
+    }
     let mut update = transaction.prepare_cached(
         "UPDATE deliveries SET state = 1, generation = generation + 1, tries = tries + 1, lease_until = ?2
          WHERE seq = ?1",
     )?;
     let until = lease.until().as_millis();
-    for claim in &claims[first..] {
+    for claim in &claimed.claims[first..] {
         update.execute(params![claim.row, until])?;
     }
     Ok(())

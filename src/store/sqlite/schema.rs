@@ -4,22 +4,57 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{OpenFault, unusable};
+use super::{Access, OpenFault, unusable};
 
-/// Brings the file to the newest schema, in one transaction. A newer or foreign file is refused untouched.
+/// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
+/// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a
+/// newer version would change the tables under the process that serves.
+pub fn look(connection: &Connection, path: &Path, access: Access) -> Result<(), OpenFault> {
+    let known = MIGRATIONS.len() as i64;
+    let header = Header::of(connection).map_err(|error| unusable(path, error))?;
+    if header.is_foreign() {
+        return Err(OpenFault::Foreign { path: path.to_owned() });
+    }
+    let found = header.version;
+    if found > known {
+        return Err(OpenFault::Newer { path: path.to_owned(), found, known });
+    }
+    match access {
+        Access::Serve => Ok(()),
+        Access::Operate if found == known => Ok(()),
+        Access::Operate if header.tables == 0 => Err(OpenFault::Absent { path: path.to_owned() }),
+        Access::Operate => Err(OpenFault::Older { path: path.to_owned(), found, known }),
+    }
+}
+
+/// What the file says of itself.
+struct Header {
+    application: i64,
+    version: i64,
+    tables: i64,
+}
+
+impl Header {
+    fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let number = |statement: &str| connection.query_row(statement, [], |row| row.get(0));
+        Ok(Self {
+            application: number("PRAGMA application_id")?,
+            version: number("PRAGMA user_version")?,
+            tables: number("SELECT count(*) FROM sqlite_schema")?,
+        })
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.application != APPLICATION_ID && self.tables > 0
+    }
+}
+
+/// Brings the file to the newest schema, in one transaction: only for the process that serves.
 pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenFault> {
     let known = MIGRATIONS.len() as i64;
-    let migrate = |connection: &mut Connection| -> rusqlite::Result<Result<(), OpenFault>> {
+    let migrate = |connection: &mut Connection| -> rusqlite::Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let application: i64 = transaction.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-        let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if application != APPLICATION_ID && tables > 0 {
-            return Ok(Err(OpenFault::Foreign { path: path.to_owned() }));
-        }
-        if found > known {
-            return Ok(Err(OpenFault::Newer { path: path.to_owned(), found, known }));
-        }
+        let found = Header::of(&transaction)?.version;
         if found < known {
             for migration in &MIGRATIONS[usize::try_from(found).unwrap_or(0)..] {
                 migration.iter().try_for_each(|piece| transaction.execute_batch(piece))?;
@@ -27,10 +62,9 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenFault
             transaction
                 .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"))?;
         }
-        transaction.commit()?;
-        Ok(Ok(()))
+        transaction.commit()
     };
-    migrate(connection).map_err(|error| unusable(path, error))?
+    migrate(connection).map_err(|error| unusable(path, error))
 }
 
 /// "gate" in ASCII.
