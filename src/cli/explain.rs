@@ -27,7 +27,7 @@ impl Explain {
     pub fn run(&self, path: &Path) -> Outcome {
         let config = load(path)?;
         for Explained { event, held } in self.events(&config)? {
-            out!("{} · {}", event.severity.as_str().to_uppercase(), terminal::line(&event.title, 120))?;
+            out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
             out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
             if let Some(held) = held {
                 out!("  {held}: no route is asked before its receipt is replayed; then")?;

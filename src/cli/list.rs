@@ -238,7 +238,8 @@ fn event_line(row: &EventRow) -> String {
         (false, true) => " · unrouted",
         (false, false) => "",
     };
-    let title = terminal::line(&event.title, 80);
+    let outcome = event.outcome.map(|outcome| format!("{} · ", outcome.shown())).unwrap_or_default();
+    let title = outcome + &terminal::line(&event.title, 80);
     format!(
         "{}  {}  {:<13} {:<16} {title}{mark}",
         event.received_at,

@@ -54,7 +54,7 @@ pub fn event(row: &EventRow, deliveries: &[DeliveryRow], json: bool) -> Outcome 
         return out!("{}", json_of(&json!({ "event": row, "deliveries": deliveries }))?);
     }
     let event = &row.event;
-    out!("{} · {}", event.severity.as_str().to_uppercase(), terminal::clean(&event.title))?;
+    out!("{} · {}", event.rank(), terminal::clean(&event.title))?;
     for (what, text) in facts(event) {
         let text = terminal::clean(&text).replace('\n', "\n              ");
         out!("  {what:<11} {text}")?;

@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::judge::{self, Again, Answer};
 use super::render::{Brief, cut};
 use super::{Destination, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{Job, Outcome, Purpose, Scope, Secret, Severity};
+use crate::domain::{EventOutcome, Job, Outcome, Purpose, Scope, Secret, Severity};
 use crate::settings::Section;
 
 /// The `pagerduty` destination.
@@ -122,7 +122,9 @@ fn details(job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
             details[name] = json!(cut::chars(value, text_chars_max));
         }
     };
+    add("outcome", job.event.outcome.map(EventOutcome::as_str));
     add("when", Some(&brief.when));
+    add("vendor_id", brief.vendor_id.as_deref());
     add("source", Some(&brief.source));
     add("vendor", Some(&brief.vendor));
     add("type", Some(&brief.kind));
@@ -133,15 +135,21 @@ fn details(job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
     add("remediation", brief.remediation.as_deref());
     add("evidence", brief.evidence.as_deref());
     add("note", (!brief.notes.is_empty()).then(|| brief.notes.join(" ")).as_deref());
-    // A label may be called like one of the above, and must not replace it.
-    let facts = brief.facts.iter().take(FACTS_MAX).map(|fact| {
-        let value = json!(cut::chars(&fact.value, text_chars_max));
-        (cut::chars(&fact.name, SHORT_CHARS_MAX).into_owned(), value)
-    });
-    let facts: Map<String, Value> = facts.collect();
-    if !facts.is_empty() {
-        details["facts"] = Value::Object(facts);
+    for fact in &brief.facts {
+        add(&fact.name, Some(&fact.value));
     }
+    // In one text: a label may be called like one of the above, and must not replace it.
+    let (labels, more) = brief.few_labels();
+    let mut labels: Vec<String> = labels
+        .iter()
+        .map(|label| {
+            format!("{} = {}", cut::chars(&label.name, SHORT_CHARS_MAX), cut::chars(&label.value, SHORT_CHARS_MAX))
+        })
+        .collect();
+    if more > 0 {
+        labels.push(format!("{more} more"));
+    }
+    add("labels", (!labels.is_empty()).then(|| labels.join(", ")).as_deref());
     details
 }
 
@@ -192,7 +200,6 @@ const NAME: &str = "PagerDuty";
 const ROUTING_KEY_CHARS: usize = 32;
 const SUMMARY_CHARS_MAX: usize = 1024;
 const SHORT_CHARS_MAX: usize = 255;
-const FACTS_MAX: usize = 64;
 /// 512 KB for the whole request; a kilobyte counts as 1,000 bytes until PagerDuty says otherwise.
 const REQUEST_BYTES_MAX: usize = 512_000;
 /// PagerDuty names no time of its own and advises to wait this long.

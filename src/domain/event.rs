@@ -103,6 +103,14 @@ impl EventOutcome {
         }
     }
 
+    /// The word as a first line shows it: in capitals where somebody must act at once.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Blocked | Self::Allowed => self.as_str(),
+            Self::Succeeded => "SUCCEEDED",
+        }
+    }
+
     /// From a vendor's word for what was done about it. Only words that have one meaning everywhere are known: `detected`
     /// or `failed` do not say whether anything was stopped.
     pub fn from_vendor_word(word: &str) -> Option<Self> {
@@ -139,6 +147,14 @@ pub struct Actor {
     /// ISO 3166-1 alpha-2 country of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+}
+
+impl Event {
+    /// How bad it is and what became of it, as every first line begins: `CRITICAL · SUCCEEDED`.
+    pub fn rank(&self) -> String {
+        let severity = self.severity.as_str().to_ascii_uppercase();
+        self.outcome.map_or_else(|| severity.clone(), |outcome| format!("{severity} · {}", outcome.shown()))
+    }
 }
 
 impl Actor {

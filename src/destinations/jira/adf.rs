@@ -17,6 +17,7 @@ pub fn document(brief: &Brief, extent: &Extent) -> Value {
     let facts: Vec<Value> = brief
         .facts
         .iter()
+        .chain(&brief.labels)
         .take(extent.facts_max)
         .map(|fact| {
             let name = text(&format!("{}: ", cut::chars(&fact.name, extent.value_chars_max)));

@@ -12,7 +12,7 @@ pub fn document(brief: &Brief, extent: &Extent) -> String {
         facts.push(cut::chars(&deed.to_string(), 2 * extent.value_chars_max).into_owned());
     }
     facts.push(cut::chars(&brief.origin(), extent.value_chars_max).into_owned());
-    facts.extend(brief.facts.iter().take(extent.facts_max).map(|fact| {
+    facts.extend(brief.facts.iter().chain(&brief.labels).take(extent.facts_max).map(|fact| {
         let name = cut::chars(&fact.name, extent.value_chars_max);
         format!("{name}: {}", cut::chars(&fact.value, extent.value_chars_max))
     }));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use url::{Position, Url};
 
-use super::{plain, redact};
-use crate::domain::{Actor, Event, Job, Link, Purpose, Rule, Severity, Target};
+use super::{cut, plain, redact};
+use crate::domain::{Actor, Event, EventOutcome, Job, Link, Purpose, Rule, Severity, Target};
 
 /// What there is to say about one event. Texts are redacted and free of control characters, neither cut nor escaped;
 /// what the event does not hold is `None` or missing from the list, never blank.
@@ -15,6 +15,8 @@ pub struct Brief {
     pub mark: Option<&'static str>,
     /// How bad it is.
     pub severity: Severity,
+    /// `CRITICAL · SUCCEEDED`: the severity, and the outcome where it is known.
+    pub rank: String,
     /// One line, never blank.
     pub title: String,
     /// Sentences that must not be overlooked: it is a test, it may be a repetition.
@@ -26,12 +28,16 @@ pub struct Brief {
     /// The vendor's word for what happened.
     pub kind: String,
     agent: Option<String>,
-    /// Agent, rule, status and labels, in this order.
+    /// Agent, rule, status, risk score and action, in this order.
     pub facts: Vec<Fact>,
+    /// The other labels, which come last.
+    pub labels: Vec<Fact>,
     /// `15 Jan 2024 10:30:00 UTC, received 2 s later`
     pub when: String,
     /// The name of the source.
     pub source: String,
+    /// The vendor's id of the event, short enough for a line.
+    pub vendor_id: Option<String>,
     /// Our id of the event, whole: ids made within a minute begin alike, so a shortened one finds nothing.
     pub event: String,
     /// The page to open.
@@ -73,14 +79,17 @@ impl Brief {
         Self {
             mark: is_probe.then_some("TEST"),
             severity: event.severity,
+            rank: event.rank(),
             notes: if is_probe { vec![PROBE_NOTE] } else { Vec::new() },
             deed: Deed::of(event),
             vendor: capitalized(&event.vendor),
             kind: line(&event.kind).unwrap_or_else(|| "unknown".into()),
             agent: agent(event),
             facts: facts(event),
+            labels: labels(event),
             when: when(event),
             source: event.source.to_string(),
+            vendor_id: event.vendor_id.as_deref().and_then(line).map(|id| cut::chars(&id, ID_CHARS_MAX).into_owned()),
             event: event.id.to_string(),
             link: web_links(&event.links).into_iter().next(),
             message: text(event.message.as_deref()).filter(|message| *message != title),
@@ -97,13 +106,18 @@ impl Brief {
         self
     }
 
-    /// `HIGH · Rate limit exceeded`, on a probe `TEST · HIGH · Rate limit exceeded`.
+    /// `HIGH · blocked · Rate limit exceeded`, on a probe `TEST · HIGH · Rate limit exceeded`.
     pub fn headline(&self) -> String {
-        let severity = self.severity.as_str().to_ascii_uppercase();
         match self.mark {
-            Some(mark) => format!("{mark} · {severity} · {}", self.title),
-            None => format!("{severity} · {}", self.title),
+            Some(mark) => format!("{mark} · {} · {}", self.rank, self.title),
+            None => format!("{} · {}", self.rank, self.title),
         }
+    }
+
+    /// At most [`LABELS_SHOWN`] labels, and how many more there are: for places where a screen is all there is.
+    pub fn few_labels(&self) -> (&[Fact], usize) {
+        let shown = &self.labels[..self.labels.len().min(LABELS_SHOWN)];
+        (shown, self.labels.len() - shown.len())
     }
 
     /// `Akto · threat`: who says so, and the word for it.
@@ -116,9 +130,11 @@ impl Brief {
         self.agent.as_deref()
     }
 
-    /// `15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · event 0190b6…`
+    /// `15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · id evt_abc123 · event 0190b6…`: the vendor's id
+    /// before ours.
     pub fn when_and_where(&self) -> String {
-        format!("{} · source {} · event {}", self.when, self.source, self.event)
+        let vendor_id = self.vendor_id.as_ref().map(|id| format!(" · id {id}")).unwrap_or_default();
+        format!("{} · source {}{vendor_id} · event {}", self.when, self.source, self.event)
     }
 }
 
@@ -213,11 +229,31 @@ fn facts(event: &Event) -> Vec<Fact> {
         ("status", event.status.as_deref().and_then(line)),
     ];
     let named = named.into_iter().filter_map(|(name, value)| Some(Fact { name: name.into(), value: value? }));
-    let labels = event
-        .labels
-        .iter()
-        .filter_map(|(name, value)| Some(Fact { name: line(name)?, value: plain::line(&redact::value(name, value))? }));
-    named.chain(labels).collect()
+    let known = KNOWN_LABELS.iter().filter_map(|(label, name)| {
+        let value = event.labels.get(*label).filter(|value| !is_in_rank(event.outcome, label, value))?;
+        Some(Fact { name: (*name).into(), value: plain::line(&redact::value(label, value))? })
+    });
+    named.chain(known).collect()
+}
+
+/// The labels that no fact has taken and the rank does not say.
+fn labels(event: &Event) -> Vec<Fact> {
+    let labels = event.labels.iter().filter(|(name, value)| {
+        let is_known = KNOWN_LABELS.iter().any(|(label, _)| label == name);
+        !is_known && !is_in_rank(event.outcome, name, value)
+    });
+    labels
+        .filter_map(|(name, value)| Some(Fact { name: line(name)?, value: plain::line(&redact::value(name, value))? }))
+        .collect()
+}
+
+/// Whether the first line says already what this label says: `blocked` and `action block`.
+fn is_in_rank(outcome: Option<EventOutcome>, label: &str, value: &str) -> bool {
+    match (outcome, label) {
+        (Some(outcome), "action") => EventOutcome::from_vendor_word(value) == Some(outcome),
+        (Some(EventOutcome::Succeeded), "successful_exploit") => value.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
 }
 
 fn rule(rule: &Rule) -> Option<String> {
@@ -255,6 +291,12 @@ fn capitalized(word: &str) -> String {
     letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }
 
+/// Labels that have a name which people know, most telling first.
+const KNOWN_LABELS: &[(&str, &str)] = &[("risk_score", "risk score"), ("action", "action")];
+/// How many labels a message shows.
+const LABELS_SHOWN: usize = 5;
+/// Ids of vendors are shorter; one that is not is still told apart by its beginning.
+const ID_CHARS_MAX: usize = 100;
 const PROBE_NOTE: &str = "This is a test that was sent on purpose. Nothing happened.";
 const REPEAT_NOTE: &str = "Possible repeat: an earlier message about this event may have arrived.";
 /// Slack takes 3,000 characters in a button's URL; the others take more.
@@ -279,7 +321,7 @@ mod tests {
         assert_eq!(adrian.deed, None);
         let facts: Vec<String> = adrian.facts.iter().map(|fact| format!("{} {}", fact.name, fact.value)).collect();
         assert_eq!(facts, ["agent agt_abc123", "rule alrt_xyz"]);
-        let expected = "15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · \
+        let expected = "15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · id evt_abc123 · \
                         event 0190b6a0-0000-7000-8000-000000000001";
         assert_eq!(adrian.when_and_where(), expected);
 
@@ -332,10 +374,45 @@ mod tests {
     }
 
     #[test]
+    fn the_first_line_says_whether_it_was_stopped() {
+        let mut event = testing::event("minimal");
+        event.severity = Severity::Critical;
+        for (outcome, headline) in [
+            (None, "CRITICAL · Something happened"),
+            (Some(EventOutcome::Blocked), "CRITICAL · blocked · Something happened"),
+            (Some(EventOutcome::Allowed), "CRITICAL · allowed · Something happened"),
+            (Some(EventOutcome::Succeeded), "CRITICAL · SUCCEEDED · Something happened"),
+        ] {
+            event.outcome = outcome;
+            assert_eq!(brief(&event).headline(), headline);
+        }
+    }
+
+    #[test]
+    fn what_people_know_by_name_comes_before_labels_and_nothing_is_said_twice() {
+        let mut event = testing::event("minimal");
+        let labels = [("zone", "a"), ("action", "block"), ("risk_score", "97"), ("successful_exploit", "true")];
+        event.labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let told = |event: &Event| {
+            let brief = brief(event);
+            let all = brief.facts.iter().chain(&brief.labels);
+            all.map(|fact| format!("{} {}", fact.name, fact.value)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&event), ["risk score 97", "action block", "successful_exploit true", "zone a"]);
+        event.outcome = Some(EventOutcome::Blocked);
+        assert_eq!(told(&event), ["risk score 97", "successful_exploit true", "zone a"]);
+        event.outcome = Some(EventOutcome::Succeeded);
+        assert_eq!(told(&event), ["risk score 97", "action block", "zone a"], "the two differ, so both are said");
+        event.labels = (0..9).map(|n| (format!("l{n}"), "x".to_owned())).collect();
+        let brief = brief(&event);
+        assert_eq!((brief.few_labels().0.len(), brief.few_labels().1), (5, 4));
+    }
+
+    #[test]
     fn labels_are_redacted_by_their_name() {
         let mut event = testing::event("minimal");
         event.labels = [("api_key", "a b c"), ("env", "prod")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let facts = brief(&event).facts;
+        let facts = brief(&event).labels;
         assert_eq!(facts[0], Fact { name: "api_key".into(), value: "[redacted]".into() });
         assert_eq!(facts[1], Fact { name: "env".into(), value: "prod".into() });
     }

@@ -15,6 +15,17 @@ pub fn bytes(text: &str, max: usize) -> Cow<'_, str> {
     cut(text, max, char::len_utf8, ELLIPSIS.len_utf8())
 }
 
+/// At most `lines_max` lines that are not blank, and `chars_max` characters.
+pub fn lines(text: &str, lines_max: usize, chars_max: usize) -> Cow<'_, str> {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let kept: Vec<&str> = lines.by_ref().take(lines_max).collect();
+    let mut kept = kept.join("\n");
+    if lines.next().is_some() {
+        kept.push_str("\n…");
+    }
+    Cow::Owned(chars(&kept, chars_max).into_owned())
+}
+
 fn cut(text: &str, max: usize, size: fn(char) -> usize, ellipsis_size: usize) -> Cow<'_, str> {
     // Every unit is at least a byte, so a short text needs no counting.
     if text.len() <= max || text.chars().map(size).sum::<usize>() <= max {
@@ -56,6 +67,14 @@ mod tests {
         assert_eq!(chars("👩\u{200d}🚒x", 5), "👩…");
         assert_eq!(chars("ab", 1), "…");
         assert_eq!(bytes("abcd", 2), "");
+    }
+
+    #[test]
+    fn a_few_lines_are_kept_and_the_rest_is_not_hidden() {
+        assert_eq!(lines("a\n\n  b\nc", 2, 80), "a\n  b\n…");
+        assert_eq!(lines("a\nb\n", 2, 80), "a\nb");
+        assert_eq!(lines("abcdef", 2, 4), "abc…");
+        assert_eq!(lines("", 2, 4), "");
     }
 
     #[test]

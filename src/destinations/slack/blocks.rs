@@ -6,15 +6,15 @@
 
 use serde_json::{Value, json};
 
-use crate::destinations::render::{Brief, cut};
+use crate::destinations::render::{Brief, Fact, cut};
 use crate::domain::Severity;
 
-/// The blocks: header, who and what, message, when and where, button. Serialized they stay below
+/// The blocks: header, who and what, message, what to do, excerpt, when and where, button. Serialized they stay below
 /// [`BLOCKS_BYTES_MAX`].
 pub fn blocks(brief: &Brief) -> Vec<Value> {
     let mut all = Vec::new();
-    for message_chars_max in [1500, 600, 150, 0] {
-        all = with_message(brief, message_chars_max);
+    for texts_chars_max in [1500, 600, 150, 0] {
+        all = with_texts(brief, texts_chars_max);
         if serialized_len(&all) <= BLOCKS_BYTES_MAX {
             break;
         }
@@ -30,15 +30,17 @@ pub fn text(brief: &Brief) -> String {
         Some(deed) => cut::chars(&deed.to_string(), 600).into_owned(),
         None => cut::chars(&brief.origin(), 300).into_owned(),
     });
-    let facts = brief.facts.iter().take(FACTS_MAX);
-    lines.extend(facts.map(|fact| cut::chars(&format!("{}: {}", fact.name, fact.value), 200).into_owned()));
+    lines.extend(facts(brief).map(|fact| cut::chars(&format!("{}: {}", fact.name, fact.value), 200).into_owned()));
+    lines.extend(more_labels(brief));
     lines.extend(brief.message.as_deref().map(|message| cut::chars(message, 1000).into_owned()));
+    lines.extend(remedy(brief, 300));
+    lines.extend(excerpt(brief, 500));
     lines.push(brief.when_and_where());
     lines.extend(brief.link.as_ref().map(|link| link.url.clone()));
     escape(&lines.join("\n"))
 }
 
-fn with_message(brief: &Brief, message_chars_max: usize) -> Vec<Value> {
+fn with_texts(brief: &Brief, texts_chars_max: usize) -> Vec<Value> {
     let headline = format!("{} {}", symbol(brief.severity), brief.headline());
     let shown = cut::chars(&headline, HEADER_CHARS_MAX);
     let mut all = vec![json!({ "type": "header", "text": plain(&shown) })];
@@ -47,8 +49,11 @@ fn with_message(brief: &Brief, message_chars_max: usize) -> Vec<Value> {
     }
     all.extend(brief.notes.iter().map(|note| section(plain(note))));
     all.push(section(json!({ "type": "mrkdwn", "text": who_and_what(brief), "verbatim": true })));
-    if let Some(message) = brief.message.as_deref().filter(|_| message_chars_max > 0) {
-        all.push(section(plain(&cut::chars(message, message_chars_max))));
+    if texts_chars_max > 0 {
+        let message = brief.message.as_deref().map(|message| cut::chars(message, texts_chars_max).into_owned());
+        let remedy = remedy(brief, texts_chars_max.min(REMEDY_CHARS_MAX));
+        let excerpt = excerpt(brief, texts_chars_max.min(EXCERPT_CHARS_MAX));
+        all.extend([message, remedy, excerpt].into_iter().flatten().map(|text| section(plain(&text))));
     }
     all.push(json!({ "type": "context", "elements": [plain(&brief.when_and_where())] }));
     if let Some(link) = &brief.link {
@@ -66,9 +71,9 @@ fn who_and_what(brief: &Brief) -> String {
         }
         None => format!("{} · {}", code(&brief.vendor), code(&brief.kind)),
     };
-    let facts = brief.facts.iter().take(FACTS_MAX);
     // The names of agent, rule and status are ours, those of labels are not: all are treated alike.
-    let facts: Vec<String> = facts.map(|fact| format!("{} {}", name(&fact.name), code(&fact.value))).collect();
+    let told = facts(brief).map(|fact| format!("{} {}", name(&fact.name), code(&fact.value)));
+    let facts: Vec<String> = told.chain(more_labels(brief)).collect();
     let mut text = first;
     for (index, fact) in facts.iter().enumerate() {
         let separator = if index == 0 { "\n" } else { " · " };
@@ -81,9 +86,31 @@ fn who_and_what(brief: &Brief) -> String {
     text
 }
 
-/// A name of letters, digits, `-` and `.` needs no quoting; any other (`_` is markup) is quoted like a value.
+/// The facts, and a few labels after them.
+fn facts(brief: &Brief) -> impl Iterator<Item = &Fact> {
+    brief.facts.iter().chain(brief.few_labels().0)
+}
+
+fn more_labels(brief: &Brief) -> Option<String> {
+    let more = brief.few_labels().1;
+    (more > 0).then(|| format!("{more} more label{}", if more == 1 { "" } else { "s" }))
+}
+
+/// What to do, in a few lines: the whole of it is in the ticket and in the store.
+fn remedy(brief: &Brief, chars_max: usize) -> Option<String> {
+    let remedy = cut::lines(brief.remediation.as_deref()?, REMEDY_LINES_MAX, chars_max);
+    Some(format!("What to do: {remedy}"))
+}
+
+/// The beginning of what was seen, redacted like everything in a brief.
+fn excerpt(brief: &Brief, chars_max: usize) -> Option<String> {
+    let excerpt = cut::lines(brief.evidence.as_deref()?, EXCERPT_LINES_MAX, chars_max);
+    Some(format!("Excerpt, credentials redacted:\n{excerpt}"))
+}
+
+/// A name of letters, digits, spaces, `-` and `.` needs no quoting; any other (`_` is markup) is quoted like a value.
 fn name(name: &str) -> String {
-    let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+    let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ' '));
     if is_word && name.len() <= 64 { name.to_owned() } else { code(name) }
 }
 
@@ -128,4 +155,7 @@ const HEADER_CHARS_MAX: usize = 150;
 const SECTION_CHARS_MAX: usize = 2900;
 const BUTTON_CHARS_MAX: usize = 75;
 const VALUE_CHARS_MAX: usize = 150;
-const FACTS_MAX: usize = 10;
+const REMEDY_LINES_MAX: usize = 3;
+const REMEDY_CHARS_MAX: usize = 400;
+const EXCERPT_LINES_MAX: usize = 8;
+const EXCERPT_CHARS_MAX: usize = 600;
