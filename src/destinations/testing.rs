@@ -10,7 +10,7 @@ use crate::domain::{Actor, Event, Headers, Job, Link, Progress, Purpose, Rule, S
 use crate::settings::{Document, Environment, PathFacts};
 
 /// The names of the events in `tests/fixtures/events`.
-pub const EVENTS: [&str; 6] = ["secureagentics", "akto", "minimal", "hostile", "full", "unparsed"];
+pub const EVENTS: [&str; 7] = ["secureagentics", "akto", "minimal", "hostile", "full", "unparsed", "unrecognized"];
 
 /// A path inside the project.
 pub fn project(path: &str) -> PathBuf {

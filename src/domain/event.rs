@@ -209,6 +209,8 @@ pub struct Draft {
     /// Nothing in the key tells the event from the same thing happening again: there is neither an id nor a time in it.
     /// It is then known for a while only, the source's `repeat_window`.
     pub recurs: bool,
+    /// No field that the source knows was in it: its format has changed, or its map is for another one.
+    pub is_unrecognized: bool,
     /// See [`Event::vendor_id`].
     pub vendor_id: Option<String>,
     /// See [`Event::kind`].

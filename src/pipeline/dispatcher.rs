@@ -185,6 +185,13 @@ impl Dispatcher {
         if end.is_poison {
             self.metrics.receipts_poison.get_or_create(&source()).inc();
         }
+        if end.unrecognized > 0 {
+            self.metrics.events_unrecognized.get_or_create(&source()).inc_by(end.unrecognized);
+            tracing::warn!(
+                receipt = %receipt.id, source = %receipt.source, events = end.unrecognized,
+                "a message holds no field that its source knows; check its map with `gatepost explain --file`"
+            );
+        }
         if end.note == Some(Note::Unparsed) {
             self.metrics.events_unparsed.get_or_create(&source()).inc();
             tracing::warn!(receipt = %receipt.id, source = %receipt.source, "an authentic body was not understood");

@@ -26,6 +26,8 @@ pub struct End {
     pub is_poison: bool,
     /// Whether a time in it agrees with the clock by which it was received.
     pub is_witness: bool,
+    /// How many of its events hold no field that the source knows.
+    pub unrecognized: u64,
 }
 
 /// Reads a receipt and hands out its events one by one, planned. Never fails and never panics: what cannot be read
@@ -42,7 +44,7 @@ pub fn process(
     let default = source.map_or(Severity::Medium, |source| source.default_severity);
     let hearsay = source.and_then(|source| hearsay(&receipt, source));
     let body = std::mem::take(&mut receipt.body);
-    let (mut position, mut is_witness) = (0, false);
+    let (mut position, mut is_witness, mut unrecognized) = (0, false, 0);
     let mut plan = |mut draft: Draft| {
         if let Some(hearsay) = &hearsay {
             draft.key.extend([hearsay.clone(), position.to_string()]);
@@ -55,6 +57,7 @@ pub fn process(
         let default = if draft.kind == UNPARSED { at_least_high(default) } else { default };
         let is_held = source.is_some_and(|source| horizon.holds(source, &draft));
         is_witness |= source.is_some_and(|source| Witness::is_heard_in(source, draft.time, receipt.received_at));
+        unrecognized += u64::from(draft.is_unrecognized);
         let event = draft.into_event(&receipt, vendor, default, position);
         position += 1;
         if is_held {
@@ -76,13 +79,13 @@ pub fn process(
             (Reading::unparsed(&body, "the process ended several times while reading it"), true)
         }
         Some(source) => match read(body, source, &receipt, &mut plan) {
-            Ok(note) => return End { note, is_poison: false, is_witness },
+            Ok(note) => return End { note, is_poison: false, is_witness, unrecognized },
             Err(ended) => ended,
         },
         None => (Reading::unparsed(&body, "its source is no longer configured"), false),
     };
     unread.drafts.into_iter().for_each(plan);
-    End { note: unread.note, is_poison, is_witness }
+    End { note: unread.note, is_poison, is_witness, unrecognized }
 }
 
 /// Reads a body and hands out what it holds. If it cannot be read: what is to be told instead, and whether that is a
@@ -168,7 +171,8 @@ mod tests {
         fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
             assert!(body != POISON, "a defect");
             let time = std::str::from_utf8(body).ok().and_then(Timestamp::parse);
-            take(Draft { kind: "alert".to_owned(), time, ..Draft::default() });
+            let is_unrecognized = body == b"odd";
+            take(Draft { kind: "alert".to_owned(), time, is_unrecognized, ..Draft::default() });
             None
         }
     }
@@ -235,6 +239,12 @@ mod tests {
     fn a_body_that_makes_the_reader_panic_is_told_unread() {
         is_told_unread(process_all(POISON, 1), "reading it failed");
         assert!(!process_all(b"sound", 1).1.is_poison);
+    }
+
+    #[test]
+    fn what_holds_no_known_field_is_counted() {
+        assert_eq!(process_all(b"odd", 1).1.unrecognized, 1);
+        assert_eq!(process_all(b"sound", 1).1.unrecognized, 0);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub events_quarantined: Family<BySource, Counter>,
     /// Events made of bodies that nobody understood, by source.
     pub events_unparsed: Family<BySource, Counter>,
+    /// Events that hold no field that their source knows, by source.
+    pub events_unrecognized: Family<BySource, Counter>,
     /// Receipts passed on unread because reading them failed or ended the process, by source.
     pub receipts_poison: Family<BySource, Counter>,
     /// Events that no route took, by source.
@@ -182,6 +184,7 @@ impl Metrics {
             events_duplicate: Family::default(),
             events_quarantined: Family::default(),
             events_unparsed: Family::default(),
+            events_unrecognized: Family::default(),
             receipts_poison: Family::default(),
             events_unrouted: Family::default(),
             routing_undecided: Family::default(),
@@ -208,6 +211,8 @@ impl Metrics {
         registry.register("events_duplicate", "Events that had been stored before", all.events_duplicate.clone());
         registry.register("events_quarantined", "Events put into quarantine", all.events_quarantined.clone());
         registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
+        let help = "Events without any field that their source knows";
+        registry.register("events_unrecognized", help, all.events_unrecognized.clone());
         registry.register("receipts_poison", "Bodies that reading failed on", all.receipts_poison.clone());
         registry.register("events_unrouted", "Events that no route took", all.events_unrouted.clone());
         registry.register("routing_undecided", "Conditions that could not be decided", all.routing_undecided.clone());

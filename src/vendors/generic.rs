@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::lenient::{self, Fields, Records, Text};
 use super::outcomes::Outcomes;
 use super::severities::Severities;
-use super::{Normalizer, Reading, Sample, Vendor};
+use super::{Normalizer, Reading, Sample, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
 
@@ -179,7 +179,6 @@ impl Generic {
             time: found.time("time"),
             severity: found.severity("severity", &self.severities),
             message: found.text("message"),
-            vendor_id: found.text("vendor_id").or_else(|| found.at("/id")),
             status: found.text("status"),
             actor: actor(&mut found),
             target: target(&mut found),
@@ -193,6 +192,8 @@ impl Generic {
         let link = found.text("link");
         draft.links = link.map(|url| Link { title: "Open at the source".to_owned(), url }).into_iter().collect();
         draft.key = self.key(&mut found, delivery);
+        draft.is_unrecognized = found.used.is_empty();
+        draft.vendor_id = found.text("vendor_id").or_else(|| found.at("/id"));
         draft.recurs = draft.time.is_none() && draft.key.first().is_some_and(|basis| basis == CONTENT);
         if lenient::holds_doubled(&element) {
             draft.key = Vec::new();
@@ -202,6 +203,9 @@ impl Generic {
         }
         let used = found.used;
         draft.unmapped = rest(element, &used);
+        if draft.title.is_empty() {
+            own_words::speak_for(&mut draft);
+        }
         draft
     }
 
@@ -472,6 +476,27 @@ mod tests {
         assert_eq!(mapped.vendor_id.as_deref(), Some("C-7"));
         let faults = build("generic", "outcomes = { a = \"stopped\" }").err().unwrap();
         assert!(faults[0].contains("'stopped' is no outcome") && faults[0].contains("succeeded"), "{faults:?}");
+    }
+
+    #[test]
+    fn what_no_field_of_the_map_fits_is_shown_in_its_own_words() {
+        let body = json!({"finding": {"name": "Brute force", "password": "a b"}, "n": 7});
+        let draft = read("", &body).drafts.remove(0);
+        assert!(draft.is_unrecognized);
+        assert_eq!(draft.title, "alert · name: \"Brute force\"");
+        let evidence = "n: 7\nfinding:\n  name: \"Brute force\"\n  password: \"a b\"";
+        assert_eq!(draft.evidence.as_deref(), Some(evidence));
+        assert!(draft.message.unwrap().contains("No field"));
+        let by_id = read("", &json!({"id": 5, "foo": 1})).drafts.remove(0);
+        assert!(by_id.is_unrecognized && by_id.title == "alert · foo: 1", "an id alone says nothing");
+        let without_title = read("", &json!({"severity": "low", "foo": 1})).drafts.remove(0);
+        assert!(!without_title.is_unrecognized && without_title.message.is_none());
+        assert_eq!(
+            (without_title.title.as_str(), without_title.evidence.as_deref()),
+            ("alert · foo: 1", Some("foo: 1"))
+        );
+        let told = read("", &json!({"title": "T", "foo": 1})).drafts.remove(0);
+        assert_eq!((told.title.as_str(), told.evidence), ("T", None));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod akto;
 mod generic;
 mod lenient;
 mod outcomes;
+mod own_words;
 mod secureagentics;
 mod severities;
 mod source;

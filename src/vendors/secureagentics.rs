@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::lenient::{self, Fields, Record, Records, Text};
 use super::severities::Severities;
-use super::{Normalizer, Reading, Sample, Vendor};
+use super::{Normalizer, Reading, Sample, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, Note, Request, Rule, Severity, Target};
 use crate::settings::Section;
 use crate::verify::{HmacScheme, Scheme};
@@ -105,7 +105,7 @@ impl Secureagentics {
     fn draft(&self, mut envelope: Fields) -> Draft {
         let doubled = envelope.doubled();
         let id = envelope.text(&["id"]);
-        let kind = envelope.text(&["type", "event_type", "event"]).unwrap_or_else(|| "unknown".to_owned());
+        let kind = envelope.text(&["type", "event_type", "event"]).unwrap_or_else(|| UNKNOWN.to_owned());
         let stated = envelope.value("timestamp");
         let test = envelope.flag("test");
         let mut data = envelope.object("data").unwrap_or_default();
@@ -127,6 +127,7 @@ impl Secureagentics {
             ..Draft::default()
         };
         draft.key = key(id, &draft, stated.as_ref(), [rule.as_deref(), agent.as_deref(), details.as_deref()]);
+        let is_told = details.is_some();
         draft.message = details.filter(|details| !draft.title.ends_with(details));
         draft.rule = rule.map(|id| Rule { id: Some(id), name: data.text(&["policyName", "ruleName", "alertName"]) });
         draft.target = agent.map(|agent| Target { agent: Some(agent), ..Target::default() });
@@ -134,7 +135,17 @@ impl Secureagentics {
         if let Some(stated) = stated.filter(|_| draft.time.is_none()) {
             draft.unmapped.insert("timestamp".to_owned(), stated);
         }
+        draft.is_unrecognized = draft.kind == UNKNOWN
+            && draft.rule.is_none()
+            && draft.target.is_none()
+            && draft.actor.is_none()
+            && !is_told;
         keep_rest(&mut draft, envelope, data);
+        match is_told {
+            true => {}
+            false if draft.kind == UNKNOWN => own_words::speak_for(&mut draft),
+            false => own_words::show_rest(&mut draft),
+        }
         if test {
             draft.severity = Some(Severity::Informational);
             draft.labels.insert("test".to_owned(), "true".to_owned());
@@ -298,6 +309,8 @@ const TYPES: &[(&str, Severity)] = &[
     ("policy.violated", Severity::High),
 ];
 
+/// The type of what does not say its type.
+const UNKNOWN: &str = "unknown";
 /// Where the words about an event may stand; only `details` is documented.
 const DETAILS: &[&str] = &["details", "message", "description", "reason", "error", "errorMessage", "title", "summary"];
 
@@ -494,6 +507,20 @@ mod tests {
         let person =
             draft(&json!({"id": "x", "type": "t", "data": {"user": "dana", "source_ip": "192.0.2.1", "ip": "?"}}));
         assert_eq!(person.actor.unwrap().user.as_deref(), Some("dana"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_shown_in_its_own_words() {
+        let odd = draft(&json!({"foo": 1}));
+        assert!(odd.is_unrecognized);
+        assert_eq!(odd.title, "An event without a type · foo: 1");
+        assert_eq!(odd.evidence.as_deref(), Some("foo: 1"));
+        let undocumented =
+            draft(&json!({"id": "x", "type": "policy.violated", "data": {"tool": "shell", "path": "/"}}));
+        assert_eq!((undocumented.is_unrecognized, undocumented.title.as_str()), (false, "Policy violated"));
+        assert_eq!(undocumented.evidence.as_deref(), Some("path: \"/\"\ntool: \"shell\""));
+        let told = draft(&json!({"id": "x", "type": "policy.violated", "data": {"details": "D", "tool": "shell"}}));
+        assert_eq!((told.is_unrecognized, told.evidence), (false, None));
     }
 
     #[test]

@@ -257,7 +257,7 @@ pattern!(ESCAPED_BREAK_AT_END, r"\\[rn][ \t]*$");
 pattern!(
     /// What a header value looks like that is a credential and no prose.
     CREDENTIAL_AT_START,
-    r#"(?i)^(?:(?:bearer|basic|digest|negotiate|ntlm|token|apikey|aws4-[a-z0-9-]+|hmac[a-z0-9-]*)[ \t]+\S|["']?[^\s=;,]+=)"#
+    r#"(?i)^["']?(?:(?:bearer|basic|digest|negotiate|ntlm|token|apikey|aws4-[a-z0-9-]+|hmac[a-z0-9-]*)[ \t]+\S|[^\s=;,]+=)"#
 );
 pattern!(
     PRIVATE_KEY,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Akto, threat};
 use crate::domain::Draft;
 use crate::vendors::lenient::{self, Fields};
+use crate::vendors::own_words;
 
 impl Akto {
     /// One event a set of facts; a card without any is one event with its text. `None` where it is no card.
@@ -71,10 +72,13 @@ fn told(texts: Vec<String>) -> Draft {
 }
 
 fn plain(fields: Fields) -> Draft {
-    Draft {
+    let mut draft = Draft {
         kind: "card".to_owned(),
         title: "A card whose facts are not known".to_owned(),
+        is_unrecognized: true,
         unmapped: fields.rest(),
         ..Draft::default()
-    }
+    };
+    own_words::speak_for(&mut draft);
+    draft
 }

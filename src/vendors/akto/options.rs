@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::Akto;
 use crate::domain::{Draft, EventOutcome, Link, Severity, Target};
 use crate::vendors::lenient::{self, Fields};
+use crate::vendors::own_words;
 
 impl Akto {
     /// One event an option, one a sensitive endpoint, one a threat; counters at zero say nothing. `None` where no option is
@@ -155,7 +156,11 @@ fn text_option(kind: &str, title: &str, value: Value) -> Draft {
         Draft { kind: kind.to_owned(), severity: Some(Severity::Low), title: title.to_owned(), ..Draft::default() };
     match value {
         Value::String(text) => Draft { message: Some(text), ..draft },
-        other => Draft { unmapped: one(title, other), ..draft },
+        other => {
+            let mut draft = Draft { unmapped: one(title, other), ..draft };
+            own_words::show_rest(&mut draft);
+            draft
+        }
     }
 }
 
