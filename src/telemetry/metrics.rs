@@ -257,6 +257,7 @@ impl Metrics {
                 &self.events_duplicate,
                 &self.events_quarantined,
                 &self.events_unparsed,
+                &self.events_unrecognized,
                 &self.receipts_poison,
                 &self.events_unrouted,
             ] {
