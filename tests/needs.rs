@@ -43,6 +43,23 @@ fn what_is_required_cannot_be_skipped() {
     assert!(!needs::is_required("", "strace") && !needs::is_required("strace,faketime", "mount"));
 }
 
+/// A smoke run of which nothing was run must not pass.
+#[test]
+fn fuzzing_that_cannot_run_fails() {
+    let tools = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    // All that the script uses before it looks for a C++ compiler.
+    for tool in ["bash", "dirname"] {
+        let found = std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|path| path.exists()).unwrap();
+        std::os::unix::fs::symlink(found, tools.path().join(tool)).unwrap();
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/run");
+    let bash = tools.path().join("bash");
+    let output = Command::new(bash).arg(script).arg("--smoke").env("PATH", tools.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), said.trim_end()), (Some(3), "fuzz: 4 targets were not run: no C++ compiler"));
+}
+
 fn through_the_runner(script: &str, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let deps = folder.path().join("deps");

@@ -3,7 +3,7 @@
 //!
 //! | what | command |
 //! |---|---|
-//! | short form, some minutes, part of every build | `cargo test --test faults` |
+//! | short form, about two minutes, part of every build | `cargo test --test faults` |
 //! | long form: 200 kills, 1,000 copied events, 100 stops, ten minutes of outage, 10,500 power cuts | `GATEPOST_FAULTS=long cargo test --test faults -- --nocapture` |
 //! | a failure once more | `GATEPOST_SEED=… cargo test --test faults NAME -- --nocapture` |
 //!
