@@ -74,6 +74,11 @@ impl Answer<'_> {
         Outcome::Misconfigured { reason: self.with_quote(reason), scope: Scope::Delivery }
     }
 
+    /// The fault is the operator's, whatever is sent: no message is to blame.
+    pub fn settings_at_fault(&self, reason: &str) -> Outcome {
+        Outcome::Misconfigured { reason: self.with_quote(reason), scope: Scope::Destination }
+    }
+
     /// It may have been taken.
     pub fn unknown(&self, reason: &str) -> Outcome {
         match self.again {

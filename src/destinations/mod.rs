@@ -8,6 +8,7 @@
 //! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.
 
 mod base;
+mod errors;
 mod file;
 mod jira;
 mod judge;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::errors::{ANY, Classified, ErrorClass, ErrorRow};
 use super::judge::{self, Again, Answer};
 use super::render::{Brief, cut};
 use super::{Destination, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{EventOutcome, Job, Outcome, Purpose, Scope, Secret, Severity};
+use crate::domain::{EventOutcome, Job, Outcome, Purpose, Secret, Severity};
 use crate::settings::Section;
 
 /// The `pagerduty` destination.
@@ -171,10 +172,11 @@ fn severity(severity: Severity) -> &'static str {
     }
 }
 
-/// The reply table. What is not here is as everywhere.
+/// What a reply means.
 fn judge(answer: &Answer<'_>) -> Outcome {
+    let status = answer.reply.status;
     let body = answer.json();
-    match answer.reply.status {
+    match status {
         202 => match body.as_ref().filter(|body| body["status"] == "success") {
             Some(body) => {
                 Outcome::Delivered { remote: body["dedup_key"].as_str().map(|key| cut::chars(key, 255).into()) }
@@ -182,13 +184,23 @@ fn judge(answer: &Answer<'_>) -> Outcome {
             None => unreadable(answer),
         },
         200..300 => unreadable(answer),
-        400 if String::from_utf8_lossy(&answer.reply.body).contains("routing_key") => answer.misconfigured(
-            "PagerDuty does not accept the routing key: copy the integration key of an \"Events API v2\" integration \
-             into `routing_key`",
-        ),
-        429 => answer.retry(Scope::Destination, Some(RATE_LIMIT_PAUSE), "PagerDuty limits the rate (429)"),
-        _ => answer.by_status(),
+        _ => {
+            match ErrorRow::find(ERRORS, status, &said(answer, body)).map(|row| row.classify(answer, RATE_LIMIT_PAUSE))
+            {
+                Some(Classified::Done(outcome) | Classified::Plainer(outcome)) => outcome,
+                None => answer.by_status(),
+            }
+        }
     }
+}
+
+/// Everything that an answer says: each error by itself, the message, the status; or the body where it is no JSON.
+fn said(answer: &Answer<'_>, body: Option<Value>) -> Vec<String> {
+    let Some(body) = body.filter(Value::is_object) else {
+        return vec![String::from_utf8_lossy(&answer.reply.body).into_owned()];
+    };
+    let errors = body["errors"].as_array().into_iter().flatten();
+    errors.chain([&body["message"], &body["status"]]).filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn unreadable(answer: &Answer<'_>) -> Outcome {
@@ -196,6 +208,100 @@ fn unreadable(answer: &Answer<'_>) -> Outcome {
     Answer { again: Again::Doubled, secrets: answer.secrets.clone(), ..*answer }.unknown(&reason)
 }
 
+/// The errors of `POST /v2/enqueue`, by PagerDuty's documentation and by what its users report.
+pub(super) const ERRORS: &[ErrorRow] = &[
+    ErrorRow {
+        status: 400..=403,
+        word: "Invalid routing key*",
+        class: ErrorClass::Settings,
+        meaning: "it does not know the key set as `routing_key`",
+        remedy: KEY,
+        sample: "Invalid routing key",
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: "Length of 'routing_key' is incorrect*",
+        class: ErrorClass::Settings,
+        meaning: "the key set as `routing_key` is no integration key",
+        remedy: KEY,
+        sample: r#"{"status":"invalid event","message":"Event object is invalid","errors":["Length of 'routing_key' is incorrect (should be 32 characters)"]}"#,
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: "'routing_key' *",
+        class: ErrorClass::Settings,
+        meaning: "the key set as `routing_key` is no integration key",
+        remedy: KEY,
+        sample: r#"{"status":"invalid event","message":"Event object is invalid","errors":["'routing_key' cannot contain non-alphanumeric characters."]}"#,
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: "'event_type' is missing or blank",
+        class: ErrorClass::Settings,
+        meaning: "it is the Events API v1 that answers at `url`",
+        remedy: "set `url` to the base of the Events API v2, without a path",
+        sample: r#"{"status":"invalid event","message":"Event object is invalid","errors":["'event_type' is missing or blank","Service key can't be blank"]}"#,
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: "Service key *",
+        class: ErrorClass::Settings,
+        meaning: "it is the Events API v1 that answers at `url`",
+        remedy: "set `url` to the base of the Events API v2, without a path",
+        sample: r#"{"status":"invalid event","message":"Event object is invalid","errors":["Service key can't be blank"]}"#,
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: "invalid event",
+        class: ErrorClass::Refused,
+        meaning: "a field of the event is not as it must be",
+        remedy: DEFECT,
+        sample: r#"{"status":"invalid event","message":"Event object is invalid","errors":["'summary' is too long (maximum is 1024 characters)"]}"#,
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: "Unrecognized object",
+        class: ErrorClass::Refused,
+        meaning: "the event is not JSON as it must be",
+        remedy: DEFECT,
+        sample: r#"{"status":"Unrecognized object","message":"Event object format is unrecognized","errors":["JSON parse error"]}"#,
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: ANY,
+        class: ErrorClass::Suspect,
+        meaning: "something is wrong that its documentation does not name",
+        remedy: "check `routing_key` and `url`, and send a `gatepost probe`",
+        sample: "Bad Request",
+    },
+    ErrorRow {
+        status: 413..=413,
+        word: ANY,
+        class: ErrorClass::Refused,
+        meaning: "the event is larger than 512 KB",
+        remedy: DEFECT,
+        sample: "",
+    },
+    ErrorRow {
+        status: 429..=429,
+        word: ANY,
+        class: ErrorClass::Busy,
+        meaning: "the rate is limited, to about 120 events a minute and key",
+        remedy: "",
+        sample: r#"{"status":"throttle exceeded","message":"Requests for this service are arriving too quickly. Please retry later."}"#,
+    },
+    ErrorRow {
+        status: 500..=599,
+        word: ANY,
+        class: ErrorClass::ByStatus,
+        meaning: "PagerDuty is in trouble",
+        remedy: "",
+        sample: "",
+    },
+];
+
+const KEY: &str = "copy the integration key of an \"Events API v2\" integration into `routing_key`";
+const DEFECT: &str = "report this as a defect of gatepost";
 const NAME: &str = "PagerDuty";
 const ROUTING_KEY_CHARS: usize = 32;
 const SUMMARY_CHARS_MAX: usize = 1024;
@@ -211,6 +317,7 @@ mod tests {
     use super::super::testing::{self, body, reply, reply_with, sent};
     use super::*;
     use crate::domain::OutcomeKind::{self, Misconfigured, Refused, Retry, Unknown};
+    use crate::domain::Scope;
 
     const SETTINGS: &str = "routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }";
 
@@ -320,11 +427,20 @@ mod tests {
             (reply(204, ""), Unknown, "204"),
             (reply(400, key_error), Misconfigured, "`routing_key`"),
             (reply(400, r#"{"status":"invalid event","errors":["'payload' is missing"]}"#), Refused, "'payload'"),
-            (reply(400, "\u{1b}[2Jn0tarealroutingkeyn0tarealroutin"), Refused, "400"),
+            (reply(400, "\u{1b}[2Jn0tarealroutingkeyn0tarealroutin"), Misconfigured, "400"),
+            (reply(400, "Invalid routing key"), Misconfigured, "It said: Invalid routing key"),
+            (reply(400, r#"{"message":"Invalid Routing Key"}"#), Misconfigured, "copy the integration key"),
+            (reply(403, "Invalid routing key"), Misconfigured, "copy the integration key"),
+            // What an alert says, repeated by PagerDuty, is no complaint about the key.
+            (
+                reply(400, r#"{"status":"invalid event","errors":["'payload.class' x Invalid routing key"]}"#),
+                Refused,
+                "payload.class",
+            ),
             (reply(401, ""), Misconfigured, "credentials"),
             (reply(403, ""), Misconfigured, "403"),
             (reply(404, ""), Misconfigured, "address"),
-            (reply(413, ""), Refused, "too large"),
+            (reply(413, ""), Refused, "larger than 512 KB"),
             (reply_with(302, &[("location", "https://x")], ""), Misconfigured, "redirects are not followed"),
             (reply(429, ""), Retry, "rate"),
             (reply(500, ""), Retry, "trouble"),
@@ -340,6 +456,22 @@ mod tests {
         }
         let taken = reply(202, r#"{"status":"success","message":"Event processed","dedup_key":"k"}"#);
         assert_eq!(outcome(&taken), Outcome::Delivered { remote: Some("k".into()) });
+    }
+
+    #[test]
+    fn every_documented_error_has_its_outcome() {
+        let event = testing::event("minimal");
+        testing::assert_errors(ERRORS, |status, body| {
+            destination().next(&testing::job(&event), "trigger", &reply(status, body))
+        });
+    }
+
+    #[test]
+    fn an_invalid_key_is_held_against_no_page() {
+        for status in [400, 403] {
+            let outcome = outcome(&reply(status, "Invalid routing key"));
+            assert!(matches!(outcome, Outcome::Misconfigured { scope: Scope::Destination, .. }), "{outcome:?}");
+        }
     }
 
     #[test]

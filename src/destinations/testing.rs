@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::errors::{ErrorClass, ErrorRow};
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Reply};
-use crate::domain::{Actor, Event, Headers, Job, Link, Progress, Purpose, Rule, Severity, Target, Timestamp};
+use crate::domain::{
+    Actor, Event, Headers, Job, Link, Outcome, Progress, Purpose, Rule, Scope, Severity, Target, Timestamp,
+};
 use crate::settings::{Document, Environment, PathFacts};
 
 /// The names of the events in `tests/fixtures/events`.
@@ -219,6 +222,34 @@ pub fn reply_with(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
     Reply::Http(HttpReply { status, headers, body: Bytes::copy_from_slice(body.as_bytes()), truncated: false })
 }
 
+/// Walks a table of errors: `answer` is given the status and the sample of each row, and must come to what the row says.
+pub fn assert_errors(table: &[ErrorRow], answer: impl Fn(u16, &str) -> Next) {
+    for row in table {
+        let status = *row.status.start();
+        let next = answer(status, row.sample);
+        let about = format!("{status} {}: {next:?}", row.word);
+        let outcome = match (next, row.class) {
+            (Next::Send(..), ErrorClass::Plainer) => continue,
+            (Next::Done(outcome), _) => outcome,
+            (Next::Send(..), _) => panic!("{about}"),
+        };
+        let is_right = match row.class {
+            ErrorClass::Busy => matches!(outcome, Outcome::Retry { scope: Scope::Destination, after: Some(_), .. }),
+            ErrorClass::Again => matches!(outcome, Outcome::Retry { scope: Scope::Delivery, .. }),
+            ErrorClass::Unknown => matches!(outcome, Outcome::Unknown { .. }),
+            ErrorClass::Settings => matches!(outcome, Outcome::Misconfigured { scope: Scope::Destination, .. }),
+            ErrorClass::Suspect => matches!(outcome, Outcome::Misconfigured { scope: Scope::Delivery, .. }),
+            ErrorClass::Refused => matches!(outcome, Outcome::Refused { .. }),
+            ErrorClass::Plainer => false,
+            ErrorClass::ByStatus => matches!(outcome, Outcome::Retry { .. } | Outcome::Unknown { .. }),
+        };
+        assert!(is_right, "{about}");
+        let reason = outcome.reason().unwrap();
+        let says = |text: &str| row.class == ErrorClass::ByStatus || reason.contains(text);
+        assert!(says(row.meaning) && says(row.remedy) && !leaks(reason), "{about}");
+    }
+}
+
 /// An HTTP reply that broke off.
 pub fn cut_off(status: u16, body: &str) -> Reply {
     let Reply::Http(reply) = reply(status, body) else { unreachable!() };
@@ -254,8 +285,13 @@ pub fn transcript(request: &HttpRequest) -> Value {
 
 /// Compares with `tests/fixtures/destinations/{destination}/{name}.json`, or writes it where `GATEPOST_BLESS=1` is set.
 pub fn golden(destination: &str, name: &str, found: &Value) {
-    let path = project(&format!("tests/fixtures/destinations/{destination}/{name}.json"));
-    let found = format!("{}\n", serde_json::to_string_pretty(found).unwrap());
+    let path = format!("tests/fixtures/destinations/{destination}/{name}.json");
+    golden_text(&path, &format!("{}\n", serde_json::to_string_pretty(found).unwrap()));
+}
+
+/// Compares with a file of the project, or writes it where `GATEPOST_BLESS=1` is set.
+pub fn golden_text(path: &str, found: &str) {
+    let path = project(path);
     if std::env::var_os("GATEPOST_BLESS").is_some_and(|bless| bless == "1") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, found).unwrap();

@@ -3,6 +3,7 @@
 //! Pages are the point: an event that folds into an open incident wakes nobody. The stand-in therefore keeps incidents
 //! with all their triggers, and tells how many there are.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use super::wire::{Answer, Arrived};
 use super::{Service, StandIn};
 use crate::domain::Timestamp;
 
-/// A routing key of the right length. Any other of 32 characters is taken too, as the real service does.
+/// The routing key that the stand-in knows; [`StandIn::know_key`] adds others.
 pub const ROUTING_KEY: &str = "0000000000000000000000standin000";
 
 /// Starts a stand-in on a free port of 127.0.0.1.
@@ -37,6 +38,16 @@ impl StandIn<PagerDuty> {
     /// The incidents, oldest first, also those that are resolved.
     pub fn incidents(&self) -> Vec<Incident> {
         self.shared.service().incidents.clone()
+    }
+
+    /// Takes events for one more routing key.
+    pub fn know_key(&self, key: &str) {
+        self.shared.service().keys.insert(key.to_owned());
+    }
+
+    /// Takes no events for this routing key any more, as if its integration had been deleted.
+    pub fn forget_key(&self, key: &str) {
+        self.shared.service().keys.remove(key);
     }
 
     /// Takes this many events for each routing key instead of 120 a minute.
@@ -84,12 +95,13 @@ pub struct Trigger {
 #[derive(Debug)]
 pub struct PagerDuty {
     incidents: Vec<Incident>,
+    keys: BTreeSet<String>,
     limiter: Limiter,
 }
 
 impl Default for PagerDuty {
     fn default() -> Self {
-        Self { incidents: Vec::new(), limiter: Limiter::new(RATE) }
+        Self { incidents: Vec::new(), keys: BTreeSet::from([ROUTING_KEY.to_owned()]), limiter: Limiter::new(RATE) }
     }
 }
 
@@ -107,6 +119,9 @@ impl PagerDuty {
         let faults = faults_of(&event);
         if !faults.is_empty() {
             return invalid(400, &faults);
+        }
+        if !self.keys.contains(shape::text_of(&event, "routing_key")) {
+            return self.refuse_credentials(request);
         }
         let dedup_key = self.apply(event, request.received_at);
         Answer::json(202, &json!({"status": "success", "message": "Event processed", "dedup_key": dedup_key}))
@@ -150,7 +165,7 @@ impl Service for PagerDuty {
     }
 
     fn refuse_credentials(&self, _request: &Arrived) -> Answer {
-        Answer::json(403, &json!({"status": "forbidden", "message": "The routing key may not be used"}))
+        Answer::text(400, "Invalid routing key")
     }
 
     fn throttle(&self, _request: &Arrived, retry_after: Option<Duration>) -> Answer {

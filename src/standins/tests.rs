@@ -68,7 +68,7 @@ async fn scripted_faults_come_in_order_and_then_it_is_itself_again() {
         (429, None),
         (200, None),
         said(307, "https://elsewhere.example/"),
-        (403, None),
+        (400, None),
         (202, None),
     ];
     assert_eq!(seen, expected);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::errors;
+use crate::destinations::errors::{Classified, ErrorRow};
 use crate::destinations::judge::Answer;
 use crate::destinations::render::cut;
 use crate::domain::{Outcome, Scope};
@@ -26,23 +28,42 @@ pub enum Found {
     Done(Outcome),
 }
 
-/// The table of `POST /issue`.
+/// What the answer of `POST /issue` means.
 pub fn create(answer: &Answer<'_>) -> Verdict {
     Verdict::Done(match answer.reply.status {
         201 => match answer.json().as_ref().and_then(|body| body["key"].as_str()) {
             Some(key) => Outcome::Delivered { remote: Some(cut::chars(key, 255).into_owned()) },
             None => answer.unknown("Jira answered 201 without the key of the issue"),
         },
-        400 => return bad_request(answer),
-        401 => captcha_or_credentials(answer),
-        404 => answer.misconfigured(
-            "Jira has nothing at this address, or the account must not see it (404): check `url`, and that the \
-             account may create issues in the project",
-        ),
-        409 => answer.retry(Scope::Delivery, None, "Jira is changing the same thing at the moment (409)"),
-        429 => rate_limit(answer),
-        _ => answer.by_status(),
+        401 if wants_captcha(answer) => captcha(answer),
+        429 if concerns_one_issue(answer) => rate_limit(answer),
+        _ => return by_table(answer),
     })
+}
+
+fn by_table(answer: &Answer<'_>) -> Verdict {
+    match ErrorRow::find(errors::CREATE, answer.reply.status, &said(answer)) {
+        Some(row) => match row.classify(answer, RATE_LIMIT_PAUSE) {
+            Classified::Done(outcome) => Verdict::Done(outcome),
+            Classified::Plainer(Outcome::Refused { reason }) => {
+                // Without them there is no ticket in this project, whatever it is about.
+                Verdict::WithoutOptional(Outcome::Misconfigured { reason, scope: Scope::Delivery })
+            }
+            Classified::Plainer(outcome) => Verdict::WithoutOptional(outcome),
+        },
+        None => Verdict::Done(answer.by_status()),
+    }
+}
+
+/// Everything that an answer says: each error of a field, each message; or the body where it is no JSON.
+fn said(answer: &Answer<'_>) -> Vec<String> {
+    let Some(body) = answer.json().filter(Value::is_object) else {
+        return vec![String::from_utf8_lossy(&answer.reply.body).into_owned()];
+    };
+    let fields = body["errors"].as_object().into_iter().flatten();
+    let fields = fields.filter_map(|(field, text)| Some(format!("{field}: {}", text.as_str()?)));
+    let messages = body["errorMessages"].as_array().into_iter().flatten().chain([&body["message"]]);
+    fields.chain(messages.filter_map(Value::as_str).map(str::to_owned)).collect()
 }
 
 /// The table of a search.
@@ -56,7 +77,7 @@ pub fn search(answer: &Answer<'_>) -> Found {
             "Jira does not search the project, so a ticket that may exist cannot be looked for (400): check that \
              `project` exists and that the account may browse it",
         ),
-        401 => captcha_or_credentials(answer),
+        401 if wants_captcha(answer) => captcha(answer),
         429 => rate_limit(answer),
         _ => answer.by_status(),
     })
@@ -73,54 +94,22 @@ fn found(answer: &Answer<'_>, body: &Value) -> Found {
     }
 }
 
-/// Errors of a 400 are named by field. Those of project and type are the operator's; those of what we could leave out
-/// are tried without it.
-fn bad_request(answer: &Answer<'_>) -> Verdict {
-    let body = answer.json().unwrap_or(Value::Null);
-    let errors = body["errors"].as_object();
-    let has = |field: &str| errors.is_some_and(|errors| errors.contains_key(field));
-    let says = |words: &str| {
-        errors.is_some_and(|errors| errors.values().any(|text| text.as_str().is_some_and(|text| text.contains(words))))
-    };
-    if has("project") {
-        return Verdict::Done(answer.misconfigured(
-            "Jira does not know the project set as `project`, or the account must not create issues in it (400)",
-        ));
-    }
-    if has("issuetype") {
-        return Verdict::Done(
-            answer.misconfigured("The project has no issue type like the one set as `issue_type` (400)"),
-        );
-    }
-    if has("priority") || has("labels") || says("cannot be set") {
-        return Verdict::WithoutOptional(answer.misconfigured(
-            "The project's create screen lacks a field that every ticket needs (400): add summary, description and \
-             labels to it",
-        ));
-    }
-    if says("is required") {
-        return Verdict::Done(answer.misconfigured(
-            "The project demands a field that gatepost does not fill (400): make it optional for this issue type, or \
-             set another `issue_type`",
-        ));
-    }
-    Verdict::Done(answer.refused("Jira refused the ticket (400)"))
+fn wants_captcha(answer: &Answer<'_>) -> bool {
+    let denied = answer.reply.headers.only("x-authentication-denied-reason").unwrap_or_default();
+    denied.contains("CAPTCHA")
 }
 
-fn captcha_or_credentials(answer: &Answer<'_>) -> Outcome {
-    let denied = answer.reply.headers.only("x-authentication-denied-reason").unwrap_or_default();
-    if denied.contains("CAPTCHA") {
-        return answer.misconfigured("Jira wants a CAPTCHA from the account: log in with a browser once (401)");
-    }
-    answer.by_status()
+fn captcha(answer: &Answer<'_>) -> Outcome {
+    answer.settings_at_fault("Jira wants a CAPTCHA from the account: log in with a browser once (401)")
+}
+
+fn concerns_one_issue(answer: &Answer<'_>) -> bool {
+    answer.reply.headers.only("ratelimit-reason") == Some("jira-per-issue-on-write")
 }
 
 /// A limit on one issue's writes concerns nobody else.
 fn rate_limit(answer: &Answer<'_>) -> Outcome {
-    let scope = match answer.reply.headers.only("ratelimit-reason") {
-        Some("jira-per-issue-on-write") => Scope::Delivery,
-        _ => Scope::Destination,
-    };
+    let scope = if concerns_one_issue(answer) { Scope::Delivery } else { Scope::Destination };
     answer.retry(scope, Some(RATE_LIMIT_PAUSE), "Jira limits the rate (429)")
 }
 

@@ -248,7 +248,8 @@ fn the_reply_table_of_a_create() {
             (field_error("customfield_1", "Region is required."), Misconfigured, "Region is required"),
             (field_error("summary", "too long"), Refused, "too long"),
             (reply(400, r#"{"errorMessages":["CONTENT_LIMIT_EXCEEDED"],"errors":{}}"#), Refused, "CONTENT_LIMIT"),
-            (reply(400, "nonsense"), Refused, "nonsense"),
+            (reply(400, "nonsense"), Misconfigured, "nonsense"),
+            (reply(422, ""), Misconfigured, "workflow"),
             (reply(401, "not-a-real-api-token"), Misconfigured, "[secret]"),
             (reply(403, &format!("you sent {basic}")), Misconfigured, "permission"),
             (
@@ -271,6 +272,16 @@ fn the_reply_table_of_a_create() {
     let reply = reply(201, r#"{"key":"SEC-1"}"#);
     let outcome = done(destination(CLOUD).next(&testing::job(&event), CREATE, &reply));
     assert_eq!(outcome, Outcome::Delivered { remote: Some("SEC-1".into()) });
+}
+
+#[test]
+fn every_documented_error_has_its_outcome() {
+    let event = testing::event("minimal");
+    for settings in [CLOUD, DATA_CENTER] {
+        testing::assert_errors(errors::CREATE, |status, body| {
+            destination(&format!("{settings}\n{OPTIONAL}")).next(&testing::job(&event), CREATE, &reply(status, body))
+        });
+    }
 }
 
 #[test]
@@ -346,9 +357,17 @@ fn pauses_until_create(settings: &str) -> Vec<u64> {
     let miss = reply(200, r#"{"issues":[],"isLast":true}"#);
     let mut notes = judge::doubt(&doubtful(&event));
     let mut pauses = Vec::new();
+    let mut now = testing::job(&event).now;
     for _ in 0..10 {
         let progress = notes.clone();
-        let job = Job { progress: &progress, ..testing::job(&event) };
+        // Made due before its time, it waits for the rest of the pause and nothing else.
+        if let Some(pause) = pauses.last().map(|seconds| Duration::from_secs(*seconds)) {
+            let early = Job { progress: &progress, now: now.plus(pause / 2), ..testing::job(&event) };
+            let Next::Done(Outcome::Retry { after, progress: kept, .. }) = jira.first(&early) else { panic!() };
+            assert_eq!((after, &kept), (Some(pause / 2), &progress));
+            now = now.plus(pause);
+        }
+        let job = Job { progress: &progress, now, ..testing::job(&event) };
         let (step, _) = sent(jira.first(&job));
         assert_eq!(step, SEARCH);
         match jira.next(&job, step, &miss) {

@@ -6,6 +6,7 @@
 //! the scope `channels:history` (`groups:history` in private channels) and the channel's id instead of its name.
 
 mod blocks;
+pub(super) mod errors;
 mod reply;
 
 use std::fmt;

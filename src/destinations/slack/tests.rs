@@ -210,11 +210,11 @@ fn the_reply_table_of_a_webhook() {
             (reply(400, "invalid_payload"), Refused, "invalid_payload"),
             (reply(400, "no_text"), Refused, "no_text"),
             (reply(403, "action_prohibited"), Misconfigured, "administrator"),
-            (reply(403, "invalid_token"), Misconfigured, "make a new one"),
-            (reply(404, "no_service"), Misconfigured, "make a new one"),
-            (reply(404, "channel_not_found"), Misconfigured, "another one"),
+            (reply(403, "invalid_token"), Misconfigured, "make a new webhook"),
+            (reply(404, "no_service"), Misconfigured, "make a new webhook"),
+            (reply(404, "channel_not_found"), Misconfigured, "make a new webhook"),
             (reply(410, "channel_is_archived"), Misconfigured, "archived"),
-            (reply(404, "/services/T00000000\\/B00000000\\/not-a-real-webhook"), Misconfigured, "make a new one"),
+            (reply(404, "/services/T00000000\\/B00000000\\/not-a-real-webhook"), Misconfigured, "make a new webhook"),
             (reply_with(301, &[("location", "https://e.example")], ""), Misconfigured, "redirects are not followed"),
             (reply(413, ""), Refused, "too large"),
             (reply(429, "rate_limited"), Retry, "rate"),
@@ -253,7 +253,7 @@ fn the_reply_table_of_the_api() {
             (
                 api_error("channel_not_found"),
                 Misconfigured,
-                "Slack says channel_not_found: the channel set as `channel` does not exist or the app is not in it",
+                "Slack says channel_not_found (200): the channel set as `channel` does not exist or the app is not in it",
             ),
             (api_error("not_in_channel"), Misconfigured, "invite"),
             (api_error("is_archived"), Misconfigured, "archived"),
@@ -263,8 +263,8 @@ fn the_reply_table_of_the_api() {
             (api_error("invalid_arguments"), Refused, "invalid_arguments"),
             (api_error("metadata_too_large"), Refused, "metadata_too_large"),
             (api_error("invalid_metadata_schema"), Refused, "invalid_metadata_schema"),
-            (api_error("new_error_of_tomorrow"), Refused, "not in gatepost's table"),
-            (api_error("<!x> xoxb-not-a-real-token"), Refused, "not in gatepost's table"),
+            (api_error("new_error_of_tomorrow"), Misconfigured, "not in gatepost's table"),
+            (api_error("<!x> xoxb-not-a-real-token"), Misconfigured, "not in gatepost's table"),
             (reply(302, ""), Misconfigured, "redirects are not followed"),
             (reply(401, ""), Misconfigured, "credentials"),
             (reply(404, ""), Misconfigured, "address"),
@@ -277,6 +277,18 @@ fn the_reply_table_of_the_api() {
     let event = testing::event("minimal");
     let outcome = done(destination(API).next(&testing::job(&event), POST, &reply(200, good)));
     assert_eq!(outcome, Outcome::Delivered { remote: Some("C1:1700000000.000100".into()) });
+}
+
+#[test]
+fn every_documented_error_has_its_outcome() {
+    let event = testing::event("minimal");
+    testing::assert_errors(errors::WEBHOOK, |status, body| {
+        destination(WEBHOOK).next(&testing::job(&event), POST, &reply(status, body))
+    });
+    testing::assert_errors(errors::API, |status, error| {
+        let reply = if status == 200 { api_error(error) } else { reply(status, error) };
+        destination(API).next(&testing::job(&event), POST, &reply)
+    });
 }
 
 #[test]

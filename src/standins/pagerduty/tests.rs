@@ -157,6 +157,7 @@ async fn one_incident_collects_triggers_until_it_is_resolved() {
 async fn another_routing_key_is_another_service() {
     let pager = start().await.unwrap();
     let other = "1".repeat(32);
+    pager.know_key(&other);
     let elsewhere = |event: Value| with(event, "/routing_key", json!(other));
     for event in [trigger("k"), elsewhere(act("resolve", "k")), elsewhere(trigger("k")), act("resolve", "unknown")] {
         assert_eq!(send(&pager, &event).await.0, 202);
@@ -167,8 +168,26 @@ async fn another_routing_key_is_another_service() {
 }
 
 #[tokio::test]
+async fn a_key_of_no_integration_is_refused_in_the_words_of_the_real_service() {
+    let pager = start().await.unwrap();
+    let url = format!("{}/v2/enqueue", pager.base_url());
+    let said = async |event: Value| {
+        let answer = client().post(&url).header("content-type", "application/json").body(event.to_string());
+        let answer = answer.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let refused = (400, "Invalid routing key".to_owned());
+    assert_eq!(said(with(trigger("k"), "/routing_key", json!("1".repeat(32)))).await, refused);
+    assert_eq!(said(trigger("k")).await.0, 202);
+    pager.forget_key(ROUTING_KEY);
+    assert_eq!(said(trigger("k")).await, refused);
+    assert_eq!(pager.effects(), 1);
+}
+
+#[tokio::test]
 async fn too_many_events_for_one_key_are_throttled() {
     let pager = start().await.unwrap();
+    pager.know_key(&"1".repeat(32));
     for _ in 0..120 {
         assert_eq!(send(&pager, &trigger("k")).await.0, 202);
     }
