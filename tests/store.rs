@@ -434,6 +434,29 @@ fn a_delivery_waits_for_its_time_and_says_when() {
 }
 
 #[test]
+fn what_waits_for_one_destination_is_made_due_the_most_severe_first() {
+    let fixture = Fixture::new();
+    for (id, severity) in [("a", Severity::Low), ("b", Severity::Critical), ("c", Severity::Low)] {
+        fixture.accept(id);
+        let claim = fixture.claim_receipts(0).remove(0);
+        let events = vec![planned(&claim, id, severity, &["d", "e"])];
+        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
+    }
+    for destination in ["d", "e"] {
+        for claim in fixture.claim(destination, 3, 1) {
+            fixture.settle(claim, again(300_000, false));
+        }
+    }
+    let make_due = |limit| fixture.store.make_due(&"d".parse().unwrap(), at(10), limit).wait().unwrap();
+    assert_eq!(make_due(1), 1);
+    let first = fixture.claim("d", 10, 10);
+    assert_eq!(first[0].work().document.read().unwrap().title, "b");
+    assert_eq!((first.len(), make_due(10), make_due(10)), (1, 2, 0), "what is under way stays so");
+    assert_eq!(fixture.claim("d", 10, 10).len(), 2);
+    assert!(fixture.claim("e", 10, 10).is_empty(), "the others wait on");
+}
+
+#[test]
 fn what_may_have_arrived_stays_uncertain() {
     let fixture = Fixture::new();
     fixture.accept("a");

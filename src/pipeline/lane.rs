@@ -70,6 +70,8 @@ struct Health {
     started: Timestamp,
     breaker: Breaker,
     suspects: Suspects,
+    /// The destination may have been mended, so that what waits for a later time need not.
+    may_be_mended: bool,
 }
 
 /// A try that has ended.
@@ -131,12 +133,14 @@ impl Lane {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let lane = Arc::new(self);
         let (breaker, suspects) = (Breaker::default(), Suspects::default());
-        let mut health = Health { started: lane.clock.steady(), breaker, suspects };
+        // A start and a reload may each have mended it.
+        let mut health = Health { started: lane.clock.steady(), breaker, suspects, may_be_mended: true };
         let mut pacer = Pacer::new(lane.destination.pace(), Instant::now());
         let mut under_way = UnderWay::default();
         // What an earlier lane of this name has shown is over.
         lane.show(&health.breaker);
         while !*stop.borrow() {
+            lane.make_due(&mut under_way, &mut health).await;
             let due = lane.start_what_is_due(&mut pacer, &health.breaker, &mut under_way).await;
             let pause = lane.pause_until(due, &pacer, &health.breaker);
             tokio::select! {
@@ -149,6 +153,19 @@ impl Lane {
         while under_way.len() > 0 {
             under_way.ended().await;
             lane.settle(&mut under_way, &mut health).await;
+        }
+    }
+
+    /// After a mend everything that waits is due at once: what was tried before the mend must not be the last to go. A few
+    /// deliveries at a time, so that intake need not wait.
+    async fn make_due(&self, under_way: &mut UnderWay, health: &mut Health) {
+        if !health.may_be_mended {
+            return;
+        }
+        match under_way.meanwhile(self.outbox.make_due(&self.name, self.clock.now(), MADE_DUE_AT_ONCE)).await {
+            Ok(count) => health.may_be_mended = count == MADE_DUE_AT_ONCE,
+            // It is tried again in the next round.
+            Err(fault) => tracing::debug!(destination = %self.name, %fault, "deliveries cannot be made due now"),
         }
     }
 
@@ -282,7 +299,10 @@ impl Lane {
                 let reason = outcome.reason().unwrap_or_default();
                 tracing::error!(destination = %self.name, reason, "the destination is stopped; everything for it is kept");
             }
-            Change::Resumed => tracing::info!(destination = %self.name, "the destination works again"),
+            Change::Resumed => {
+                health.may_be_mended = true;
+                tracing::info!(destination = %self.name, "the destination works again");
+            }
         }
         let work = claim.work();
         let attempt = Attempt {
@@ -384,6 +404,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const SETTLE_AGAIN: Duration = Duration::from_millis(500);
 /// Deliveries claimed in one piece of work: about a millisecond, so that intake need not wait for it.
 const CLAIMED_AT_ONCE: usize = 64;
+/// Deliveries made due in one piece of work.
+const MADE_DUE_AT_ONCE: usize = 500;
 /// Outcomes written down in one piece of work.
 const SETTLED_AT_ONCE: usize = 96;
 /// More steps than any destination has: Slack reads ten pages of a channel's history and then posts, at most twice.

@@ -82,6 +82,11 @@ pub trait Outbox: Send + Sync {
     /// Leases up to `limit` deliveries of one destination that are due, the most severe first, then the oldest.
     fn claim_deliveries(&self, destination: &DestinationName, limit: usize, lease: Lease) -> Ticket<Claimed>;
 
+    /// Makes up to `limit` deliveries of one destination due that wait for a later time than `now`, the most severe first.
+    /// They go by their age again, as if they had never been tried. Returns how many there were; fewer than `limit` means
+    /// that none is left.
+    fn make_due(&self, destination: &DestinationName, now: Timestamp, limit: usize) -> Ticket<usize>;
+
     /// Records attempts and what is to become of their deliveries, all in one transaction. The answer counts those
     /// whose lease had passed to somebody else, of which nothing was written. The settlements are shared so that they
     /// can be handed in again after a fault: what has been sent must not be forgotten because the disk is full.

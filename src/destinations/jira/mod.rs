@@ -6,6 +6,7 @@
 //! refusal needs no search.
 
 mod adf;
+pub(super) mod errors;
 mod reply;
 mod wiki;
 
@@ -21,7 +22,7 @@ use self::reply::{Found, Verdict};
 use super::judge::{self, Again, Answer};
 use super::render::{Brief, cut};
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{EventKey, Job, Outcome, Scope, Secret, Severity};
+use crate::domain::{EventKey, Job, Outcome, Progress, Scope, Secret, Severity, Timestamp};
 use crate::settings::Section;
 
 /// The `jira` destination.
@@ -161,7 +162,11 @@ impl Destination for Jira {
     }
 
     fn first(&self, job: &Job<'_>) -> Next {
-        if judge::in_doubt(job) { self.search(job) } else { self.create(job, CREATE) }
+        match (judge::in_doubt(job), too_early(job)) {
+            (true, Some(rest)) => Next::Done(not_found_yet(rest, judge::carried(job))),
+            (true, None) => self.search(job),
+            (false, _) => self.create(job, CREATE),
+        }
     }
 
     fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
@@ -271,12 +276,8 @@ impl Jira {
         };
         let mut progress = judge::carried(job);
         progress.0["misses"] = json!(misses + 1);
-        Next::Done(Outcome::Retry {
-            reason: "an earlier try may have made the ticket; it is not in Jira's search yet, which lags behind".into(),
-            after: Some(*pause),
-            scope: Scope::Delivery,
-            progress,
-        })
+        progress.0["search_at"] = json!(job.now.plus(*pause).as_millis());
+        Next::Done(not_found_yet(*pause, progress))
     }
 
     fn answer<'a>(&self, job: &'a Job<'a>, reply: &'a HttpReply, again: Again) -> Answer<'a> {
@@ -284,6 +285,23 @@ impl Jira {
         let secrets = texts.into_iter().flatten().map(str::to_owned).collect();
         Answer { job, who: NAME, reply, secrets, again }
     }
+}
+
+fn not_found_yet(pause: Duration, progress: Progress) -> Outcome {
+    Outcome::Retry {
+        reason: "an earlier try may have made the ticket; it is not in Jira's search yet, which lags behind".into(),
+        after: Some(pause),
+        scope: Scope::Delivery,
+        progress,
+    }
+}
+
+/// What is left of the pause after a miss, where the queue made the delivery due before its end: a miss counts only if
+/// the search had the time to catch up.
+fn too_early(job: &Job<'_>) -> Option<Duration> {
+    let rest = Timestamp::from_millis(job.progress.0["search_at"].as_i64()?).since(job.now);
+    // More than a pause is left only where a clock was set.
+    (!rest.is_zero() && rest <= CLOUD_PAUSES[CLOUD_PAUSES.len() - 1]).then_some(rest)
 }
 
 /// The label by which a ticket is found again: the same for every try of every delivery of the event.

@@ -71,6 +71,11 @@ impl Outbox for SqliteStore {
         self.writer.write(move |transaction| claim_deliveries(transaction, &destination, limit, lease))
     }
 
+    fn make_due(&self, destination: &DestinationName, now: Timestamp, limit: usize) -> Ticket<usize> {
+        let destination = destination.clone();
+        self.writer.write(move |transaction| make_due(transaction, &destination, now, limit))
+    }
+
     fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Ticket<LeasesLost> {
         self.writer.write(move |transaction| {
             let mut settler = Settler::of(transaction)?;
@@ -498,6 +503,27 @@ fn claim_of_urgency(
         update.execute(params![claim.row, until])?;
     }
     Ok(())
+}
+
+fn make_due(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    now: Timestamp,
+    limit: usize,
+) -> Result<usize, StoreFault> {
+    let mut update = transaction.prepare_cached(
+        "UPDATE deliveries SET not_before = min(created_at, ?3) WHERE seq IN (
+             SELECT seq FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0 AND not_before > ?3 LIMIT ?4)",
+    )?;
+    let mut count = 0;
+    for urgency in (0..=URGENCY_MAX).rev() {
+        if count == limit {
+            break;
+        }
+        let left = row_limit(limit - count);
+        count += update.execute(params![destination.as_str(), urgency, now.as_millis(), left])?;
+    }
+    Ok(count)
 }
 
 fn delivery_claim(row: &Row<'_>) -> rusqlite::Result<Claim<Consignment>> {
