@@ -88,7 +88,7 @@ impl Peer {
 
     /// Starts it on a free port and waits until it listens.
     pub fn start(&self, folder: Folder) -> io::Result<(Process, SocketAddr)> {
-        // Free now; nobody else is asked for ports in the moment between.
+        // Free now; the system gives it to no other process in between.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let (file, text, arguments) = (self.kind.prepare)(address.port());
         std::fs::write(folder.path().join(file), text)?;
@@ -104,7 +104,7 @@ impl Peer {
     }
 }
 
-/// Signed with HMAC, deduplicated by id, into SQLite. A queue that nobody asks spares it deliveries; without any it would
+/// Signed with HMAC, deduplicated by id, into SQLite. A queue without a consumer spares it deliveries; without a queue it would
 /// answer 200 and keep nothing.
 fn qhook(port: u16) -> (&'static str, String, Vec<String>) {
     let text = format!(

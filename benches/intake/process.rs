@@ -79,7 +79,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The end of the pipe is the order; it may have ended by itself, and there is nobody left to tell.
+        // The end of the pipe is the order; the process may have ended by itself, so that a failure says nothing.
         drop(self.keeper.stdin.take());
         drop(self.keeper.wait());
     }
@@ -106,7 +106,7 @@ pub fn keep(program: &str, arguments: impl Iterator<Item = String>) -> io::Resul
     ended.map(drop)
 }
 
-/// Ends this process when whoever started it ends.
+/// Ends this process when the one that started it ends.
 pub fn end_with_our_keeper() {
     std::thread::spawn(|| {
         // What is read does not matter, nor does an error: both mean the end.

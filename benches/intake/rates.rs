@@ -18,7 +18,7 @@ pub struct Rates {
     pub targets: Vec<Target>,
 }
 
-/// Measures everybody.
+/// Measures every contender.
 pub fn run(plan: &Plan) -> Outcome<Rates> {
     let alerts = Requests::sign(Shape::Alert, plan.requests, 0);
     let mut guests = Guests::invite(plan, &alerts);
@@ -89,7 +89,7 @@ impl Guests {
         Self { peers: peers.into_iter().map(with_requests).collect(), failed: BTreeSet::new(), said }
     }
 
-    /// Whoever fails at so many connections is left out there from then on, and it is said why.
+    /// A contender that fails at so many connections is left out there from then on, with the reason printed.
     fn measure(&mut self, load: Load, report: &mut Report) {
         for (peer, requests) in &self.peers {
             let (name, connections) = (peer.name(), load.connections);

@@ -1,5 +1,5 @@
 //! Whatever an event holds, every destination renders it so that the strict stand-in of the service takes it, shows the
-//! title as it is, and rings nobody's phone that the event names.
+//! title as it is, and mentions no one that the event names.
 
 #![no_main]
 

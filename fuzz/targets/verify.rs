@@ -165,7 +165,7 @@ impl Specimen {
         matches!(&self.scheme, Scheme::Hmac(HmacScheme { timestamp: Some(_), .. }))
     }
 
-    /// What must still be there in an accepted request: nobody can make another tag without the secret.
+    /// What must still be there in an accepted request: another tag cannot be made without the secret.
     fn assert_same(&self, signed: &[Line], lines: &[Line], same_body: bool) {
         let value = |lines: &[Line], name: &str| -> String {
             let mut values = lines.iter().filter(|(line, _)| line == name).map(|(_, value)| value.clone());

@@ -2,9 +2,9 @@
 //!
 //! Time is an argument everywhere: only `app` picks [`SystemClock`], tests drive a [`ManualClock`] by hand.
 //!
-//! A clock has two hands. [`Clock::now`] is the wall clock: what people are shown, what vendors sign, what is kept with a
-//! row. Somebody may set it, by seconds or by years. [`Clock::steady`] cannot be set: leases, deadlines and whatever else
-//! is a length of time go by it.
+//! A clock gives two readings. [`Clock::now`] is the wall clock: what people are shown, what vendors sign, what is kept with a
+//! row. It can be set, by seconds or by years. [`Clock::steady`] is monotonic: leases, deadlines and all other durations go
+//! by it.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -97,8 +97,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The present moment, as the wall clock says.
     fn now(&self) -> Timestamp;
 
-    /// The present moment on a clock that nobody sets: it starts with the process at the wall clock's time and runs on
-    /// evenly. Comparable only with other readings of the same process.
+    /// The present moment on a monotonic clock: it starts with the process at the wall clock's time and cannot be set.
+    /// Comparable only with other readings of the same process.
     fn steady(&self) -> Timestamp;
 }
 

@@ -40,7 +40,7 @@ pub struct Delivery {
 pub enum DeliveryState {
     /// Waits for its turn.
     Waiting,
-    /// Somebody holds the lease on it.
+    /// A worker holds the lease on it.
     Leased,
     /// Done.
     Delivered,
@@ -91,7 +91,7 @@ pub struct Job<'a> {
     pub now: Timestamp,
 }
 
-/// A destination's own notes from one try to the next; `Null` at first. Opaque to everybody else.
+/// A destination's own notes from one try to the next; `Null` at first. Opaque to all other code.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Progress(pub Value);

@@ -27,7 +27,7 @@ pub struct Event {
     pub source: SourceName,
     /// The vendor of that source.
     pub vendor: String,
-    /// The vendor's word for what happened; `unparsed` where nobody understood the body.
+    /// The vendor's word for what happened; `unparsed` where the body was not understood.
     #[serde(rename = "type")]
     pub kind: String,
     /// When it happened, by the vendor's account; else when it was received.
@@ -63,7 +63,7 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remediation: Option<String>,
     /// An excerpt of what was seen (a request, a prompt). Written by attackers and full of credentials: it is
-    /// redacted and escaped by whoever shows it.
+    /// redacted and escaped by the code that shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
     /// Pages to open, most useful first. Only http and https.

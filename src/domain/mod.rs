@@ -1,7 +1,7 @@
-//! The words of the house as types: what a receipt, an event, a delivery is.
+//! The words of the project as types: what a receipt, an event, a delivery is.
 //!
-//! Everybody imports this room; it imports nobody. No input or output, no `async`, no policy: a type here
-//! proves that its value is well-formed, and nothing more.
+//! Every module may import this one, and it imports none. No input or output, no `async`, no policy: a type here proves
+//! that its value is well-formed, and nothing more.
 
 mod clock;
 mod dedupe;

@@ -55,13 +55,13 @@ impl Encoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Note {
-    /// The vendor's test message: nobody is told.
+    /// The vendor's test message: it makes no event.
     Ping,
     /// An authentic body with nothing in it.
     Empty,
     /// It was not valid in the vendor's format and was read all the same.
     Repaired,
-    /// Nobody understood it: it became one event of type `unparsed`.
+    /// It was not understood, and became one event of type `unparsed`.
     Unparsed,
     /// Its row in the store cannot be read: nobody is told before it is repaired and replayed.
     Unreadable,

@@ -73,7 +73,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     }
 }
 
-/// A request that nobody has verified yet.
+/// A request that is not verified yet.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The header lines.

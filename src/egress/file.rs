@@ -67,7 +67,7 @@ impl Keeper {
             batch.extend(jobs.try_iter().take(BATCH_LINES_MAX - 1));
             let reply = self.write(&batch);
             for (_, answer) in batch {
-                // Whoever waited may have given up; the line stands all the same.
+                // The caller may have given up waiting; the line is written all the same.
                 drop(answer.send(match &reply {
                     Ok(()) => Reply::Appended,
                     Err(fault) => Reply::Failed(fault.clone()),

@@ -1,6 +1,6 @@
 //! The end of a connection whose request was answered before its body had been read.
 //!
-//! A chunked body that nobody holds any more is drained by actix-http for as long as its sender likes to send, and the
+//! A chunked body whose reader was dropped is drained by actix-http for as long as its sender likes to send, and the
 //! connection is kept for as long as he does not: a stranger could take all of them with a few bytes each. A body that
 //! is still held when the answer is written makes actix-http linger for a second and close. So the answer holds it.
 

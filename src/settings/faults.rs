@@ -6,7 +6,7 @@ use std::fmt;
 /// How bad a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// It runs, but somebody should look.
+    /// It runs, but the operator should look at it.
     Warning,
     /// It cannot run.
     Error,

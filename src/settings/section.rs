@@ -376,7 +376,7 @@ impl<'d> Section<'d> {
         self.document.any_error()
     }
 
-    /// Reports every key that nobody asked for, with the nearest one that exists. The last thing to do with a section.
+    /// Reports every key that was not read, with the nearest one that exists. The last thing to do with a section.
     pub fn finish(&self) {
         let known = self.known.borrow();
         for (key, _) in self.table {

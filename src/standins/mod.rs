@@ -165,7 +165,7 @@ impl<S: Service> Drop for StandIn<S> {
         // The order to stop goes out in this call; the future only waits for its echo, which the join does too.
         drop(self.server.stop(false));
         if let Some(thread) = self.thread.take() {
-            // A stand-in that failed while it stopped has nobody left to tell.
+            // A failure while a stand-in stops is of no interest any more.
             drop(thread.join());
         }
     }

@@ -1,6 +1,6 @@
 //! A stand-in of PagerDuty's Events API v2.
 //!
-//! Pages are the point: an event that folds into an open incident wakes nobody. The stand-in therefore keeps incidents
+//! Pages are the point: an event that folds into an open incident pages no one. The stand-in therefore keeps incidents
 //! with all their triggers, and tells how many there are.
 
 use std::collections::BTreeSet;
@@ -56,7 +56,7 @@ impl StandIn<PagerDuty> {
     }
 }
 
-/// Something that somebody was woken for.
+/// An incident that paged a person.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incident {
     /// Its number, from 1.
@@ -67,16 +67,16 @@ pub struct Incident {
     pub dedup_key: String,
     /// Where it stands.
     pub status: Status,
-    /// What was said about it; the first paged somebody.
+    /// What was said about it; the first one paged.
     pub triggers: Vec<Trigger>,
 }
 
 /// Where an incident stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Pages until somebody acts.
+    /// Pages until a person acts.
     Triggered,
-    /// Somebody is on it.
+    /// A person has acknowledged it.
     Acknowledged,
     /// Over.
     Resolved,

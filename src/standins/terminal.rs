@@ -1,7 +1,7 @@
 //! What a person sees, on a terminal: cards of plain UTF-8, at most 100 columns wide.
 //!
 //! The text was written by attackers. Whatever could move the cursor, change colours, hide or reorder text is taken
-//! out in the last step, so that nobody before it has to remember.
+//! out in the last step, so that no earlier step has to.
 
 use crate::text::is_hidden;
 

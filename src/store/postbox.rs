@@ -23,7 +23,7 @@ pub struct Carrier(Weak<Slot>, Arc<Notify>);
 
 #[derive(Debug)]
 struct Slot {
-    /// `None` once nobody fetches them any more.
+    /// `None` once they are no longer fetched.
     letters: Mutex<Option<Vec<Letter>>>,
     bell: Arc<Notify>,
 }
@@ -58,7 +58,7 @@ impl Carrier {
             }
             drop(slot);
             for (sender, answer) in letters.drain(..) {
-                // Whoever asked may have gone: what was committed stays committed.
+                // The caller may have gone: what was committed stays committed.
                 drop(sender.send(answer));
             }
             self.1.notified().await;

@@ -27,8 +27,8 @@ pub enum LogFault {
     Twice,
 }
 
-/// What the HTTP library calls an error is any connection that broke off or sent no HTTP. Anybody can make as many lines
-/// of that as he likes.
+/// What the HTTP library calls an error is any connection that broke off or sent no HTTP. An unauthenticated
+/// client can cause any number of these lines.
 const STRANGERS: &str = "actix_http::h1=off";
 
 /// Starts logging for the process, at `default_level` unless `GATEPOST_LOG` says otherwise.

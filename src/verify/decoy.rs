@@ -7,7 +7,7 @@ use super::refusal::Flaw;
 use super::scheme::Algorithm;
 use super::tag::Tag;
 
-/// Hashes the body under a key that nobody has, compares, and refuses.
+/// Hashes the body under a random key, compares, and refuses.
 ///
 /// It does what a wrong signature costs at an HMAC source with one secret, so that the time of an answer does not tell
 /// names that exist from names that do not, and guessing names is no cheaper than guessing signatures.

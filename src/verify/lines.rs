@@ -5,7 +5,7 @@ use crate::domain::Headers;
 
 /// The value of the only line called `name`, without the optional whitespace around it (RFC 9110, 5.5).
 ///
-/// Two lines are refused, even two that are the same: which of them another reader would take is anybody's guess.
+/// Two lines are refused, even two that are the same: another reader might take the other one.
 /// Other than [`Headers::only`] it knows no whitespace beyond blank and tab, and no character beyond ASCII.
 pub(super) fn single<'h>(headers: &'h Headers, name: &str) -> Result<&'h str, Flaw> {
     let mut lines = headers.all(name);

@@ -3,7 +3,7 @@
 //! `server::ingress` calls [`Verifier::precheck`] before it reads a body and [`Verifier::verify`] after; it is the only
 //! maker of [`Verified`], and the store takes nothing else. `gatepost verify` calls [`Verifier::explain`], `gatepost
 //! send` calls [`Verifier::sign`]. The room is pure: the present moment and the secrets are arguments. It does not
-//! promise that an authentic request is harmless, only that it comes from whoever holds the secret; and it does not
+//! promise that an authentic request is harmless, only that its sender holds the secret; and it does not
 //! promise that it is new: a scheme without a time can be replayed, which is why the store remembers dedupe keys.
 
 mod decoy;
@@ -12,7 +12,7 @@ mod key;
 mod lines;
 mod refusal;
 mod scheme;
-mod scheme_fault;
+mod scheme_error;
 mod settings;
 mod sign;
 mod signature;
@@ -28,9 +28,9 @@ pub use scheme::{
     Algorithm, HmacScheme, KeyEncoding, Scheme, SignatureEncoding, SignedPart, TimestampFormat, TimestampRule,
     TokenScheme,
 };
-pub use scheme_fault::{Place, SchemeFault};
+pub use scheme_error::{Place, SchemeError};
 pub use verified::Verified;
-pub use verifier::{Verifier, VerifierFault};
+pub use verifier::{Verifier, VerifierError};
 
 #[cfg(test)]
 mod tests;

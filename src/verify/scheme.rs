@@ -9,7 +9,7 @@ pub enum Scheme {
     Hmac(HmacScheme),
     /// A shared token in a header.
     Token(TokenScheme),
-    /// Nothing: anybody can send. Only behind `danger_unsigned = true`.
+    /// Nothing: requests are not authenticated. Only behind `danger_unsigned = true`.
     DangerUnsigned,
 }
 

@@ -8,7 +8,7 @@ use crate::domain::{Secret, Timestamp};
 
 impl Verifier {
     /// The header lines that authenticate `body`, sent at `now` as `id`, made with the first secret. Values are
-    /// secrets: they open the door for whoever sees them. Empty where nothing has to be shown.
+    /// secrets: they are all that a sender needs. Empty where nothing has to be shown.
     ///
     /// `id` is used where the scheme has an id header; it is sent as it is, so an id that the scheme forbids makes a
     /// request that is refused.

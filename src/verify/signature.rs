@@ -10,7 +10,7 @@ use super::lines::{items, single};
 use super::refusal::Flaw;
 use super::scheme::{HmacScheme, SignedPart, TimestampFormat};
 use super::tag::{Tag, slot_of};
-use super::verifier::VerifierFault;
+use super::verifier::VerifierError;
 use crate::domain::{Headers, Secret, Timestamp};
 
 /// An HMAC scheme with its keys prepared.
@@ -27,14 +27,14 @@ pub(super) struct Context<'h> {
 }
 
 impl SignatureVerifier {
-    pub(super) fn new(scheme: HmacScheme, secrets: &[Secret]) -> Result<Self, VerifierFault> {
+    pub(super) fn new(scheme: HmacScheme, secrets: &[Secret]) -> Result<Self, VerifierError> {
         let prepare = |(index, secret)| {
             let position = index + 1;
-            let key = key_bytes(scheme.key_encoding, secret).ok_or(VerifierFault::NotDecodable { position })?;
+            let key = key_bytes(scheme.key_encoding, secret).ok_or(VerifierError::NotDecodable { position })?;
             if key.is_empty() {
-                return Err(VerifierFault::EmptySecret { position });
+                return Err(VerifierError::EmptySecret { position });
             }
-            MacKey::new(scheme.algorithm, &key).ok_or(VerifierFault::NotDecodable { position })
+            MacKey::new(scheme.algorithm, &key).ok_or(VerifierError::NotDecodable { position })
         };
         let keys = secrets.iter().enumerate().map(prepare).collect::<Result<_, _>>()?;
         Ok(Self { scheme, keys })
@@ -155,7 +155,7 @@ impl SignatureVerifier {
         };
         let signed = &self.scheme.signed;
         let after = literal(signed.get(at + 1)).and_then(|text| text.chars().next());
-        // A literal that begins the whole content has nobody on its other side.
+        // A literal that begins the whole content has no part before it.
         let before = at.checked_sub(1).filter(|before| *before > 0).and_then(|before| literal(signed.get(before)));
         [after, before.and_then(|text| text.chars().last())]
     }

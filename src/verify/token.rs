@@ -6,7 +6,7 @@ use super::lines::single;
 use super::refusal::Flaw;
 use super::scheme::TokenScheme;
 use super::tag::{Tag, slot_of};
-use super::verifier::VerifierFault;
+use super::verifier::VerifierError;
 use crate::domain::{Headers, Secret};
 
 /// A token scheme with its tokens hashed. Comparing hashes of one length hides the token's length as well.
@@ -16,13 +16,13 @@ pub(super) struct TokenVerifier {
 }
 
 impl TokenVerifier {
-    pub(super) fn new(scheme: TokenScheme, secrets: &[Secret]) -> Result<Self, VerifierFault> {
+    pub(super) fn new(scheme: TokenScheme, secrets: &[Secret]) -> Result<Self, VerifierError> {
         let prepare = |(index, secret): (usize, &Secret)| {
             let position = index + 1;
             if fits_header(secret.expose()) {
                 Ok(hash(secret.expose()))
             } else {
-                Err(VerifierFault::NoToken { position })
+                Err(VerifierError::NoToken { position })
             }
         };
         let hashes = secrets.iter().enumerate().map(prepare).collect::<Result<_, _>>()?;

@@ -43,7 +43,7 @@ impl Verified {
         self.slot
     }
 
-    /// Whether the source takes requests from anybody (`danger_unsigned`).
+    /// Whether the source takes unauthenticated requests (`danger_unsigned`).
     pub fn is_unsigned(&self) -> bool {
         self.slot.is_none()
     }

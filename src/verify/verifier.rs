@@ -5,13 +5,13 @@ use std::fmt;
 use super::decoy::Decoy;
 use super::refusal::{Flaw, Refusal};
 use super::scheme::Scheme;
-use super::scheme_fault::SchemeFault;
+use super::scheme_error::SchemeError;
 use super::signature::SignatureVerifier;
 use super::token::TokenVerifier;
 use super::verified::Verified;
 use crate::domain::{Headers, Request, Secret, Timestamp};
 
-/// Tells whether a request comes from whoever holds one of a source's secrets.
+/// Decides whether the sender of a request holds one of a source's secrets.
 ///
 /// Made once a source, when the configuration is read; its keys are prepared then, so that a request costs one copy of
 /// a hash state and the hash itself for each secret. It prints without its secrets.
@@ -30,10 +30,10 @@ pub(super) enum Kind {
     Decoy(Option<Decoy>),
 }
 
-/// Scheme and secrets do not make a verifier. The operator's fault; positions count from 1 as people do.
+/// Scheme and secrets do not make a verifier. Positions count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VerifierFault {
-    /// No secret at all: an empty list would refuse everybody, and a missing check accept everybody.
+pub enum VerifierError {
+    /// No secret at all: nothing could be verified.
     #[error("there is no secret")]
     NoSecret,
     /// A rotation needs two.
@@ -42,7 +42,7 @@ pub enum VerifierFault {
         /// How many.
         count: usize,
     },
-    /// HMAC takes an empty key without complaint, and then everybody can sign.
+    /// HMAC takes an empty key without complaint, and then any sender can sign.
     #[error("secret {position} is empty")]
     EmptySecret {
         /// Which secret.
@@ -68,27 +68,27 @@ pub enum VerifierFault {
         /// Which secret.
         position: usize,
     },
-    /// Secrets that nobody asks for look like protection and are none.
+    /// Secrets that are never compared look like protection and are none.
     #[error("the scheme takes anybody, so its secrets protect nothing")]
     UnsignedWithSecrets,
     /// The scheme itself is at fault.
     #[error("the scheme's {} cannot be used", .0.setting())]
-    Scheme(#[source] SchemeFault),
+    Scheme(#[source] SchemeError),
 }
 
 impl Verifier {
     /// Prepares a verifier for 1 to 4 secrets, which are tried in every request; none for [`Scheme::DangerUnsigned`].
     ///
     /// # Errors
-    /// When the scheme could not verify what it seems to, or a secret cannot be its key. How long a secret must be is
-    /// the business of [`Verifier::from_settings`].
-    pub fn new(scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, VerifierFault> {
+    /// When the scheme could not verify what it seems to, or a secret cannot be its key. [`Verifier::from_settings`]
+    /// decides how long a secret must be.
+    pub fn new(scheme: Scheme, secrets: Vec<Secret>) -> Result<Self, VerifierError> {
         if let Some(fault) = scheme.faults().into_iter().next() {
-            return Err(VerifierFault::Scheme(fault));
+            return Err(VerifierError::Scheme(fault));
         }
         let kind = match scheme {
             Scheme::DangerUnsigned if secrets.is_empty() => Kind::Unsigned,
-            Scheme::DangerUnsigned => return Err(VerifierFault::UnsignedWithSecrets),
+            Scheme::DangerUnsigned => return Err(VerifierError::UnsignedWithSecrets),
             Scheme::Hmac(scheme) => Kind::Signature(SignatureVerifier::new(scheme, usable(&secrets)?)?),
             Scheme::Token(scheme) => Kind::Token(TokenVerifier::new(scheme, usable(&secrets)?)?),
         };
@@ -125,7 +125,7 @@ impl Verifier {
         Ok(Verified::new(request, slot))
     }
 
-    /// Whether it takes requests from anybody.
+    /// Whether it takes unauthenticated requests.
     pub fn is_unsigned(&self) -> bool {
         matches!(self.kind, Kind::Unsigned)
     }
@@ -148,8 +148,8 @@ impl Verifier {
         }
     }
 
-    /// Whether a request that somebody has captured stays authentic for ever, although he could not have made it: it is
-    /// signed, and its time is not. Whoever has captured a token can make what requests he likes.
+    /// Whether a captured request stays authentic without an end, although its captor could not have made it: it is signed,
+    /// and its time is not. With a captured token any request can be made.
     pub fn is_replayable(&self) -> bool {
         matches!(&self.kind, Kind::Signature(verifier) if !verifier.signs_time())
     }
@@ -184,20 +184,20 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn usable(secrets: &[Secret]) -> Result<&[Secret], VerifierFault> {
+fn usable(secrets: &[Secret]) -> Result<&[Secret], VerifierError> {
     if secrets.is_empty() {
-        return Err(VerifierFault::NoSecret);
+        return Err(VerifierError::NoSecret);
     }
     if secrets.len() > SECRETS_MAX {
-        return Err(VerifierFault::TooManySecrets { count: secrets.len() });
+        return Err(VerifierError::TooManySecrets { count: secrets.len() });
     }
     for (index, secret) in secrets.iter().enumerate() {
         let position = index + 1;
         if secret.is_empty() {
-            return Err(VerifierFault::EmptySecret { position });
+            return Err(VerifierError::EmptySecret { position });
         }
         if secret.len() > SECRET_BYTES_MAX {
-            return Err(VerifierFault::LongSecret { position, bytes: secret.len() });
+            return Err(VerifierError::LongSecret { position, bytes: secret.len() });
         }
     }
     Ok(secrets)

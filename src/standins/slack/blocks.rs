@@ -1,6 +1,6 @@
 //! Block Kit: which blocks the stand-in takes, and the limits of each.
 //!
-//! Limits are those of @slack/types 3.2.0 and of Slack's reference of blocks. Blocks that need somebody to click, and
+//! Limits are those of @slack/types 3.2.0 and of Slack's reference of blocks. Interactive blocks, and
 //! the newer kinds that old clients cannot show, are not known here and are refused.
 
 use std::collections::HashSet;

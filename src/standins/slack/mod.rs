@@ -105,7 +105,7 @@ pub struct Message {
 /// How a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
-    /// Through the incoming webhook; nobody can update it.
+    /// Through the incoming webhook; it cannot be updated.
     Webhook,
     /// Through the Web API.
     Api,

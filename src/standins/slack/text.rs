@@ -119,7 +119,7 @@ fn indented(text: &str, by: &str) -> String {
 }
 
 /// Slack's markup as it is shown: links and mentions resolved, asterisks of bold text gone, entities decoded. Code
-/// keeps its backticks, or nobody could tell it from the sentence around it.
+/// keeps its backticks, so that it can be told from the sentence around it.
 fn mrkdwn(text: &str) -> String {
     let mut shown = String::new();
     for (index, part) in text.split('`').enumerate() {

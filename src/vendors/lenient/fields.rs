@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{EventOutcome, Severity, Timestamp};
 
-/// An object that is being read: what is understood is taken out, and [`Fields::rest`] is what nobody understood. A name
+/// An object that is being read: what is understood is taken out, and [`Fields::rest`] is what was not understood. A name
 /// in camel case also finds its snake case form.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(Map<String, Value>);
@@ -119,7 +119,7 @@ impl Fields {
         self.value(name).into_iter().chain(doubles).filter(|value| !value.is_null()).collect()
     }
 
-    /// Puts a value under a name, for whoever reads on.
+    /// Puts a value under a name, to be read later.
     pub fn put(&mut self, name: &str, value: Value) {
         self.0.insert(name.to_owned(), value);
     }
@@ -197,7 +197,7 @@ pub fn doubtful_outcome(outcome: Option<EventOutcome>) -> Option<EventOutcome> {
 
 /// A time in one of the forms that vendors use: RFC 3339 (in UTC where the offset is left out), or seconds, milliseconds
 /// or microseconds since 1970, as number or text. The unit follows from the size: seconds reach to the year 5138.
-/// Zero and below are no time but a field that nobody filled.
+/// Zero and below are an unset field, not a time.
 pub fn time_of(value: &Value) -> Option<Timestamp> {
     let text = match value {
         Value::Number(number) => return epoch(number.as_f64()?),

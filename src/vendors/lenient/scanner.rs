@@ -2,8 +2,8 @@
 //!
 //! Mended are raw control characters inside texts, commas too many, surrogates without a partner, unknown escapes,
 //! numbers that fit no machine type (kept as text), NUL between values, and bare words where a value should stand, such
-//! as the names of Java objects (kept as text), and bytes that are no UTF-8 (U+FFFD). A quote that nobody escaped is not mended: where the text ends is
-//! anybody's guess, and a guess would let an attacker write fields of the alert.
+//! as the names of Java objects (kept as text), and bytes that are no UTF-8 (U+FFFD). A quote that is not escaped is not mended: where the text ends
+//! can only be guessed, and a guess would let an attacker write fields of the alert.
 
 use serde_json::{Map, Number, Value};
 

@@ -233,7 +233,7 @@ impl Specimen {
         value.strip_prefix(&self.prefix).unwrap_or(value).to_owned()
     }
 
-    /// The id in its header, else one that nobody looks at.
+    /// The id in its header, else one that is not read.
     pub(super) fn id(&self) -> String {
         let header = self.hmac().and_then(|scheme| scheme.id_header.as_deref());
         header.and_then(|header| self.authentic.headers.only(header)).unwrap_or("msg_2ab").to_owned()

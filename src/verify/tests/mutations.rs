@@ -268,7 +268,7 @@ fn change_time(specimen: &Specimen, dice: &mut Dice) -> Option<Request> {
     specimen.with_time(&format!("{}{digit}{}", &time[..at], &time[at + 1..]))
 }
 
-/// Signed by whoever holds the secret, outside of the tolerance: a request that was captured.
+/// Signed with the secret, outside of the tolerance: a captured request.
 fn stale(specimen: &Specimen, dice: &mut Dice) -> Option<Request> {
     let tolerance = i64::try_from(specimen.hmac()?.timestamp.as_ref()?.tolerance.as_secs()).ok()?;
     let scale = 1 << dice.below(31);

@@ -33,7 +33,7 @@ fn read(lines: &str, default: Option<fn() -> Scheme>) -> (Option<Verifier>, Vec<
     let verifier = sources.first().and_then(|section| Verifier::from_settings(section, default));
     sources.into_iter().for_each(|section| section.finish());
     drop(root);
-    assert!(verifier.is_some() || document.any_error(), "{lines}: no verifier, and nobody is told why");
+    assert!(verifier.is_some() || document.any_error(), "{lines}: no verifier, and no fault that says why");
     let faults = document.into_faults();
     let told = |fault: &crate::settings::Fault| match fault.level {
         crate::settings::Level::Warning => format!("warning: {fault}"),

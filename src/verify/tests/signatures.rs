@@ -2,7 +2,7 @@
 
 use super::shapes::{self, text, time_in};
 use super::*;
-use crate::verify::{HmacScheme, KeyEncoding, SignedPart, TimestampFormat, VerifierFault};
+use crate::verify::{HmacScheme, KeyEncoding, SignedPart, TimestampFormat, VerifierError};
 
 const NOW: i64 = 1_750_000_000;
 
@@ -138,18 +138,18 @@ fn what_cannot_verify_is_no_verifier() {
     let made = |scheme, secrets: &[&str]| {
         Verifier::new(scheme, secrets.iter().map(|text| Secret::new(*text)).collect()).err().unwrap()
     };
-    assert_eq!(made(plain(), &[]), VerifierFault::NoSecret);
-    assert_eq!(made(plain(), &["a"; 5]), VerifierFault::TooManySecrets { count: 5 });
-    assert_eq!(made(plain(), &["a", ""]), VerifierFault::EmptySecret { position: 2 });
+    assert_eq!(made(plain(), &[]), VerifierError::NoSecret);
+    assert_eq!(made(plain(), &["a"; 5]), VerifierError::TooManySecrets { count: 5 });
+    assert_eq!(made(plain(), &["a", ""]), VerifierError::EmptySecret { position: 2 });
     let long = "a".repeat(4001);
-    assert_eq!(made(plain(), &[&long]), VerifierFault::LongSecret { position: 1, bytes: 4001 });
+    assert_eq!(made(plain(), &[&long]), VerifierError::LongSecret { position: 1, bytes: 4001 });
     for key_encoding in [KeyEncoding::Whsec, KeyEncoding::Base64] {
         let scheme = || Scheme::Hmac(HmacScheme { key_encoding, ..shapes::grafana() });
-        assert_eq!(made(scheme(), &["Zm9v", "not base64"]), VerifierFault::NotDecodable { position: 2 });
+        assert_eq!(made(scheme(), &["Zm9v", "not base64"]), VerifierError::NotDecodable { position: 2 });
     }
     let whsec = Scheme::Hmac(shapes::standard_webhooks());
-    assert_eq!(made(whsec, &["whsec_"]), VerifierFault::EmptySecret { position: 1 });
-    assert_eq!(made(Scheme::DangerUnsigned, &["a"]), VerifierFault::UnsignedWithSecrets);
+    assert_eq!(made(whsec, &["whsec_"]), VerifierError::EmptySecret { position: 1 });
+    assert_eq!(made(Scheme::DangerUnsigned, &["a"]), VerifierError::UnsignedWithSecrets);
     let bodiless = Scheme::Hmac(HmacScheme { signed: vec![], ..shapes::grafana() });
     assert_eq!(made(bodiless, &["a"]).to_string(), "the scheme's signed cannot be used");
 }

@@ -1,7 +1,7 @@
 //! Token schemes: what opens the door and what does not.
 
 use super::*;
-use crate::verify::{TokenScheme, VerifierFault};
+use crate::verify::{TokenScheme, VerifierError};
 
 const SECRETS: [&str; 2] = ["correct-horse-battery-staple-01", "tr0ub4dor-and-three-more-words"];
 
@@ -81,6 +81,6 @@ fn a_header_without_prefix_holds_the_token_alone() {
 fn a_secret_that_no_header_can_carry_is_a_fault() {
     for bad in [" leading", "trailing ", "new\nline", "\u{fc}mlaut", "nul\0"] {
         let made = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new("good"), Secret::new(bad)]);
-        assert_eq!(made.err(), Some(VerifierFault::NoToken { position: 2 }), "{bad:?}");
+        assert_eq!(made.err(), Some(VerifierError::NoToken { position: 2 }), "{bad:?}");
     }
 }

@@ -1,10 +1,10 @@
-//! What makes a scheme unusable, whoever wrote it: a vendor's file or the operator.
+//! What makes a scheme unusable, whether it stands in a vendor's file or in the configuration.
 
 use super::scheme::{HmacScheme, Scheme, SignedPart, TimestampRule, TokenScheme};
 
-/// A scheme that cannot work, or would verify less than it seems to. The fault of whoever wrote it.
+/// A scheme that cannot work, or would verify less than it seems to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SchemeFault {
+pub enum SchemeError {
     /// No request could have such a header.
     #[error("is not a header name")]
     HeaderName(Place),
@@ -34,7 +34,7 @@ pub enum SchemeFault {
     SharedHeader,
 }
 
-/// Which setting a [`SchemeFault`] is about.
+/// Which setting a [`SchemeError`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// `header`.
@@ -53,7 +53,7 @@ pub enum Place {
     TimestampSeparator,
 }
 
-impl SchemeFault {
+impl SchemeError {
     /// The setting below `verify` that is at fault, such as `timestamp.header`.
     pub fn setting(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Place {
 
 impl Scheme {
     /// Everything that is wrong with the scheme, so that an operator can mend it in one go.
-    pub(super) fn faults(&self) -> Vec<SchemeFault> {
+    pub(super) fn faults(&self) -> Vec<SchemeError> {
         let mut faults = Vec::new();
         match self {
             Self::Hmac(scheme) => faults_of_hmac(scheme, &mut faults),
@@ -108,7 +108,7 @@ impl Scheme {
     }
 }
 
-fn faults_of_hmac(scheme: &HmacScheme, faults: &mut Vec<SchemeFault>) {
+fn faults_of_hmac(scheme: &HmacScheme, faults: &mut Vec<SchemeError>) {
     check_header(&scheme.header, Place::Header, faults);
     check_prefix(&scheme.prefix, scheme.separator, Place::Prefix, faults);
     check_separator(scheme.separator, Place::Separator, faults);
@@ -121,62 +121,62 @@ fn faults_of_hmac(scheme: &HmacScheme, faults: &mut Vec<SchemeFault>) {
     faults_of_signed(scheme, faults);
 }
 
-fn faults_of_token(scheme: &TokenScheme, faults: &mut Vec<SchemeFault>) {
+fn faults_of_token(scheme: &TokenScheme, faults: &mut Vec<SchemeError>) {
     check_header(&scheme.header, Place::Header, faults);
     check_prefix(&scheme.prefix, None, Place::Prefix, faults);
 }
 
-fn faults_of_timestamp(scheme: &HmacScheme, rule: &TimestampRule, faults: &mut Vec<SchemeFault>) {
+fn faults_of_timestamp(scheme: &HmacScheme, rule: &TimestampRule, faults: &mut Vec<SchemeError>) {
     check_header(&rule.header, Place::TimestampHeader, faults);
     check_prefix(&rule.prefix, rule.separator, Place::TimestampPrefix, faults);
     check_separator(rule.separator, Place::TimestampSeparator, faults);
     let told_apart = !rule.prefix.is_empty() && rule.separator.is_some() && rule.separator == scheme.separator;
     if rule.header == scheme.header && !told_apart {
-        faults.push(SchemeFault::SharedHeader);
+        faults.push(SchemeError::SharedHeader);
     }
 }
 
-fn faults_of_signed(scheme: &HmacScheme, faults: &mut Vec<SchemeFault>) {
+fn faults_of_signed(scheme: &HmacScheme, faults: &mut Vec<SchemeError>) {
     let count = |part: SignedPart| scheme.signed.iter().filter(|other| **other == part).count();
     let (timestamps, ids) = (count(SignedPart::Timestamp), count(SignedPart::Id));
     if count(SignedPart::Body) != 1 {
-        faults.push(SchemeFault::SignedBody);
+        faults.push(SchemeError::SignedBody);
     }
     if timestamps > 1 || ids > 1 {
-        faults.push(SchemeFault::SignedTwice);
+        faults.push(SchemeError::SignedTwice);
     }
     if timestamps > 0 && scheme.timestamp.is_none() {
-        faults.push(SchemeFault::SignedTimestamp);
+        faults.push(SchemeError::SignedTimestamp);
     }
     if ids > 0 && scheme.id_header.is_none() {
-        faults.push(SchemeFault::SignedId);
+        faults.push(SchemeError::SignedId);
     }
 }
 
 /// RFC 9110, 5.1: a field name is a token. Lower case, because that is how [`crate::domain::Headers`] keeps names.
-fn check_header(name: &str, place: Place, faults: &mut Vec<SchemeFault>) {
+fn check_header(name: &str, place: Place, faults: &mut Vec<SchemeError>) {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
     if name.is_empty() || name.len() > HEADER_BYTES_MAX || !name.bytes().all(plain) {
-        faults.push(SchemeFault::HeaderName(place));
+        faults.push(SchemeError::HeaderName(place));
     }
 }
 
-fn check_prefix(prefix: &str, separator: Option<char>, place: Place, faults: &mut Vec<SchemeFault>) {
+fn check_prefix(prefix: &str, separator: Option<char>, place: Place, faults: &mut Vec<SchemeError>) {
     let printable = prefix.bytes().all(|b| (b' '..=b'~').contains(&b));
     if prefix.len() > PREFIX_BYTES_MAX || !printable || prefix.starts_with(' ') {
-        faults.push(SchemeFault::Prefix(place));
+        faults.push(SchemeError::Prefix(place));
     }
     if separator.is_some_and(|separator| prefix.contains(separator)) {
-        faults.push(SchemeFault::PrefixCut(place));
+        faults.push(SchemeError::PrefixCut(place));
     }
 }
 
 /// Hexadecimal, base64, whole numbers and RFC 3339 must survive the cut.
-fn check_separator(separator: Option<char>, place: Place, faults: &mut Vec<SchemeFault>) {
+fn check_separator(separator: Option<char>, place: Place, faults: &mut Vec<SchemeError>) {
     let inside = |c: char| c.is_ascii_alphanumeric() || "+/=-:.".contains(c);
     let printable = |c: char| (' '..='~').contains(&c);
     if separator.is_some_and(|c| inside(c) || !printable(c)) {
-        faults.push(SchemeFault::Separator(place));
+        faults.push(SchemeError::Separator(place));
     }
 }
 
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::verify::TimestampFormat;
 
-    fn faults_after(change: impl FnOnce(&mut HmacScheme)) -> Vec<SchemeFault> {
+    fn faults_after(change: impl FnOnce(&mut HmacScheme)) -> Vec<SchemeError> {
         let mut scheme = HmacScheme::sha256_hex("x-sig");
         change(&mut scheme);
         Scheme::Hmac(scheme).faults()
@@ -207,24 +207,24 @@ mod tests {
     #[test]
     fn a_scheme_that_signs_no_body_or_knows_no_header_is_at_fault() {
         assert_eq!(faults_after(|_| {}), []);
-        assert_eq!(faults_after(|s| s.signed.clear()), [SchemeFault::SignedBody]);
-        assert_eq!(faults_after(|s| s.signed.push(SignedPart::Body)), [SchemeFault::SignedBody]);
-        assert_eq!(faults_after(|s| s.signed.push(SignedPart::Id)), [SchemeFault::SignedId]);
-        assert_eq!(faults_after(|s| s.signed.push(SignedPart::Timestamp)), [SchemeFault::SignedTimestamp]);
+        assert_eq!(faults_after(|s| s.signed.clear()), [SchemeError::SignedBody]);
+        assert_eq!(faults_after(|s| s.signed.push(SignedPart::Body)), [SchemeError::SignedBody]);
+        assert_eq!(faults_after(|s| s.signed.push(SignedPart::Id)), [SchemeError::SignedId]);
+        assert_eq!(faults_after(|s| s.signed.push(SignedPart::Timestamp)), [SchemeError::SignedTimestamp]);
         for name in ["", "X-Sig", "x sig", "x-sig:", "x-sïg"] {
-            assert_eq!(faults_after(|s| s.header = name.into()), [SchemeFault::HeaderName(Place::Header)], "{name}");
+            assert_eq!(faults_after(|s| s.header = name.into()), [SchemeError::HeaderName(Place::Header)], "{name}");
         }
-        assert_eq!(faults_after(|s| s.id_header = Some("a b".into())), [SchemeFault::HeaderName(Place::IdHeader)]);
+        assert_eq!(faults_after(|s| s.id_header = Some("a b".into())), [SchemeError::HeaderName(Place::IdHeader)]);
     }
 
     #[test]
     fn what_would_be_cut_in_two_is_at_fault() {
-        assert_eq!(faults_after(|s| s.prefix = "é".into()), [SchemeFault::Prefix(Place::Prefix)]);
+        assert_eq!(faults_after(|s| s.prefix = "é".into()), [SchemeError::Prefix(Place::Prefix)]);
         for bad in ['a', '0', '=', '+', '/', '\n', 'é'] {
-            assert_eq!(faults_after(|s| s.separator = Some(bad)), [SchemeFault::Separator(Place::Separator)], "{bad}");
+            assert_eq!(faults_after(|s| s.separator = Some(bad)), [SchemeError::Separator(Place::Separator)], "{bad}");
         }
         let cut = faults_after(|s| (s.prefix, s.separator) = ("v1,".into(), Some(',')));
-        assert_eq!(cut, [SchemeFault::PrefixCut(Place::Prefix)]);
+        assert_eq!(cut, [SchemeError::PrefixCut(Place::Prefix)]);
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         };
         assert_eq!(shared("t=", Some(',')), []);
         for (prefix, separator) in [("", Some(',')), ("t=", None), ("t=", Some(';'))] {
-            assert_eq!(shared(prefix, separator), [SchemeFault::SharedHeader], "{prefix} {separator:?}");
+            assert_eq!(shared(prefix, separator), [SchemeError::SharedHeader], "{prefix} {separator:?}");
         }
     }
 }
