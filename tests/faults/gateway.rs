@@ -81,7 +81,7 @@ impl Gateway {
         self.child.wait().unwrap();
     }
 
-    /// Sends `TERM` or `HUP`.
+    /// Sends a signal, such as `TERM` or `HUP`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.pid())).status().unwrap();
         assert!(sent.success(), "the signal {name} was not sent");
