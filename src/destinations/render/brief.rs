@@ -114,7 +114,7 @@ impl Brief {
         }
     }
 
-    /// At most [`LABELS_SHOWN`] labels, and how many more there are: for places where a screen is all there is.
+    /// At most `LABELS_SHOWN` labels, and how many more there are: for places where a screen is all there is.
     pub fn few_labels(&self) -> (&[Fact], usize) {
         let shown = &self.labels[..self.labels.len().min(LABELS_SHOWN)];
         (shown, self.labels.len() - shown.len())
