@@ -146,20 +146,26 @@ fn read_server(root: &Section<'_>) -> (Option<SocketAddr>, IngressLimits, Connec
         connections.total = count("connections").unwrap_or(connections.total);
         connections.per_address = count("connections_per_address").unwrap_or(connections.per_address);
         if let Some(texts) = server.texts_given("proxies") {
-            connections.proxies = texts.iter().filter_map(|text| read_network(server, text)).collect();
+            connections.proxies = read_networks(server, "proxies", &texts);
+        }
+        if let Some(texts) = server.texts_given("trusted_proxies") {
+            connections.trusted_proxies = read_networks(server, "trusted_proxies", &texts);
         }
     }
     (read_listen(section.as_ref(), 8080), limits, connections)
 }
 
-fn read_network(server: &Section<'_>, text: &str) -> Option<Network> {
-    let network = text.parse();
-    if let Err(fault) = &network {
-        let fix =
-            "write the address that the proxy comes from, such as \"192.0.2.7\", or its network, \"192.0.2.0/24\"";
-        server.fault("proxies", &format!("'{text}' is {fault}"), fix);
-    }
-    network.ok()
+fn read_networks(server: &Section<'_>, key: &'static str, texts: &[String]) -> Vec<Network> {
+    let read = |text: &String| {
+        let network = text.parse();
+        if let Err(fault) = &network {
+            let fix =
+                "write the address that the proxy comes from, such as \"192.0.2.7\", or its network, \"192.0.2.0/24\"";
+            server.fault(key, &format!("'{text}' is {fault}"), fix);
+        }
+        network.ok()
+    };
+    texts.iter().filter_map(read).collect()
 }
 
 fn read_listen(section: Option<&Section<'_>>, port: u16) -> Option<SocketAddr> {

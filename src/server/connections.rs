@@ -16,6 +16,8 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 
+use super::forwarded;
+
 /// How many may be connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
@@ -27,12 +29,14 @@ pub struct ConnectionLimits {
     pub per_address: usize,
     /// From where only the limit on all of them counts, because many senders come from one address there.
     pub proxies: Vec<Network>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
         let proxies = PROXIES.iter().filter_map(|text| text.parse().ok()).collect();
-        Self { total: 8_192, surplus: 2_048, per_address: 64, proxies }
+        Self { total: 8_192, surplus: 2_048, per_address: 64, proxies, trusted_proxies: Vec::new() }
     }
 }
 
@@ -45,6 +49,12 @@ impl ConnectionLimits {
         }
         let surplus = self.surplus.min(room / 5);
         Self { total: self.total.min(room - surplus).max(1), surplus, ..self }
+    }
+}
+
+impl ConnectionLimits {
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().chain(&self.trusted_proxies).any(|network| network.contains(address))
     }
 }
 
@@ -73,7 +83,8 @@ impl FromStr for Network {
 }
 
 impl Network {
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether the address is in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
         match (self.first, address) {
             (IpAddr::V4(first), IpAddr::V4(address)) => {
                 same_beginning(first.to_bits().into(), address.to_bits().into(), 32 - self.bits)
@@ -126,6 +137,7 @@ struct Seat {
 #[derive(Debug)]
 pub struct Connection {
     home: Arc<Connections>,
+    peer: IpAddr,
     seat: Arc<Seat>,
     number: u64,
 }
@@ -168,7 +180,7 @@ impl Connections {
         table.next += 1;
         table.admitted += usize::from(admitted_as.is_some());
         table.entries.insert(number, Entry { stream, seat: Arc::clone(&seat) });
-        Some(Connection { home: Arc::clone(self), seat, number })
+        Some(Connection { home: Arc::clone(self), peer, seat, number })
     }
 
     fn admit(&self, table: &mut Table, peer: IpAddr) -> Option<IpAddr> {
@@ -177,8 +189,7 @@ impl Connections {
         }
         let counted_as = counted_as(peer);
         let count = table.by_address.entry(counted_as).or_default();
-        let is_proxy = self.limits.proxies.iter().any(|network| network.contains(peer));
-        if *count >= self.limits.per_address && !is_proxy {
+        if *count >= self.limits.per_address && !self.limits.is_proxy(peer) {
             return None;
         }
         *count += 1;
@@ -206,6 +217,17 @@ impl Connection {
     /// The connection of the request.
     pub fn of(http: &HttpRequest) -> Option<&Self> {
         http.conn_data()
+    }
+
+    /// The address that the request comes from, by the proxies that are trusted.
+    pub fn client(&self, http: &HttpRequest) -> IpAddr {
+        let lines = http.headers().get_all("x-forwarded-for").map(|line| line.as_bytes());
+        forwarded::client(self.peer, &self.home.limits.trusted_proxies, lines)
+    }
+
+    /// What requests of the client count together by; `None` where all senders behind a proxy have its address.
+    pub fn counted_as(&self, client: IpAddr) -> Option<IpAddr> {
+        (!self.home.limits.is_proxy(client)).then(|| counted_as(client))
     }
 
     /// Whether it is one too many.
@@ -322,7 +344,13 @@ mod tests {
     }
 
     fn limited(total: usize, per_address: usize) -> Arc<Connections> {
-        let limits = ConnectionLimits { total, surplus: 4, per_address, proxies: vec![network("192.0.2.0/24")] };
+        let limits = ConnectionLimits {
+            total,
+            surplus: 4,
+            per_address,
+            proxies: vec![network("192.0.2.0/24")],
+            trusted_proxies: Vec::new(),
+        };
         Arc::new(Connections { limits, look: AtomicU32::new(0), table: Mutex::default() })
     }
 

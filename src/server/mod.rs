@@ -5,6 +5,7 @@
 
 mod admin;
 mod connections;
+mod forwarded;
 mod ingress;
 mod problem;
 mod unread;

@@ -36,11 +36,13 @@ pub enum Problem {
     StoreUnavailable,
     /// There are too many connections, in all or from its address.
     TooManyConnections,
+    /// Too many bodies are on their way at once, and this one was the slowest.
+    TooManyBodies,
 }
 
 impl Problem {
     /// One of each kind.
-    const EACH: [Self; 12] = [
+    const EACH: [Self; 13] = [
         Self::NotAuthentic(Refusal::SignatureMissing),
         Self::NotAuthentic(Refusal::SignatureMismatch),
         Self::NotAuthentic(Refusal::TimestampStale),
@@ -53,6 +55,7 @@ impl Problem {
         Self::RateLimited { retry_after: Duration::ZERO },
         Self::StoreUnavailable,
         Self::TooManyConnections,
+        Self::TooManyBodies,
     ];
 
     /// Every stable code.
@@ -73,6 +76,7 @@ impl Problem {
             Self::RateLimited { .. } => "rate-limited",
             Self::StoreUnavailable => "store-unavailable",
             Self::TooManyConnections => "too-many-connections",
+            Self::TooManyBodies => "too-many-bodies",
         }
     }
 
@@ -85,7 +89,7 @@ impl Problem {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyIncomplete => StatusCode::BAD_REQUEST,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::StoreUnavailable | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreUnavailable | Self::TooManyConnections | Self::TooManyBodies => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -101,6 +105,7 @@ impl Problem {
             Self::RateLimited { .. } => "This source sends faster than it may.",
             Self::StoreUnavailable => "The request cannot be stored now; send it again later.",
             Self::TooManyConnections => "There are too many connections; send it again later, on fewer of them.",
+            Self::TooManyBodies => "Too many bodies are on their way; send it again later, and faster.",
         };
         sentence.to_owned()
     }
@@ -120,7 +125,7 @@ impl Problem {
             Self::StoreUnavailable => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs()));
             }
-            Self::TooManyConnections => {
+            Self::TooManyConnections | Self::TooManyBodies => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs())).force_close();
             }
             // Whoever has not shown that he may send is not given a second request on the connection.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -58,23 +58,29 @@ pub struct Honest {
 impl Honest {
     /// Posts, one request after the other; every other one on a connection of its own.
     pub fn start(book: &Arc<Book>, address: SocketAddr) -> Self {
+        Self::start_with(book, address, 200)
+    }
+
+    /// The same, with so many bytes in every fourth request.
+    fn start_with(book: &Arc<Book>, address: SocketAddr, large: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (book, stopped) = (Arc::clone(book), Arc::clone(&stop));
         let task = tokio::spawn(async move {
             let mut latencies = Vec::new();
             let mut kept = Wire::open(address).await.unwrap();
             while !stopped.load(Ordering::Relaxed) {
-                let posting = book.write(book.low(200));
+                let posting = book.write(book.low(if latencies.len() % 4 == 3 { large } else { 200 }));
                 let begun = Instant::now();
                 let mut fresh = None;
                 let wire = match latencies.len() % 2 {
                     0 => &mut kept,
                     _ => fresh.insert(Wire::open(address).await.unwrap()),
                 };
-                match book.post(posting, wire).await.unwrap().status {
+                let answer = book.post(posting, wire).await.unwrap();
+                match answer.status {
                     200 => {}
                     408 => turn::too_slow("the head of an honest request took 5 s"),
-                    status => panic!("an honest request was answered {status}"),
+                    status => panic!("an honest request was answered {status}: {}", answer.text()),
                 }
                 latencies.push(begun.elapsed());
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -259,6 +265,76 @@ fn limit_of(kind: Dawdle) -> Duration {
     }
 }
 
+/// Anybody can send something that looks like a signature: bodies that come fast at first and then a byte every four
+/// seconds, in the name of the honest source, from twenty addresses and through a proxy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_bodies_leave_room_for_the_source_that_they_name() {
+    turn::measured(slow_bodies).await;
+}
+
+async fn slow_bodies() {
+    let mut dice = Dice::of("slow bodies");
+    let world = World::new().await;
+    let text = world.config_text().replacen(
+        "vendor = \"secureagentics\"",
+        "vendor = \"secureagentics\"\nbody_limit = \"64MiB\"",
+        1,
+    );
+    world.write_config(&text);
+    let book = Arc::new(Book::new(&mut dice));
+    let gateway = Gateway::ready(&world, &book).await;
+    let before = gateway.rss_reset_kib();
+    let there = Arc::new(AtomicUsize::new(0));
+    let attack = |place: usize, bytes: usize| {
+        // Six through the proxy, the others each from one of twenty addresses.
+        let from = if bytes > BURST_BYTES { [127, 0, 0, 1] } else { [127, 1, 0, 1 + (place % 20) as u8] };
+        tokio::spawn(hold(IpAddr::from(from), world.public, bytes, Arc::clone(&there)))
+    };
+    let mut attackers: Vec<_> = (0..6).map(|place| attack(place, 22 << 20)).collect();
+    attackers.extend((0..994).map(|place| attack(place, BURST_BYTES)));
+    let begun = Instant::now();
+    while there.load(Ordering::Relaxed) < 1_000 && begun.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("slow bodies: {} of 1,000 are there after {:?}", there.load(Ordering::Relaxed), begun.elapsed());
+    let honest = Honest::start_with(&book, world.public, 256 << 10);
+    tokio::time::sleep(Duration::from_secs(if is_long() { 30 } else { 5 })).await;
+    honest.stop("slow bodies").await;
+    let peak = gateway.memory_kib("VmHWM");
+    println!("slow bodies: RSS {before} KiB before, peak {peak} KiB");
+    attackers.iter().for_each(JoinHandle::abort);
+    gateway.drained(Duration::from_secs(60)).await;
+    gateway.stop().await;
+    oracle::judge(&world, &book, Allowance::default());
+}
+
+/// Holds on to as much memory as it may; when it has lost that, on a connection that sends next to nothing.
+async fn hold(from: IpAddr, address: SocketAddr, bytes: usize, there: Arc<AtomicUsize>) {
+    let headers = [
+        ("X-Secureagentics-Signature".to_owned(), "x".to_owned()),
+        ("Content-Length".to_owned(), (60 << 20).to_string()),
+    ];
+    let head = [wire::head("/webhooks/adrian", &headers), b"\r\n".to_vec()].concat();
+    let burst = [b' '; 32 << 10];
+    for round in 0..100 {
+        if let Ok(mut wire) = Wire::open_from(from, address).await {
+            let mut sent = wire.send(&head).await.is_ok();
+            for _ in 0..if round == 0 { bytes / burst.len() } else { 0 } {
+                sent = sent && wire.send(&burst).await.is_ok();
+            }
+            if round == 0 {
+                there.fetch_add(1, Ordering::Relaxed);
+            }
+            while sent && wire.send(b" ").await.is_ok() {
+                if tokio::time::timeout(Duration::from_secs(4), wire.closed()).await.is_ok() {
+                    break;
+                }
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// All that can be had at once, from one address that is a proxy's: each request is answered with 200 or 503.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_is_served_or_told_to_come_again() {
@@ -317,6 +393,8 @@ async fn post(book: &Book, wire: &mut Wire) -> bool {
 
 /// A byte a second, as far as a test has the time.
 const DRIP_PAUSE: Duration = Duration::from_millis(500);
+/// What most of the slow bodies begin with: more than the gateway holds, all together.
+const BURST_BYTES: usize = 160 << 10;
 const HONEST_LIMIT: Duration = Duration::from_millis(250);
 const SLACK: Duration = Duration::from_secs(5);
 /// 256 MB.

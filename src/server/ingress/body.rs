@@ -1,16 +1,15 @@
 //! Reading a body within limits of size and time. actix-web has neither a time-out for bodies nor a limit on a raw
 //! payload.
 
-use std::time::Duration;
-
 use actix_web::{HttpRequest, web};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::super::problem::Problem;
 use super::IngressLimits;
 use super::budget::Share;
+use super::pace::Pace;
 
 /// What a body is held to.
 pub struct Reader<'r, 'b> {
@@ -33,50 +32,59 @@ pub async fn read_body(
     if announced(http).is_some_and(|length| length > limit_bytes) {
         return Err(Problem::BodyTooLarge);
     }
-    let begun = Instant::now();
+    let mut pace = Pace::new(limits, Instant::now());
     let mut first = Bytes::new();
-    let mut rest: Option<BytesMut> = None;
+    let mut rest: Option<Vec<u8>> = None;
     loop {
         // Most bodies are here already: no timer is armed for them.
         let piece = match payload.next().now_or_never() {
             Some(piece) => piece,
             None => {
-                // A large body may take longer, as long as it keeps coming at a fair pace.
-                let length = rest.as_ref().map_or(first.len(), BytesMut::len) as u64;
-                let total = begun + limits.total + Duration::from_millis(length * 1000 / BYTES_PER_SECOND_LEAST);
-                let deadline = total.min(Instant::now() + limits.idle);
-                timeout_at(deadline, payload.next()).await.map_err(|_| Problem::BodyTooSlow)?
+                let deadline = pace.deadline(Instant::now());
+                tokio::select! {
+                    biased;
+                    piece = payload.next() => piece,
+                    () = share.revoked() => return Err(Problem::TooManyBodies),
+                    () = sleep_until(deadline) => return Err(Problem::BodyTooSlow),
+                }
             }
         };
         let piece = match piece {
-            None => return Ok(rest.map_or(first, BytesMut::freeze)),
+            None if share.complete() => return Ok(rest.map_or(first, Bytes::from)),
+            None => return Err(Problem::TooManyBodies),
             Some(Ok(piece)) => piece,
             Some(Err(_)) => return Err(Problem::BodyIncomplete),
         };
-        let length = rest.as_ref().map_or(first.len(), BytesMut::len);
+        let length = rest.as_ref().map_or(first.len(), Vec::len);
         if (length + piece.len()) as u64 > limit_bytes {
             return Err(Problem::BodyTooLarge);
         }
-        if !share.take(piece.len() as u64) {
-            return Err(Problem::StoreUnavailable);
+        let now = Instant::now();
+        pace.came(piece.len() as u64, now);
+        if !share.take(piece.len() as u64, now) {
+            return Err(Problem::TooManyBodies);
         }
         match &mut rest {
-            Some(rest) => rest.extend_from_slice(&piece),
+            Some(rest) => append(rest, &piece),
             None if first.is_empty() => first = piece,
             None => {
-                let mut joined = BytesMut::with_capacity((first.len() + piece.len()) * 2);
-                joined.extend_from_slice(&first);
-                joined.extend_from_slice(&piece);
-                rest = Some(joined);
+                let joined = rest.insert(Vec::with_capacity((first.len() + piece.len()) * 2));
+                append(joined, &std::mem::take(&mut first));
+                append(joined, &piece);
             }
         }
     }
+}
+
+/// Grows by a quarter, not by doubling: what a budget counts is bytes, and what is reserved beyond them is not in it.
+fn append(body: &mut Vec<u8>, piece: &[u8]) {
+    if body.capacity() - body.len() < piece.len() {
+        body.reserve_exact(piece.len().max(body.len() / 4));
+    }
+    body.extend_from_slice(piece);
 }
 
 /// The length that the head announces.
 pub fn announced(http: &HttpRequest) -> Option<u64> {
     http.headers().get("content-length")?.to_str().ok()?.parse().ok()
 }
-
-/// A body that comes slower than this must be done within the usual time.
-const BYTES_PER_SECOND_LEAST: u64 = 128 << 10;

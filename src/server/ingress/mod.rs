@@ -5,10 +5,12 @@
 
 mod body;
 mod budget;
+mod pace;
 mod rate;
 mod refusals;
 
 use std::cell::OnceCell;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,7 +29,7 @@ use crate::telemetry::{IntakeOutcome, Metrics};
 use crate::vendors::{Source, Sources};
 use crate::verify::Verifier;
 use body::{Reader, announced, read_body};
-use budget::{Budget, Share};
+use budget::{Budget, BudgetLimits, Sender, Share};
 use rate::RateLimits;
 use refusals::{QUIET, Refusals};
 
@@ -56,7 +58,7 @@ pub struct Ingress {
     pub limits: IngressLimits,
     decoy: Verifier,
     rates: RateLimits,
-    /// For bodies whose sender has shown the token.
+    /// For bodies whose sender has shown the token, and for those that are authentic until they are stored.
     proven: Budget,
     /// For bodies that will be verified when they are here.
     bodies: Budget,
@@ -82,8 +84,7 @@ impl Ingress {
         limits: IngressLimits,
     ) -> Self {
         let decoy = Verifier::decoy();
-        let (proven, bodies) = (Budget::new(BODIES_BYTES_MAX), Budget::new(BODIES_BYTES_MAX));
-        let strangers = Budget::new(STRANGERS_BYTES_MAX);
+        let (proven, bodies, strangers) = (Budget::new(PROVEN), Budget::new(BODIES), Budget::new(STRANGERS));
         let (rates, refusals, stopping) = (RateLimits::default(), Refusals::default(), AtomicBool::new(false));
         Self {
             sources,
@@ -120,16 +121,19 @@ impl Ingress {
         name: &str,
         http: &HttpRequest,
         payload: &mut web::Payload,
+        address: Option<IpAddr>,
     ) -> Result<(&'s Source, Acceptance), Refused<'s>> {
         let headers = headers_of(http);
         let source = name.parse().ok().and_then(|name| sources.get(&name));
         let refused = |problem| Refused { source, problem };
-        let mut share = match source {
-            Some(source) if source.verifier.precheck(&headers).is_err() => self.strangers.share(),
-            Some(source) if source.verifier.is_token() => self.proven.share(),
-            Some(_) => self.bodies.share(),
-            None => self.strangers.share(),
+        let sender = Sender { source: source.map(|source| &source.name), address };
+        let budget = match source {
+            Some(source) if source.verifier.precheck(&headers).is_err() => &self.strangers,
+            Some(source) if source.verifier.is_token() => &self.proven,
+            Some(_) => &self.bodies,
+            None => &self.strangers,
         };
+        let mut share = budget.share(sender);
         let body = self.body(source, &headers, (http, payload), &mut share).await.map_err(refused)?;
         let request = Request { headers, body, received_at: self.clock.now() };
         let Some(source) = source else {
@@ -143,6 +147,14 @@ impl Ingress {
         let received_at = request.received_at;
         let verified = source.verifier.verify(request, received_at);
         let verified = verified.map_err(|refusal| refused(Problem::NotAuthentic(refusal)))?;
+        let mut proven = self.proven.share(sender);
+        if !source.verifier.is_token() {
+            // From here on no attacker competes for its memory.
+            drop(share);
+            if !proven.take(verified.body().len() as u64, tokio::time::Instant::now()) {
+                return Err(refused(Problem::TooManyBodies));
+            }
+        }
         let key = source.dedupe_key(&verified, self.clock.steady());
         if encoding == Encoding::Gzip && source.gzip {
             check_inflated(verified.body().clone(), source.body_limit_bytes).await.map_err(refused)?;
@@ -227,7 +239,10 @@ async fn receive(
     let connection = Connection::of(http).filter(|connection| !connection.is_surplus());
     let _busy = connection.map(Connection::busy);
     let result = match connection {
-        Some(_) => ingress.accept(&sources, name, http, &mut payload).await,
+        Some(connection) => {
+            let address = connection.counted_as(connection.client(http));
+            ingress.accept(&sources, name, http, &mut payload, address).await
+        }
         None => Err(Refused { source: None, problem: Problem::TooManyConnections }),
     };
     let (source, outcome, mut response) = match result {
@@ -259,7 +274,7 @@ fn stored(status: &str, receipt: crate::domain::ReceiptId) -> HttpResponse {
 }
 
 fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: Problem, http: &HttpRequest) {
-    let peer = http.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default();
+    let peer = Connection::of(http).map(|connection| connection.client(http).to_string()).unwrap_or_default();
     let code = problem.code();
     let name = match source {
         Some(source) => source.name.as_str(),
@@ -315,9 +330,11 @@ async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
 
 /// How long a commit may take before the sender is asked to come again: vendors wait five seconds or more.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(4);
-/// What all bodies of one standing may take together that are not stored yet.
-const BODIES_BYTES_MAX: u64 = 128 << 20;
-/// What the bodies of strangers may take.
-const STRANGERS_BYTES_MAX: u64 = 16 << 20;
+/// Authenticated senders share what there is: they are the operator's own.
+const PROVEN: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 128 << 20, per_address: 128 << 20 };
+/// One source leaves a quarter to the others, one address half.
+const BODIES: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 96 << 20, per_address: 64 << 20 };
+/// For those that name no source or show nothing.
+const STRANGERS: BudgetLimits = BudgetLimits { total: 16 << 20, per_source: 16 << 20, per_address: 4 << 20 };
 /// As much as is read from somebody who names no source or shows no token.
 const UNKNOWN_SOURCE_LIMIT_BYTES: u64 = 1 << 20;
