@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gatepost::config::Config;
+use gatepost::domain::{Headers, Request, Timestamp};
 use gatepost::settings::{Environment, PathFacts};
 use serde_json::Value;
 
@@ -16,6 +17,25 @@ fn the_complete_example_is_sound_without_a_warning() {
     let text = read("deploy/gatepost.toml");
     let config = sound(&text).unwrap_or_else(|faults| panic!("deploy/gatepost.toml: {faults:#?}"));
     assert_eq!((config.sources.len(), config.destinations.len(), config.router.routes().len()), (3, 4, 4));
+}
+
+/// GitHub signs neither its delivery id nor a time.
+#[test]
+fn a_request_captured_from_the_complete_example_is_known_under_every_id() {
+    let config = sound(&read("deploy/gatepost.toml")).unwrap();
+    let source = &config.sources[&"github".parse().unwrap()];
+    let key = |id: Option<&str>| {
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let body = bytes::Bytes::from_static(br#"{"action":"created"}"#);
+        let signed = source.verifier.sign(&body, now, "x");
+        let mut headers = Headers::default();
+        signed.iter().for_each(|(name, value)| headers.push(name, value.expose_str().unwrap()));
+        id.into_iter().for_each(|id| headers.push("x-github-delivery", id));
+        let request = Request { headers, body, received_at: now };
+        source.dedupe_key(&source.verifier.verify(request, now).unwrap(), now).own
+    };
+    assert_eq!(key(Some("1")), key(Some("2")));
+    assert_eq!(key(Some("1")), key(None));
 }
 
 #[test]

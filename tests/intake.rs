@@ -613,6 +613,53 @@ to = ["soc", "tickets", "oncall", "archive"]
 }
 
 #[test]
+fn a_captured_request_is_known_under_every_id() {
+    let hub = |name: &str, more: &str| {
+        format!(
+            "[sources.{name}]\nvendor = \"generic\"\nsecrets = [{{ value = \"{SCANNER}\" }}]\nid = {{ header = \"x-hub-delivery\" }}\nverify = {{ scheme = \"hmac\", header = \"x-hub-signature\" }}\nrepeat_window = \"1s\"\n{more}\n"
+        )
+    };
+    let trusting = "danger_trust_unsigned_id = true";
+    let text = format!("{}{}{}", hub("hub", ""), hub("trusting", trusting), config());
+    let mut gateway = Gateway::start(&text);
+    let body = br#"{"title":"captured","severity":"high"}"#;
+    let post = |gateway: &Gateway, source: &str, id: Option<&str>, body: &[u8]| {
+        let post = Post::to(format!("/webhooks/{source}")).line("x-hub-signature", hmac_hex(SCANNER, body)).body(body);
+        id.into_iter().fold(post, |post, id| post.line("x-hub-delivery", id)).send(gateway.server)
+    };
+    let first = post(&gateway, "hub", Some("1"), body).accepted();
+    assert_eq!(post(&gateway, "hub", Some("1"), body).duplicate(), first);
+    assert_eq!(post(&gateway, "hub", Some("2"), body).duplicate(), first);
+    assert_eq!(post(&gateway, "hub", None, body).duplicate(), first, "the id is not signed, so it can be left out");
+    let twice = Post::to("/webhooks/hub").line("x-hub-signature", hmac_hex(SCANNER, body)).body(&body[..]);
+    assert_eq!(twice.line("x-hub-delivery", "3").line("x-hub-delivery", "4").send(gateway.server).duplicate(), first);
+    // An id that is already known does not hide another body.
+    post(&gateway, "hub", Some("1"), br#"{"title":"another"}"#).accepted();
+    let trusted = post(&gateway, "trusting", Some("1"), body).accepted();
+    post(&gateway, "trusting", Some("2"), body).accepted();
+    assert_eq!(post(&gateway, "trusting", Some("1"), body).duplicate(), trusted);
+    let long = format!(r#"{{"title":"long","pad":"{}"}}"#, "x".repeat(1_100_000)).into_bytes();
+    let kept = post(&gateway, "hub", Some("5"), &long).accepted();
+    assert_eq!(post(&gateway, "hub", Some("6"), &long).duplicate(), kept);
+
+    // Neither the end of the window nor a restart nor trust that is taken back makes news of it.
+    std::thread::sleep(Duration::from_millis(1_600));
+    assert_eq!(post(&gateway, "hub", Some("7"), body).duplicate(), first);
+    let counted = Post::get("/metrics").send(gateway.admin);
+    let line = "gatepost_intake_requests_total{source=\"hub\",outcome=\"repeated\"} 5";
+    assert!(counted.text().contains(line), "{}", counted.text());
+    gateway.logs("a body came again under another id");
+    assert!(gateway.stop().success());
+    gateway.configure(&text.replace(trusting, ""));
+    gateway.serve_again();
+    assert_eq!(post(&gateway, "hub", Some("8"), body).duplicate(), first);
+    assert_eq!(post(&gateway, "trusting", Some("1"), body).duplicate(), trusted);
+    gateway.settle();
+    let of_hub = gateway.list("events", &["--source", "hub"]);
+    assert_eq!(of_hub.len(), 3, "{of_hub:?}");
+}
+
+#[test]
 fn a_source_over_its_rate_is_asked_to_come_again() {
     let limited = config().replace("[sources.adrian]", "[sources.adrian]\nrate_limit = \"5/s\"");
     let gateway = Gateway::start(&limited);

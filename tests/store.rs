@@ -646,7 +646,7 @@ fn what_was_accepted_a_while_ago_is_known_by_the_key_that_it_had_then() {
     let source: SourceName = "s".parse().unwrap();
     let accept = |own: &str, earlier: [&str; 2]| {
         let key = |id| DedupeKey::of_id(&source, id);
-        let key = RequestKey { own: key(own), earlier: Some(Box::new(earlier.map(key))) };
+        let key = RequestKey { own: key(own), earlier: Some(Box::new(earlier.map(key))), with_id: None };
         fixture.store.accept(Arrival { key, ..fixture.arrival("s", "", "body") }, None).wait().unwrap()
     };
     let Acceptance::New(first) = accept("1", ["0", "-1"]) else { panic!() };

@@ -31,6 +31,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     let default_severity = section.choice("default_severity", &Severity::SCALE);
     let rate_limit = read_rate_limit(&section);
     let repeat_window = section.duration("repeat_window", Duration::from_secs(1)..REPEAT_WINDOW_MOST);
+    let danger_trust_unsigned_id = section.flag("danger_trust_unsigned_id");
     let on_old = section.choice("on_old", &[("deliver", OnOld::Deliver), ("quarantine", OnOld::Quarantine)]);
     let Some(vendor) = vendor else {
         // Which further settings there are depends on the vendor; whether the secrets can be read does not.
@@ -41,19 +42,37 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     let normalizer = (vendor.normalizer)(&section);
     section.finish();
     let verifier = verifier?;
+    let normalizer = normalizer?;
     let fits = if verifier.is_replayable() { OnOld::Quarantine } else { OnOld::Deliver };
-    Some(Source {
+    let source = Source {
         name: name?,
         vendor,
         on_old: on_old.unwrap_or(fits),
         verifier,
-        normalizer: normalizer?,
+        normalizer,
         default_severity: default_severity.unwrap_or(vendor.default_severity),
         body_limit_bytes: body_limit_bytes.unwrap_or(vendor.body_limit_bytes),
         gzip: gzip.unwrap_or(vendor.gzip),
         rate_limit_per_second: rate_limit,
         repeat_window: repeat_window.unwrap_or(REPEAT_WINDOW),
-    })
+        danger_trust_unsigned_id,
+    };
+    warn_of_trusted_ids(&section, &source);
+    Some(source)
+}
+
+fn warn_of_trusted_ids(section: &Section<'_>, source: &Source) {
+    match (source.danger_trust_unsigned_id, source.has_replayable_ids()) {
+        (true, true) => {
+            let message = "a captured request is told again each time that it is sent under another id";
+            section.warn("danger_trust_unsigned_id", message, "remove it, or have the vendor sign the time or the id");
+        }
+        (true, false) => {
+            let message = "is not needed: no captured request can be sent under another id";
+            section.warn("danger_trust_unsigned_id", message, "remove it");
+        }
+        (false, _) => {}
+    }
 }
 
 fn read_vendor(section: &Section<'_>) -> Option<&'static Vendor> {

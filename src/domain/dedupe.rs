@@ -38,6 +38,9 @@ pub struct RequestKey {
     pub own: DedupeKey,
     /// What would have been recorded a while ago, where a request is known for a while only.
     pub earlier: Option<Box<[DedupeKey; 2]>>,
+    /// The same with the request's id, where `own` leaves the id out: recorded beside it, to tell a retry from the same
+    /// body under another id.
+    pub with_id: Option<DedupeKey>,
 }
 
 impl RequestKey {
@@ -53,13 +56,20 @@ impl RequestKey {
         let body = digest(&[b"body", source.as_str().as_bytes(), body]);
         let [own, last, before_last] =
             [0, 1, 2].map(|ago| DedupeKey(digest(&[b"period", &body, &(period - ago).to_le_bytes()])));
-        Self { own, earlier: Some(Box::new([last, before_last])) }
+        Self { own, earlier: Some(Box::new([last, before_last])), with_id: None }
+    }
+
+    /// From the raw body alone, for as long as keys are kept, whatever the id says that stands in a header that is not
+    /// signed: a request that stays authentic for ever can be sent again under any id, or under none.
+    pub fn of_replayable(source: &SourceName, id: Option<&str>, body: &[u8]) -> Self {
+        let own = DedupeKey(digest(&[b"replayable", source.as_str().as_bytes(), body]));
+        Self { own, earlier: None, with_id: Some(DedupeKey::of_id_and_body(source, id.unwrap_or_default(), body)) }
     }
 }
 
 impl From<DedupeKey> for RequestKey {
     fn from(own: DedupeKey) -> Self {
-        Self { own, earlier: None }
+        Self { own, earlier: None, with_id: None }
     }
 }
 

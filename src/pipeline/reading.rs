@@ -200,6 +200,7 @@ mod tests {
             rate_limit_per_second: None,
             repeat_window: Duration::from_secs(60),
             on_old,
+            danger_trust_unsigned_id: false,
         };
         let to = vec!["d".parse().unwrap()];
         let route = Route { name: "r".parse().unwrap(), when: None, to, flow: Flow::Continue };

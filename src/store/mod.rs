@@ -61,6 +61,8 @@ pub enum Acceptance {
     New(ReceiptId),
     /// It had been stored before, as this receipt.
     Duplicate(ReceiptId),
+    /// Its body had been stored before under another id that is not signed, as this receipt.
+    Repeated(ReceiptId),
 }
 
 /// Where work is handed out and taken back.

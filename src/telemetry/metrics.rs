@@ -83,6 +83,8 @@ pub enum IntakeOutcome {
     Accepted,
     /// Stored before.
     Duplicate,
+    /// Its body was stored before, under another id that is not signed.
+    Repeated,
     /// Refused, with the stable code of the problem.
     Refused(&'static str),
 }
@@ -92,6 +94,7 @@ impl EncodeLabelValue for IntakeOutcome {
         let word = match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
+            Self::Repeated => "repeated",
             Self::Refused(code) => code,
         };
         EncodeLabelValue::encode(&word, encoder)
@@ -245,7 +248,7 @@ impl Metrics {
     /// first value misses that first increment.
     pub fn start_at_zero(&self, known: &KnownLabels) {
         for source in known.sources.iter().map(String::as_str).chain([UNKNOWN_SOURCE]) {
-            let outcomes = [IntakeOutcome::Accepted, IntakeOutcome::Duplicate].into_iter();
+            let outcomes = [IntakeOutcome::Accepted, IntakeOutcome::Duplicate, IntakeOutcome::Repeated].into_iter();
             for outcome in outcomes.chain(known.refusals.iter().map(|code| IntakeOutcome::Refused(code))) {
                 drop(self.intake_requests.get_or_create(&ByOutcome { source: source.to_owned(), outcome }));
             }

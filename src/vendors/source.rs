@@ -30,6 +30,8 @@ pub struct Source {
     pub repeat_window: Duration,
     /// What becomes of an event that happened so long ago that its key may have been forgotten.
     pub on_old: OnOld,
+    /// Another id in a header that is not signed makes another request of the same body.
+    pub danger_trust_unsigned_id: bool,
 }
 
 /// What becomes of an event that happened so long ago that its key may have been forgotten.
@@ -51,13 +53,24 @@ impl Source {
         }
     }
 
+    /// Whether a captured request stays authentic for ever and can be sent again under any id: it is signed without its
+    /// time, and its id stands in a header that is not signed.
+    pub fn has_replayable_ids(&self) -> bool {
+        self.verifier.is_replayable() && self.normalizer.id_header().is_some() && !self.vouches_for_ids()
+    }
+
     /// What makes a request the same as another of this source. Only of requests that have been verified: a stranger's id
     /// must not be looked at. An id that nobody vouches for counts only together with the body, or whoever has captured
-    /// one request could spend the ids of those that are still to come. Without an id the body is known for a while;
+    /// one request could spend the ids of those that are still to come; where a captured request stays authentic for ever,
+    /// the body counts alone. Without an id the body is known for a while;
     /// `steady` is the present on the clock that nobody sets.
     pub fn dedupe_key(&self, verified: &Verified, steady: Timestamp) -> RequestKey {
         let request = verified.request();
-        match self.normalizer.event_id(request) {
+        let id = self.normalizer.event_id(request);
+        if self.has_replayable_ids() && !self.danger_trust_unsigned_id {
+            return RequestKey::of_replayable(&self.name, id.as_deref(), &request.body);
+        }
+        match id {
             Some(id) if !self.vouches_for_ids() => DedupeKey::of_id_and_body(&self.name, &id, &request.body).into(),
             Some(id) => DedupeKey::of_id(&self.name, &id).into(),
             None => RequestKey::of_body(&self.name, &request.body, self.repeat_window, steady),

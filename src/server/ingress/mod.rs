@@ -162,7 +162,7 @@ impl Ingress {
         self.rates.admit(source, received_at).map_err(|retry_after| refused(Problem::RateLimited { retry_after }))?;
         let arrival = Arrival { request: verified, source: source.name.clone(), key, content_type, encoding };
         let acceptance = self.commit(arrival).await.map_err(refused)?;
-        if matches!(acceptance, Acceptance::Duplicate(_)) {
+        if !matches!(acceptance, Acceptance::New(_)) {
             self.rates.refund(source);
         }
         Ok((source, acceptance))
@@ -253,6 +253,10 @@ async fn receive(
         Ok((source, Acceptance::Duplicate(receipt))) => {
             (Some(source), IntakeOutcome::Duplicate, stored("duplicate", receipt))
         }
+        Ok((source, Acceptance::Repeated(receipt))) => {
+            log_repeated(ingress, source, receipt, http);
+            (Some(source), IntakeOutcome::Repeated, stored("duplicate", receipt))
+        }
         Err(Refused { source, problem }) => {
             log_refusal(ingress, source, problem, http);
             (source, IntakeOutcome::Refused(problem.code()), closing(problem.response(), payload))
@@ -296,6 +300,26 @@ fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: P
     });
 }
 
+/// What is not told must be seen, by whoever looks for it: the first at once, the others are counted in the metric.
+fn log_repeated(
+    ingress: &web::Data<Ingress>,
+    source: &Source,
+    receipt: crate::domain::ReceiptId,
+    http: &HttpRequest,
+) {
+    let name = source.name.as_str();
+    if !ingress.refusals.note(name, REPEATED) {
+        return;
+    }
+    let peer = Connection::of(http).map(|connection| connection.client(http).to_string()).unwrap_or_default();
+    tracing::warn!(source = name, %receipt, peer, "a body came again under another id; it is a duplicate of the receipt");
+    let (ingress, name) = (web::Data::clone(ingress), name.to_owned());
+    actix_web::rt::spawn(async move {
+        tokio::time::sleep(QUIET).await;
+        ingress.refusals.take(&name, REPEATED);
+    });
+}
+
 fn headers_of(http: &HttpRequest) -> Headers {
     let mut headers = Headers::with_capacity(http.headers().len());
     for (name, value) in http.headers() {
@@ -328,6 +352,8 @@ async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
     }
 }
 
+/// Under which word bodies under other ids are logged.
+const REPEATED: &str = "repeated";
 /// How long a commit may take before the sender is asked to come again: vendors wait five seconds or more.
 pub const SETTLE_LIMIT: Duration = Duration::from_secs(4);
 /// Authenticated senders share what there is: they are the operator's own.

@@ -7,11 +7,10 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::super::StoreFault;
+use super::super::{Acceptance, StoreFault};
 use super::keys::{KeyTable, Keys, KeysAtHand};
 use super::outbox::unreadable;
 use super::writer::{Waiting, Work};
-use crate::domain::ReceiptId;
 
 /// A long body that is coming in.
 pub struct Staged {
@@ -23,8 +22,8 @@ pub struct Staged {
 
 /// What one transaction did for it.
 pub enum Step {
-    /// Nothing: its key is known, and this receipt had it before.
-    Known(ReceiptId),
+    /// Nothing: its key is known.
+    Known(Acceptance),
     /// It wrote a piece, up to the byte `end` of the body with this number.
     Written {
         /// The number.
@@ -40,8 +39,8 @@ pub enum Stage {
     Unfinished(Staged),
     /// All of it is written; the receipt is next.
     Complete(Waiting),
-    /// It is a repetition of this receipt.
-    Repetition(Waiting, ReceiptId),
+    /// It is a repetition.
+    Repetition(Waiting, Acceptance),
 }
 
 impl Staged {
@@ -56,8 +55,8 @@ impl Staged {
             Some(body) => body,
             None => {
                 let mut table = KeyTable::of(transaction)?;
-                if let Some(first) = keys.first(&mut table, &self.waiting.arrival.key)? {
-                    return Ok(Step::Known(first));
+                if let Some(known) = keys.known(&mut table, &self.waiting.arrival.key)? {
+                    return Ok(Step::Known(known));
                 }
                 transaction.prepare_cached("INSERT INTO loose_bodies DEFAULT VALUES")?.execute([])?;
                 transaction.last_insert_rowid()
@@ -75,7 +74,7 @@ impl Staged {
     /// After a step that was committed.
     pub fn after(self, step: Step) -> Stage {
         match step {
-            Step::Known(first) => Stage::Repetition(self.waiting, first),
+            Step::Known(known) => Stage::Repetition(self.waiting, known),
             Step::Written { body, end } if end < self.waiting.arrival.request.body().len() => {
                 Stage::Unfinished(Self { body: Some(body), written: end, ..self })
             }

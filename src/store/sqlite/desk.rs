@@ -171,7 +171,7 @@ impl Desk {
         let (waiting, answer) = match step {
             None => (staged.give_up(), Err(fault.cloned().unwrap_or(StoreFault::Stopped))),
             Some(step) => match staged.after(step) {
-                Stage::Repetition(waiting, first) => (waiting, Ok(vec![Acceptance::Duplicate(first)])),
+                Stage::Repetition(waiting, known) => (waiting, Ok(vec![known])),
                 Stage::Complete(waiting) => return Some(waiting),
                 Stage::Unfinished(staged) => {
                     long.push_front(staged);

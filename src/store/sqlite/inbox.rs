@@ -50,8 +50,8 @@ fn insert(
     let arrival = &waiting.arrival;
     let id = ReceiptId::generate();
     let received_at = arrival.request.received_at();
-    if let Some(first) = keys.claim(table, &arrival.key, id, received_at)? {
-        return Ok(Acceptance::Duplicate(first));
+    if let Some(known) = keys.claim(table, &arrival.key, id, received_at)? {
+        return Ok(known);
     }
     let body: &[u8] = arrival.request.body();
     receipts.execute(params![

@@ -4,7 +4,7 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
-use super::super::StoreFault;
+use super::super::{Acceptance, StoreFault};
 use super::parts::{self, Key, Parts, Table};
 use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 
@@ -58,28 +58,37 @@ impl Keys {
         Ok(Self { requests: Parts::load(&REQUESTS, connection)?, events: Parts::load(&EVENTS, connection)? })
     }
 
-    /// Records the key for `receipt`, or answers which receipt had it before.
+    /// Records the key for `receipt`, or answers that another receipt had it before.
     pub fn claim(
         &mut self,
         table: &mut KeyTable<'_>,
         key: &RequestKey,
         receipt: ReceiptId,
         seen_at: Timestamp,
-    ) -> Result<Option<ReceiptId>, StoreFault> {
-        if let Some(first) = self.first(table, key)? {
-            return Ok(Some(first));
+    ) -> Result<Option<Acceptance>, StoreFault> {
+        if let Some(known) = self.known(table, key)? {
+            return Ok(Some(known));
         }
-        let key = key.own.as_bytes();
-        let part = self.requests.place(table.transaction, Key(*key))?;
-        table.insert.execute(params![part, key, receipt.as_bytes(), seen_at.as_millis()])?;
+        for key in std::iter::once(&key.own).chain(&key.with_id) {
+            let key = key.as_bytes();
+            let part = self.requests.place(table.transaction, Key(*key))?;
+            table.insert.execute(params![part, key, receipt.as_bytes(), seen_at.as_millis()])?;
+        }
         Ok(None)
     }
 
-    /// Which receipt has the key, or had it a while ago.
-    pub fn first(&mut self, table: &mut KeyTable<'_>, key: &RequestKey) -> rusqlite::Result<Option<ReceiptId>> {
-        for key in std::iter::once(&key.own).chain(key.earlier.iter().flat_map(|earlier| earlier.iter())) {
-            if let Some(first) = self.receipt(table, key)? {
-                return Ok(Some(first));
+    /// Of which receipt the key is a repetition: one that has it, or had it a while ago.
+    pub fn known(&mut self, table: &mut KeyTable<'_>, key: &RequestKey) -> rusqlite::Result<Option<Acceptance>> {
+        // A key with the id alone is of a time when the source trusted its ids.
+        let with_id = key.with_id.as_ref().map(|key| self.receipt(table, key)).transpose()?.flatten();
+        if let Some(first) = with_id {
+            return Ok(Some(Acceptance::Duplicate(first)));
+        }
+        let earlier = key.earlier.iter().flat_map(|earlier| earlier.iter());
+        for own in std::iter::once(&key.own).chain(earlier) {
+            if let Some(first) = self.receipt(table, own)? {
+                let is_retry = key.with_id.is_none();
+                return Ok(Some(if is_retry { Acceptance::Duplicate(first) } else { Acceptance::Repeated(first) }));
             }
         }
         Ok(None)

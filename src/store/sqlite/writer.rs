@@ -31,6 +31,8 @@ pub struct WaitingRoom {
 }
 
 /// What the thread is asked to do.
+// Under load nearly all are of the larger kind: a box for each would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum Command {
     /// To store an arrival.
     Accept(Waiting),
