@@ -13,6 +13,7 @@ use super::book::Book;
 use super::clients::Honest;
 use super::dice::Dice;
 use super::gateway::Gateway;
+use super::strace::Strace;
 use super::wire::{self, Broken, Wire};
 use super::world::{ADRIAN_SECRET, AKTO_SECRET, World};
 use super::{is_long, turn};
@@ -124,6 +125,38 @@ async fn large_bodies() {
         assert!(unparsed(&world) > told_before, "{}: what was not read is told", bomb.name);
         honest.stop_beside_large(bomb.name).await;
     }
+    gateway.stop().await;
+}
+
+/// A body of 64 MiB is 128 commits, and a disk may take 50 ms for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_body_has_the_time_that_its_size_takes() {
+    turn::measured(slow_disk).await;
+}
+
+async fn slow_disk() {
+    let mut dice = Dice::of("slow disk");
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new().await;
+    write_config(&world, "64MiB");
+    let book = Arc::new(Book::new(&mut dice));
+    let Some(strace) = Strace::new(folder.path().join("calls"), "fdatasync") else { return };
+    let mut gateway = Gateway::start_under(&world, &strace.inject("fdatasync:delay_enter=50000"));
+    gateway.first_answer(&book).await;
+    let mut body = vec![b' '; LARGE_BYTES];
+    (body[0], body[LARGE_BYTES - 1]) = (b'[', b']');
+    let headers = [("Authorization".to_owned(), format!("Bearer {AKTO_SECRET}"))];
+    let request = wire::post("/webhooks/akto", &headers, &body);
+    let begun = Instant::now();
+    assert_eq!(status_of(request.clone(), world.public).await, Some(200));
+    let took = begun.elapsed();
+    println!("slow disk: 64 MiB were answered after {took:?}");
+    assert!(took > Duration::from_secs(4), "the disk was not slow");
+    let begun = Instant::now();
+    assert_eq!(status_of(request, world.public).await, Some(200));
+    let again = begun.elapsed();
+    println!("slow disk: when they came again, after {again:?}");
+    turn::within("a repetition that is not written again", again, Duration::from_secs(4));
     gateway.stop().await;
 }
 

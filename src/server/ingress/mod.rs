@@ -8,6 +8,7 @@ mod budget;
 mod pace;
 mod rate;
 mod refusals;
+mod settling;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
@@ -32,6 +33,8 @@ use body::{Reader, announced, read_body};
 use budget::{Budget, BudgetLimits, Sender, Share};
 use rate::RateLimits;
 use refusals::{QUIET, Refusals};
+pub use settling::SETTLE_LIMIT;
+use settling::Settling;
 
 /// How long a body may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub struct Ingress {
     bodies: Budget,
     /// For bodies of those who name no source, or show nothing.
     strangers: Budget,
+    /// What is being committed.
+    settling: Settling,
     refusals: Refusals,
     stopping: AtomicBool,
 }
@@ -98,6 +103,7 @@ impl Ingress {
             proven,
             bodies,
             strangers,
+            settling: Settling::default(),
             refusals,
             stopping,
         }
@@ -196,8 +202,9 @@ impl Ingress {
     }
 
     async fn commit(&self, arrival: Arrival) -> Result<Acceptance, Problem> {
+        let settling = self.settling.enter(arrival.request.body().len() as u64);
         let ticket = POSTBOX.with(|postbox| self.inbox.accept(arrival, Some(postbox.get_or_init(open_postbox))));
-        let answer = match tokio::time::timeout(SETTLE_LIMIT, ticket).await {
+        let answer = match tokio::time::timeout(settling.limit(), ticket).await {
             Ok(answer) => answer,
             Err(_) => Err(StoreFault::Crowded),
         };
@@ -354,8 +361,6 @@ async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
 
 /// Under which word bodies under other ids are logged.
 const REPEATED: &str = "repeated";
-/// How long a commit may take before the sender is asked to come again: vendors wait five seconds or more.
-pub const SETTLE_LIMIT: Duration = Duration::from_secs(4);
 /// Authenticated senders share what there is: they are the operator's own.
 const PROVEN: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 128 << 20, per_address: 128 << 20 };
 /// One source leaves a quarter to the others, one address half.

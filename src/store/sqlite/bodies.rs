@@ -5,6 +5,8 @@
 //! these transactions writes its key and its receipt, which only says where the body lies. Until then the body is loose:
 //! what a dead process has left of one is removed at the next start.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rusqlite::{Connection, Transaction, params};
 
 use super::super::{Acceptance, StoreFault};
@@ -134,21 +136,40 @@ pub fn remove_loose(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes a body that no receipt holds. If that fails the next start does it.
-pub struct Removal(pub i64);
+/// Removes a body that no receipt holds. Its sender was told to come again, so that its room may be needed soon: if that
+/// fails it is tried again, at the next start at the latest.
+pub struct Removal {
+    /// The body.
+    pub body: i64,
+    /// Where it is put if it cannot be removed.
+    pub left: Arc<Left>,
+}
+
+/// Bodies that could not be removed yet.
+#[derive(Debug, Default)]
+pub struct Left(Mutex<Vec<i64>>);
+
+impl Left {
+    /// Their removals, once more.
+    pub fn removals(self: &Arc<Self>) -> Vec<Removal> {
+        let bodies = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        bodies.into_iter().map(|body| Removal { body, left: Arc::clone(self) }).collect()
+    }
+}
 
 impl Work for Removal {
     fn run(&mut self, transaction: &Transaction<'_>, _keys: &mut KeysAtHand) -> Result<(), StoreFault> {
         // A commit that failed may have been found on the disk all the same: then a receipt holds the body.
-        if transaction.prepare_cached("DELETE FROM loose_bodies WHERE body = ?1")?.execute([self.0])? == 1 {
-            remove(transaction, self.0)?;
+        if transaction.prepare_cached("DELETE FROM loose_bodies WHERE body = ?1")?.execute([self.body])? == 1 {
+            remove(transaction, self.body)?;
         }
         Ok(())
     }
 
     fn answer(self: Box<Self>, fate: Result<(), StoreFault>) {
         if let Err(fault) = fate {
-            tracing::debug!(%fault, "a body that was not accepted is removed at the next start");
+            tracing::debug!(%fault, "a body that was not accepted cannot be removed yet");
+            self.left.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.body);
         }
     }
 }
@@ -157,3 +178,20 @@ impl Work for Removal {
 const LONG_BODY_BYTES: usize = 1 << 20;
 /// As much as is written and synced in a few milliseconds.
 const PIECE_BYTES: usize = 512 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_cannot_be_removed_is_removed_later() {
+        let left = Arc::new(Left::default());
+        let fails = |body| Box::new(Removal { body, left: Arc::clone(&left) }).answer(Err(StoreFault::Full(String::new())));
+        fails(7);
+        fails(8);
+        let again = left.removals();
+        assert_eq!(again.iter().map(|removal| removal.body).collect::<Vec<_>>(), [7, 8]);
+        again.into_iter().for_each(|removal| Box::new(removal).answer(Ok(())));
+        assert!(left.removals().is_empty());
+    }
+}

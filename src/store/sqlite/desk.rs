@@ -14,7 +14,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 
 use super::super::postbox::Round;
 use super::super::{Acceptance, StoreFault};
-use super::bodies::{self, Removal, Stage, Staged, Step};
+use super::bodies::{self, Left, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
 use super::inbox;
 use super::keys::KeysAtHand;
@@ -27,6 +27,9 @@ pub struct Desk {
     keys: KeysAtHand,
     waiting: Arc<WaitingRoom>,
     turn: Turn,
+    /// Bodies of refused requests that are still there, and when their removal was last tried again.
+    left: Arc<Left>,
+    tried: Instant,
 }
 
 /// What has come in and is not done yet.
@@ -69,7 +72,7 @@ impl Gathered {
 impl Desk {
     /// Over a database that is ready.
     pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<WaitingRoom>) -> Self {
-        Self { database, keys, waiting, turn: Turn::default() }
+        Self { database, keys, waiting, turn: Turn::default(), left: Arc::default(), tried: Instant::now() }
     }
 
     /// Works until no more can come and everything is done.
@@ -78,6 +81,10 @@ impl Desk {
         loop {
             self.waiting.shut(self.database.is_shut());
             let open = self.gather(commands, &mut gathered);
+            if open && self.tried.elapsed() >= REMOVE_AGAIN {
+                self.tried = Instant::now();
+                gathered.works.extend(self.left.removals().into_iter().map(|removal| Box::new(removal) as Box<dyn Work>));
+            }
             if self.database.is_shut() && !gathered.has_no_intake() {
                 self.turn_away(&mut gathered);
             }
@@ -248,7 +255,7 @@ impl Desk {
             if let Some(body) = waiting.body
                 && !matches!(outcome, Ok(Acceptance::New(_)))
             {
-                works.push_back(Box::new(Removal(body)));
+                works.push_back(Box::new(Removal { body, left: Arc::clone(&self.left) }));
             }
             // A client that has gone gets no answer; its request is stored all the same.
             round.deliver(waiting.answer, outcome);
@@ -322,5 +329,7 @@ fn in_savepoint(
     result
 }
 
+/// How long after a body could not be removed that is tried again.
+const REMOVE_AGAIN: Duration = Duration::from_secs(1);
 /// How many commands are taken at once: beyond this a larger transaction gains nothing.
 const BATCH_MAX: usize = 512;
