@@ -319,6 +319,8 @@ fn the_published_schema_and_the_program_agree_on_what_is_sound() {
     // What needs the environment, other settings or arithmetic is beyond a schema.
     let beyond = [
         "is not an address",
+        "neither an IP address",
+        "is not a host name",
         "listens where",
         "out of range",
         "UNSET",

@@ -660,6 +660,25 @@ fn a_captured_request_is_known_under_every_id() {
 }
 
 #[test]
+fn the_operators_listener_answers_no_foreign_page() {
+    let settings = format!("{}\n", config());
+    let gateway = Gateway::start(&settings);
+    let ask = |lines: &[&str]| {
+        let mut connection = Connection::open(gateway.admin);
+        connection.send(format!("GET /metrics HTTP/1.1\r\nconnection: close\r\n{}\r\n", lines.concat()).as_bytes());
+        connection.answer()
+    };
+    let (own, admin) = (format!("host: {}\r\n", gateway.admin), gateway.admin);
+    for own in [own.as_str(), "host: localhost\r\n", "host: [::1]:8081\r\n"] {
+        assert_eq!(ask(&[own]).status, 200, "{own}");
+    }
+    assert_eq!(ask(&[&own, &format!("origin: http://{admin}\r\n")]).status, 200, "a page of its own");
+    ask(&["host: rebound.evil.example\r\n"]).refused(403, "foreign-host");
+    ask(&[&own, "origin: https://evil.example\r\n"]).refused(403, "foreign-origin");
+    ask(&[&own, "origin: null\r\n"]).refused(403, "foreign-origin");
+}
+
+#[test]
 fn a_source_over_its_rate_is_asked_to_come_again() {
     let limited = config().replace("[sources.adrian]", "[sources.adrian]\nrate_limit = \"5/s\"");
     let gateway = Gateway::start(&limited);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::http::KeepAlive;
+use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, HttpServer, web};
 use tokio::net::TcpSocket;
 use tokio::sync::{Mutex, watch};
@@ -23,6 +24,7 @@ use crate::egress::{ClientFault, Egress};
 use crate::pipeline::{LaneState, Parts, Pipeline, Queue, Rules};
 use crate::server::{
     Admin, CheckHealth, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, Problem, QueueHealth,
+    refuse_foreign,
 };
 use crate::store::{Access, OpenFault, Soundness, SqliteStore};
 use crate::telemetry::{KnownLabels, Metrics};
@@ -47,6 +49,7 @@ pub struct App {
 struct Fixed {
     listen: SocketAddr,
     admin_listen: SocketAddr,
+    admin_hosts: Vec<String>,
     store: PathBuf,
     limits: IngressLimits,
     connections: ConnectionLimits,
@@ -133,6 +136,7 @@ impl App {
         let operator = web::Data::new(Admin {
             inbox: Arc::new(store.clone()),
             metrics: Arc::clone(&metrics),
+            hosts: fixed.admin_hosts.clone(),
             destinations: health_of(&pipeline),
             check: check_of(store.clone()),
             checked: Mutex::default(),
@@ -172,7 +176,7 @@ impl App {
         let (old, server) = (&self.fixed, |fixed: &Fixed| (fixed.listen, fixed.limits, fixed.connections.clone()));
         for (section, changed) in [
             ("server", server(&new) != server(old)),
-            ("admin", new.admin_listen != self.fixed.admin_listen),
+            ("admin", (new.admin_listen, &new.admin_hosts) != (old.admin_listen, &old.admin_hosts)),
             ("store", new.store != self.fixed.store),
         ] {
             if changed {
@@ -206,6 +210,7 @@ impl Fixed {
         Self {
             listen: config.listen,
             admin_listen: config.admin_listen,
+            admin_hosts: config.admin_hosts.clone(),
             store: config.store.clone(),
             limits: config.limits,
             connections: config.connections.clone(),
@@ -329,7 +334,10 @@ fn listen_public(
 
 fn listen_admin(bound: Bound, admin: web::Data<Admin>) -> Result<Listener, AppFault> {
     let (section, address) = (bound.section, bound.address);
-    let routes = move || WebApp::new().app_data(web::Data::clone(&admin)).configure(Admin::configure);
+    let routes = move || {
+        let app = WebApp::new().app_data(web::Data::clone(&admin));
+        app.wrap(from_fn(refuse_foreign)).configure(Admin::configure)
+    };
     let server = HttpServer::new(routes)
         .workers(1)
         .disable_signals()

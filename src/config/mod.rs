@@ -32,6 +32,8 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// Where the operator reaches us.
     pub admin_listen: SocketAddr,
+    /// Names under which the operator reaches us beside addresses and `localhost`, in lower case.
+    pub admin_hosts: Vec<String>,
     /// The database file.
     pub store: PathBuf,
     /// The sources.
@@ -104,9 +106,10 @@ impl Config {
 
 fn read(root: &Section<'_>) -> Option<Config> {
     let (listen, limits, connections) = read_server(root);
-    let admin_listen = read_listen(root.section("admin").as_ref(), 8081);
+    let (admin_listen, admin_hosts) = read_admin(root);
     let store = read_store(root);
     let sources = sources::read(root);
+    warn_of_open_listeners(root, listen, admin_listen, &sources);
     let destinations = read_destinations(root, store.as_deref());
     let router = routes::read(root, &destinations);
     let retention = read_retention(root);
@@ -125,6 +128,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         limits,
         connections,
         admin_listen: admin_listen?,
+        admin_hosts,
         store: store?,
         sources: Arc::new(sources),
         destinations: built,
@@ -166,6 +170,43 @@ fn read_networks(server: &Section<'_>, key: &'static str, texts: &[String]) -> V
         network.ok()
     };
     texts.iter().filter_map(read).collect()
+}
+
+fn read_admin(root: &Section<'_>) -> (Option<SocketAddr>, Vec<String>) {
+    let section = root.section("admin");
+    let hosts = section.as_ref().map(|admin| admin.texts("hosts")).unwrap_or_default();
+    let is_name = |name: &str| !name.is_empty() && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace());
+    if let Some(admin) = &section {
+        for host in hosts.iter().filter(|host| !is_name(host)) {
+            let fix = "write the name alone, such as \"gatepost.internal\", without scheme and port";
+            admin.fault("hosts", &format!("'{host}' is not a host name"), fix);
+        }
+    }
+    let hosts = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    (read_listen(section.as_ref(), 8081), hosts)
+}
+
+/// What is reached from other machines travels in plain HTTP.
+fn warn_of_open_listeners(
+    root: &Section<'_>,
+    listen: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+    sources: &Sources,
+) {
+    let is_open =
+        |address: Option<SocketAddr>| address.is_some_and(|address| !address.ip().to_canonical().is_loopback());
+    if let Some(section) = root.section("admin").filter(|_| is_open(admin)) {
+        let message = "is reached from other machines, and answers all of them without authentication";
+        section.warn("listen", message, "listen on 127.0.0.1, or let only your monitoring through to it");
+    }
+    let tokens: Vec<&str> =
+        sources.values().filter(|source| source.verifier.is_token()).map(|source| source.name.as_str()).collect();
+    if let Some(section) = root.section("server").filter(|_| is_open(listen) && !tokens.is_empty()) {
+        let names = tokens.join(", ");
+        let message =
+            format!("takes tokens in plain HTTP from other machines ({names}); who reads one can raise alerts");
+        section.warn("listen", &message, "listen on 127.0.0.1, behind a proxy that speaks TLS");
+    }
 }
 
 fn read_listen(section: Option<&Section<'_>>, port: u16) -> Option<SocketAddr> {

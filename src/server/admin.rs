@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
+use actix_web::middleware::Next;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::same_origin;
 use crate::store::Inbox;
 use crate::telemetry::Metrics;
 
@@ -19,6 +23,8 @@ pub struct Admin {
     pub inbox: Arc<dyn Inbox>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Names of the listener beside addresses and `localhost`, in lower case.
+    pub hosts: Vec<String>,
     /// How each destination is doing.
     pub destinations: Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync>,
     /// Whether the database file is sound, as far as that has been found out.
@@ -94,6 +100,18 @@ impl Admin {
         *checked = Some((Instant::now(), answer.clone()));
         answer
     }
+}
+
+/// Refuses what a page of a foreign site may have sent.
+pub async fn refuse_foreign(
+    admin: web::Data<Admin>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Err(problem) = same_origin::check(request.headers(), request.uri(), &admin.hosts) {
+        return Ok(request.into_response(problem.response()));
+    }
+    next.call(request).await
 }
 
 async fn healthz() -> HttpResponse {

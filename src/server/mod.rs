@@ -8,9 +8,10 @@ mod connections;
 mod forwarded;
 mod ingress;
 mod problem;
+mod same_origin;
 mod unread;
 
-pub use admin::{Admin, CheckHealth, DestinationHealth, QueueHealth};
+pub use admin::{Admin, CheckHealth, DestinationHealth, QueueHealth, refuse_foreign};
 pub use connections::{ConnectionLimits, Connections, Network, NetworkFault};
 pub use ingress::{Ingress, IngressLimits, SETTLE_LIMIT};
 pub use problem::Problem;

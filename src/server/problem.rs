@@ -38,10 +38,14 @@ pub enum Problem {
     TooManyConnections,
     /// Too many bodies are on their way at once, and this one was the slowest.
     TooManyBodies,
+    /// The operator's listener was asked under a name that is not its own.
+    ForeignHost,
+    /// The operator's listener was asked by a page of another site.
+    ForeignOrigin,
 }
 
 impl Problem {
-    /// One of each kind.
+    /// One of each kind, of the public listener.
     const EACH: [Self; 13] = [
         Self::NotAuthentic(Refusal::SignatureMissing),
         Self::NotAuthentic(Refusal::SignatureMismatch),
@@ -77,6 +81,8 @@ impl Problem {
             Self::StoreUnavailable => "store-unavailable",
             Self::TooManyConnections => "too-many-connections",
             Self::TooManyBodies => "too-many-bodies",
+            Self::ForeignHost => "foreign-host",
+            Self::ForeignOrigin => "foreign-origin",
         }
     }
 
@@ -89,6 +95,7 @@ impl Problem {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyIncomplete => StatusCode::BAD_REQUEST,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::StoreUnavailable | Self::TooManyConnections | Self::TooManyBodies => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -105,6 +112,8 @@ impl Problem {
             Self::RateLimited { .. } => "This source sends faster than it may.",
             Self::StoreUnavailable => "The request cannot be stored now; send it again later.",
             Self::TooManyConnections => "There are too many connections; send it again later, on fewer of them.",
+            Self::ForeignHost => "Ask by address, or add this host name to hosts in the configuration.",
+            Self::ForeignOrigin => "Pages of other sites may not ask here.",
             Self::TooManyBodies => "Too many bodies are on their way; send it again later, and faster.",
         };
         sentence.to_owned()

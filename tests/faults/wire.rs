@@ -164,7 +164,7 @@ pub fn head(path: &str, headers: &[(String, String)]) -> Vec<u8> {
 
 /// A GET on a connection of its own.
 pub async fn get(address: SocketAddr, path: &str) -> Result<Answer, Broken> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: gatepost\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     Wire::open(address).await?.ask(request.as_bytes()).await
 }
 

@@ -89,7 +89,7 @@ impl Post {
 
     /// The head of the request, with this line to say where the body ends.
     pub fn head(&self, framing: &str) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n", self.method, self.path);
+        let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n", self.method, self.path);
         for (name, value) in &self.lines {
             head.push_str(&format!("{name}: {value}\r\n"));
         }

@@ -308,12 +308,7 @@ fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: P
 }
 
 /// What is not told must be seen, by whoever looks for it: the first at once, the others are counted in the metric.
-fn log_repeated(
-    ingress: &web::Data<Ingress>,
-    source: &Source,
-    receipt: crate::domain::ReceiptId,
-    http: &HttpRequest,
-) {
+fn log_repeated(ingress: &web::Data<Ingress>, source: &Source, receipt: crate::domain::ReceiptId, http: &HttpRequest) {
     let name = source.name.as_str();
     if !ingress.refusals.note(name, REPEATED) {
         return;

@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn a_body_that_cannot_be_removed_is_removed_later() {
         let left = Arc::new(Left::default());
-        let fails = |body| Box::new(Removal { body, left: Arc::clone(&left) }).answer(Err(StoreFault::Full(String::new())));
+        let fails =
+            |body| Box::new(Removal { body, left: Arc::clone(&left) }).answer(Err(StoreFault::Full(String::new())));
         fails(7);
         fails(8);
         let again = left.removals();

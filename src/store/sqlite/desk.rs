@@ -83,7 +83,9 @@ impl Desk {
             let open = self.gather(commands, &mut gathered);
             if open && self.tried.elapsed() >= REMOVE_AGAIN {
                 self.tried = Instant::now();
-                gathered.works.extend(self.left.removals().into_iter().map(|removal| Box::new(removal) as Box<dyn Work>));
+                gathered
+                    .works
+                    .extend(self.left.removals().into_iter().map(|removal| Box::new(removal) as Box<dyn Work>));
             }
             if self.database.is_shut() && !gathered.has_no_intake() {
                 self.turn_away(&mut gathered);
