@@ -184,8 +184,12 @@ impl App {
             }
         }
         let (sources, labels) = (Arc::clone(&config.sources), labels_of(&config));
+        let warnings = config.warnings.clone();
         self.pipeline.exchange(parts_of(config)).await;
         self.metrics.start_at_zero(&labels);
+        for warning in &warnings {
+            tracing::warn!(%warning, "the configuration deserves a look");
+        }
         self.sources.send_replace(sources);
         Ok(())
     }

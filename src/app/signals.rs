@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{App, AppFault};
 use crate::config::{Config, ConfigFault};
+use crate::settings::Level;
 
 /// Serves the configuration at `path` until SIGTERM or SIGINT; SIGHUP reloads it.
 pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppFault> {
@@ -49,7 +50,10 @@ async fn reload(app: &App, path: &Path) {
             tracing::error!(%fault, "the configuration was not reloaded; the old one stays in force");
             if let super::ReloadFault::Config(ConfigFault::Faulty { faults, .. }) = &fault {
                 for fault in faults {
-                    tracing::error!(%fault, "fault in the configuration");
+                    match fault.level {
+                        Level::Error => tracing::error!(%fault, "fault in the configuration"),
+                        Level::Warning => tracing::warn!(warning = %fault, "the configuration deserves a look"),
+                    }
                 }
             }
         }

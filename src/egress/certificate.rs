@@ -21,7 +21,7 @@ pub fn refused(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// The error of TLS, also within errors of input and output: what these wrap is not among their sources.
-fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+pub(super) fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
     match error.downcast_ref::<io::Error>() {
         Some(wrapper) => of_tls(wrapper.get_ref()?),
         None => error.downcast_ref(),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use url::Host;
+use url::{Host, Url};
 
 use super::address::{GuardedResolver, is_allowed};
-use super::certificate;
+use super::{certificate, handshake};
 use crate::destinations::{Fault, HttpReply, HttpRequest, Reply};
 use crate::domain::Headers;
 
@@ -60,9 +60,10 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
+        let receiver = Receiver::of(&request.url);
         match self.0.request(method, request.url).headers(headers).body(request.body).send().await {
             Ok(response) => read(response).await,
-            Err(error) => failed(&error),
+            Err(error) => receiver.failed(&error),
         }
     }
 }
@@ -106,23 +107,38 @@ async fn read(mut response: reqwest::Response) -> Reply {
     Reply::Http(HttpReply { status, headers, body: body.freeze(), truncated })
 }
 
-/// What came instead of an answer. A certificate is looked at before anything is sent.
-fn failed(error: &reqwest::Error) -> Reply {
-    match certificate::refused(error) {
-        Some(why) if error.is_connect() => Reply::Untrusted(why),
-        _ => Reply::Failed(fault_of(error)),
-    }
+/// Who was to answer, for messages: host and port, never the path, which may be a credential.
+struct Receiver {
+    name: String,
+    is_https: bool,
 }
 
-/// What a failure means. Only what fails before a connection stands is sure not to have arrived.
-fn fault_of(error: &reqwest::Error) -> Fault {
-    let may_have_arrived = !(error.is_connect() || error.is_builder());
-    let detail = match (error.is_timeout(), may_have_arrived) {
-        (true, true) => "no answer within 10 s".to_owned(),
-        (true, false) => "no connection within 5 s".to_owned(),
-        (false, _) => root_cause(error),
-    };
-    Fault { may_have_arrived, detail }
+impl Receiver {
+    fn of(url: &Url) -> Self {
+        let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+        Self { name: format!("{}{port}", url.host_str().unwrap_or_default()), is_https: url.scheme() == "https" }
+    }
+
+    /// What came instead of an answer. A certificate is looked at before anything is sent.
+    fn failed(&self, error: &reqwest::Error) -> Reply {
+        match certificate::refused(error) {
+            Some(why) if error.is_connect() => Reply::Untrusted(format!("{}: {why}", self.name)),
+            _ => Reply::Failed(self.fault_of(error)),
+        }
+    }
+
+    /// What a failure means. Only what fails before a connection stands is sure not to have arrived.
+    fn fault_of(&self, error: &reqwest::Error) -> Fault {
+        let may_have_arrived = !(error.is_connect() || error.is_builder());
+        let cause = match (error.is_timeout(), may_have_arrived) {
+            (true, true) => "no answer within 10 s".to_owned(),
+            (true, false) => "no connection within 5 s".to_owned(),
+            (false, _) => {
+                handshake::likely_cause(error, self.is_https).map_or_else(|| root_cause(error), str::to_owned)
+            }
+        };
+        Fault { may_have_arrived, detail: format!("{}: {cause}", self.name) }
+    }
 }
 
 /// The innermost message: it names the cause, and unlike the outer ones never the URL.

@@ -7,6 +7,7 @@
 mod address;
 mod certificate;
 mod file;
+mod handshake;
 mod http;
 
 pub use http::ClientFault;

@@ -20,12 +20,12 @@ use super::retry::{Case, decide};
 use super::suspects::Suspects;
 use crate::destinations::{Destination, Next};
 use crate::domain::{
-    Attempt, Clock, DeliveryState, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, Scope,
-    Timestamp,
+    Attempt, Clock, DeliveryState, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, ReceiptId,
+    Scope, Timestamp,
 };
 use crate::egress::Egress;
 use crate::store::{Claim, Consignment, Lease, Outbox, SetAside, Settlement, StoreFault, Verdict};
-use crate::telemetry::{ByQueue, Metrics};
+use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 
 /// How a lane is doing, for whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Lane {
     pub wake: Arc<Notify>,
     /// How it is doing.
     pub state: Arc<Mutex<LaneState>>,
+    /// How many deliveries have a log line of their own.
+    pub delivered: Arc<LineBudget>,
 }
 
 /// What a lane has learned of its destination.
@@ -77,6 +79,8 @@ struct Health {
 /// A try that has ended.
 struct Finished {
     claim: Claim<Consignment>,
+    /// The receipt of its event, where that could be read.
+    receipt: Option<ReceiptId>,
     outcome: Outcome,
     started_at: Timestamp,
     begun: Instant,
@@ -226,7 +230,7 @@ impl Lane {
             Err(fault) => {
                 let reason = format!("its event cannot be read from the store, a defect of gatepost: {fault}");
                 let outcome = Outcome::Refused { reason };
-                return Finished { claim, outcome, started_at, begun, took: begun.elapsed() };
+                return Finished { claim, receipt: None, outcome, started_at, begun, took: begun.elapsed() };
             }
         };
         // What is looked for was perhaps sent before a clock was set forward: better too far back than too late.
@@ -240,7 +244,7 @@ impl Lane {
                 progress: claim.work().progress.clone(),
             },
         };
-        Finished { claim, outcome, started_at, begun, took: begun.elapsed() }
+        Finished { claim, receipt: Some(event.receipt), outcome, started_at, begun, took: begun.elapsed() }
     }
 
     async fn talk(&self, work: &Consignment, event: &Event, now: Timestamp) -> Outcome {
@@ -288,7 +292,7 @@ impl Lane {
     }
 
     fn judge(&self, done: Finished, health: &mut Health) -> Settlement {
-        let Finished { claim, outcome, started_at, begun, took } = done;
+        let Finished { claim, receipt, outcome, started_at, begun, took } = done;
         let jitter = random();
         let breaker = &mut health.breaker;
         let outcome = health.suspects.judge(claim.work().delivery, outcome);
@@ -323,15 +327,23 @@ impl Lane {
             jitter,
         };
         let verdict = decide(outcome, case);
-        self.report(work, &attempt, &verdict);
+        self.report(work, receipt, &attempt, &verdict);
         Settlement { claim, attempt, verdict }
     }
 
-    fn report(&self, work: &Consignment, attempt: &Attempt, verdict: &Verdict) {
+    fn report(&self, work: &Consignment, receipt: Option<ReceiptId>, attempt: &Attempt, verdict: &Verdict) {
         let (destination, delivery, event) = (&self.name, work.delivery, work.event);
         match verdict {
             Verdict::Delivered { .. } => {
-                tracing::debug!(%destination, %delivery, %event, ms = attempt.duration_ms, "delivered");
+                let receipt = receipt.map(tracing::field::display);
+                let (tries, ms) = (attempt.number, attempt.duration_ms);
+                match self.delivered.line(self.clock.steady()) {
+                    Line::Write => {
+                        tracing::info!(%destination, %delivery, %event, receipt, tries, ms, "a delivery has arrived");
+                    }
+                    Line::LeaveOut => {}
+                    Line::LeaveOutAndTell => tell_left_out(destination.clone(), Arc::clone(&self.delivered)),
+                }
             }
             Verdict::Again { not_before, reason, .. } if attempt.outcome != OutcomeKind::Misconfigured => {
                 tracing::warn!(%destination, %delivery, %event, reason, again_at = %not_before, "not delivered yet");
@@ -381,6 +393,15 @@ pub async fn converse(
     Outcome::Refused {
         reason: "the destination's steps do not come to an end; this is a defect of gatepost".to_owned(),
     }
+}
+
+/// Tells, a while later, how many deliveries had no log line of their own.
+fn tell_left_out(destination: DestinationName, lines: Arc<LineBudget>) {
+    tokio::spawn(async move {
+        tokio::time::sleep(TELL_AFTER).await;
+        let (more, seconds) = (lines.take_left_out(), TELL_AFTER.as_secs());
+        tracing::info!(%destination, more, seconds, "more deliveries have arrived than have a line of their own");
+    });
 }
 
 /// A random number from 0 (inclusive) to 1 (exclusive).
@@ -514,7 +535,7 @@ mod tests {
                 true => Outcome::Delivered { remote: None },
                 false => Outcome::Unknown { reason: "no answer".into(), progress: Progress::default() },
             };
-            Finished { claim, outcome, started_at: now, begun, took: begun.elapsed() }
+            Finished { claim, receipt: None, outcome, started_at: now, begun, took: begun.elapsed() }
         };
         let mut under_way = UnderWay::default();
         under_way.running.push(exchange.boxed());
@@ -592,6 +613,7 @@ mod tests {
             metrics: Arc::clone(&metrics),
             wake: Arc::default(),
             state: Arc::new(Mutex::new(LaneState::Running)),
+            delivered: Arc::default(),
         };
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(lane.run(stopped));

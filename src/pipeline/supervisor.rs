@@ -213,6 +213,7 @@ impl Pipeline {
                 metrics: Arc::clone(&self.metrics),
                 wake: Arc::clone(&entry.wake),
                 state: Arc::clone(&entry.state),
+                delivered: Arc::default(),
             };
             let (predecessor, stop) = (tasks.remove(&name), stop.subscribe());
             let task = tokio::spawn(async move {

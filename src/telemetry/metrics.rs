@@ -89,15 +89,21 @@ pub enum IntakeOutcome {
     Refused(&'static str),
 }
 
-impl EncodeLabelValue for IntakeOutcome {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let word = match self {
+impl IntakeOutcome {
+    /// The word in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
             Self::Repeated => "repeated",
             Self::Refused(code) => code,
-        };
-        EncodeLabelValue::encode(&word, encoder)
+        }
+    }
+}
+
+impl EncodeLabelValue for IntakeOutcome {
+    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
     }
 }
 

@@ -4,9 +4,11 @@
 //! Names are `gatepost_<area>_<what>_<unit>[_total]`. Labels hold configured names and closed lists only, never text
 //! that a sender chose.
 
+mod lines;
 mod logging;
 mod metrics;
 
+pub use lines::{Line, LineBudget, TELL_AFTER};
 pub use logging::{LogFault, LogFormat, start_logging};
 pub use metrics::{
     ByAttempt, ByCheck, ByDestination, ByOutcome, ByQueue, ByRoute, BySource, IntakeOutcome, KnownLabels, Metrics,

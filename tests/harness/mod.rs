@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub use folder::{Folder, Ran, run};
 pub use gateway::Gateway;
 pub use http::{Answer, Connection, Post, chunk};
-pub use needs::shared;
+pub use needs::{shared, skip};
 pub use sign::{hmac_hex, unix_now};
 
 /// How long anything may take before the test says that it does not happen. Generous, because machines are busy.

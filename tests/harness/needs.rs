@@ -6,6 +6,7 @@
 //! | `strace` | the program, and the right to trace |
 //! | `faketime` | its library |
 //! | `mount` | the right to mount a file system, and `mkfs.ext4` |
+//! | `promtool` | the program, of Debian's package `prometheus` |
 //! | `shared` | the folder of contracts and samples beside the project, or where `GATEPOST_SHARED` says |
 
 // Each crate that has this module uses its own part of it.

@@ -3,12 +3,14 @@
 //! The order is the promise. Nothing is looked at before it is verified; nothing is answered 200 before it is on the
 //! disk; and what is authentic is never refused for what it says.
 
+mod accepted;
 mod body;
 mod budget;
 mod pace;
 mod rate;
 mod refusals;
 mod settling;
+mod strays;
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
@@ -26,15 +28,17 @@ use super::problem::Problem;
 use super::unread::closing;
 use crate::domain::{Clock, Encoding, Headers, InflateFault, Request, inflate};
 use crate::store::{Acceptance, Arrival, Inbox, Postbox, StoreFault};
-use crate::telemetry::{IntakeOutcome, Metrics};
+use crate::telemetry::{IntakeOutcome, Metrics, UNKNOWN_SOURCE};
 use crate::vendors::{Source, Sources};
 use crate::verify::Verifier;
+use accepted::AcceptedLog;
 use body::{Reader, announced, read_body};
 use budget::{Budget, BudgetLimits, Sender, Share};
 use rate::RateLimits;
 use refusals::{QUIET, Refusals};
 pub use settling::SETTLE_LIMIT;
 use settling::Settling;
+use strays::{Stray, Strays};
 
 /// How long a body may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub struct Ingress {
     /// What is being committed.
     settling: Settling,
     refusals: Refusals,
+    strays: Strays,
+    accepted: AcceptedLog,
     stopping: AtomicBool,
 }
 
@@ -105,6 +111,8 @@ impl Ingress {
             strangers,
             settling: Settling::default(),
             refusals,
+            strays: Strays::default(),
+            accepted: AcceptedLog::default(),
             stopping,
         }
     }
@@ -229,7 +237,13 @@ fn open_postbox() -> Postbox {
 async fn route(http: HttpRequest, payload: web::Payload, ingress: web::Data<Ingress>) -> HttpResponse {
     let source = http.path().strip_prefix("/webhooks/").filter(|name| !name.is_empty() && !name.contains('/'));
     match source {
-        None => closing(Problem::NotFound.response(), payload),
+        None => {
+            ingress.metrics.count_intake(UNKNOWN_SOURCE, IntakeOutcome::Refused(Problem::NotFound.code()));
+            if http.method() == Method::POST {
+                log_stray(&ingress, http.path(), Problem::NotFound, &http);
+            }
+            closing(Problem::NotFound.response(), payload)
+        }
         Some(_) if http.method() != Method::POST => closing(Problem::MethodNotAllowed.response(), payload),
         Some(name) => receive(name, &http, payload, &ingress).await,
     }
@@ -255,9 +269,11 @@ async fn receive(
     let (source, outcome, mut response) = match result {
         Ok((source, Acceptance::New(receipt))) => {
             ingress.wake.notify_one();
+            log_accepted(ingress, source, receipt, IntakeOutcome::Accepted, begun);
             (Some(source), IntakeOutcome::Accepted, stored("accepted", receipt))
         }
         Ok((source, Acceptance::Duplicate(receipt))) => {
+            log_accepted(ingress, source, receipt, IntakeOutcome::Duplicate, begun);
             (Some(source), IntakeOutcome::Duplicate, stored("duplicate", receipt))
         }
         Ok((source, Acceptance::Repeated(receipt))) => {
@@ -265,11 +281,14 @@ async fn receive(
             (Some(source), IntakeOutcome::Repeated, stored("duplicate", receipt))
         }
         Err(Refused { source, problem }) => {
-            log_refusal(ingress, source, problem, http);
+            match problem {
+                Problem::UnknownSource => log_stray(ingress, name, problem, http),
+                _ => log_refusal(ingress, source, problem, http),
+            }
             (source, IntakeOutcome::Refused(problem.code()), closing(problem.response(), payload))
         }
     };
-    let name = source.map_or("unknown", |source| source.name.as_str());
+    let name = source.map_or(UNKNOWN_SOURCE, |source| source.name.as_str());
     ingress.metrics.count_intake(name, outcome);
     ingress.metrics.intake_duration.observe(begun.elapsed().as_secs_f64());
     if ingress.stopping.load(Ordering::Relaxed) {
@@ -282,6 +301,36 @@ fn stored(status: &str, receipt: crate::domain::ReceiptId) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json"))
         .body(format!("{{\"status\":\"{status}\",\"receipt\":\"{receipt}\"}}"))
+}
+
+fn log_accepted(
+    ingress: &Ingress,
+    source: &Source,
+    receipt: crate::domain::ReceiptId,
+    outcome: IntakeOutcome,
+    begun: tokio::time::Instant,
+) {
+    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    ingress.accepted.tell(&source.name, receipt, outcome, ms, ingress.clock.steady());
+}
+
+/// Tells of a request to an address that no source has, after its answer: how long it took must not tell what is near.
+fn log_stray(ingress: &web::Data<Ingress>, typed: &str, problem: Problem, http: &HttpRequest) {
+    let (ingress, typed) = (web::Data::clone(ingress), typed.to_owned());
+    let (peer, code) = (http.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default(), problem.code());
+    actix_web::rt::spawn(async move {
+        let sources = ingress.sources.borrow().clone();
+        if let Some(Stray { typed, nearest, more }) = ingress.strays.note(&typed, &sources, ingress.clock.steady()) {
+            tracing::warn!(
+                typed,
+                nearest,
+                code,
+                peer,
+                more,
+                "a request names no configured source; is the vendor's URL mistyped?"
+            );
+        }
+    });
 }
 
 fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: Problem, http: &HttpRequest) {
