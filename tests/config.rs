@@ -140,8 +140,12 @@ vendor = "generic"
 danger_unsigned = true
 "#;
     let config = Config::parse(sources, &environment()).unwrap_or_else(|faults| panic!("{faults:?}"));
-    let held = config.sources.values().filter(|source| source.on_old == OnOld::Quarantine);
-    assert_eq!(held.map(|source| source.name.as_str()).collect::<Vec<_>>(), ["adrian", "strict", "untimed"]);
+    let with = |on_old| {
+        let held = config.sources.values().filter(move |source| source.on_old == on_old);
+        held.map(|source| source.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(with(OnOld::QuarantineDocumented), ["adrian", "untimed"], "a mapped time holds nothing back by itself");
+    assert_eq!(with(OnOld::Quarantine), ["strict"]);
 }
 
 #[test]

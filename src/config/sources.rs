@@ -43,7 +43,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     section.finish();
     let verifier = verifier?;
     let normalizer = normalizer?;
-    let fits = if verifier.is_replayable() { OnOld::Quarantine } else { OnOld::Deliver };
+    let fits = if verifier.is_replayable() { OnOld::QuarantineDocumented } else { OnOld::Deliver };
     let source = Source {
         name: name?,
         vendor,

@@ -217,6 +217,9 @@ pub struct Draft {
     pub kind: String,
     /// See [`Event::time`].
     pub time: Option<Timestamp>,
+    /// The vendor documents that `time` is when the event happened. Only then does an old one betray a request that was
+    /// captured and sent again: a field that is merely mapped may hold the day on which a finding was first seen.
+    pub is_time_documented: bool,
     /// See [`Event::severity`]; `None` takes the source's default.
     pub severity: Option<Severity>,
     /// See [`Event::title`]; blank takes the type.

@@ -78,8 +78,11 @@ impl Dispatcher {
             let receipt = claim.take_receipt();
             let ReceiptWork { tries, replay, .. } = *claim.work();
             // Where every key is known nothing can be sent again unseen; the operator's order releases what is in quarantine.
-            let holds = !replay && self.outbox.forgets();
-            let horizon = if holds { Horizon::of(now, receipt.received_at, keys) } else { Horizon::default() };
+            let horizon = match (replay, self.outbox.forgets()) {
+                (true, _) => Horizon::default(),
+                (false, true) => Horizon::of(now, receipt.received_at, keys),
+                (false, false) => Horizon::of(now, receipt.received_at, keys).holding_nothing(),
+            };
             (receipt, tries, horizon)
         };
         let works: Vec<(Receipt, u32, Horizon)> = claims.iter_mut().map(work).collect();
@@ -185,6 +188,10 @@ impl Dispatcher {
         if end.is_poison {
             self.metrics.receipts_poison.get_or_create(&source()).inc();
         }
+        if end.aging > 0 {
+            self.metrics.events_aging.get_or_create(&source()).inc_by(end.aging);
+            self.held.warn(&receipt.source, end.aging, self.clock.steady());
+        }
         if end.unrecognized > 0 {
             self.metrics.events_unrecognized.get_or_create(&source()).inc_by(end.unrecognized);
             tracing::warn!(
@@ -283,9 +290,13 @@ fn read_all(works: Vec<(Receipt, u32, Horizon)>, rules: &Rules, mut shipper: Shi
     shipper.ship();
 }
 
-/// Tells of events in quarantine, once a minute and source: whoever sends captured requests must not fill the log.
+/// Tells of events in quarantine, once a minute and source, and of those that come near it, once an hour: whoever sends
+/// captured requests must not fill the log.
 #[derive(Debug, Default)]
-pub struct HeldLog(Mutex<BTreeMap<SourceName, Held>>);
+pub struct HeldLog {
+    held: Mutex<BTreeMap<SourceName, Held>>,
+    aging: Mutex<BTreeMap<SourceName, Held>>,
+}
 
 #[derive(Debug, Default)]
 struct Held {
@@ -295,18 +306,29 @@ struct Held {
 
 impl HeldLog {
     fn tell(&self, source: &SourceName, count: u64, steady: Timestamp) {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(events) = sources.entry(source.clone()).or_default().due(count, steady) {
+        let mut sources = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = sources.entry(source.clone()).or_default().due(count, steady, HELD_INTERVAL) {
             tracing::warn!(%source, events, "signed events are older than keys are kept; they are in quarantine");
+        }
+    }
+
+    fn warn(&self, source: &SourceName, count: u64, steady: Timestamp) {
+        let mut sources = self.aging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(events) = sources.entry(source.clone()).or_default().due(count, steady, AGING_INTERVAL) {
+            tracing::warn!(
+                %source, events,
+                "signed events are older than half of the time for which keys are kept; beyond it they go to quarantine, \
+                 unless the source has on_old = \"deliver\" or [retention] keys is longer"
+            );
         }
     }
 }
 
 impl Held {
     /// How many there are to tell of, if it is time.
-    fn due(&mut self, count: u64, steady: Timestamp) -> Option<u64> {
+    fn due(&mut self, count: u64, steady: Timestamp, interval: Duration) -> Option<u64> {
         self.untold += count;
-        if self.last_told.is_some_and(|last| steady.since(last) < HELD_INTERVAL) {
+        if self.last_told.is_some_and(|last| steady.since(last) < interval) {
             return None;
         }
         self.last_told = Some(steady);
@@ -334,6 +356,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const CONCLUDE_AGAIN: Duration = Duration::from_millis(500);
 /// How often events in quarantine are told of.
 const HELD_INTERVAL: Duration = Duration::from_secs(60);
+/// How often events that come near it are told of.
+const AGING_INTERVAL: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
@@ -341,9 +365,10 @@ mod tests {
 
     #[test]
     fn what_is_held_is_told_once_a_minute_and_in_full() {
-        let (mut held, at) = (Held::default(), |seconds: i64| Timestamp::from_millis(seconds * 1_000));
-        assert_eq!(held.due(2, at(100)), Some(2));
-        assert_eq!((held.due(5, at(101)), held.due(1, at(159))), (None, None));
-        assert_eq!(held.due(1, at(160)), Some(7));
+        let mut held = Held::default();
+        let mut due = |count, seconds: i64| held.due(count, Timestamp::from_millis(seconds * 1_000), HELD_INTERVAL);
+        assert_eq!(due(2, 100), Some(2));
+        assert_eq!((due(5, 101), due(1, 159)), (None, None));
+        assert_eq!(due(1, 160), Some(7));
     }
 }

@@ -11,29 +11,51 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::domain::{Draft, Timestamp};
-use crate::vendors::{OnOld, Source};
+use crate::vendors::Source;
 
-/// The time before which keys may have been forgotten; none, where nothing is held to be.
+/// The time before which keys may have been forgotten, and the time half as long ago. By default there is neither.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Horizon(Option<Timestamp>);
+pub struct Horizon {
+    /// Before it keys may have been forgotten; none, where all are known.
+    forgotten: Option<Timestamp>,
+    /// What happened before it is worth a warning, also where all keys are still known.
+    early: Option<Timestamp>,
+}
 
 impl Horizon {
     /// Of what was received at `received_at`, where it is `now` and keys are kept for so long. What waits long for being
     /// read does not grow old by it.
     pub fn of(now: Timestamp, received_at: Timestamp, keys: Duration) -> Self {
-        Self(Some(now.min(received_at).minus(keys)))
+        let since = now.min(received_at);
+        Self { forgotten: Some(since.minus(keys)), early: Some(since.minus(keys / 2)) }
+    }
+
+    /// The same where every key is still known: nothing is held back.
+    pub fn holding_nothing(self) -> Self {
+        Self { forgotten: None, ..self }
     }
 
     /// Whether the source wants this event to be held back.
     pub fn holds(self, source: &Source, draft: &Draft) -> bool {
-        source.on_old == OnOld::Quarantine && draft.time.is_some_and(|time| self.is_beyond(time))
+        source.on_old.judged_time(draft).is_some_and(|time| self.is_beyond(time))
+    }
+
+    /// Whether this event, if it is not held back, is old enough for a warning: one like it will be held back, in this
+    /// store as soon as keys have been deleted, or when it comes a little later.
+    pub fn warns_of(self, source: &Source, draft: &Draft) -> bool {
+        let time = source.on_old.judged_time(draft);
+        time.is_some_and(|time| is_before(self.early, time) && !self.is_beyond(time))
     }
 
     /// Whether the key of something that happened at `time` may have been forgotten, or may be before it is looked for. A
     /// time that was never set, as zero is written in many ways, says nothing.
     fn is_beyond(self, time: Timestamp) -> bool {
-        time.as_millis() >= SET_SINCE_MS && self.0.is_some_and(|horizon| time.minus(MARGIN) < horizon)
+        is_before(self.forgotten, time)
     }
+}
+
+fn is_before(horizon: Option<Timestamp>, time: Timestamp) -> bool {
+    time.as_millis() >= SET_SINCE_MS && horizon.is_some_and(|horizon| time.minus(MARGIN) < horizon)
 }
 
 /// When a time in a request last agreed with the clock.

@@ -28,6 +28,8 @@ pub struct End {
     pub is_witness: bool,
     /// How many of its events hold no field that the source knows.
     pub unrecognized: u64,
+    /// How many of its events are told, but so old that others like them will be held back.
+    pub aging: u64,
 }
 
 /// Reads a receipt and hands out its events one by one, planned. Never fails and never panics: what cannot be read
@@ -44,7 +46,7 @@ pub fn process(
     let default = source.map_or(Severity::Medium, |source| source.default_severity);
     let hearsay = source.and_then(|source| hearsay(&receipt, source));
     let body = std::mem::take(&mut receipt.body);
-    let (mut position, mut is_witness, mut unrecognized) = (0, false, 0);
+    let (mut position, mut is_witness, mut unrecognized, mut aging) = (0, false, 0, 0);
     let mut plan = |mut draft: Draft| {
         if let Some(hearsay) = &hearsay {
             draft.key.extend([hearsay.clone(), position.to_string()]);
@@ -56,6 +58,7 @@ pub fn process(
         // What an attacker made unreadable may have been anything.
         let default = if draft.kind == UNPARSED { at_least_high(default) } else { default };
         let is_held = source.is_some_and(|source| horizon.holds(source, &draft));
+        aging += u64::from(source.is_some_and(|source| horizon.warns_of(source, &draft)));
         is_witness |= source.is_some_and(|source| Witness::is_heard_in(source, draft.time, receipt.received_at));
         unrecognized += u64::from(draft.is_unrecognized);
         let event = draft.into_event(&receipt, vendor, default, position);
@@ -79,13 +82,13 @@ pub fn process(
             (Reading::unparsed(&body, "the process ended several times while reading it"), true)
         }
         Some(source) => match read(body, source, &receipt, &mut plan) {
-            Ok(note) => return End { note, is_poison: false, is_witness, unrecognized },
+            Ok(note) => return End { note, is_poison: false, is_witness, unrecognized, aging },
             Err(ended) => ended,
         },
         None => (Reading::unparsed(&body, "its source is no longer configured"), false),
     };
     unread.drafts.into_iter().for_each(plan);
-    End { note: unread.note, is_poison, is_witness, unrecognized }
+    End { note: unread.note, is_poison, is_witness, unrecognized, aging }
 }
 
 /// Reads a body and hands out what it holds. If it cannot be read: what is to be told instead, and whether that is a
@@ -170,9 +173,10 @@ mod tests {
 
         fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
             assert!(body != POISON, "a defect");
-            let time = std::str::from_utf8(body).ok().and_then(Timestamp::parse);
+            let time = std::str::from_utf8(body).ok().and_then(|text| Timestamp::parse(text.trim()));
+            let is_time_documented = body.starts_with(b" ");
             let is_unrecognized = body == b"odd";
-            take(Draft { kind: "alert".to_owned(), time, is_unrecognized, ..Draft::default() });
+            take(Draft { kind: "alert".to_owned(), time, is_time_documented, is_unrecognized, ..Draft::default() });
             None
         }
     }
@@ -285,6 +289,31 @@ mod tests {
             assert_eq!(planned.routed, Routed::Yes, "the operator has it replayed");
         });
         assert!(!end.is_poison);
+    }
+
+    #[test]
+    fn only_a_documented_time_holds_back_unless_the_source_says_otherwise() {
+        let read = |on_old, body, horizon: Horizon| {
+            let mut routed = Vec::new();
+            let end = process(receipt(body), 1, horizon, &rules_of(bearer(), on_old), &mut |(planned, _)| {
+                routed.push(planned.routed);
+            });
+            (routed.remove(0), end.aging)
+        };
+        let received_at = receipt(b"").received_at;
+        let horizon = Horizon::of(received_at, received_at, Duration::from_secs(30 * 24 * 3600));
+        // The reader of these tests documents the time only of what begins with a blank.
+        let (mapped, documented) = (&b"2026-10-01T00:00:00Z"[..], &b" 2026-10-01T00:00:00Z"[..]);
+        let ripening = &b" 2026-11-02T00:00:00Z"[..];
+        assert_eq!(read(OnOld::QuarantineDocumented, mapped, horizon), (Routed::Yes, 0));
+        assert_eq!(read(OnOld::QuarantineDocumented, documented, horizon), (Routed::Quarantined, 0));
+        assert_eq!(read(OnOld::Quarantine, mapped, horizon), (Routed::Quarantined, 0));
+        assert_eq!(read(OnOld::Deliver, documented, horizon), (Routed::Yes, 0));
+        // The warning comes on the first day of a store, and after half of the time in an old one.
+        assert_eq!(read(OnOld::QuarantineDocumented, documented, horizon.holding_nothing()), (Routed::Yes, 1));
+        assert_eq!(read(OnOld::QuarantineDocumented, ripening, horizon), (Routed::Yes, 1));
+        assert_eq!(read(OnOld::QuarantineDocumented, &b" 2026-11-20T00:00:00Z"[..], horizon), (Routed::Yes, 0));
+        assert_eq!(read(OnOld::Deliver, ripening, horizon), (Routed::Yes, 0));
     }
 
     #[test]

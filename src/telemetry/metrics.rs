@@ -25,6 +25,8 @@ pub struct Metrics {
     pub events_duplicate: Family<BySource, Counter>,
     /// Events that were put into quarantine, by source.
     pub events_quarantined: Family<BySource, Counter>,
+    /// Events so old that others like them will be put into quarantine, by source.
+    pub events_aging: Family<BySource, Counter>,
     /// Events made of bodies that nobody understood, by source.
     pub events_unparsed: Family<BySource, Counter>,
     /// Events that hold no field that their source knows, by source.
@@ -192,6 +194,7 @@ impl Metrics {
             events_read: Family::default(),
             events_duplicate: Family::default(),
             events_quarantined: Family::default(),
+            events_aging: Family::default(),
             events_unparsed: Family::default(),
             events_unrecognized: Family::default(),
             receipts_poison: Family::default(),
@@ -219,6 +222,8 @@ impl Metrics {
         registry.register("events_read", "Events read from receipts", all.events_read.clone());
         registry.register("events_duplicate", "Events that had been stored before", all.events_duplicate.clone());
         registry.register("events_quarantined", "Events put into quarantine", all.events_quarantined.clone());
+        let help = "Events older than half of the time for which keys are kept";
+        registry.register("events_aging", help, all.events_aging.clone());
         registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
         let help = "Events without any field that their source knows";
         registry.register("events_unrecognized", help, all.events_unrecognized.clone());
@@ -265,6 +270,7 @@ impl Metrics {
                 &self.events_read,
                 &self.events_duplicate,
                 &self.events_quarantined,
+                &self.events_aging,
                 &self.events_unparsed,
                 &self.events_unrecognized,
                 &self.receipts_poison,

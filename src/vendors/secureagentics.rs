@@ -116,8 +116,10 @@ impl Secureagentics {
         let details = text_of(&mut data, &mut envelope, DETAILS);
         let rule = rule(&kind, &mut data);
         let agent = agent(&kind, &mut data);
+        let documented_time = stated.as_ref().and_then(lenient::time_of);
         let mut draft = Draft {
-            time: stated.as_ref().and_then(lenient::time_of).or_else(|| data.time(&["timestamp", "occurredAt"])),
+            is_time_documented: documented_time.is_some(),
+            time: documented_time.or_else(|| data.time(&["timestamp", "occurredAt"])),
             severity: self.severity(&kind, &mut data),
             title: title(&kind, details.as_deref(), agent.as_deref()),
             actor: actor(&mut data),
@@ -477,6 +479,17 @@ mod tests {
         let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
         let doubled = br#"{"id":"x","type":"t","data":{"action":"block","a":1,"a":2}}"#;
         assert_eq!(normalizer.normalize(doubled).drafts[0].outcome, None, "the reassuring reading is not believed");
+    }
+
+    #[test]
+    fn only_the_time_of_the_envelope_is_documented() {
+        let of = |body: Value| {
+            let draft = draft(&body);
+            (draft.time.is_some(), draft.is_time_documented)
+        };
+        assert_eq!(of(json!({"type": "t.u", "timestamp": 1705314600})), (true, true));
+        assert_eq!(of(json!({"type": "t.u", "data": {"timestamp": 1705314600}})), (true, false));
+        assert_eq!(of(json!({"type": "t.u"})), (false, false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Normalizer, Vendor};
-use crate::domain::{DedupeKey, RequestKey, Severity, SourceName, Timestamp};
+use crate::domain::{DedupeKey, Draft, RequestKey, Severity, SourceName, Timestamp};
 use crate::verify::{Verified, Verifier};
 
 /// One configured ingress: who sends, how it is verified, what it may send.
@@ -39,8 +39,21 @@ pub struct Source {
 pub enum OnOld {
     /// It may be a captured request that is sent again: it is kept in quarantine until the operator releases it.
     Quarantine,
+    /// The same, but only where the vendor documents its time as the time of the event.
+    QuarantineDocumented,
     /// It is told like any other.
     Deliver,
+}
+
+impl OnOld {
+    /// The time that says how old the event is, where its age matters.
+    pub fn judged_time(self, draft: &Draft) -> Option<Timestamp> {
+        match self {
+            Self::Quarantine => draft.time,
+            Self::QuarantineDocumented => draft.time.filter(|_| draft.is_time_documented),
+            Self::Deliver => None,
+        }
+    }
 }
 
 impl Source {

@@ -51,12 +51,14 @@ impl Akto {
         let named = fields.text(&["actor"]);
         let sub_category = fields.text(&["subCategory"]);
         let category = fields.text(&["category"]);
-        let time = fields.time(&["detectedAt", "timestamp", "discovered", "ts"]).or(samples.1);
+        let documented_time = fields.time(&["detectedAt", "timestamp", "discovered"]);
+        let time = documented_time.or_else(|| fields.time(&["ts"])).or(samples.1);
         let target = target(&mut fields, &recorded);
 
         let mut draft = Draft {
             kind: kind(&mut fields),
             time,
+            is_time_documented: documented_time.is_some(),
             severity: self.severity(filter.as_deref(), sub_category.as_deref(), &mut fields),
             vendor_id: id.clone(),
             actor: actor(named.as_deref(), &mut fields, &mut metadata),
