@@ -29,6 +29,13 @@ impl Explain {
         for Explained { event, held } in self.events(&config)? {
             out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
             out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
+            if let Some(word) = event.severity_word() {
+                let word = terminal::line(word, 64);
+                out!(
+                    "  its severity word '{word}' is not known, so the default applies; to change that, in the source:"
+                )?;
+                out!("    severities = {{ {word:?} = \"high\" }}")?;
+            }
             if let Some(held) = held {
                 out!("  {held}: no route is asked before its receipt is replayed; then")?;
             }

@@ -222,6 +222,8 @@ pub struct Draft {
     pub is_time_documented: bool,
     /// See [`Event::severity`]; `None` takes the source's default.
     pub severity: Option<Severity>,
+    /// The vendor's word for the severity where it is not known; see [`Event::severity_word`].
+    pub severity_word: Option<String>,
     /// See [`Event::title`]; blank takes the type.
     pub title: String,
     /// See [`Event::message`].
@@ -248,6 +250,13 @@ pub struct Draft {
     pub labels: BTreeMap<String, String>,
     /// See [`Event::unmapped`].
     pub unmapped: Map<String, Value>,
+}
+
+impl Event {
+    /// The vendor's word for the severity, where it is not known and the severity is a default.
+    pub fn severity_word(&self) -> Option<&str> {
+        self.labels.get(SEVERITY_WORD).map(String::as_str)
+    }
 }
 
 impl Draft {
@@ -290,7 +299,7 @@ impl Draft {
             remediation: text(self.remediation),
             evidence: text(self.evidence),
             links: self.links.into_iter().filter(Link::is_web).take(LINKS_MAX).collect(),
-            labels: limited_labels(self.labels),
+            labels: limited_labels(self.labels, self.severity_word),
             unmapped: limited_unmapped(self.unmapped),
         }
     }
@@ -351,10 +360,12 @@ fn text(value: Option<String>) -> Option<String> {
     Some(value)
 }
 
-fn limited_labels(labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn limited_labels(labels: BTreeMap<String, String>, severity_word: Option<String>) -> BTreeMap<String, String> {
     let limited =
         labels.into_iter().filter_map(|(name, value)| Some((line(&name, 64)?, line(&value, SHORT_CHARS_MAX)?)));
-    limited.take(LABELS_MAX).collect()
+    let word = severity_word.and_then(|word| line(&word, SEVERITY_WORD_CHARS_MAX));
+    let room = LABELS_MAX - usize::from(word.is_some());
+    limited.take(room).chain(word.map(|word| (SEVERITY_WORD.to_owned(), word))).collect()
 }
 
 /// Writes what nests too deep as text, then drops the largest values until the rest fits; the raw body has them all.
@@ -391,6 +402,9 @@ const TITLE_CHARS_MAX: usize = 300;
 const SHORT_CHARS_MAX: usize = 512;
 const URL_CHARS_MAX: usize = 2048;
 const TEXT_BYTES_MAX: usize = 4096;
+/// The label that holds a severity word that is not known.
+const SEVERITY_WORD: &str = "severity_word";
+const SEVERITY_WORD_CHARS_MAX: usize = 64;
 const LINKS_MAX: usize = 8;
 const LABELS_MAX: usize = 32;
 const UNMAPPED_BYTES_MAX: usize = 8192;
@@ -470,6 +484,18 @@ mod tests {
         assert_eq!(event.links.len(), 1);
         assert_eq!(event.unmapped.keys().collect::<Vec<_>>(), ["small"]);
         assert_eq!((event.kind.as_str(), event.severity), ("unknown", Severity::Medium));
+    }
+
+    #[test]
+    fn an_unknown_severity_word_becomes_a_short_label_whatever_else_there_is() {
+        let labels: BTreeMap<String, String> = (0..100).map(|n| (format!("l{n}"), "x".to_owned())).collect();
+        let severity_word = Some(format!("pur\nple{}", "e".repeat(1000)));
+        let event = Draft { labels, severity_word, ..Draft::default() }.into_event(&receipt(), "v", Severity::Low, 0);
+        let word = event.severity_word().unwrap();
+        assert!(word.starts_with("pur ple") && word.chars().count() == SEVERITY_WORD_CHARS_MAX, "{word}");
+        assert_eq!((event.labels.len(), event.severity), (LABELS_MAX, Severity::Low));
+        let known = Draft { severity_word: Some(" ".to_owned()), ..Draft::default() };
+        assert_eq!(known.into_event(&receipt(), "v", Severity::Low, 0).severity_word(), None);
     }
 
     #[test]

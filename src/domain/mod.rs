@@ -13,6 +13,7 @@ mod receipt;
 mod request;
 mod secret;
 mod severity;
+mod severity_word;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dedupe::{DedupeKey, EventKey, RequestKey};
@@ -24,3 +25,4 @@ pub use receipt::{Encoding, Note, Receipt};
 pub use request::{Headers, Request};
 pub use secret::Secret;
 pub use severity::{Severity, UnknownSeverity};
+pub use severity_word::folded_word;

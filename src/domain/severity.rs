@@ -101,20 +101,6 @@ impl Severity {
             Self::Other => "Other",
         }
     }
-
-    /// What a vendor's word most likely means: `HIGH`, `warning`, `sev1`'s relatives. `None` for a word that is
-    /// not known, so that the source's default applies.
-    pub fn from_vendor_word(word: &str) -> Option<Self> {
-        Some(match word.trim().to_ascii_lowercase().as_str() {
-            "informational" | "information" | "info" | "notice" | "note" | "none" | "debug" => Self::Informational,
-            "low" | "minor" => Self::Low,
-            "medium" | "moderate" | "warning" | "warn" => Self::Medium,
-            "high" | "major" | "error" => Self::High,
-            "critical" | "crit" | "severe" | "emergency" => Self::Critical,
-            "fatal" => Self::Fatal,
-            _ => return None,
-        })
-    }
 }
 
 impl fmt::Display for Severity {
@@ -162,7 +148,5 @@ mod tests {
         assert_eq!(Severity::from_id(99), Severity::Other);
         assert!(Severity::Other.rank() < Severity::Informational.rank());
         assert!("HIGH".parse::<Severity>().is_err());
-        assert_eq!(Severity::from_vendor_word(" HIGH "), Some(Severity::High));
-        assert_eq!(Severity::from_vendor_word("purple"), None);
     }
 }

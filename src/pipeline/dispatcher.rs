@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::horizon::{Horizon, Witness};
 use super::janitor::Retention;
 use super::reading::{End, process};
+use super::severity_log::SeverityLog;
 use super::supervisor::{LaneBoard, Rules};
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
 use crate::store::{
@@ -31,6 +32,8 @@ pub struct Dispatcher {
     pub witness: Arc<Witness>,
     /// When events in quarantine were last told of.
     pub held: HeldLog,
+    /// When severity words that are not known were last told of.
+    pub words: SeverityLog,
     /// Whom to wake.
     pub lanes: Arc<LaneBoard>,
     /// What wakes us.
@@ -172,6 +175,10 @@ impl Dispatcher {
         self.metrics.events_read.get_or_create(&source()).inc_by(events.len() as u64);
         if unrouted > 0 {
             self.metrics.events_unrouted.get_or_create(&source()).inc_by(unrouted as u64);
+        }
+        for word in events.iter().filter_map(|planned| planned.event.severity_word()) {
+            self.metrics.events_severity_unknown.get_or_create(&source()).inc();
+            self.words.tell(&claim.work().receipt.source, word, self.clock.steady());
         }
         for (route, why) in undecided {
             self.metrics.routing_undecided.get_or_create(&ByRoute { route: route.clone() }).inc();

@@ -21,6 +21,7 @@ mod pace;
 mod queues;
 mod reading;
 mod retry;
+mod severity_log;
 mod supervisor;
 mod suspects;
 mod timekeeper;

@@ -11,6 +11,7 @@ use super::dispatcher::{Dispatcher, HeldLog};
 use super::janitor::{Janitor, Retention};
 use super::lane::{Lane, LaneState};
 use super::queues::{Queue, QueueBoard};
+use super::severity_log::SeverityLog;
 use super::timekeeper::Timekeeper;
 use crate::destinations::Destination;
 use crate::domain::{Clock, DestinationName};
@@ -177,6 +178,7 @@ impl Pipeline {
             vouched: timekeeper.vouched(),
             witness: timekeeper.witness(),
             held: HeldLog::default(),
+            words: SeverityLog::default(),
             lanes: Arc::clone(&self.board),
             wake: Arc::clone(&self.receipts),
             clock: Arc::clone(&self.clock),

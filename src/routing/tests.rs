@@ -360,7 +360,7 @@ const WRONG: &[(&str, &str)] = &[
     ("severity >= high", "write event.severity"),
     ("labels.team == 'red'", "write event.labels"),
     ("title.contains('x')", "write event.title"),
-    ("alert == 'x'", "docs/routing.md"),
+    ("thing == 'x'", "docs/routing.md"),
     ("event.evidence.contains('x')", "docs/routing.md"),
     ("has(event.title)", "write event.title != \"\""),
     ("has(event.actor.user)", "write event.actor.user != \"\""),

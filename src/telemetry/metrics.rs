@@ -31,6 +31,8 @@ pub struct Metrics {
     pub events_unparsed: Family<BySource, Counter>,
     /// Events that hold no field that their source knows, by source.
     pub events_unrecognized: Family<BySource, Counter>,
+    /// Events whose severity word is not known, by source.
+    pub events_severity_unknown: Family<BySource, Counter>,
     /// Receipts passed on unread because reading them failed or ended the process, by source.
     pub receipts_poison: Family<BySource, Counter>,
     /// Events that no route took, by source.
@@ -197,6 +199,7 @@ impl Metrics {
             events_aging: Family::default(),
             events_unparsed: Family::default(),
             events_unrecognized: Family::default(),
+            events_severity_unknown: Family::default(),
             receipts_poison: Family::default(),
             events_unrouted: Family::default(),
             routing_undecided: Family::default(),
@@ -227,6 +230,8 @@ impl Metrics {
         registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
         let help = "Events without any field that their source knows";
         registry.register("events_unrecognized", help, all.events_unrecognized.clone());
+        let help = "Events whose severity word is not known";
+        registry.register("events_severity_unknown", help, all.events_severity_unknown.clone());
         registry.register("receipts_poison", "Bodies that reading failed on", all.receipts_poison.clone());
         registry.register("events_unrouted", "Events that no route took", all.events_unrouted.clone());
         registry.register("routing_undecided", "Conditions that could not be decided", all.routing_undecided.clone());
@@ -273,6 +278,7 @@ impl Metrics {
                 &self.events_aging,
                 &self.events_unparsed,
                 &self.events_unrecognized,
+                &self.events_severity_unknown,
                 &self.receipts_poison,
                 &self.events_unrouted,
             ] {

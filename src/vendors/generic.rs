@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::lenient::{self, Fields, Records, Text};
 use super::outcomes::Outcomes;
-use super::severities::Severities;
+use super::severities::{Severities, Stated};
 use super::{Normalizer, Reading, Sample, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
@@ -177,13 +177,14 @@ impl Generic {
         let mut draft = Draft {
             kind: found.text("type").unwrap_or_else(|| "alert".to_owned()),
             time: found.time("time"),
-            severity: found.severity("severity", &self.severities),
             message: found.text("message"),
             status: found.text("status"),
             actor: actor(&mut found),
             target: target(&mut found),
             ..Draft::default()
         };
+        let stated = found.severity("severity", &self.severities);
+        (draft.severity, draft.severity_word) = (stated.severity, stated.unknown);
         let rule = Rule { id: found.text("rule"), name: found.text("rule_name") };
         draft.rule = (rule != Rule::default()).then_some(rule);
         let first_line = || draft.message.as_deref().and_then(|message| message.lines().next()).map(str::to_owned);
@@ -260,14 +261,18 @@ impl Found<'_> {
         Some(time)
     }
 
-    /// The operator's word, else what the word most likely means. A number means only what the operator says: scales
-    /// run in both directions.
-    fn severity(&mut self, name: &str, operators: &Severities) -> Option<Severity> {
-        let pointer = self.pointer(name)?;
-        let word = self.element.pointer(&pointer).and_then(scalar)?;
-        let severity = operators.of(&word).or_else(|| Severity::from_vendor_word(&word))?;
-        self.used.push(pointer);
-        Some(severity)
+    /// What the element says about its severity. A word that is not known stays where it stood.
+    fn severity(&mut self, name: &str, severities: &Severities) -> Stated {
+        let pointer = self.pointer(name);
+        let word = pointer.as_deref().and_then(|pointer| self.element.pointer(pointer)).and_then(scalar);
+        // `severity` by the vendor's word is how this table was written first.
+        if let Some(severity) = word.as_deref().and_then(|word| severities.of_kind(word)) {
+            self.used.extend(pointer);
+            return Stated { severity: Some(severity), unknown: None };
+        }
+        let stated = severities.stated(word.as_deref());
+        self.used.extend(pointer.filter(|_| stated.severity.is_some()));
+        stated
     }
 
     fn pointer(&self, name: &str) -> Option<String> {
@@ -407,7 +412,7 @@ const TEMPLATE: &str = "\
 # events = \"/alerts\"                             # JSON pointer to a list: one event an element
 # map = { title = \"/rule/name\", severity = \"/level\", time = \"/at\", actor = \"/src_ip\", key = \"/alert_id\" }
 # outcomes = { \"drop\" = \"blocked\", \"monitor\" = \"allowed\" }
-# severity = { \"P1\" = \"critical\", \"P2\" = \"high\" }
+# severities = { \"S1\" = \"critical\" }              # words that are not known; or severity_numbers = \"cvss\"
 ";
 
 #[cfg(test)]
@@ -445,6 +450,8 @@ mod tests {
         let drafts = read(settings, &body).drafts;
         let severities: Vec<_> = drafts.iter().map(|draft| draft.severity).collect();
         assert_eq!(severities, [Some(Severity::Critical), Some(Severity::Low), None]);
+        let words: Vec<_> = drafts.iter().map(|draft| draft.severity_word.as_deref()).collect();
+        assert_eq!(words, [None, None, Some("4")]);
         assert_eq!((drafts[0].title.as_str(), &drafts[0].key), ("first", &vec!["key".to_owned(), "1".to_owned()]));
         assert_eq!((drafts[0].links.len(), drafts[0].rule.as_ref().unwrap().id.as_deref()), (1, Some("r")));
         assert_eq!(Value::Object(drafts[1].unmapped.clone()), json!({"n": ["second"], "ip": "not one"}));

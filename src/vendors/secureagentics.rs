@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::lenient::{self, Fields, Record, Records, Text};
-use super::severities::Severities;
+use super::severities::{Severities, Stated};
 use super::{Normalizer, Reading, Sample, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, Note, Request, Rule, Severity, Target};
 use crate::settings::Section;
@@ -117,10 +117,12 @@ impl Secureagentics {
         let rule = rule(&kind, &mut data);
         let agent = agent(&kind, &mut data);
         let documented_time = stated.as_ref().and_then(lenient::time_of);
+        let severity = self.severity(&kind, &mut data);
         let mut draft = Draft {
             is_time_documented: documented_time.is_some(),
             time: documented_time.or_else(|| data.time(&["timestamp", "occurredAt"])),
-            severity: self.severity(&kind, &mut data),
+            severity: severity.severity,
+            severity_word: severity.unknown,
             title: title(&kind, details.as_deref(), agent.as_deref()),
             actor: actor(&mut data),
             vendor_id: id.clone(),
@@ -161,12 +163,14 @@ impl Secureagentics {
         draft
     }
 
-    /// The operator's word, else the event's own, else the type's.
-    fn severity(&self, kind: &str, data: &mut Fields) -> Option<Severity> {
-        let own = data.text(&["severity"]);
-        let known = own.as_deref().and_then(Severity::from_vendor_word);
+    /// The operator's by type, else the event's own, else the type's.
+    fn severity(&self, kind: &str, data: &mut Fields) -> Stated {
+        let stated = self.severities.stated(data.text(&["severity"]).as_deref());
+        if let Some(severity) = self.severities.of_kind(kind) {
+            return Stated { severity: Some(severity), unknown: None };
+        }
         let of_kind = TYPES.iter().find(|row| row.0 == kind).map(|row| row.1);
-        self.severities.of(kind).or(known).or(of_kind)
+        Stated { severity: stated.severity.or(of_kind), ..stated }
     }
 }
 
@@ -453,6 +457,11 @@ mod tests {
         assert_eq!(of("agent.registered", json!({"severity": "LOW"})), Some(Severity::Low));
         assert_eq!(of("policy.violated", json!({"severity": "purple"})), Some(Severity::High));
         assert_eq!(of("agent.retired", json!({})), None);
+        let purple = draft(&json!({"id": "x", "type": "policy.violated", "data": {"severity": "purple"}}));
+        assert_eq!(purple.severity_word.as_deref(), Some("purple"));
+        let normalizer = build("secureagentics", "severities = { PURPLE = \"low\" }").ok().unwrap();
+        let purple = normalizer.normalize(br#"{"id":"x","type":"policy.violated","data":{"severity":"purple"}}"#);
+        assert_eq!((purple.drafts[0].severity, &purple.drafts[0].severity_word), (Some(Severity::Low), &None));
         let normalizer = build("secureagentics", "severity = { \"alert.triggered\" = \"critical\" }").ok().unwrap();
         let body = br#"{"id":"x","type":"alert.triggered","data":{"severity":"low"}}"#;
         assert_eq!(normalizer.normalize(body).drafts[0].severity, Some(Severity::Critical));

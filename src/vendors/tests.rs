@@ -156,6 +156,14 @@ fn the_template_of_each_vendor_is_valid() {
 #[test]
 fn unknown_words_in_the_severity_table_are_faults() {
     for vendor in VENDORS {
+        for table in ["severity", "severities"] {
+            let settings = format!("{table} = {{ a = \"purple\", b = \"high\" }}");
+            let faults = build(vendor.name, &settings).err().unwrap();
+            assert!(faults[0].contains("'purple' is no severity"), "{faults:?}");
+        }
+        let faults = build(vendor.name, "severities = { \"sev-1\" = \"low\", SEV1 = \"high\" }").err().unwrap();
+        assert!(faults[0].contains("is given two severities"), "{faults:?}");
+        assert!(build(vendor.name, "severity_numbers = \"cvs\"").err().unwrap()[0].contains("did you mean 'cvss'?"));
         let faults = build(vendor.name, "severity = { a = \"purple\", b = \"high\" }").err().unwrap();
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert!(faults[0].contains("'purple' is no severity"), "{faults:?}");

@@ -1,6 +1,6 @@
 //! `gatepost explain`: which routes take an event, and why.
 
-use crate::harness::Gateway;
+use crate::harness::{Gateway, Post};
 use crate::{ADRIAN, ARCHIVE, SOURCES};
 
 #[test]
@@ -51,4 +51,68 @@ to = ["archive"]
     gateway.run(&["explain", "--file", "body.json", "--source", "nobody"]).ended(1).complains("there is no source");
     gateway.run(&["explain", "--file", "absent", "--source", "adrian"]).ended(1).complains("absent cannot be read");
     gateway.run(&["explain", &event, "--file", "body.json", "--source", "adrian"]).ended(2);
+}
+
+const SCANNER: &str = r#"
+[sources.scanner]
+vendor = "generic"
+secrets = [{ value = "scanner-shows-this-token-of-32-b" }]
+verify = { scheme = "token" }
+default_severity = "low"
+severities = { "red alert" = "fatal" }
+
+[sources.scores]
+vendor = "generic"
+secrets = [{ value = "scanner-shows-this-token-of-32-b" }]
+verify = { scheme = "token" }
+severity_numbers = "cvss"
+"#;
+
+#[test]
+fn a_severity_word_that_is_not_known_is_logged_counted_and_explained() {
+    let gateway = Gateway::start(&format!("{SOURCES}{SCANNER}{ARCHIVE}"));
+    let metric = "gatepost_events_severity_unknown_total";
+    let metrics = || Post::get("/metrics").send(gateway.admin).text().to_owned();
+    assert!(metrics().contains(&format!("{metric}{{source=\"scanner\"}} 0")), "{}", metrics());
+    for number in 0..3 {
+        let body = format!(r#"{{"title":"t","number":{number},"severity":"purple"}}"#);
+        gateway.post_bearer("scanner", "scanner-shows-this-token-of-32-b", body.as_bytes()).accepted();
+    }
+    let known = br#"{"title":"t","severity":"SEV-1"}"#;
+    gateway.post_bearer("scanner", "scanner-shows-this-token-of-32-b", known).accepted();
+    gateway.dispatched();
+    assert!(metrics().contains(&format!("{metric}{{source=\"scanner\"}} 3")), "{}", metrics());
+    assert!(!metrics().contains("purple"), "a word is no label of a metric");
+    assert_eq!(gateway.log().matches("a severity word is not known").count(), 1, "{}", gateway.log());
+    gateway.logs("purple");
+
+    let events = gateway.list("events", &[]);
+    assert_eq!(events.len(), 4);
+    gateway
+        .run(&["explain", events[3]["id"].as_str().unwrap()])
+        .done()
+        .prints("LOW · t")
+        .prints("its severity word 'purple' is not known")
+        .prints("severities = { \"purple\" = \"high\" }");
+    let explain = |source: &str, severity: &str| {
+        gateway.folder.write("body.json", format!(r#"{{"title":"t","severity":{severity}}}"#));
+        gateway.run(&["explain", "--file", "body.json", "--source", source]).done()
+    };
+    explain("scanner", "\"pink\\u001b[2J\"").prints("its severity word 'pink");
+    for (source, word, severity) in [
+        ("scanner", "\"P1\"", "CRITICAL"),
+        ("scanner", "\"P4\"", "LOW"),
+        ("scanner", "\"sev2\"", "HIGH"),
+        ("scanner", "\"urgent\"", "CRITICAL"),
+        ("scanner", "\"Red-Alert\"", "FATAL"),
+        ("scanner", "9.8", "LOW"),
+        ("scores", "9.8", "CRITICAL"),
+        ("scores", "\"7.0\"", "HIGH"),
+        ("scores", "6.9", "MEDIUM"),
+        ("scores", "0", "INFORMATIONAL"),
+        ("scores", "11", "MEDIUM"),
+        ("scores", "\"sev5\"", "INFORMATIONAL"),
+    ] {
+        explain(source, word).prints(&format!("{severity} · t"));
+    }
 }

@@ -137,6 +137,11 @@ fn the_operator_has_the_last_word_on_severity() {
     let body = br#"[{"id":"1","filterId":"SQLInjection","severity":"LOW"},{"id":"2","filterId":"XSS"}]"#;
     let found: Vec<_> = severities.normalize(body).drafts.iter().map(|draft| draft.severity).collect();
     assert_eq!(found, [Some(Severity::Critical), Some(Severity::Medium)]);
+    let words = crate::vendors::tests::build("akto", "severities = { purple = \"low\" }").ok().unwrap();
+    let body = br#"[{"id":"1","filterId":"XSS","severity":"purple"},{"id":"2","filterId":"XSS","severity":"pink"}]"#;
+    let drafts = words.normalize(body).drafts;
+    assert_eq!((drafts[0].severity, drafts[0].severity_word.as_deref()), (Some(Severity::Low), None));
+    assert_eq!((drafts[1].severity, drafts[1].severity_word.as_deref()), (Some(Severity::Medium), Some("pink")));
 }
 
 #[test]

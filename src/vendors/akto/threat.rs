@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 
 use super::sample::{Recorded, recorded};
 use super::{Akto, filters};
-use crate::domain::{Actor, Draft, EventOutcome, Link, Rule, Severity, Target, Timestamp};
+use crate::domain::{Actor, Draft, EventOutcome, Link, Rule, Target, Timestamp};
 use crate::vendors::lenient::{self, Fields, cut};
+use crate::vendors::severities::Stated;
 
 /// Whether the object says enough to be a threat.
 pub fn is_threat(fields: &Fields) -> bool {
@@ -55,11 +56,13 @@ impl Akto {
         let time = documented_time.or_else(|| fields.time(&["ts"])).or(samples.1);
         let target = target(&mut fields, &recorded);
 
+        let stated = self.severity(filter.as_deref(), sub_category.as_deref(), &mut fields);
         let mut draft = Draft {
             kind: kind(&mut fields),
             time,
             is_time_documented: documented_time.is_some(),
-            severity: self.severity(filter.as_deref(), sub_category.as_deref(), &mut fields),
+            severity: stated.severity,
+            severity_word: stated.unknown,
             vendor_id: id.clone(),
             actor: actor(named.as_deref(), &mut fields, &mut metadata),
             status: fields.text(&["status"]),
@@ -99,12 +102,15 @@ impl Akto {
         draft
     }
 
-    /// The operator's word, else the record's own, else the filter's. The export leaves its own always empty.
-    fn severity(&self, filter: Option<&str>, sub_category: Option<&str>, fields: &mut Fields) -> Option<Severity> {
-        let own = fields.text(&["severity"]);
-        let ordered = [filter, sub_category].into_iter().flatten().find_map(|word| self.severities.of(word));
-        let own = own.as_deref().and_then(Severity::from_vendor_word);
-        ordered.or(own).or_else(|| filters::severity(filter?))
+    /// The operator's by filter or subcategory, else the record's own, else the filter's. The export leaves its own
+    /// always empty.
+    fn severity(&self, filter: Option<&str>, sub_category: Option<&str>, fields: &mut Fields) -> Stated {
+        let stated = self.severities.stated(fields.text(&["severity"]).as_deref());
+        let ordered = [filter, sub_category].into_iter().flatten().find_map(|word| self.severities.of_kind(word));
+        if ordered.is_some() {
+            return Stated { severity: ordered, unknown: None };
+        }
+        Stated { severity: stated.severity.or_else(|| filters::severity(filter?)), ..stated }
     }
 
     /// The page of the detection, made of the operator's address and the four fields that it takes.
