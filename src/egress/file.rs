@@ -3,12 +3,16 @@
 //! Each file has one thread. It takes the lines that have gathered, writes them at once and syncs once for all of them.
 //! A line that could not be written whole is cut off again, so that the file never holds half a line between whole ones.
 //! A file that was moved away (log rotation) is opened anew.
+//!
+//! After a failed sync the page cache holds what the disk may never get, and a later sync says nothing about it. The lines
+//! are therefore cut off again and the file is opened anew, so that the next try writes them anew. For the same reason the
+//! end of a file is written anew and synced before a line that an earlier process left there is believed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{IsTerminal, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +49,7 @@ impl Files {
         };
         let (sender, receiver) = channel();
         let path = job.0.path.clone();
-        let keeper = Keeper { path: path.clone(), open: None };
+        let keeper = Keeper::new(path.clone(), File::sync_data);
         std::thread::Builder::new().name("file-writer".to_owned()).spawn(move || keeper.run(&receiver))?;
         // The receiver was made a moment ago: it takes the job.
         drop(sender.send(job));
@@ -55,12 +59,22 @@ impl Files {
 }
 
 /// One file and its thread.
-struct Keeper {
+struct Keeper<S> {
     path: PathBuf,
     open: Option<File>,
+    /// Makes what was written durable.
+    sync: S,
+    /// After a failed sync, where what could not be cut off again begins, and in which file (its inode).
+    unsynced: Option<(u64, u64)>,
+    /// The end of the file is known to be on the disk.
+    is_end_synced: bool,
 }
 
-impl Keeper {
+impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
+    fn new(path: PathBuf, sync: S) -> Self {
+        Self { path, open: None, sync, unsynced: None, is_end_synced: false }
+    }
+
     fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
             let mut batch = vec![first];
@@ -83,7 +97,7 @@ impl Keeper {
         }
         let mut file = self.file().map_err(|error| fault(false, &error))?;
         let tail = match lines.clone().any(|append| append.unless_present.is_some()) {
-            true => tail_of(&mut file).map_err(|error| fault(false, &error))?,
+            true => self.synced_tail_of(&mut file).map_err(|error| fault(false, &error))?,
             false => String::new(),
         };
         let missing = lines.filter(|append| !is_present(append, &tail));
@@ -92,9 +106,35 @@ impl Keeper {
         if let Err(error) = file.write_all(&text) {
             return Err(self.undo(&file, before, &error));
         }
-        file.sync_data().map_err(|error| fault(true, &error))?;
+        if let Err(error) = (self.sync)(&file) {
+            self.distrust(&file, before);
+            return Err(fault(true, &error));
+        }
         self.open = Some(file);
         Ok(())
+    }
+
+    /// Cuts off what could not be synced, now or when the file is opened again.
+    fn distrust(&mut self, file: &File, before: u64) {
+        self.is_end_synced = false;
+        if file.set_len(before).is_err() {
+            self.unsynced = file.metadata().ok().map(|metadata| (metadata.ino(), before));
+        }
+    }
+
+    /// The last lines of the file, which are on the disk.
+    fn synced_tail_of(&mut self, file: &mut File) -> std::io::Result<String> {
+        let (start, tail) = tail_of(file)?;
+        if !self.is_end_synced {
+            // Not by the handle that appends: that one cannot write anywhere else.
+            let place = OpenOptions::new().write(true).open(&self.path)?;
+            if place.metadata()?.ino() == file.metadata()?.ino() {
+                place.write_all_at(&tail, start)?;
+            }
+            (self.sync)(file)?;
+            self.is_end_synced = true;
+        }
+        Ok(String::from_utf8_lossy(&tail).into_owned())
     }
 
     /// The open file, or a new one where it has never been opened or was moved away.
@@ -105,6 +145,15 @@ impl Keeper {
             return Ok(file);
         }
         let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o640).open(&self.path)?;
+        self.is_end_synced = false;
+        let metadata = file.metadata()?;
+        if let Some((inode, synced)) = self.unsynced
+            && metadata.ino() == inode
+            && metadata.len() > synced
+        {
+            file.set_len(synced)?;
+        }
+        self.unsynced = None;
         seal(&mut file)?;
         Ok(file)
     }
@@ -128,13 +177,13 @@ fn seal(file: &mut File) -> std::io::Result<()> {
     if last[0] == b'\n' { Ok(()) } else { file.write_all(b"\n") }
 }
 
-/// The last lines of the file, where a line of an interrupted try would stand.
-fn tail_of(file: &mut File) -> std::io::Result<String> {
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+/// The last lines of the file, where a line of an interrupted try would stand, and where they begin.
+fn tail_of(file: &mut File) -> std::io::Result<(u64, Vec<u8>)> {
+    let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut tail)?;
-    Ok(String::from_utf8_lossy(&tail).into_owned())
+    Ok((start, tail))
 }
 
 /// Whether the line stands whole in the tail. A process that was killed while it wrote leaves the beginning of a line,
@@ -216,6 +265,65 @@ mod tests {
             assert!(matches!(files.append(line(&path, whole, Some("mark"))).await, Reply::Appended));
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n{whole}\n", &whole[..18]));
+    }
+
+    /// Writes one line by a keeper, as a batch of its own.
+    fn write<S: Fn(&File) -> std::io::Result<()>>(keeper: &mut Keeper<S>, append: Append) -> Result<(), Fault> {
+        keeper.write(&[(append, oneshot::channel().0)])
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_of_the_page_cache_is_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        let shown = || std::fs::read_to_string(&path).unwrap();
+        let fails = std::cell::Cell::new(false);
+        let sync = |_: &File| if fails.get() { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) };
+        let mut keeper = Keeper::new(path.clone(), sync);
+        write(&mut keeper, line(&path, "one", None)).unwrap();
+        fails.set(true);
+        let fault = write(&mut keeper, line(&path, "two", None)).unwrap_err();
+        assert!(fault.may_have_arrived);
+        assert_eq!(shown(), "one\n", "the page cache must not show what the disk may never get");
+        assert!(keeper.open.is_none(), "a handle that has failed to sync is not used again");
+        // While the disk fails, the end cannot be vouched for either.
+        assert!(write(&mut keeper, line(&path, "two", Some("two"))).is_err());
+        fails.set(false);
+        write(&mut keeper, line(&path, "two", Some("two"))).unwrap();
+        write(&mut keeper, line(&path, "two", Some("two"))).unwrap();
+        assert_eq!(shown(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn what_could_not_be_cut_off_after_a_failed_sync_is_cut_off_when_the_file_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        let inode = std::fs::metadata(&path).unwrap().ino();
+        let mut keeper = Keeper { unsynced: Some((inode, 4)), ..Keeper::new(path.clone(), File::sync_data) };
+        write(&mut keeper, line(&path, "two", Some("two"))).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        assert!(keeper.unsynced.is_none());
+        // Another file in its place is left as it is.
+        let mut keeper = Keeper { unsynced: Some((inode + 1, 4)), ..Keeper::new(path.clone(), File::sync_data) };
+        write(&mut keeper, line(&path, "three", None)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_is_synced_before_it_is_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.ndjson");
+        std::fs::write(&path, "one\n").unwrap();
+        let syncs = std::cell::Cell::new(0);
+        let sync = |_: &File| {
+            syncs.set(syncs.get() + 1);
+            if syncs.get() == 1 { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) }
+        };
+        let mut keeper = Keeper::new(path.clone(), sync);
+        assert!(write(&mut keeper, line(&path, "one", Some("one"))).is_err(), "its own sync failed");
+        write(&mut keeper, line(&path, "one", Some("one"))).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n");
     }
 
     #[tokio::test]
