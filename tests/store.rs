@@ -10,9 +10,9 @@ use gatepost::domain::{
     ReceiptId, Request, RequestKey, Secret, Severity, SourceName, Timestamp,
 };
 use gatepost::store::{
-    Acceptance, Access, Arrival, Claim, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter, Horizons, Inbox,
-    Lease, LeasesLost, Ledger, NotedTime, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter, ReceiptWork,
-    Recurrence, Routed, Settlement, SqliteStore, StoreFault, Upkeep, Verdict,
+    Acceptance, Access, Arrival, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter,
+    Horizons, Inbox, Lease, LeasesLost, Ledger, NotedTime, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter,
+    ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreFault, Upkeep, Verdict,
 };
 use gatepost::verify::{Scheme, TokenScheme, Verifier};
 
@@ -81,7 +81,11 @@ impl Fixture {
     }
 
     fn claim(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<Consignment>> {
-        self.store.claim_deliveries(&destination.parse().unwrap(), limit, lease(now)).wait().unwrap().claims
+        self.store
+            .claim_deliveries(&destination.parse().unwrap(), limit, ClaimOrder::MostSevere, lease(now))
+            .wait()
+            .unwrap()
+            .claims
     }
 
     fn settle(&self, claim: Claim<Consignment>, verdict: Verdict) -> LeasesLost {
@@ -422,7 +426,8 @@ fn a_delivery_waits_for_its_time_and_says_when() {
     fixture.dispatch(0, &["d"]);
     let claim = fixture.claim("d", 1, 1).remove(0);
     assert_eq!(fixture.settle(claim, again(5_000, false)), LeasesLost(0));
-    let claimed = fixture.store.claim_deliveries(&"d".parse().unwrap(), 1, lease(4_999)).wait().unwrap();
+    let claimed =
+        fixture.store.claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, lease(4_999)).wait().unwrap();
     assert_eq!((claimed.claims.len(), claimed.next_due), (0, Some(at(5_000))));
     let claim = fixture.claim("d", 1, 5_000).remove(0);
     let work = claim.work();
@@ -431,6 +436,32 @@ fn a_delivery_waits_for_its_time_and_says_when() {
     fixture.settle(claim, delivered());
     assert_eq!(fixture.states(), [DeliveryState::Delivered]);
     assert!(fixture.claim("d", 1, 1_000_000).is_empty());
+}
+
+#[test]
+fn a_trial_is_handed_what_has_been_due_the_longest() {
+    let fixture = Fixture::new();
+    for (id, severity) in [("a", Severity::Critical), ("b", Severity::Low), ("c", Severity::Critical)] {
+        fixture.accept(id);
+        let claim = fixture.claim_receipts(0).remove(0);
+        let events = vec![planned(&claim, id, severity, &["d"])];
+        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
+    }
+    for claim in fixture.claim("d", 3, 1) {
+        let due = if claim.work().document.read().unwrap().title == "b" { 10 } else { 20 };
+        fixture.settle(claim, again(due, false));
+    }
+    let trial = |now| {
+        let claimed = fixture.store.claim_deliveries(&"d".parse().unwrap(), 5, ClaimOrder::LongestDue, lease(now));
+        let claimed = claimed.wait().unwrap();
+        let title = |claim: &Claim<Consignment>| claim.work().document.read().unwrap().title;
+        (claimed.claims.iter().map(title).collect::<Vec<String>>(), claimed.next_due)
+    };
+    assert_eq!(trial(9), (vec![], Some(at(10))));
+    assert_eq!(trial(25), (vec!["b".to_owned()], Some(at(25))), "one, and not the most severe");
+    assert_eq!(trial(25), (vec!["a".to_owned()], Some(at(25))));
+    assert_eq!(trial(25), (vec!["c".to_owned()], Some(at(25))));
+    assert_eq!(trial(25), (vec![], None));
 }
 
 #[test]
@@ -686,7 +717,9 @@ fn leases_go_by_the_clock_that_nobody_sets() {
     let fixture = fixture.reopen();
     fixture.dispatch(0, &["d"]);
     let destination = "d".parse().unwrap();
-    let again = |lease| fixture.store.claim_deliveries(&destination, 10, lease).wait().unwrap().claims.len();
+    let again = |lease| {
+        fixture.store.claim_deliveries(&destination, 10, ClaimOrder::MostSevere, lease).wait().unwrap().claims.len()
+    };
     assert_eq!(fixture.claim("d", 10, 0).len(), 1);
     assert_eq!(again(set_forward), 0, "the lease has not ended");
     assert_eq!(again(Lease { steady: at(30_000), ..set_forward }), 1);
@@ -826,7 +859,8 @@ fn a_delivery_that_cannot_be_read_becomes_a_dead_letter_and_keeps_no_others() {
     }
     fixture.dispatch(0, &["soc"]);
     fixture.tamper("UPDATE deliveries SET id = x'00' WHERE seq = 2");
-    let claimed = fixture.store.claim_deliveries(&"soc".parse().unwrap(), 10, lease(0)).wait().unwrap();
+    let claimed =
+        fixture.store.claim_deliveries(&"soc".parse().unwrap(), 10, ClaimOrder::MostSevere, lease(0)).wait().unwrap();
     assert_eq!((claimed.claims.len(), claimed.unreadable.len()), (2, 1));
     let dead = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
     let rows = fixture.store.deliveries(&ALL, &dead).unwrap();

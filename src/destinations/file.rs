@@ -59,10 +59,10 @@ impl Destination for File {
         Next::Done(match reply {
             Reply::Appended => Outcome::Delivered { remote: None },
             Reply::Failed(fault) => self.failed(job, fault),
-            Reply::Http(_) | Reply::Untrusted(_) => Outcome::Unknown {
-                reason: "an HTTP reply came back from a file: restart gatepost and report this as a defect".into(),
-                progress: judge::doubt(job),
-            },
+            Reply::Http(_) | Reply::Untrusted(_) => judge::in_doubt_now(
+                job,
+                "an HTTP reply came back from a file: restart gatepost and report this as a defect".into(),
+            ),
         })
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::render::{cut, plain, redact};
 use super::{Fault, HttpReply, Reply};
-use crate::domain::{Job, Outcome, Progress, Scope};
+use crate::domain::{Job, Outcome, Progress, Repeat, Scope};
 
 /// Whether sending the same thing again does harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Answer<'_> {
             407 => self.misconfigured("the proxy wants credentials (407): let this destination bypass it"),
             408 | 425 => self.retry(Scope::Delivery, None, &format!("{who} asks to try again ({status})")),
             413 => self.refused(&format!("{who} finds the message too large (413)")),
-            429 => self.retry(Scope::Destination, None, &format!("{who} limits the rate (429)")),
+            429 => self.retry(Scope::Destination, Some(RATE_LIMIT_PAUSE), &format!("{who} limits the rate (429)")),
             400..500 => self.refused(&format!("{who} refused the message ({status})")),
             500.. => self.server_error(),
             _ => self.unknown(&format!("{who} answered {status} with something unexpected")),
@@ -83,7 +83,7 @@ impl Answer<'_> {
     pub fn unknown(&self, reason: &str) -> Outcome {
         match self.again {
             Again::Harmless => self.retry(Scope::Delivery, None, reason),
-            Again::Doubled => Outcome::Unknown { reason: self.with_quote(reason), progress: doubt(self.job) },
+            Again::Doubled => in_doubt_now(self.job, self.with_quote(reason)),
         }
     }
 
@@ -130,7 +130,7 @@ pub(super) fn http<'r>(job: &Job<'_>, who: &str, again: Again, reply: &'r Reply)
             let reason = format!("{who} was sent nothing: {}", detail(why));
             Err(Outcome::Misconfigured { reason, scope: Scope::Destination })
         }
-        Reply::Appended => Err(Outcome::Unknown { reason: MIXED_UP.into(), progress: doubt(job) }),
+        Reply::Appended => Err(in_doubt_now(job, MIXED_UP.into())),
     }
 }
 
@@ -139,10 +139,7 @@ pub(super) fn http<'r>(job: &Job<'_>, who: &str, again: Again, reply: &'r Reply)
 pub(super) fn silence(job: &Job<'_>, who: &str, again: Again, fault: &Fault) -> Outcome {
     let detail = detail(&fault.detail);
     match (fault.may_have_arrived, again) {
-        (true, Again::Doubled) => Outcome::Unknown {
-            reason: format!("{who} may have taken it, but no answer came: {detail}"),
-            progress: doubt(job),
-        },
+        (true, Again::Doubled) => in_doubt_now(job, format!("{who} may have taken it, but no answer came: {detail}")),
         _ => Outcome::Retry {
             reason: format!("{who} cannot be reached: {detail}"),
             after: None,
@@ -156,6 +153,11 @@ pub(super) fn silence(job: &Job<'_>, who: &str, again: Again, fault: &Fault) -> 
 fn detail(text: &str) -> String {
     let line = plain::line(text).unwrap_or_else(|| "no details".into());
     cut::chars(&line, DETAIL_CHARS_MAX).into_owned()
+}
+
+/// It may have arrived; the next try finds out first.
+pub(super) fn in_doubt_now(job: &Job<'_>, reason: String) -> Outcome {
+    Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, progress: doubt(job) }
 }
 
 /// Whether an earlier try may have arrived, by the queue's account or by our own notes.
@@ -188,6 +190,8 @@ pub(super) fn doubt(job: &Job<'_>) -> Progress {
 }
 
 const MIXED_UP: &str = "the reply to another kind of message came back: restart gatepost and report this as a defect";
+/// For those that limit the rate and do not say how long.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(1);
 const QUOTE_CHARS_MAX: usize = 200;
 const DETAIL_CHARS_MAX: usize = 400;
 /// Shorter texts are words, and replacing them would garble the quote.

@@ -131,9 +131,24 @@ pub enum Outcome {
     Unknown {
         /// Why we do not know.
         reason: String,
+        /// What must wait.
+        scope: Scope,
+        /// Whether it may be sent again.
+        repeat: Repeat,
         /// Notes for the next try, which must find out first where it can.
         progress: Progress,
     },
+}
+
+/// Whether, and when, a message that may have arrived is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// When its turn comes: the next try finds out first, or the receiver folds repetitions.
+    Freely,
+    /// It would be there twice, so at the earliest after this long.
+    After(Duration),
+    /// It has been sent often enough.
+    Never,
 }
 
 /// What an outcome concerns.

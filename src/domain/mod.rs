@@ -17,7 +17,7 @@ mod severity_word;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dedupe::{DedupeKey, EventKey, RequestKey};
-pub use delivery::{Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Scope};
+pub use delivery::{Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Repeat, Scope};
 pub use event::{Actor, Draft, Event, EventOutcome, Link, Rule, Target};
 pub use ids::{DeliveryId, DestinationName, EventId, Name, NameFault, ReceiptId, RouteName, SourceName};
 pub use inflate::{InflateFault, inflate, inflated_length_hint};

@@ -39,8 +39,12 @@ impl Breaker {
         if self.until.is_some_and(|until| now < until) {
             return 0;
         }
-        let trial = self.stopped.is_some() || self.failures > 0;
-        if trial { 1_usize.saturating_sub(under_way).min(capacity) } else { capacity }
+        if self.is_on_trial() { 1_usize.saturating_sub(under_way).min(capacity) } else { capacity }
+    }
+
+    /// Whether only single tries may start, to find out whether it works again.
+    pub fn is_on_trial(&self) -> bool {
+        self.stopped.is_some() || self.failures > 0
     }
 
     /// Until when nothing may start.
@@ -63,7 +67,9 @@ impl Breaker {
         match outcome {
             // A refusal is an answer too: the destination works.
             Outcome::Delivered { .. } | Outcome::Refused { .. } => self.succeed(begun, now),
-            Outcome::Retry { scope: Scope::Delivery, .. } => Change::None,
+            Outcome::Retry { scope: Scope::Delivery, .. } | Outcome::Unknown { scope: Scope::Delivery, .. } => {
+                Change::None
+            }
             Outcome::Retry { scope: Scope::Destination, after, reason, .. } => {
                 let own = self.fail(begun, now, jitter);
                 self.pause(reason, own.max(after.unwrap_or_default()), now)

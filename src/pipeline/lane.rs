@@ -21,10 +21,10 @@ use super::suspects::Suspects;
 use crate::destinations::{Destination, Next};
 use crate::domain::{
     Attempt, Clock, DeliveryState, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, ReceiptId,
-    Scope, Timestamp,
+    Repeat, Scope, Timestamp,
 };
 use crate::egress::Egress;
-use crate::store::{Claim, Consignment, Lease, Outbox, SetAside, Settlement, StoreFault, Verdict};
+use crate::store::{Claim, ClaimOrder, Consignment, Lease, Outbox, SetAside, Settlement, StoreFault, Verdict};
 use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 
 /// How a lane is doing, for whoever asks.
@@ -187,7 +187,10 @@ impl Lane {
             return None;
         }
         let lease = Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE };
-        let claiming = self.outbox.claim_deliveries(&self.name, limit, lease);
+        // A trial goes to what has waited longest: were it always the most severe, one message that cannot be delivered
+        // would keep the others from showing that they can.
+        let order = if breaker.is_on_trial() { ClaimOrder::LongestDue } else { ClaimOrder::MostSevere };
+        let claiming = self.outbox.claim_deliveries(&self.name, limit, order, lease);
         let claimed = match under_way.meanwhile(claiming).await {
             Ok(claimed) => claimed,
             Err(fault) => {
@@ -240,6 +243,8 @@ impl Lane {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => self.panicked(claim.work()),
             Err(_) => Outcome::Unknown {
+                scope: Scope::Destination,
+                repeat: Repeat::Freely,
                 reason: format!("no end of the exchange within {} s", ATTEMPT_LONGEST.as_secs()),
                 progress: claim.work().progress.clone(),
             },
@@ -525,7 +530,8 @@ mod tests {
         plan(&store, &["heard"]).await;
         let now = SystemClock.now();
         let lease = Lease { now, steady: now, length: LEASE };
-        let mut claims = store.claim_deliveries(&"d".parse().unwrap(), 1, lease).await.unwrap().claims;
+        let mut claims =
+            store.claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, lease).await.unwrap().claims;
         let claim = claims.pop().unwrap();
         // Answered at once; whoever listens only after the limit hears nothing any more.
         let exchange = async move {
@@ -533,7 +539,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let outcome = match begun.elapsed() < limit {
                 true => Outcome::Delivered { remote: None },
-                false => Outcome::Unknown { reason: "no answer".into(), progress: Progress::default() },
+                false => Outcome::Refused { reason: "no answer".into() },
             };
             Finished { claim, receipt: None, outcome, started_at: now, begun, took: begun.elapsed() }
         };

@@ -22,6 +22,8 @@ mod queues;
 mod reading;
 mod retry;
 mod severity_log;
+#[cfg(test)]
+mod simulation;
 mod supervisor;
 mod suspects;
 mod timekeeper;

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Outcome, Progress, Scope, Timestamp};
+use crate::domain::{Outcome, Progress, Repeat, Scope, Timestamp};
 use crate::store::Verdict;
 
 /// What is known of a delivery when its try has ended.
@@ -55,8 +55,11 @@ pub fn decide(outcome: Outcome, case: Case) -> Verdict {
             let wait = after.unwrap_or_default().max(backoff(case.tries, case.jitter).min(LONGEST_STEP_OF_OUTAGE));
             again(&case, reason, wait, progress)
         }
-        Outcome::Unknown { reason, progress } => {
-            let wait = backoff(case.tries, case.jitter).min(LONGEST_STEP_OF_OUTAGE);
+        Outcome::Unknown { reason, repeat: Repeat::Never, .. } => Verdict::Dead { reason },
+        Outcome::Unknown { reason, scope, repeat, progress } => {
+            let longest = if scope == Scope::Destination { LONGEST_STEP_OF_OUTAGE } else { LONGEST_STEP };
+            let wait = backoff(case.tries, case.jitter).min(longest);
+            let wait = if let Repeat::After(pause) = repeat { wait.max(pause) } else { wait };
             in_doubt(again(&case, reason, wait, progress))
         }
     }
@@ -123,6 +126,29 @@ mod tests {
         Outcome::Retry { reason: "busy".into(), after, scope: Scope::Delivery, progress: Progress::default() }
     }
 
+    fn unknown(scope: Scope, repeat: Repeat) -> Outcome {
+        Outcome::Unknown { reason: "cut".into(), scope, repeat, progress: Progress::default() }
+    }
+
+    #[test]
+    fn what_would_be_there_twice_waits_longer_and_ends() {
+        let after = |seconds| Repeat::After(Duration::from_secs(seconds));
+        let mut late = case(0, None);
+        (late.tries, late.jitter) = (20, 1.0);
+        for (scope, repeat, wanted_s) in [
+            (Scope::Destination, Repeat::Freely, 60),
+            (Scope::Delivery, Repeat::Freely, 900),
+            (Scope::Destination, after(10), 60),
+            (Scope::Destination, after(14_400), 14_400),
+            (Scope::Delivery, after(14_400), 14_400),
+        ] {
+            let wanted = (wanted_s * 1000, Some(0), true);
+            assert_eq!(not_before(decide(unknown(scope, repeat), late.clone())), wanted, "{scope:?} {repeat:?}");
+        }
+        let dead = decide(unknown(Scope::Destination, Repeat::Never), case(0, None));
+        assert_eq!(dead, Verdict::Dead { reason: "cut".into() });
+    }
+
     fn not_before(verdict: Verdict) -> (i64, Option<i64>, bool) {
         match verdict {
             Verdict::Again { not_before, retrying_since, uncertain, .. } => {
@@ -137,8 +163,10 @@ mod tests {
         assert_eq!(not_before(decide(retry(None), case(0, None))), (2_000, Some(0), false));
         assert_eq!(not_before(decide(retry(Some(1)), case(0, None))), (2_000, Some(0), false));
         assert_eq!(not_before(decide(retry(Some(30)), case(0, None))), (30_000, Some(0), false));
-        let unknown = Outcome::Unknown { reason: "cut".into(), progress: Progress::default() };
-        assert_eq!(not_before(decide(unknown, case(0, None))), (2_000, Some(0), true));
+        assert_eq!(
+            not_before(decide(unknown(Scope::Destination, Repeat::Freely), case(0, None))),
+            (2_000, Some(0), true)
+        );
     }
 
     #[test]

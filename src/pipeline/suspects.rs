@@ -3,6 +3,9 @@
 //! A 403 says "the token is wrong", and a proxy that dislikes a word in one alert says it, too. The difference shows in
 //! the others: a delivery that is refused as misconfigured several times, while others succeed in between, is itself the
 //! cause, and must not stop its destination again and again.
+//!
+//! The same holds for what looks like an outage: a delivery that is answered 502 while others arrive is set aside. It goes
+//! on by its own schedule, and its failures say nothing about the destination.
 
 use std::collections::HashMap;
 
@@ -28,9 +31,26 @@ impl Suspects {
     /// Learns from an outcome, and turns one that concerns only this delivery into a refusal.
     pub fn judge(&mut self, delivery: DeliveryId, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Misconfigured { reason, scope: Scope::Delivery } if self.is_alone(delivery) => {
+            Outcome::Misconfigured { reason, scope: Scope::Delivery }
+                if self.singled_out(delivery) >= SINGLED_OUT_MAX =>
+            {
                 self.seen.remove(&delivery);
                 Outcome::Refused { reason: format!("only this message is answered so, others arrive: {reason}") }
+            }
+            // A rate limit says how long, and holds for all.
+            Outcome::Retry { reason, after: None, scope: Scope::Destination, progress }
+                if self.singled_out(delivery) >= ASIDE_AFTER =>
+            {
+                Outcome::Retry { reason: alone(&reason), after: None, scope: Scope::Delivery, progress }
+            }
+            Outcome::Unknown { reason, scope: Scope::Destination, repeat, progress }
+                if self.singled_out(delivery) >= ASIDE_AFTER =>
+            {
+                Outcome::Unknown { reason: alone(&reason), scope: Scope::Delivery, repeat, progress }
+            }
+            Outcome::Refused { .. } => {
+                self.seen.remove(&delivery);
+                outcome
             }
             Outcome::Delivered { .. } => {
                 self.successes += 1;
@@ -41,8 +61,8 @@ impl Suspects {
         }
     }
 
-    /// Notes a failure; whether it is the one too many.
-    fn is_alone(&mut self, delivery: DeliveryId) -> bool {
+    /// Notes a failure; between how many of its failures others have succeeded by now.
+    fn singled_out(&mut self, delivery: DeliveryId) -> u32 {
         if self.seen.len() >= SUSPECTS_MAX && !self.seen.contains_key(&delivery) {
             self.seen.clear();
         }
@@ -52,18 +72,27 @@ impl Suspects {
             suspect.singled_out += 1;
             suspect.successes = successes;
         }
-        suspect.singled_out >= SINGLED_OUT_MAX
+        suspect.singled_out
     }
+}
+
+fn alone(reason: &str) -> String {
+    format!("set aside, because others arrive and only this message fails: {reason}")
 }
 
 /// So often may others succeed between two failures of one delivery.
 const SINGLED_OUT_MAX: u32 = 3;
+/// So often may others succeed between two failures of one delivery before its failures hold up no other.
+const ASIDE_AFTER: u32 = 1;
 /// More are not remembered: then it is not the messages.
 const SUSPECTS_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::domain::{Progress, Repeat};
 
     fn wrong() -> Outcome {
         Outcome::Misconfigured { reason: "403".into(), scope: Scope::Delivery }
@@ -78,6 +107,54 @@ mod tests {
             suspects.judge(other, Outcome::Delivered { remote: None });
         }
         assert!(matches!(suspects.judge(poison, wrong()), Outcome::Refused { reason } if reason.contains("403")));
+    }
+
+    fn failed(cut: bool, after: Option<Duration>) -> Outcome {
+        let (reason, scope, progress) = ("502".to_owned(), Scope::Destination, Progress::default());
+        match cut {
+            true => Outcome::Unknown { reason, scope, repeat: Repeat::Freely, progress },
+            false => Outcome::Retry { reason, after, scope, progress },
+        }
+    }
+
+    fn concerns(outcome: &Outcome) -> Scope {
+        match outcome {
+            Outcome::Unknown { scope, .. } | Outcome::Retry { scope, .. } => *scope,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_fails_while_others_arrive_is_set_aside() {
+        for cut in [true, false] {
+            let (poison, other) = (DeliveryId::generate(), DeliveryId::generate());
+            let mut suspects = Suspects::default();
+            let fail = |suspects: &mut Suspects| concerns(&suspects.judge(poison, failed(cut, None)));
+            // An outage, however long, is one of the destination.
+            for _ in 0..100 {
+                assert_eq!(fail(&mut suspects), Scope::Destination);
+            }
+            suspects.judge(other, Outcome::Delivered { remote: None });
+            for _ in 0..100 {
+                let outcome = suspects.judge(poison, failed(cut, None));
+                assert_eq!(concerns(&outcome), Scope::Delivery);
+                assert!(outcome.reason().unwrap().contains("others arrive"), "{outcome:?}");
+            }
+            assert_eq!(concerns(&suspects.judge(other, failed(cut, None))), Scope::Destination, "the others count on");
+            suspects.judge(poison, Outcome::Delivered { remote: None });
+            assert_eq!(fail(&mut suspects), Scope::Destination, "it is forgiven");
+        }
+    }
+
+    #[test]
+    fn a_rate_limit_always_concerns_the_destination() {
+        let (unlucky, other) = (DeliveryId::generate(), DeliveryId::generate());
+        let mut suspects = Suspects::default();
+        for _ in 0..20 {
+            let outcome = suspects.judge(unlucky, failed(false, Some(Duration::from_secs(1))));
+            assert_eq!(concerns(&outcome), Scope::Destination);
+            suspects.judge(other, Outcome::Delivered { remote: None });
+        }
     }
 
     #[test]

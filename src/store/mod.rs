@@ -81,8 +81,14 @@ pub trait Outbox: Send + Sync {
     /// are shared so that they can be handed in again after a fault.
     fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, now: Timestamp) -> Ticket<Dispatched>;
 
-    /// Leases up to `limit` deliveries of one destination that are due, the most severe first, then the oldest.
-    fn claim_deliveries(&self, destination: &DestinationName, limit: usize, lease: Lease) -> Ticket<Claimed>;
+    /// Leases up to `limit` deliveries of one destination that are due.
+    fn claim_deliveries(
+        &self,
+        destination: &DestinationName,
+        limit: usize,
+        order: ClaimOrder,
+        lease: Lease,
+    ) -> Ticket<Claimed>;
 
     /// Makes up to `limit` deliveries of one destination due that wait for a later time than `now`, the most severe first.
     /// They go by their age again, as if they had never been tried. Returns how many there were; fewer than `limit` means
@@ -93,6 +99,15 @@ pub trait Outbox: Send + Sync {
     /// whose lease had passed to somebody else, of which nothing was written. The settlements are shared so that they
     /// can be handed in again after a fault: what has been sent must not be forgotten because the disk is full.
     fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Ticket<LeasesLost>;
+}
+
+/// Which of the deliveries that are due are handed out first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimOrder {
+    /// The most severe, then the oldest.
+    MostSevere,
+    /// The one that has been due the longest, whatever its severity, and no other.
+    LongestDue,
 }
 
 /// From when and until when a claim is good.

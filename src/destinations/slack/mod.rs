@@ -19,7 +19,7 @@ use self::reply::{Found, Verdict};
 use super::judge::{self, Again, Answer};
 use super::render::Brief;
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{Job, Outcome, Secret};
+use crate::domain::{Job, Outcome, Repeat, Secret};
 use crate::settings::Section;
 
 /// The `slack` destination.
@@ -164,7 +164,7 @@ impl Slack {
     fn posted(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
         let reply = match judge::http(job, NAME, Again::Doubled, reply) {
             Ok(reply) => reply,
-            Err(outcome) => return Next::Done(outcome),
+            Err(outcome) => return Next::Done(self.bounded(job, step, outcome)),
         };
         let answer = self.answer(job, reply, Again::Doubled);
         let verdict = match &self.way {
@@ -174,7 +174,30 @@ impl Slack {
         match (verdict, step) {
             (Verdict::WithoutBlocks(_), POST) => self.post(job, POST_PLAIN),
             (Verdict::WithoutBlocks(_), REPEAT) => self.post(job, REPEAT_PLAIN),
-            (Verdict::WithoutBlocks(outcome) | Verdict::Done(outcome), _) => Next::Done(outcome),
+            (Verdict::WithoutBlocks(outcome) | Verdict::Done(outcome), _) => {
+                Next::Done(self.bounded(job, step, outcome))
+            }
+        }
+    }
+
+    /// Bounds the repeats of a message that may have arrived each time, where Slack cannot be asked: something between
+    /// may deliver everything and answer 502, and the next repeat would do no better.
+    fn bounded(&self, job: &Job<'_>, step: Step, outcome: Outcome) -> Outcome {
+        let is_blind = matches!(self.way, Way::Webhook(_)) || step.starts_with(REPEAT);
+        match outcome {
+            Outcome::Unknown { reason, scope, mut progress, .. } if is_blind => {
+                let sent = job.progress.0[SENT].as_u64().unwrap_or(0).saturating_add(1);
+                progress.0[SENT] = json!(sent);
+                let pause = usize::try_from(sent - 1).ok().and_then(|sent| BLIND_PAUSES.get(sent));
+                let (repeat, reason) = match pause {
+                    Some(pause) => (Repeat::After(*pause), reason),
+                    None => {
+                        (Repeat::Never, format!("{reason}. It may have arrived each of {sent} times. {SENT_ENOUGH}"))
+                    }
+                };
+                Outcome::Unknown { reason, scope, repeat, progress }
+            }
+            other => other,
         }
     }
 
@@ -288,6 +311,20 @@ const HISTORY: [Step; 10] = [
 const HISTORY_PAGE: &str = "15";
 /// Clocks differ.
 const HISTORY_MARGIN_SECONDS: i64 = 300;
+
+/// In the notes: how often a message was sent that may have arrived, without a way to find out.
+const SENT: &str = "sent";
+/// After each of them, as long as the destination is left alone anyway at first; all of it within the day after which
+/// everything is given up.
+const BLIND_PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_secs(10),
+    Duration::from_secs(120),
+    Duration::from_secs(1800),
+    Duration::from_secs(4 * 3600),
+    Duration::from_secs(19 * 3600),
+];
+const SENT_ENOUGH: &str = "It is not sent again: look into the channel, and replay the delivery if it is not there";
 
 const DROPPED: &str = "an earlier message may have arrived and Slack cannot tell; it was not sent again because of \
                        `on_uncertain = \"drop\"`: look into the channel, and replay the delivery if it is not there";

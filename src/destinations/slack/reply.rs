@@ -97,7 +97,13 @@ pub fn history(answer: &Answer<'_>, delivery: DeliveryId) -> Found {
     };
     if body["ok"] != true {
         let is_busy = matches!(body["error"].as_str(), Some("ratelimited" | "rate_limited" | "service_unavailable"));
-        let later = || answer.retry(Scope::Destination, None, "Slack is too busy to be asked about an earlier message");
+        let later = || {
+            answer.retry(
+                Scope::Destination,
+                Some(RATE_LIMIT_PAUSE),
+                "Slack is too busy to be asked about an earlier message",
+            )
+        };
         return if is_busy { Found::Later(later()) } else { Found::CannotTell };
     }
     let Some(messages) = body["messages"].as_array() else { return Found::CannotTell };

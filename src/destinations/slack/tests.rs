@@ -4,7 +4,7 @@ use super::super::Fault;
 use super::super::testing::{self, body, reply, reply_with, sent};
 use super::*;
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Event, Progress, Purpose, Scope};
+use crate::domain::{Event, Progress, Purpose, Repeat, Scope};
 
 const WEBHOOK: &str = "webhook_url = { env = \"SLACK_WEBHOOK_URL\" }";
 const API: &str = "token = { env = \"SLACK_TOKEN\" }\nchannel = \"C00000000\"";
@@ -365,6 +365,44 @@ fn a_webhook_in_doubt_repeats_with_a_mark_or_drops() {
     assert_eq!(outcome.kind(), Refused);
     assert!(outcome.reason().unwrap().contains("replay"));
     assert!(!body(&sent(drop.first(&testing::job(&event))).1).to_string().contains("Possible repeat"));
+}
+
+/// Sends a message whose every answer is this one, as the queue would; how long it waits after each, and the last outcome.
+fn blind_pauses(settings: &str, answer: &Reply) -> (Vec<u64>, Outcome) {
+    let (event, slack) = (testing::event("minimal"), destination(settings));
+    let mut notes = Progress::default();
+    let mut pauses = Vec::new();
+    for tries in 1..100 {
+        let progress = notes.clone();
+        let job = Job { tries, uncertain: tries > 1, progress: &progress, ..testing::job(&event) };
+        let mut next = slack.first(&job);
+        while let Next::Send(step, _) = next {
+            let history = api_error("missing_scope");
+            next = slack.next(&job, step, if step.starts_with("history") { &history } else { answer });
+        }
+        match done(next) {
+            Outcome::Unknown { repeat: Repeat::After(pause), progress, .. } => {
+                pauses.push(pause.as_secs());
+                notes = progress;
+            }
+            // By token the first doubt is looked into.
+            Outcome::Unknown { repeat: Repeat::Freely, progress, .. } if tries == 1 => notes = progress,
+            last => return (pauses, last),
+        }
+    }
+    panic!("it is repeated without end");
+}
+
+#[test]
+fn what_may_have_arrived_is_repeated_a_few_times_over_a_day_and_then_given_up_with_the_reason() {
+    for settings in [WEBHOOK, API] {
+        for (answer, said) in [(reply(502, "bad gateway"), "(502)"), (no_answer(true), "no answer came")] {
+            let (pauses, last) = blind_pauses(settings, &answer);
+            assert_eq!(pauses, [0, 10, 120, 1800, 14_400, 68_400]);
+            let Outcome::Unknown { reason, repeat: Repeat::Never, .. } = last else { panic!("{last:?}") };
+            assert!(reason.contains(said) && reason.contains("7 times") && reason.contains("replay"), "{reason}");
+        }
+    }
 }
 
 fn page(delivery: &str, cursor: &str) -> Reply {

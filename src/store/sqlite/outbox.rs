@@ -11,8 +11,8 @@ use rusqlite::types::Type;
 use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use super::super::{
-    Claim, Claimed, ClaimedReceipts, Conclusion, Consignment, Dispatched, Document, Extended, Lease, LeasesLost,
-    Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, Settlement, StoreFault, Tally, Ticket, Verdict,
+    Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Consignment, Dispatched, Document, Extended, Lease,
+    LeasesLost, Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, Settlement, StoreFault, Tally, Ticket, Verdict,
 };
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::{SqliteStore, bodies};
@@ -66,9 +66,21 @@ impl Outbox for SqliteStore {
         })
     }
 
-    fn claim_deliveries(&self, destination: &DestinationName, limit: usize, lease: Lease) -> Ticket<Claimed> {
+    fn claim_deliveries(
+        &self,
+        destination: &DestinationName,
+        limit: usize,
+        order: ClaimOrder,
+        lease: Lease,
+    ) -> Ticket<Claimed> {
         let destination = destination.clone();
-        self.writer.write(move |transaction| claim_deliveries(transaction, &destination, limit, lease))
+        self.writer.write(move |transaction| {
+            free_expired(transaction, &destination, lease)?;
+            match order {
+                ClaimOrder::MostSevere => claim_most_severe(transaction, &destination, limit, lease),
+                ClaimOrder::LongestDue => claim_longest_due(transaction, &destination, limit, lease),
+            }
+        })
     }
 
     fn make_due(&self, destination: &DestinationName, now: Timestamp, limit: usize) -> Ticket<usize> {
@@ -438,18 +450,54 @@ fn known_from(event: &Event) -> Timestamp {
     event.received_at.max(event.time.min(event.received_at.plus(AHEAD_MAX)))
 }
 
-fn claim_deliveries(
+/// Frees what was not settled within its lease.
+fn free_expired(transaction: &Transaction<'_>, destination: &DestinationName, lease: Lease) -> Result<(), StoreFault> {
+    transaction
+        .prepare_cached(
+            "UPDATE deliveries SET state = 0, uncertain = 1 WHERE destination = ?1 AND state = 1 AND lease_until <= ?2",
+        )?
+        .execute(params![destination.as_str(), lease.steady.as_millis()])?;
+    Ok(())
+}
+
+fn claim_longest_due(
     transaction: &Transaction<'_>,
     destination: &DestinationName,
     limit: usize,
     lease: Lease,
 ) -> Result<Claimed, StoreFault> {
     let name = destination.as_str();
+    let mut longest: Option<(i64, u8)> = None;
+    for urgency in (0..=URGENCY_MAX).rev() {
+        if let Some(soonest) = soonest_due(transaction, name, urgency)?
+            && longest.is_none_or(|(found, _)| soonest < found)
+        {
+            longest = Some((soonest, urgency));
+        }
+    }
+    let mut claimed = Claimed::default();
+    if let Some((_, urgency)) = longest {
+        claim_of_urgency(transaction, (name, urgency), limit.min(1), lease, &mut claimed)?;
+    }
+    // After one that was handed out there may be another.
+    let next_due = longest.map(|(due, _)| Timestamp::from_millis(due).max(lease.now));
+    Ok(Claimed { next_due, ..claimed })
+}
+
+/// When the next delivery of a destination with this urgency is due.
+fn soonest_due(transaction: &Transaction<'_>, destination: &str, urgency: u8) -> rusqlite::Result<Option<i64>> {
     transaction
-        .prepare_cached(
-            "UPDATE deliveries SET state = 0, uncertain = 1 WHERE destination = ?1 AND state = 1 AND lease_until <= ?2",
-        )?
-        .execute(params![name, lease.steady.as_millis()])?;
+        .prepare_cached("SELECT min(not_before) FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0")?
+        .query_row(params![destination, urgency], |row| row.get(0))
+}
+
+fn claim_most_severe(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    limit: usize,
+    lease: Lease,
+) -> Result<Claimed, StoreFault> {
+    let name = destination.as_str();
     let mut claimed = Claimed::default();
     let mut next_due = None;
     for urgency in (0..=URGENCY_MAX).rev() {
@@ -457,11 +505,7 @@ fn claim_deliveries(
         if claimed.claims.len() == limit {
             return Ok(Claimed { next_due: Some(lease.now), ..claimed });
         }
-        let soonest: Option<i64> = transaction
-            .prepare_cached(
-                "SELECT min(not_before) FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0",
-            )?
-            .query_row(params![name, urgency], |row| row.get(0))?;
+        let soonest = soonest_due(transaction, name, urgency)?;
         next_due = [next_due, soonest].into_iter().flatten().min();
     }
     Ok(Claimed { next_due: next_due.map(Timestamp::from_millis), ..claimed })
