@@ -30,7 +30,7 @@ use crate::store::{Access, OpenFault, Soundness, SqliteStore};
 use crate::telemetry::{KnownLabels, Metrics};
 use crate::vendors::Sources;
 
-pub use signals::run_until_stopped;
+pub use signals::{run_until_stopped, serve_by};
 
 /// A running gatepost.
 pub struct App {
@@ -84,6 +84,11 @@ pub enum AppFault {
         #[source]
         source: std::io::Error,
     },
+    /// A task of the pipeline keeps ending.
+    #[error(
+        "a task of the pipeline keeps ending ({0}), a defect of gatepost: see the log; what was acknowledged is kept"
+    )]
+    Ended(&'static str),
     /// The runtime or the signals cannot be set up.
     #[error("the process cannot be set up")]
     Process(#[source] std::io::Error),
@@ -159,6 +164,11 @@ impl App {
     /// The store, for those who look into it while it runs.
     pub fn store(&self) -> &SqliteStore {
         &self.store
+    }
+
+    /// Waits until it cannot go on, because a task of the pipeline keeps ending.
+    pub async fn failed(&self) -> AppFault {
+        AppFault::Ended(self.pipeline.failed().await.as_str())
     }
 
     /// Takes a new configuration as a whole, or keeps the old one and says why.

@@ -1,12 +1,14 @@
 //! The life of `gatepost serve`: run until told to stop, reload when told to.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{App, AppFault};
 use crate::config::{Config, ConfigFault};
+use crate::domain::{Clock, SystemClock};
 use crate::settings::Level;
 
 /// Serves the configuration at `path` until SIGTERM or SIGINT; SIGHUP reloads it.
@@ -17,30 +19,32 @@ pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppFault> {
         .enable_all()
         .build()
         .map_err(AppFault::Process)?;
-    let ended = runtime.block_on(serve(config, path));
+    let ended = runtime.block_on(serve_by(config, path, Arc::new(SystemClock)));
     // What still blocks a thread (a name that does not resolve) must not hold the process.
     runtime.shutdown_timeout(RUNTIME_STOP_BOUND);
     ended
 }
 
-async fn serve(config: Config, path: &Path) -> Result<(), AppFault> {
+/// The same on the current runtime, and by another clock, for tests that break it.
+pub async fn serve_by(config: Config, path: &Path, clock: Arc<dyn Clock>) -> Result<(), AppFault> {
     let mut terminate = signal(SignalKind::terminate()).map_err(AppFault::Process)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppFault::Process)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(AppFault::Process)?;
-    let app = App::start(config).await?;
+    let app = App::start_by(config, clock).await?;
     let (server, admin) = (app.public_address(), app.admin_address());
     tracing::info!(%server, %admin, "gatepost is ready");
-    loop {
+    let ended = loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            fault = app.failed() => break Err(fault),
             _ = hangup.recv() => reload(&app, path).await,
         }
-    }
+    };
     tracing::info!("stopping: finishing what is under way");
     app.stop().await;
     tracing::info!("stopped");
-    Ok(())
+    ended
 }
 
 async fn reload(app: &App, path: &Path) {

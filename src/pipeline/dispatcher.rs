@@ -46,7 +46,7 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Works until `stop` changes.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         loop {
             match self.round().await {
                 Ok(0) => {}

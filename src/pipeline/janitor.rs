@@ -60,7 +60,7 @@ impl Stranded {
 
 impl Janitor {
     /// Works until `stop` changes.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(&mut self, mut stop: watch::Receiver<bool>) {
         let mut gauges = QueueGauges::new(self.queues.clone());
         let mut stranded = Stranded::default();
         let mut rounds = 0_u64;

@@ -134,8 +134,8 @@ impl UnderWay {
 
 impl Lane {
     /// Works until `stop` changes, then finishes what is under way.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let lane = Arc::new(self);
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let lane = self;
         let (breaker, suspects) = (Breaker::default(), Suspects::default());
         // A start and a reload may each have mended it.
         let mut health = Health { started: lane.clock.steady(), breaker, suspects, may_be_mended: true };
@@ -622,7 +622,7 @@ mod tests {
             delivered: Arc::default(),
         };
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(lane.run(stopped));
+        let running = tokio::spawn(Arc::new(lane).run(stopped));
         let deadline = Instant::now() + Duration::from_secs(30);
         let settled = |row: &DeliveryRow| matches!(row.delivery.state, DeliveryState::Delivered | DeliveryState::Dead);
         let rows = loop {

@@ -24,6 +24,7 @@ mod retry;
 mod severity_log;
 #[cfg(test)]
 mod simulation;
+mod supervise;
 mod supervisor;
 mod suspects;
 mod timekeeper;

@@ -12,13 +12,14 @@ use super::janitor::{Janitor, Retention};
 use super::lane::{Lane, LaneState};
 use super::queues::{Queue, QueueBoard};
 use super::severity_log::SeverityLog;
+use super::supervise::Supervision;
 use super::timekeeper::Timekeeper;
 use crate::destinations::Destination;
 use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
 use crate::routing::Router;
 use crate::store::SqliteStore;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Task};
 use crate::vendors::Sources;
 
 /// How to read receipts and whom to tell.
@@ -45,6 +46,7 @@ pub struct Pipeline {
     egress: Egress,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    supervision: Supervision,
     rules: watch::Sender<Arc<Rules>>,
     retention: watch::Sender<Retention>,
     receipts: Arc<Notify>,
@@ -108,7 +110,9 @@ impl Pipeline {
         let (rules, _) = watch::channel(parts.rules);
         let (retention, _) = watch::channel(parts.retention);
         let (stop_intake, _) = watch::channel(false);
+        let supervision = Supervision::new(Arc::clone(&metrics));
         let pipeline = Arc::new(Self {
+            supervision,
             store,
             egress,
             clock,
@@ -130,6 +134,11 @@ impl Pipeline {
     /// What intake notifies after each commit.
     pub fn receipts_wake(&self) -> Arc<Notify> {
         Arc::clone(&self.receipts)
+    }
+
+    /// Waits until one of its tasks keeps ending, whatever is done; which. Nothing but the end of the process helps then.
+    pub async fn failed(&self) -> Task {
+        self.supervision.failed().await
     }
 
     /// How each destination is doing.
@@ -194,9 +203,10 @@ impl Pipeline {
             metrics: Arc::clone(&self.metrics),
         };
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        others.push(tokio::spawn(dispatcher.run(self.stop_intake.subscribe())));
-        others.push(tokio::spawn(janitor.run(self.stop_intake.subscribe())));
-        others.push(tokio::spawn(timekeeper.run(self.stop_intake.subscribe())));
+        let (supervision, stop) = (|| self.supervision.clone(), || self.stop_intake.subscribe());
+        others.push(tokio::spawn(supervision().supervise(Task::Dispatcher, dispatcher, stop())));
+        others.push(tokio::spawn(supervision().supervise(Task::Retention, janitor, stop())));
+        others.push(tokio::spawn(supervision().supervise(Task::Clock, timekeeper, stop())));
     }
 
     /// Starts a lane for each destination, behind the retiring lane of that name if there is one. Retiring lanes that
@@ -218,11 +228,12 @@ impl Pipeline {
                 delivered: Arc::default(),
             };
             let (predecessor, stop) = (tasks.remove(&name), stop.subscribe());
+            let supervision = self.supervision.clone();
             let task = tokio::spawn(async move {
                 if let Some(predecessor) = predecessor {
                     finish(predecessor, tokio::time::Instant::now() + RETIRE_BOUND).await;
                 }
-                lane.run(stop).await;
+                supervision.supervise(Task::Delivery, Arc::new(lane), stop).await;
             });
             tasks.insert(name.clone(), task);
             entries.insert(name, entry);

@@ -131,7 +131,7 @@ impl<U: Upkeep> Timekeeper<U> {
     }
 
     /// Works until `stop` changes.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(&mut self, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = self.take_over() => {}
             _ = stop.changed() => return,

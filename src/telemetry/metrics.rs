@@ -69,6 +69,8 @@ pub struct Metrics {
     pub reloads_refused: Counter,
     /// How often the machine's clock was set, by more than a few seconds.
     pub clock_jumps: Counter,
+    /// How often a task of the pipeline ended and was started again, by task.
+    pub pipeline_restarts: Family<ByTask, Counter>,
 }
 
 /// By source and outcome.
@@ -177,6 +179,41 @@ pub struct KnownLabels {
     pub refusals: Vec<&'static str>,
 }
 
+/// By task of the pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByTask {
+    /// The task.
+    pub task: &'static str,
+}
+
+/// A task of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Receipts become events and deliveries.
+    Dispatcher,
+    /// Deliveries become messages; one for each destination.
+    Delivery,
+    /// What is old is deleted, and queues are measured.
+    Retention,
+    /// The clock is watched.
+    Clock,
+}
+
+impl Task {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Dispatcher, Self::Delivery, Self::Retention, Self::Clock];
+
+    /// Its name in metrics and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatcher => "dispatcher",
+            Self::Delivery => "delivery",
+            Self::Retention => "retention",
+            Self::Clock => "clock",
+        }
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -218,6 +255,7 @@ impl Metrics {
             store_faults: Counter::default(),
             reloads_refused: Counter::default(),
             clock_jumps: Counter::default(),
+            pipeline_restarts: Family::default(),
         };
         registry.register("intake_requests", "Requests by how they ended", all.intake_requests.clone());
         let help = "From the head of a request to its answer";
@@ -257,6 +295,11 @@ impl Metrics {
         registry.register("store_faults", "Writes that the store refused", all.store_faults.clone());
         registry.register("config_reloads_refused", "Reloads that were refused", all.reloads_refused.clone());
         registry.register("clock_jumps", "How often the clock was set", all.clock_jumps.clone());
+        let help = "Tasks of the pipeline that ended and were started again";
+        registry.register("pipeline_restarts", help, all.pipeline_restarts.clone());
+        for task in Task::ALL {
+            drop(all.pipeline_restarts.get_or_create(&ByTask { task: task.as_str() }));
+        }
         Self { registry, ..all }
     }
 

@@ -11,6 +11,6 @@ mod metrics;
 pub use lines::{Line, LineBudget, TELL_AFTER};
 pub use logging::{LogFault, LogFormat, start_logging};
 pub use metrics::{
-    ByAttempt, ByCheck, ByDestination, ByOutcome, ByQueue, ByRoute, BySource, IntakeOutcome, KnownLabels, Metrics,
-    UNKNOWN_SOURCE,
+    ByAttempt, ByCheck, ByDestination, ByOutcome, ByQueue, ByRoute, BySource, ByTask, IntakeOutcome, KnownLabels,
+    Metrics, Task, UNKNOWN_SOURCE,
 };
