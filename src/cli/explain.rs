@@ -2,61 +2,90 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome, io, load, open_store, out, terminal};
-use crate::config::Config;
-use crate::domain::{Clock, Encoding, Event, EventId, Receipt, ReceiptId, SystemClock};
+use serde_json::{Value, json};
+
+use super::json::json_of;
+use super::{Failure, Outcome, find, io, load, names, out, read_store, show, terminal};
+use crate::config::{Config, Outline};
+use crate::domain::{Clock, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock};
 use crate::pipeline::Horizon;
-use crate::routing::{Flow, Judgement};
+use crate::routing::{Considered, Flow, Judgement, Router};
 use crate::store::Ledger;
-use crate::vendors::Source;
+use crate::vendors::{Source, Unfound};
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  gatepost explain 01a1fbb3-c079-7286
+  gatepost explain --file body.json --source akto
+
+An event in the store is explained without any secret. A body is read as its source would read it, so that the settings of
+the source, and its secrets, must be sound.")]
 pub struct Explain {
-    /// An event in the store
+    /// An event in the store: its id, the beginning of it, or the id of its receipt or of one of its deliveries
     #[arg(required_unless_present = "file", conflicts_with = "file")]
-    event: Option<EventId>,
+    event: Option<IdPrefix>,
     /// A body to read as if it had come in
     #[arg(long, requires = "source", value_name = "BODY")]
     file: Option<PathBuf>,
     /// The source that it would have come in by
     #[arg(long, value_name = "SOURCE", requires = "file")]
     source: Option<String>,
+    /// One JSON object for each event
+    #[arg(long)]
+    json: bool,
 }
 
 impl Explain {
     pub fn run(&self, path: &Path) -> Outcome {
-        let config = load(path)?;
-        for Explained { event, held } in self.events(&config)? {
-            out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
-            out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
-            if let Some(word) = event.severity_word() {
-                let word = terminal::line(word, 64);
-                out!(
-                    "  its severity word '{word}' is not known, so the default applies; to change that, in the source:"
-                )?;
-                out!("    severities = {{ {word:?} = \"high\" }}")?;
-            }
-            if let Some(held) = held {
-                out!("  {held}: no route is asked before its receipt is replayed; then")?;
-            }
-            explain(&config, &event)?;
+        match (&self.event, &self.file, &self.source) {
+            (Some(id), None, None) => self.stored(path, id),
+            (None, Some(file), Some(source)) => self.body(path, file, source),
+            _ => Err(Failure::Usage("give an event, or --file and --source".to_owned())),
         }
-        Ok(())
     }
 
-    fn events(&self, config: &Config) -> Result<Vec<Explained>, Failure> {
-        if let (Some(file), Some(name)) = (&self.file, &self.source) {
-            let found = config.sources.values().find(|source| source.name.as_str() == name);
-            let source = found.ok_or_else(|| Failure::Found(format!("there is no source '{name}'")))?;
-            let body = std::fs::read(file).map_err(io(format!("{} cannot be read", file.display())))?;
-            return read(config, source, body);
-        }
-        let Some(id) = self.event else {
-            return Err(Failure::Usage("give an event, or --file and --source".to_owned()));
-        };
-        let row = open_store(config)?.event(id)?;
+    fn stored(&self, path: &Path, id: &IdPrefix) -> Outcome {
+        let (_, store) = read_store(path)?;
+        let router = Outline::load_routes(path)?;
+        let id = find::event(&store, id)?;
+        let row = store.event(id)?;
         let row = row.ok_or_else(|| Failure::Found(format!("there is no event {id} in the store")))?;
-        Ok(vec![Explained { event: row.event, held: row.quarantined.then_some("it is in quarantine") }])
+        let held = row.quarantined.then_some("it is in quarantine");
+        let explained = Explained { event: row.event, held };
+        if self.json {
+            return out!("{}", json_of(&explained.json(&router, None, &[]))?);
+        }
+        let event = &explained.event;
+        out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
+        out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
+        explained.unknown_severity()?;
+        explained.routes(&router)
+    }
+
+    fn body(&self, path: &Path, file: &Path, name: &str) -> Outcome {
+        let config = load(path)?;
+        let found = config.sources.values().find(|source| source.name.as_str() == name);
+        let names = config.sources.keys().map(|name| name.as_str());
+        let source = found.ok_or_else(|| names::unknown("source", name, names))?;
+        let body = std::fs::read(file).map_err(io(format!("{} cannot be read", file.display())))?;
+        let unfound = source.normalizer.unfound(&body);
+        let (events, note) = read(&config, source, body);
+        if self.json {
+            let line = |explained: &Explained| out!("{}", json_of(&explained.json(&config.router, note, &unfound))?);
+            return events.iter().try_for_each(line);
+        }
+        if let Some(note) = note {
+            out!("the body is {}", note.as_str())?;
+        }
+        if events.is_empty() {
+            out!("it holds no event: nobody would be told")?;
+        }
+        for explained in &events {
+            show::whole(&explained.event)?;
+            explained.unknown_severity()?;
+            explained.routes(&config.router)?;
+        }
+        unfound.iter().try_for_each(|unfound| out!("{}", terminal::line(&unfound.to_string(), 200)))
     }
 }
 
@@ -66,8 +95,86 @@ struct Explained {
     held: Option<&'static str>,
 }
 
-/// The events that the body holds.
-fn read(config: &Config, source: &Source, body: Vec<u8>) -> Result<Vec<Explained>, Failure> {
+impl Explained {
+    /// A severity word that is not known, and how to make it known.
+    fn unknown_severity(&self) -> Outcome {
+        let Some(word) = self.event.severity_word() else { return Ok(()) };
+        let word = terminal::line(word, 64);
+        out!("  its severity word '{word}' is not known, so the default applies; to change that, in the source:")?;
+        out!("    severities = {{ {word:?} = \"high\" }}")
+    }
+
+    fn routes(&self, router: &Router) -> Outcome {
+        if let Some(held) = self.held {
+            out!("  {held}: no route is asked before its receipt is replayed; then")?;
+        }
+        for considered in router.explain(&self.event) {
+            let route = considered.route;
+            let to = route.to.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+            let condition = route.when.as_ref().map_or("always", |condition| condition.source());
+            let stops = if route.flow == Flow::Stop { "; the routes below are not asked" } else { "" };
+            match considered.judgement {
+                Some(Judgement::Holds) => out!("  ✔ {}: {condition} holds -> {to}{stops}", route.name)?,
+                Some(Judgement::Fails) => out!("  ✘ {}: {condition} does not hold", route.name)?,
+                Some(Judgement::Undecided(why)) => {
+                    let why = terminal::line(&why, 200);
+                    out!(
+                        "  ? {}: {condition} cannot be decided ({why}), so it counts as met -> {to}{stops}",
+                        route.name
+                    )?;
+                }
+                None => out!("  - {}: not asked, because an earlier route stops the search", route.name)?,
+            }
+        }
+        if router.plan(&self.event).routes_taken == 0 {
+            out!("  no route takes it: it is kept, and marked unrouted")?;
+        }
+        Ok(())
+    }
+
+    fn json(&self, router: &Router, note: Option<Note>, unfound: &[Unfound]) -> Value {
+        let routes: Vec<Value> = router.explain(&self.event).iter().map(route_json).collect();
+        let unfound: Vec<Value> = unfound.iter().map(unfound_json).collect();
+        json!({
+            "event": self.event,
+            "severity_name": self.event.severity.as_str(),
+            "quarantined": self.held,
+            "note": note,
+            "routes": routes,
+            "routed": router.plan(&self.event).routes_taken > 0,
+            "unfound": unfound,
+        })
+    }
+}
+
+fn route_json(considered: &Considered<'_>) -> Value {
+    let route = considered.route;
+    let (verdict, reason) = match &considered.judgement {
+        Some(Judgement::Holds) => ("holds", None),
+        Some(Judgement::Fails) => ("fails", None),
+        Some(Judgement::Undecided(why)) => ("undecided", Some(why)),
+        None => ("not asked", None),
+    };
+    json!({
+        "name": route.name,
+        "when": route.when.as_ref().map(|condition| condition.source()),
+        "to": route.to,
+        "verdict": verdict,
+        "reason": reason,
+    })
+}
+
+fn unfound_json(unfound: &Unfound) -> Value {
+    json!({
+        "setting": unfound.setting,
+        "pointer": unfound.pointer,
+        "missing": unfound.missing,
+        "of": unfound.of,
+    })
+}
+
+/// The events that the body holds, and what else there is to say about it.
+fn read(config: &Config, source: &Source, body: Vec<u8>) -> (Vec<Explained>, Option<Note>) {
     let now = SystemClock.now();
     let horizon = Horizon::of(now, now, config.retention.keys);
     let receipt = Receipt {
@@ -79,41 +186,11 @@ fn read(config: &Config, source: &Source, body: Vec<u8>) -> Result<Vec<Explained
         body: body.into(),
     };
     let reading = source.normalizer.normalize(&receipt.body);
-    if let Some(note) = reading.note {
-        out!("the body is {}", note.as_str())?;
-    }
-    if reading.drafts.is_empty() {
-        out!("it holds no event: nobody would be told")?;
-    }
-    let drafts = reading.drafts.into_iter().enumerate();
-    Ok(drafts
-        .map(|(position, draft)| Explained {
-            held: horizon
-                .holds(source, &draft)
-                .then_some("once keys have been deleted it goes to quarantine, being older than they are kept"),
-            event: draft.into_event(&receipt, source.vendor.name, source.default_severity, position),
-        })
-        .collect())
-}
-
-fn explain(config: &Config, event: &Event) -> Outcome {
-    for considered in config.router.explain(event) {
-        let route = considered.route;
-        let to = route.to.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-        let condition = route.when.as_ref().map_or("always", |condition| condition.source());
-        let stops = if route.flow == Flow::Stop { "; the routes below are not asked" } else { "" };
-        match considered.judgement {
-            Some(Judgement::Holds) => out!("  ✔ {}: {condition} holds -> {to}{stops}", route.name)?,
-            Some(Judgement::Fails) => out!("  ✘ {}: {condition} does not hold", route.name)?,
-            Some(Judgement::Undecided(why)) => {
-                let why = terminal::line(&why, 200);
-                out!("  ? {}: {condition} cannot be decided ({why}), so it counts as met -> {to}{stops}", route.name)?;
-            }
-            None => out!("  - {}: not asked, because an earlier route stops the search", route.name)?,
-        }
-    }
-    if config.router.plan(event).routes_taken == 0 {
-        out!("  no route takes it: it is kept, and marked unrouted")?;
-    }
-    Ok(())
+    let explained = reading.drafts.into_iter().enumerate().map(|(position, draft)| Explained {
+        held: horizon
+            .holds(source, &draft)
+            .then_some("once keys have been deleted it goes to quarantine, being older than they are kept"),
+        event: draft.into_event(&receipt, source.vendor.name, source.default_severity, position),
+    });
+    (explained.collect(), reading.note)
 }

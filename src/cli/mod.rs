@@ -7,16 +7,25 @@
 mod backup;
 mod check;
 mod completions;
+mod deliveries;
 mod demo;
+mod events;
 mod explain;
+mod find;
 mod init;
-mod list;
+mod json;
+mod listing;
+mod moment;
+mod names;
+mod paint;
 mod probe;
+mod receipts;
 mod replay;
 mod schema;
 mod send;
 mod serve;
 mod show;
+mod table;
 mod terminal;
 mod verify;
 
@@ -26,7 +35,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, ConfigFault};
+use crate::config::{Config, ConfigFault, Outline};
 use crate::settings::Level;
 use crate::store::{Access, OpenFault, SqliteStore, StoreFault};
 use crate::telemetry::{LogFault, LogFormat, start_logging};
@@ -72,11 +81,11 @@ enum Command {
     /// Say which routes take an event and which do not, and why
     Explain(explain::Explain),
     /// List and show receipts: the requests that were acknowledged
-    Receipts(list::Receipts),
+    Receipts(receipts::Receipts),
     /// List and show events: the facts in them
-    Events(list::Events),
+    Events(events::Events),
     /// List and show deliveries: who was told, or not yet
-    Deliveries(list::Deliveries),
+    Deliveries(deliveries::Deliveries),
     /// Process a receipt or send deliveries again
     Replay(replay::Replay),
     /// Send a real test event through a destination
@@ -212,18 +221,36 @@ fn load(path: &Path) -> Result<Config, Failure> {
 
 /// The configuration, its warnings left to the caller.
 fn load_quietly(path: &Path) -> Result<Config, Failure> {
+    require(path)?;
+    Ok(Config::load(path)?)
+}
+
+/// The names and places in the configuration, for a command that needs no more of it, and no secret.
+fn outline(path: &Path) -> Result<Outline, Failure> {
+    require(path)?;
+    Ok(Outline::load(path)?)
+}
+
+fn require(path: &Path) -> Outcome {
     if !path.exists() {
         return Err(Failure::Found(format!(
             "there is no configuration at {}; `gatepost init` writes one, `gatepost demo` shows what it is for",
             path.display()
         )));
     }
-    Ok(Config::load(path)?)
+    Ok(())
 }
 
-/// The store of a configuration, for a command beside a process that may be serving.
-fn open_store(config: &Config) -> Result<SqliteStore, Failure> {
-    Ok(SqliteStore::open(&config.store, Access::Operate)?)
+/// The store, to be read beside a process that may be serving.
+fn read_store(path: &Path) -> Result<(Outline, SqliteStore), Failure> {
+    let outline = outline(path)?;
+    let store = SqliteStore::open_to_read(&outline.store)?;
+    Ok((outline, store))
+}
+
+/// The store, for an order of the operator beside a process that may be serving.
+fn open_store(outline: &Outline) -> Result<SqliteStore, Failure> {
+    Ok(SqliteStore::open(&outline.store, Access::Operate)?)
 }
 
 /// A runtime for a command that talks to the network.

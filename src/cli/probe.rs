@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Failure, Outcome, load, out, runtime, terminal};
+use super::{Failure, Outcome, load, names, out, runtime, terminal};
 use crate::destinations::Reply;
 use crate::domain::{
     Clock, DeliveryId, Draft, Encoding, Event, Job, Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId,
@@ -22,9 +22,8 @@ impl Probe {
         let config = load(path)?;
         let found = config.destinations.iter().find(|(name, _)| name.as_str() == self.destination);
         let Some((name, destination)) = found else {
-            let names: Vec<&str> = config.destinations.keys().map(|name| name.as_str()).collect();
-            let message = format!("there is no destination '{}'; destinations: {}", self.destination, names.join(", "));
-            return Err(Failure::Found(message));
+            let names = config.destinations.keys().map(|name| name.as_str());
+            return Err(names::unknown("destination", &self.destination, names));
         };
         let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
         let event = test_event()?;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::list::parse_since;
-use super::{Failure, Outcome, load, open_store, out};
-use crate::domain::{Clock, DeliveryId, DeliveryState, ReceiptId, SystemClock, Timestamp};
+use super::moment::parse_moment;
+use super::{Failure, Outcome, find, names, open_store, out, outline};
+use crate::domain::{Clock, DeliveryId, DeliveryState, IdPrefix, ReceiptId, SystemClock, Timestamp};
 use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Ledger, Page, SqliteStore};
 
 #[derive(clap::Args)]
@@ -15,18 +15,18 @@ pub struct Replay {
     /// Process this receipt again: its events get the deliveries that they lack, dead ones revive, those in quarantine are
     /// released, and what has arrived is not sent again
     #[arg(long, value_name = "ID", group = "what")]
-    receipt: Option<ReceiptId>,
+    receipt: Option<IdPrefix>,
     /// Send this delivery again, even if it has arrived
     #[arg(long, value_name = "ID", group = "what")]
-    delivery: Option<DeliveryId>,
+    delivery: Option<IdPrefix>,
     /// Send dead letters again
     #[arg(long, group = "what")]
     dead: bool,
     /// Only those for this destination
     #[arg(long, value_name = "NAME", conflicts_with_all = ["receipt", "delivery"])]
     destination: Option<String>,
-    /// Only those planned since this time (2026-11-21T10:00:00Z) or within this duration (24h)
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery"], value_parser = parse_since)]
+    /// Only those planned since this day (2026-11-21), time (2026-11-21T10:00:00Z), or within this duration (24h)
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery"], value_parser = parse_moment)]
     since: Option<Timestamp>,
     /// Say what would be done, and do nothing
     #[arg(long)]
@@ -35,11 +35,15 @@ pub struct Replay {
 
 impl Replay {
     pub fn run(&self, path: &Path) -> Outcome {
-        let store = open_store(&load(path)?)?;
-        match (self.receipt, self.delivery) {
-            (Some(id), _) => self.replay_receipt(&store, id),
-            (None, Some(id)) => self.replay_delivery(&store, id),
-            (None, None) => self.replay_dead(&store),
+        let outline = outline(path)?;
+        let store = open_store(&outline)?;
+        match (&self.receipt, &self.delivery) {
+            (Some(id), _) => self.replay_receipt(&store, find::receipt(&store, id)?),
+            (None, Some(id)) => self.replay_delivery(&store, find::delivery(&store, id)?),
+            (None, None) => {
+                names::check_destination(&outline, &store, self.destination.as_deref())?;
+                self.replay_dead(&store)
+            }
         }
     }
 
@@ -101,7 +105,7 @@ impl Replay {
             destination: self.destination.clone(),
             state: Some(DeliveryState::Dead),
             since: self.since,
-            event: None,
+            ..DeliveryFilter::default()
         };
         let mut all: Vec<DeliveryRow> = Vec::new();
         loop {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Failure, Outcome, io, load, out, runtime, terminal};
+use super::{Failure, Outcome, io, load, names, out, runtime, terminal};
 use crate::destinations::{HttpRequest, Message, Reply};
 use crate::domain::{Clock, Secret, SystemClock, Timestamp};
 use crate::egress::Egress;
@@ -36,10 +36,8 @@ impl Send {
     pub fn run(&self, path: &Path) -> Outcome {
         let config = load(path)?;
         let found = config.sources.values().find(|source| source.name.as_str() == self.source);
-        let source = found.ok_or_else(|| {
-            let names: Vec<&str> = config.sources.keys().map(|name| name.as_str()).collect();
-            Failure::Found(format!("there is no source '{}'; sources: {}", self.source, names.join(", ")))
-        })?;
+        let names = config.sources.keys().map(|name| name.as_str());
+        let source = found.ok_or_else(|| names::unknown("source", &self.source, names))?;
         let (body, content_type) = self.body(source)?;
         let url = match &self.url {
             Some(url) => url.clone(),
@@ -128,7 +126,7 @@ fn with_new_id(body: &[u8]) -> Result<Bytes, Failure> {
 }
 
 /// An address that listens everywhere is reached on loopback.
-fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
+pub fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
     let mut address = address;
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });

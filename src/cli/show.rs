@@ -1,21 +1,15 @@
 //! One receipt, event or delivery in full, for `show`.
 
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::{Failure, Outcome, out, terminal};
-use crate::domain::{Attempt, Event, Receipt};
+use super::json::{DeliveryJson, EventJson, json_of, next_try};
+use super::paint::{Paint, Tone};
+use super::{Outcome, deliveries, out, terminal};
+use crate::domain::{Attempt, Clock, Event, Receipt, SystemClock};
 use crate::store::{DeliveryRow, EventRow, ReceiptRow};
 
-/// One JSON line that commands no terminal: what JSON lets stand in a text and a terminal obeys is escaped.
-pub fn json_of<T: Serialize>(value: &T) -> Result<String, Failure> {
-    let text = serde_json::to_string(value);
-    let text = text.map_err(|error| Failure::Found(format!("it cannot be written as JSON: {error}")))?;
-    Ok(terminal::escaped(&text))
-}
-
 /// A receipt with its body and its events.
-pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRow], json: bool) -> Outcome {
+pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), yielded: &[EventRow], json: bool) -> Outcome {
     let body = receipt.as_ref().map(|receipt| String::from_utf8_lossy(&receipt.body).into_owned());
     if json {
         let receipt = receipt.as_ref();
@@ -25,7 +19,7 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRo
             "encoding": receipt.map(|receipt| receipt.encoding),
             "body": body,
             "body_hex": receipt.map(|receipt| hex::encode(&receipt.body)),
-            "events": events,
+            "events": yielded.iter().map(EventJson::from).collect::<Vec<_>>(),
         });
         return out!("{}", json_of(&document)?);
     }
@@ -34,7 +28,7 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRo
     if let Some(note) = row.note {
         out!("  the body is {}", note.as_str())?;
     }
-    for row in events {
+    for row in yielded {
         let mark = if row.quarantined { " · quarantined" } else { "" };
         out!("  event {} · {} · {}{mark}", row.event.id, row.event.severity, terminal::line(&row.event.title, 80))?;
     }
@@ -48,17 +42,13 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), events: &[EventRo
 }
 
 /// An event and whom it was told.
-pub fn event(row: &EventRow, deliveries: &[DeliveryRow], json: bool) -> Outcome {
+pub fn event(row: &EventRow, planned: &[DeliveryRow], json: bool) -> Outcome {
     if json {
-        let deliveries: Vec<_> = deliveries.iter().map(|row| &row.delivery).collect();
-        return out!("{}", json_of(&json!({ "event": row, "deliveries": deliveries }))?);
+        let deliveries: Vec<_> = planned.iter().map(DeliveryJson::from).collect();
+        return out!("{}", json_of(&json!({ "event": EventJson::from(row), "deliveries": deliveries }))?);
     }
     let event = &row.event;
-    out!("{} · {}", event.rank(), terminal::clean(&event.title))?;
-    for (what, text) in facts(event) {
-        let text = terminal::clean(&text).replace('\n', "\n              ");
-        out!("  {what:<11} {text}")?;
-    }
+    whole(event)?;
     if row.unrouted {
         out!("  no route took it")?;
     }
@@ -66,14 +56,17 @@ pub fn event(row: &EventRow, deliveries: &[DeliveryRow], json: bool) -> Outcome 
         out!("  it is in quarantine: it is older than its key would be known, so it may be a request sent again")?;
         out!("  to tell it all the same: gatepost replay --receipt {}", event.receipt)?;
     }
-    for row in deliveries {
+    let now = SystemClock.now();
+    for row in planned {
         let delivery = &row.delivery;
+        let next = next_try(row).map(|at| format!(", next try {}", deliveries::when(at, now)));
         let reason = delivery.reason.as_deref().map(|reason| format!(": {}", terminal::line(reason, 160)));
         let remote = delivery.remote.as_deref().map(|remote| format!(" as {}", terminal::line(remote, 80)));
         out!(
-            "  -> {} {}{}{} (delivery {}, by route {})",
+            "  -> {} {}{}{}{} (delivery {}, by route {})",
             delivery.destination,
-            delivery.state.as_str(),
+            Paint::of_stdout().paint(Tone::of_state(delivery.state), delivery.state.as_str()),
+            next.unwrap_or_default(),
             remote.unwrap_or_default(),
             reason.unwrap_or_default(),
             delivery.id,
@@ -81,6 +74,27 @@ pub fn event(row: &EventRow, deliveries: &[DeliveryRow], json: bool) -> Outcome 
         )?;
     }
     Ok(())
+}
+
+/// Everything that an event holds.
+pub fn whole(event: &Event) -> Outcome {
+    let rank = Paint::of_stdout().paint(Tone::of_severity(event.severity), &event.rank());
+    out!("{rank} · {}", terminal::clean(&event.title))?;
+    for (what, text) in facts(event) {
+        fact(what, &text)?;
+    }
+    for (name, value) in &event.labels {
+        fact("label", &format!("{name}: {value}"))?;
+    }
+    let mut rest = Vec::new();
+    flatten("", &Value::Object(event.unmapped.clone()), &mut rest);
+    rest.iter().try_for_each(|text| fact("unmapped", text))?;
+    other_fields(event).iter().try_for_each(|text| fact("also", text))
+}
+
+fn fact(what: &str, text: &str) -> Outcome {
+    let text = terminal::clean(text).replace('\n', "\n              ");
+    out!("  {what:<11} {text}")
 }
 
 /// What the event holds, in the order in which people want to know it.
@@ -92,7 +106,7 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
     let actor = event.actor.clone().unwrap_or_default();
     let target = event.target.clone().unwrap_or_default();
     let rule = event.rule.clone().unwrap_or_default();
-    let all = [
+    let first = [
         ("type", Some(event.kind.clone())),
         ("actor", joined([actor.ip.map(|ip| ip.to_string()), actor.user, actor.country, None])),
         ("target", joined([target.method, target.url, target.host, target.agent])),
@@ -106,24 +120,85 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
         ("impact", event.impact.clone()),
         ("remediation", event.remediation.clone()),
         ("evidence", event.evidence.clone()),
-        ("link", event.links.first().map(|link| format!("{}: {}", link.title, link.url))),
+    ];
+    let links = event.links.iter().map(|link| ("link", Some(format!("{}: {}", link.title, link.url))));
+    let last = [
         ("id", Some(event.id.to_string())),
         ("vendor's id", event.vendor_id.clone()),
         ("key", Some(event.key.to_string())),
         ("receipt", Some(event.receipt.to_string())),
     ];
-    all.into_iter().filter_map(|(what, text)| Some((what, text?))).collect()
+    first.into_iter().chain(links).chain(last).filter_map(|(what, text)| Some((what, text?))).collect()
 }
+
+/// Fields of the event that stand nowhere else on the screen: there may be more of them in time.
+fn other_fields(event: &Event) -> Vec<String> {
+    let mut fields = match serde_json::to_value(event) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    fields.retain(|name, _| !SHOWN.contains(&name.as_str()));
+    let mut rest = Vec::new();
+    flatten("", &Value::Object(fields), &mut rest);
+    rest
+}
+
+/// Each value with its JSON pointer (RFC 6901).
+fn flatten(pointer: &str, value: &Value, into: &mut Vec<String>) {
+    let below = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.iter().for_each(|(name, value)| flatten(&below(name), value, into));
+        }
+        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+            items.iter().enumerate().for_each(|(place, item)| flatten(&below(&place.to_string()), item, into));
+        }
+        Value::Object(_) if pointer.is_empty() => {}
+        Value::String(text) => into.push(format!("{pointer}: {text}")),
+        other => into.push(format!("{pointer}: {other}")),
+    }
+}
+
+/// The fields of an event that have their own lines.
+const SHOWN: &[&str] = &[
+    "id",
+    "key",
+    "vendor_id",
+    "receipt",
+    "source",
+    "vendor",
+    "type",
+    "time",
+    "received_at",
+    "severity",
+    "title",
+    "message",
+    "rule",
+    "actor",
+    "target",
+    "outcome",
+    "status",
+    "impact",
+    "remediation",
+    "evidence",
+    "links",
+    "labels",
+    "unmapped",
+];
 
 /// A delivery with its attempts.
 pub fn delivery(row: &DeliveryRow, attempts: &[Attempt], json: bool) -> Outcome {
     if json {
-        return out!("{}", json_of(&json!({ "delivery": row, "attempts": attempts }))?);
+        return out!("{}", json_of(&json!({ "delivery": DeliveryJson::from(row), "attempts": attempts }))?);
     }
     let delivery = &row.delivery;
-    out!("delivery {} to {}: {}", delivery.id, delivery.destination, delivery.state.as_str())?;
-    out!("  event {} · {}", delivery.event, terminal::line(&row.title, 80))?;
+    let state = Paint::of_stdout().paint(Tone::of_state(delivery.state), delivery.state.as_str());
+    out!("delivery {} to {}: {state}", delivery.id, delivery.destination)?;
+    out!("  event {} · {} · {}", delivery.event, row.severity, terminal::line(&row.title, 80))?;
     out!("  planned {} by route {}", delivery.created_at.to_human(), delivery.route)?;
+    if let Some(at) = next_try(row) {
+        out!("  next try {} ({})", deliveries::when(at, SystemClock.now()), at.to_human())?;
+    }
     if let Some(remote) = &delivery.remote {
         out!("  the destination calls it {}", terminal::line(remote, 120))?;
     }

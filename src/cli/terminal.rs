@@ -33,6 +33,20 @@ pub fn is_watched() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// The columns of the terminal that standard output is; `None` where it is none.
+pub fn width() -> Option<usize> {
+    size().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Its lines.
+pub fn height() -> Option<usize> {
+    size().map(|size| usize::from(size.ws_row)).filter(|lines| *lines > 0)
+}
+
+fn size() -> Option<rustix::termios::Winsize> {
+    rustix::termios::tcgetwinsize(std::io::stdout()).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome, io, load, out, terminal};
+use super::{Failure, Outcome, io, load, names, out, terminal};
 use crate::domain::{Clock, Headers, Request, SystemClock, Timestamp};
 use crate::verify::Finding;
 
@@ -25,7 +25,8 @@ impl Verify {
     pub fn run(&self, path: &Path) -> Outcome {
         let config = load(path)?;
         let found = config.sources.values().find(|source| source.name.as_str() == self.source);
-        let source = found.ok_or_else(|| Failure::Found(format!("there is no source '{}'", self.source)))?;
+        let names = config.sources.keys().map(|name| name.as_str());
+        let source = found.ok_or_else(|| names::unknown("source", &self.source, names))?;
         let now = self.moment()?;
         let body = std::fs::read(&self.file).map_err(io(format!("{} cannot be read", self.file.display())))?;
         let request = Request { headers: self.headers()?, body: body.into(), received_at: now };

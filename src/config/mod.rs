@@ -4,8 +4,11 @@
 //! room knows only how they fit together: which source has which vendor, which route names which destination. It does not
 //! promise that a destination can be reached or that an address is free: that shows when it is tried.
 
+mod outline;
 mod routes;
 mod sources;
+
+pub use outline::Outline;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -73,12 +76,7 @@ pub enum ConfigFault {
 impl Config {
     /// Reads the file at `path` with the process's environment.
     pub fn load(path: &Path) -> Result<Self, ConfigFault> {
-        let unreadable = |source| ConfigFault::Unreadable { path: path.to_owned(), source };
-        let size = std::fs::metadata(path).map_err(unreadable)?.len();
-        if size > CONFIG_BYTES_MAX {
-            return Err(unreadable(std::io::Error::other(format!("it is larger than {CONFIG_BYTES_MAX} bytes"))));
-        }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let text = read_text(path)?;
         let base = path.parent().map(Path::to_owned).unwrap_or_default();
         Self::parse(&text, &Environment::of_process(base))
             .map_err(|faults| ConfigFault::Faulty { path: path.to_owned(), faults })
@@ -102,6 +100,15 @@ impl Config {
         drop(read(&document.root(table.get_ref())));
         document.asked()
     }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigFault> {
+    let unreadable = |source| ConfigFault::Unreadable { path: path.to_owned(), source };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > CONFIG_BYTES_MAX {
+        return Err(unreadable(std::io::Error::other(format!("it is larger than {CONFIG_BYTES_MAX} bytes"))));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
 }
 
 fn read(root: &Section<'_>) -> Option<Config> {

@@ -1,10 +1,11 @@
-//! Durable state, as four roles: each caller sees its own and no more.
+//! Durable state, as five roles: each caller sees its own and no more.
 //!
 //! | role | who calls it | what it does |
 //! |---|---|---|
 //! | [`Inbox`] | `server::ingress` | accepts a verified request, once, durably |
 //! | [`Outbox`] | `pipeline` | hands out work under a lease and takes back what became of it |
 //! | [`Ledger`] | the operator, through `cli` and `server::admin` | reads, and replays on order |
+//! | [`Overview`] | the operator, through `cli` | what came in and went out lately |
 //! | [`Upkeep`] | `pipeline::janitor` | retention, sizes, backup |
 //!
 //! Calls that write answer with a [`Ticket`], a future that is ready when the commit is on the disk. Policy is not here:
@@ -23,8 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, Note, Progress,
-    Receipt, ReceiptId, RequestKey, RouteName, Severity, SourceName, Timestamp,
+    Attempt, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, IdPrefix, Note,
+    Progress, Receipt, ReceiptId, RequestKey, RouteName, Severity, SourceName, Timestamp,
 };
 use crate::verify::Verified;
 
@@ -457,6 +458,10 @@ pub struct ReceiptFilter {
     pub source: Option<String>,
     /// Received at this time or later.
     pub since: Option<Timestamp>,
+    /// Received before this time.
+    pub until: Option<Timestamp>,
+    /// Whose id begins so.
+    pub id: Option<IdPrefix>,
 }
 
 /// A receipt in a listing.
@@ -493,6 +498,14 @@ pub struct EventFilter {
     pub source: Option<String>,
     /// Received at this time or later.
     pub since: Option<Timestamp>,
+    /// Received before this time.
+    pub until: Option<Timestamp>,
+    /// Whose id begins so.
+    pub id: Option<IdPrefix>,
+    /// Of this type.
+    pub kind: Option<String>,
+    /// With this text in one of the values, whatever its case (ASCII).
+    pub text: Option<String>,
     /// At least this bad.
     pub severity: Option<Severity>,
     /// Of this receipt.
@@ -528,6 +541,12 @@ pub struct DeliveryFilter {
     pub state: Option<DeliveryState>,
     /// Planned at this time or later.
     pub since: Option<Timestamp>,
+    /// Planned before this time.
+    pub until: Option<Timestamp>,
+    /// Whose id begins so.
+    pub id: Option<IdPrefix>,
+    /// With this text in the title, the reason or the destination's name for it, whatever its case (ASCII).
+    pub text: Option<String>,
     /// Of this event.
     pub event: Option<EventId>,
 }
@@ -542,6 +561,10 @@ pub struct DeliveryRow {
     pub delivery: Delivery,
     /// The title of its event.
     pub title: String,
+    /// The severity of its event.
+    pub severity: Severity,
+    /// The source of its event.
+    pub source: SourceName,
 }
 
 /// How many deliveries of a destination stand in a state.
@@ -555,6 +578,69 @@ pub struct Depth {
     pub count: u64,
     /// When the first of them was planned.
     pub oldest: Timestamp,
+}
+
+/// What `gatepost status` and `gatepost tail` look at. Reads only, each bounded whatever the store holds.
+pub trait Overview: Send + Sync {
+    /// Whether anything came from a source of this name.
+    fn knows_source(&self, source: &str) -> Result<bool, StoreFault>;
+
+    /// Whether a delivery was planned for a destination of this name.
+    fn knows_destination(&self, destination: &str) -> Result<bool, StoreFault>;
+
+    /// What each source has sent lately, counted since a time.
+    fn active_sources(&self, since: Timestamp) -> Result<Vec<SourceActivity>, StoreFault>;
+
+    /// What became of the last deliveries of each destination.
+    fn active_destinations(&self) -> Result<Vec<DestinationActivity>, StoreFault>;
+
+    /// Where the newest event and the newest delivery stand.
+    fn newest(&self) -> Result<Position, StoreFault>;
+
+    /// Events behind a cursor, oldest first.
+    fn events_after(&self, cursor: i64, limit: usize) -> Result<Vec<EventRow>, StoreFault>;
+
+    /// Deliveries behind a cursor, oldest first.
+    fn deliveries_after(&self, cursor: i64, limit: usize) -> Result<Vec<DeliveryRow>, StoreFault>;
+
+    /// Deliveries by their cursors; those that are gone are left out.
+    fn deliveries_at(&self, cursors: &[i64]) -> Result<Vec<DeliveryRow>, StoreFault>;
+
+    /// The cursors of up to `limit` deliveries that wait, and of up to `limit` that are under way.
+    fn open_deliveries(&self, limit: usize) -> Result<Vec<i64>, StoreFault>;
+}
+
+/// What a source has sent lately.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceActivity {
+    /// The source.
+    pub source: SourceName,
+    /// How many receipts were counted.
+    pub receipts: u64,
+    /// There are more than were looked at.
+    pub is_more: bool,
+    /// When the last one was received.
+    pub last: Timestamp,
+}
+
+/// What became of the last deliveries of a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationActivity {
+    /// The destination.
+    pub destination: DestinationName,
+    /// When the last try that arrived was begun.
+    pub last_delivered: Option<Timestamp>,
+    /// Why the last dead letter is dead.
+    pub dead_reason: Option<String>,
+}
+
+/// A place in the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The cursor of the newest event.
+    pub event: i64,
+    /// The cursor of the newest delivery.
+    pub delivery: i64,
 }
 
 /// The present time, by two clocks that trust the machine's to a different degree.

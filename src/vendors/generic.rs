@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::lenient::{self, Fields, Records, Text};
 use super::outcomes::Outcomes;
 use super::severities::{Severities, Stated};
-use super::{Normalizer, Reading, Sample, Vendor, own_words};
+use super::{Normalizer, Reading, Sample, Unfound, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
 
@@ -112,6 +112,37 @@ impl Normalizer for Generic {
                 parsed.value.pointer(pointer).and_then(scalar)
             }
         }
+    }
+
+    fn unfound(&self, body: &[u8]) -> Vec<Unfound> {
+        let Ok(parsed) = lenient::parse(body) else { return Vec::new() };
+        let mut all = Vec::new();
+        let mut look = |setting: &str, pointer: &str, missing: usize, of: usize| {
+            if missing > 0 {
+                let (setting, pointer) = (setting.to_owned(), pointer.to_owned());
+                all.push(Unfound { setting, pointer, missing, of });
+            }
+        };
+        if let IdPlace::Pointer(pointer) = &self.id {
+            look("id.pointer", pointer, usize::from(parsed.value.pointer(pointer).and_then(scalar).is_none()), 1);
+        }
+        let list =
+            self.events.as_deref().map(|events| (events, parsed.value.pointer(events).and_then(Value::as_array)));
+        if let Some((events, None)) = list {
+            look("events", events, 1, 1);
+        }
+        let elements = list.and_then(|(_, list)| list).or(parsed.value.as_array());
+        let elements = elements.map_or(std::slice::from_ref(&parsed.value), Vec::as_slice);
+        for (name, pointer) in &self.map {
+            let Some(pointer) = pointer else { continue };
+            let fits = |element: &Value| match (*name, element.pointer(pointer)) {
+                ("time", found) => found.and_then(lenient::time_of).is_some(),
+                (_, found) => found.and_then(scalar).is_some(),
+            };
+            let missing = elements.iter().filter(|element| !fits(element)).count();
+            look(&format!("map.{name}"), pointer, missing, elements.len());
+        }
+        all
     }
 
     fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
@@ -407,7 +438,12 @@ the secret in a header: verify = { scheme = \"token\" }. Then say in `map` where
 ";
 
 const TEMPLATE: &str = "\
-# verify = { scheme = \"hmac\", algorithm = \"sha256\", header = \"x-signature\", encoding = \"hex\", signed = \"{body}\" }
+# How your tool shows that it is the sender. Keep the line that fits, with the names of its headers; docs/configuration.md
+# has every choice. The first is a hash of the body, keyed with the secret; where it has a time, say so, and no request can
+# be sent again later; a tool that cannot sign sends the secret itself.
+verify = { scheme = \"hmac\", algorithm = \"sha256\", header = \"x-signature\", encoding = \"hex\", signed = \"{body}\" }
+# verify = { scheme = \"hmac\", header = \"x-signature\", signed = \"{timestamp}.{body}\", timestamp = { header = \"x-timestamp\" } }
+# verify = { scheme = \"token\", header = \"authorization\", prefix = \"Bearer \" }
 # id = { header = \"x-delivery-id\" }              # or { pointer = \"/id\" }: the same on every retry
 # events = \"/alerts\"                             # JSON pointer to a list: one event an element
 # map = { title = \"/rule/name\", severity = \"/level\", time = \"/at\", actor = \"/src_ip\", key = \"/alert_id\" }
@@ -555,6 +591,32 @@ mod tests {
         let reading = build("generic", "events = \"/alerts\"").ok().unwrap().normalize(hidden);
         assert_eq!((reading.drafts.len(), reading.note), (2, Some(Note::Repaired)));
         assert!(reading.drafts[1].unmapped.contains_key("alerts#2"));
+    }
+
+    #[test]
+    fn pointers_that_lead_to_nothing_are_named() {
+        let settings = "id = { pointer = \"/id\" }\nevents = \"/alerts\"\n\
+                        map = { title = \"/t\", severity = \"/s\", time = \"/at\", user = \"/u/name\" }";
+        let told = |body: &Value| {
+            let normalizer = build("generic", settings).ok().unwrap();
+            normalizer.unfound(body.to_string().as_bytes()).iter().map(Unfound::to_string).collect::<Vec<_>>()
+        };
+        let whole =
+            json!({"id": 1, "alerts": [{"t": "x", "s": "high", "at": "2025-06-01T08:15:30Z", "u": {"name": "a"}}]});
+        assert_eq!(told(&whole), [""; 0]);
+        let some =
+            json!({"alerts": [{"t": "x", "s": [], "at": "soon", "u": {"name": "a"}}, {"t": " ", "s": "low", "u": 1}]});
+        assert_eq!(
+            told(&some),
+            [
+                "id.pointer = \"/id\" found nothing that fits",
+                "map.title = \"/t\" found nothing that fits in 1 of 2 events",
+                "map.severity = \"/s\" found nothing that fits in 1 of 2 events",
+                "map.time = \"/at\" found nothing that fits in 2 of 2 events",
+                "map.user = \"/u/name\" found nothing that fits in 1 of 2 events",
+            ]
+        );
+        assert_eq!(told(&json!({"id": 1}))[0], "events = \"/alerts\" found nothing that fits");
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod tests;
 
 pub use source::{OnOld, Source, Sources};
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::domain::{Draft, Note, Request, Severity, Timestamp};
@@ -49,7 +51,8 @@ pub struct Vendor {
     pub samples: &'static [Sample],
     /// What to paste where at the vendor, with `{url}` and `{secret}` to fill in.
     pub setup: &'static str,
-    /// Commented lines for `gatepost.toml` below `vendor = …`, beyond `secrets`.
+    /// Lines for `gatepost.toml` below `vendor = …`, beyond `secrets`. They are commented out, but for what the vendor cannot do
+    /// without.
     pub template: &'static str,
 }
 
@@ -90,11 +93,37 @@ pub trait Normalizer: Send + Sync {
     /// of them than should be in memory at once. Answers what else there is to say about it.
     fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note>;
 
+    /// Where the operator's settings lead to nothing in a body: for `explain`, not for the path of the answer.
+    fn unfound(&self, _body: &[u8]) -> Vec<Unfound> {
+        Vec::new()
+    }
+
     /// The whole reading, for bodies of people and tests.
     fn normalize(&self, body: &[u8]) -> Reading {
         let mut drafts = Vec::new();
         let note = self.read(body, &mut |draft| drafts.push(draft));
         Reading { drafts, note }
+    }
+}
+
+/// A setting that leads to nothing in a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfound {
+    /// The setting: `map.severity`.
+    pub setting: String,
+    /// The JSON pointer that stands there.
+    pub pointer: String,
+    /// In how many elements nothing was found that fits.
+    pub missing: usize,
+    /// How many elements there are.
+    pub of: usize,
+}
+
+impl fmt::Display for Unfound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { setting, pointer, missing, of } = self;
+        write!(f, "{setting} = \"{pointer}\" found nothing that fits")?;
+        if *of > 1 { write!(f, " in {missing} of {of} events") } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `gatepost explain`: which routes take an event, and why.
 
 use crate::harness::{Gateway, Post};
-use crate::{ADRIAN, ARCHIVE, SOURCES};
+use crate::{ADRIAN, ARCHIVE, SOURCES, config, configured};
 
 #[test]
 fn explain_says_which_routes_take_an_event() {
@@ -115,4 +115,31 @@ fn a_severity_word_that_is_not_known_is_logged_counted_and_explained() {
     ] {
         explain(source, word).prints(&format!("{severity} · t"));
     }
+}
+
+#[test]
+fn a_body_is_shown_as_it_is_mapped_with_the_pointers_that_found_nothing() {
+    let source = r#"
+[sources.scanner]
+vendor = "generic"
+secrets = [{ value = "scanner-signs-with-these-32-byte" }]
+verify = { scheme = "hmac", header = "x-sig" }
+events = "/alerts"
+map = { title = "/rule", severity = "/level", url = "/where" }
+"#;
+    let folder = configured(&(config() + source));
+    folder.write("body.json", r#"{"alerts":[{"rule":"Port scan","level":"HIGH","extra":{"n":7}},{"rule":"Other"}]}"#);
+    let explain =
+        |more: &[&str]| folder.run(&[&["explain", "--file", "body.json", "--source", "scanner"], more].concat());
+    let ran = explain(&[]).done().prints("HIGH · Port scan").prints("unmapped    /extra/n: 7").prints("✔ everything");
+    let ran = ran.prints("map.severity = \"/level\" found nothing that fits in 1 of 2 events");
+    let ran = ran.prints("map.url = \"/where\" found nothing that fits in 2 of 2 events");
+    assert!(!ran.stdout.contains("map.title"), "{ran}");
+    let lines = explain(&["--json"]).done().json_lines();
+    assert_eq!((lines.len(), &lines[0]["event"]["title"]), (2, &"Port scan".into()));
+    assert_eq!((&lines[0]["severity_name"], &lines[0]["routed"]), (&"high".into(), &true.into()));
+    assert_eq!(lines[0]["routes"][0]["verdict"], "holds");
+    assert_eq!(lines[0]["unfound"][0]["setting"], "map.severity");
+    let ran = folder.run(&["explain", "--file", "body.json", "--source", "scaner"]).ended(1);
+    ran.complains("did you mean 'scanner'?");
 }

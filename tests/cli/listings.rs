@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::Gateway;
+use crate::harness::{Gateway, until};
 use crate::{ADRIAN, AKTO, ARCHIVE, SOURCES, commands_in, config};
 
 /// Seven events of two sources, of which one route takes those that are high, and one ping.
@@ -27,7 +27,9 @@ fn filters_take_what_they_say() {
     let count = |what: &str, filters: &[&str]| gateway.list(what, filters).len();
     assert_eq!(count("receipts", &[]), 7);
     assert_eq!(count("receipts", &["--source", "akto"]), 1);
-    assert_eq!(count("receipts", &["--source", "nobody"]), 0);
+    assert_eq!(count("receipts", &["--until", "2100-01-01"]), 7);
+    assert_eq!(count("receipts", &["--until", "1h"]), 0);
+    assert_eq!(count("receipts", &["--since", "2026-01-01", "--until", "2100-01-01 10:00"]), 7);
     assert_eq!(count("receipts", &["--since", "1h"]), 7);
     assert_eq!(count("receipts", &["--since", "2100-01-01T00:00:00Z"]), 0);
     assert_eq!(count("events", &[]), 7);
@@ -36,14 +38,32 @@ fn filters_take_what_they_say() {
     assert_eq!(count("events", &["--severity", "medium", "--source", "akto"]), 1);
     assert_eq!(count("events", &["--severity", "fatal"]), 0);
     assert_eq!(count("events", &["--unrouted"]), 3);
-    let receipt = gateway.list("receipts", &["--source", "akto"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(count("events", &["--until", "1h"]), 0);
+    assert_eq!(count("events", &["--type", "alert.triggered"]), 4);
+    assert_eq!(count("events", &["--type", "alert"]), 0);
+    assert_eq!(count("events", &["--text", "alert 3"]), 1);
+    assert_eq!(count("events", &["--text", "alert", "--source", "adrian"]), 4);
+    for nothing in ["severity", "\",\"", "A%3", "Alert_3"] {
+        assert_eq!(count("events", &["--text", nothing]), 0, "names of fields and patterns are no text: {nothing}");
+    }
+    let odd = r#"[{"id":"3","filterId":"XSS","url":"/c?q=\"50%_!\" é"}]"#;
+    gateway.post_bearer("akto", AKTO, odd.as_bytes()).accepted();
+    gateway.settle();
+    for text in ["q=\"50%_!\"", "/c?q", "é"] {
+        assert_eq!(count("events", &["--text", text]), 1, "{text}");
+    }
+    assert_eq!(count("events", &["--vendor-id", "3"]), 1);
+    assert_eq!(count("events", &["--vendor-id", "33"]), 0);
+    let receipt = gateway.list("receipts", &["--source", "akto"])[1]["id"].as_str().unwrap().to_owned();
     let of_receipt = gateway.list("events", &["--receipt", &receipt]);
     assert!(of_receipt.len() == 2 && of_receipt.iter().all(|row| row["receipt"] == receipt));
     assert_eq!(count("deliveries", &[]), 4);
     assert_eq!(count("deliveries", &["--state", "delivered"]), 4);
     assert_eq!(count("deliveries", &["--state", "dead"]), 0);
     assert_eq!(count("deliveries", &["--destination", "archive", "--since", "1h"]), 4);
-    assert_eq!(count("deliveries", &["--destination", "nobody"]), 0);
+    assert_eq!(count("deliveries", &["--until", "1h"]), 0);
+    assert_eq!(count("deliveries", &["--text", "ALERT 2"]), 1);
+    assert_eq!(count("deliveries", &["--text", "%"]), 0);
     let event = gateway.list("deliveries", &[])[0]["event"].as_str().unwrap().to_owned();
     assert_eq!(count("deliveries", &["--event", &event]), 1);
 }
@@ -74,7 +94,7 @@ fn pages_hold_every_row_once_newest_first() {
         assert_eq!(paged, whole, "{what}");
         let told = gateway.run(&[what, "list", "--limit", "3"]).done();
         let third = gateway.list(what, &[])[2]["cursor"].to_string();
-        assert_eq!((told.stdout.lines().count(), told.code), (3, Some(0)));
+        assert_eq!((told.stdout.lines().count(), told.code), (4, Some(0)), "a header and three rows");
         told.complains(&format!("--before {third}"));
     }
 }
@@ -92,7 +112,8 @@ fn json_is_one_object_a_line_with_stable_keys() {
     let ping = gateway.list("receipts", &[]).into_iter().find(|row| row["events"] == 0).unwrap();
     assert_eq!((&ping["note"], &ping["state"]), (&"ping".into(), &"dispatched".into()));
     let delivery = &gateway.list("deliveries", &[])[0];
-    let delivery_keys = "created_at cursor destination event id not_before route state title tries";
+    let delivery_keys =
+        "created_at cursor destination event id not_before route severity severity_name source state title tries";
     assert_eq!(keys(delivery), delivery_keys);
 
     let receipt = gateway.show("receipts", receipts[0]["id"].as_str().unwrap());
@@ -103,6 +124,10 @@ fn json_is_one_object_a_line_with_stable_keys() {
     let shown = gateway.show("deliveries", delivery["id"].as_str().unwrap());
     assert_eq!(keys(&shown), "attempts delivery");
     assert_eq!(shown["attempts"][0]["outcome"], "delivered");
+    for row in gateway.list("events", &[]).iter().chain(&gateway.list("deliveries", &[])).chain([&event["event"]]) {
+        let word = ["informational", "low", "medium", "high"][row["severity"].as_u64().unwrap() as usize - 1];
+        assert_eq!(row["severity_name"], word, "{row}");
+    }
 
     for what in ["receipts", "events", "deliveries"] {
         let none = gateway.run(&[what, "list", "--json", "--since", "2100-01-01T00:00:00Z"]).done();
@@ -118,9 +143,10 @@ fn json_is_one_object_a_line_with_stable_keys() {
 #[test]
 fn people_are_shown_the_same_in_words() {
     let gateway = filled();
-    gateway.run(&["receipts", "list"]).done().prints("akto").prints("2 events").prints("· ping");
-    gateway.run(&["events", "list"]).done().prints("Alert 3").prints("informational").prints("· unrouted");
-    gateway.run(&["deliveries", "list"]).done().prints("delivered").prints("archive");
+    gateway.run(&["receipts", "list"]).done().prints("RECEIVED (UTC)").prints("akto ").prints("ping");
+    let events = gateway.run(&["events", "list"]).done().prints("Alert 3").prints("informational");
+    events.prints("SEVERITY").prints("(unrouted) ");
+    gateway.run(&["deliveries", "list"]).done().prints("NEXT TRY").prints("delivered").prints("archive");
     let delivery = &gateway.list("deliveries", &[])[0];
     let id = |field: &str| delivery[field].as_str().unwrap();
     let shown = gateway.run(&["deliveries", "show", id("id")]).done().prints("to archive: delivered");
@@ -156,6 +182,7 @@ fn every_event_is_as_its_published_schema_says() {
         let fields = event.as_object_mut().unwrap();
         assert!(fields.remove("cursor").unwrap().is_i64());
         assert!(["unrouted", "quarantined"].iter().all(|mark| fields.remove(*mark).unwrap().is_boolean()));
+        assert!(fields.remove("severity_name").unwrap().is_string());
         let faults: Vec<String> = schema.iter_errors(event).map(|fault| fault.to_string()).collect();
         assert!(faults.is_empty(), "{faults:?}\n{event:#}");
         event["extra"] = true.into();
@@ -203,4 +230,66 @@ fn an_alert_does_not_command_the_terminal() {
     // Escaped, not lost: scripts get what was sent.
     let shown = gateway.show("receipts", &raw);
     assert_eq!(shown["body"], "\u{1b}[2J\u{9b}1m\u{202e}");
+}
+
+#[test]
+fn an_event_is_shown_with_everything_it_holds() {
+    let gateway = Gateway::start(&config());
+    gateway.run(&["send", "akto", "--sample", "export"]).done();
+    let body = br#"{"id":"evt_1","type":"agent.error","data":{"a~/b":{"deep":[{"x":"innermost"},7]},"note":"outer"}}"#;
+    gateway.post_signed("adrian", ADRIAN, body).accepted();
+    gateway.settle();
+    for row in gateway.list("events", &[]) {
+        let id = row["id"].as_str().unwrap();
+        let shown = gateway.run(&["events", "show", id]).done().stdout.replace("\n              ", "\n");
+        let event = gateway.show("events", id)["event"].clone();
+        for text in leaves(&event) {
+            let found = shown.contains(&text) || human_time(&text).is_some_and(|human| shown.contains(&human));
+            assert!(found, "not shown: {text}\n{shown}");
+        }
+    }
+    let shown = gateway.run(&["events", "show", gateway.list("events", &[])[0]["id"].as_str().unwrap()]).done();
+    shown.prints("unmapped    /a~0~1b/deep/0/x: innermost").prints("unmapped    /note: outer");
+}
+
+/// The texts and numbers that people should find on the screen.
+fn leaves(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => {
+            let own = ["cursor", "severity", "severity_name", "unrouted", "quarantined"];
+            fields
+                .iter()
+                .filter(|(name, _)| !own.contains(&name.as_str()))
+                .flat_map(|(_, value)| leaves(value))
+                .collect()
+        }
+        Value::Array(items) => items.iter().flat_map(leaves).collect(),
+        Value::String(text) => text.lines().map(|line| line.trim().replace('\t', " ")).collect(),
+        Value::Null => Vec::new(),
+        other => vec![other.to_string()],
+    }
+}
+
+/// A time as people read it: `21 Nov 2026 16:40:02 UTC`.
+fn human_time(text: &str) -> Option<String> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let [year, month, day] = date.split('-').collect::<Vec<_>>().try_into().ok()?;
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = names.get(month.parse::<usize>().ok()?.checked_sub(1)?)?;
+    Some(format!("{day} {month} {year} {} UTC", time.get(..8)?))
+}
+
+#[test]
+fn a_delivery_that_waits_says_when_it_is_tried_next() {
+    let broken = ARCHIVE.replace("events.ndjson", "absent/events.ndjson");
+    let gateway = Gateway::start(&format!("{SOURCES}{broken}"));
+    gateway.post_signed("adrian", ADRIAN, br#"{"id":"evt_1","type":"agent.error"}"#).accepted();
+    let row = until("it waits for its second try", || {
+        gateway.list("deliveries", &["--state", "waiting"]).into_iter().find(|row| row["tries"].as_u64() > Some(0))
+    });
+    assert_eq!(row["next_try"], row["not_before"]);
+    let id = row["id"].as_str().unwrap();
+    let event = row["event"].as_str().unwrap();
+    gateway.run(&["deliveries", "show", id]).done().prints("next try ");
+    gateway.run(&["events", "show", event]).done().prints(", next try ");
 }

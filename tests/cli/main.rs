@@ -17,6 +17,7 @@ mod init;
 mod listings;
 mod probe;
 mod pty;
+mod reading;
 mod replay;
 mod schema;
 mod send;

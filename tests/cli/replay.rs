@@ -31,7 +31,7 @@ fn what_is_in_quarantine_is_marked_and_released_on_order() {
     let held = gateway.list("events", &["--quarantined"]);
     assert!(held.len() == 1 && held[0]["receipt"] == receipt.as_str() && held[0]["quarantined"] == true, "{held:?}");
     assert!(gateway.list("events", &["--unrouted"]).is_empty());
-    gateway.run(&["events", "list", "--quarantined"]).done().prints("evt_old · quarantined");
+    gateway.run(&["events", "list", "--quarantined"]).done().prints("(quarantined) evt_old");
     gateway.run(&["receipts", "show", &receipt]).done().prints("evt_old · quarantined");
     let event = held[0]["id"].as_str().unwrap();
     gateway.run(&["explain", event]).done().prints("it is in quarantine").prints("✔ everything");

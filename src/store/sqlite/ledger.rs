@@ -12,8 +12,8 @@ use super::super::{
 use super::outbox::{attempt_of, unreadable};
 use super::{SqliteStore, bodies};
 use crate::domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, Name, Note, Receipt, ReceiptId, SourceName,
-    Timestamp,
+    Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, Name, Note, Receipt, ReceiptId,
+    Severity, SourceName, Timestamp,
 };
 
 impl Ledger for SqliteStore {
@@ -21,6 +21,8 @@ impl Ledger for SqliteStore {
         let mut query = Query::new(RECEIPTS, "r.seq");
         query.and_text("r.source = ?", filter.source.as_deref());
         query.and_time("r.received_at >= ?", filter.since);
+        query.and_time("r.received_at < ?", filter.until);
+        query.and_id("r.id", filter.id.as_ref());
         query.run(&self.reader.lock(), page, receipt_row)
     }
 
@@ -57,6 +59,13 @@ impl Ledger for SqliteStore {
         let mut query = Query::new(EVENTS, "e.seq");
         query.and_text("e.source = ?", filter.source.as_deref());
         query.and_time("e.received_at >= ?", filter.since);
+        query.and_time("e.received_at < ?", filter.until);
+        query.and_id("e.id", filter.id.as_ref());
+        query.and_text("json_extract(e.document, '$.type') = ?", filter.kind.as_deref());
+        // The first condition is quick and lets too much through: names of fields, and text across two of them.
+        query.and_text("e.document LIKE ? ESCAPE '!'", filter.text.as_deref().map(like_in_json).as_deref());
+        let value = "EXISTS (SELECT 1 FROM json_tree(e.document) v WHERE v.atom LIKE ? ESCAPE '!')";
+        query.and_text(value, filter.text.as_deref().map(like).as_deref());
         if let Some(severity) = filter.severity {
             query.and("e.severity >= ? AND e.severity < 99", SqlValue::Integer(severity.id().into()));
         }
@@ -83,6 +92,11 @@ impl Ledger for SqliteStore {
         let mut query = Query::new(DELIVERIES, "d.seq");
         query.and_text("d.destination = ?", filter.destination.as_deref());
         query.and_time("d.created_at >= ?", filter.since);
+        query.and_time("d.created_at < ?", filter.until);
+        query.and_id("d.id", filter.id.as_ref());
+        let texts =
+            "e.title || char(10) || coalesce(d.reason, '') || char(10) || coalesce(d.remote, '') LIKE ? ESCAPE '!'";
+        query.and_text(texts, filter.text.as_deref().map(like).as_deref());
         if let Some(state) = filter.state {
             query.and("d.state = ?", SqlValue::Integer(state_number(state)));
         }
@@ -183,12 +197,13 @@ impl Ledger for SqliteStore {
 struct Query {
     statement: String,
     cursor: &'static str,
+    order: &'static str,
     values: Vec<SqlValue>,
 }
 
 impl Query {
     fn new(select: &str, cursor: &'static str) -> Self {
-        Self { statement: format!("{select} WHERE 1"), cursor, values: Vec::new() }
+        Self { statement: format!("{select} WHERE 1"), cursor, order: cursor, values: Vec::new() }
     }
 
     /// Adds a condition; `?` stands for the value.
@@ -216,6 +231,19 @@ impl Query {
         }
     }
 
+    /// The ids are looked for in their own index; the few that are found are sorted afterwards.
+    fn and_id(&mut self, column: &str, prefix: Option<&IdPrefix>) {
+        if let Some(prefix) = prefix {
+            self.and(&format!("{column} >= ?"), SqlValue::Blob(prefix.low().to_vec()));
+            self.and(&format!("{column} <= ?"), SqlValue::Blob(prefix.high().to_vec()));
+            self.order = match self.order {
+                "r.seq" => "+r.seq",
+                "e.seq" => "+e.seq",
+                _ => "+d.seq",
+            };
+        }
+    }
+
     fn run<T>(
         mut self,
         connection: &Connection,
@@ -226,7 +254,7 @@ impl Query {
         if let Some(before) = page.before {
             self.and(&format!("{cursor} < ?"), SqlValue::Integer(before));
         }
-        let statement = format!("{} ORDER BY {cursor} DESC LIMIT {}", self.statement, page.limit);
+        let statement = format!("{} ORDER BY {} DESC LIMIT {}", self.statement, self.order, page.limit);
         let mut select = connection.prepare_cached(&statement)?;
         let rows = select.query_map(params_from_iter(self.values), read)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -261,13 +289,13 @@ fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
     })
 }
 
-fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+pub fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     let document: String = row.get(3)?;
     let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(3, fault))?;
     Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, quarantined: row.get(2)?, event })
 }
 
-fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+pub fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let delivery = Delivery {
         // A dead letter may be one because its row cannot be read.
         id: DeliveryId::from_bytes(row.get(1).unwrap_or_default()),
@@ -281,12 +309,29 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         remote: row.get(9)?,
         reason: row.get(10)?,
     };
-    Ok(DeliveryRow { cursor: row.get(0)?, delivery, title: row.get(11)? })
+    Ok(DeliveryRow {
+        cursor: row.get(0)?,
+        delivery,
+        title: row.get(11)?,
+        severity: Severity::from_id(row.get(12)?),
+        source: name(row, 13)?,
+    })
 }
 
-fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
+pub fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
     let text: String = row.get(column)?;
     text.parse().map_err(|fault| unreadable(column, fault))
+}
+
+/// A pattern for `LIKE` that finds a text anywhere; `!` takes the meaning from what has one.
+fn like(text: &str) -> String {
+    format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
+}
+
+/// The same where the text stands in JSON.
+fn like_in_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    like(quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(text))
 }
 
 fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryState> {
@@ -330,6 +375,6 @@ const OLDEST_NEVER_CLAIMED: &str = "SELECT source, min(received_at)
     GROUP BY 1";
 /// At about a kilobyte each, as much as is read in some ten milliseconds.
 const UNREAD_LOOKED_AT: i64 = 10_000;
-const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document FROM events e";
-const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
-    d.not_before, d.remote, d.reason, e.title FROM deliveries d JOIN events e ON e.seq = d.event";
+pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document FROM events e";
+pub const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
+    d.not_before, d.remote, d.reason, e.title, e.severity, e.source FROM deliveries d JOIN events e ON e.seq = d.event";

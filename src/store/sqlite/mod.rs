@@ -16,6 +16,7 @@ mod ledger;
 mod lock;
 mod log;
 mod outbox;
+mod overview;
 mod parts;
 mod reserve;
 mod schema;
@@ -207,6 +208,34 @@ impl SqliteStore {
     pub fn files(path: &Path) -> [PathBuf; 6] {
         ["", "-wal", "-shm", "-journal", ".lock", ".reserve"]
             .map(|end| PathBuf::from(format!("{}{end}", path.display())))
+    }
+
+    /// Opens the file to read, also beside a process that serves: nothing is created, written or migrated, and nothing is
+    /// locked but what SQLite's readers mark in the index of the log. What writes answers [`StoreFault::Stopped`].
+    pub fn open_to_read(path: &Path) -> Result<Self, OpenFault> {
+        let has_content = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        if !has_content {
+            return Err(OpenFault::Absent { path: path.to_owned() });
+        }
+        let open = || -> rusqlite::Result<Connection> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            run_to_the_end(&connection, "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0;")?;
+            log::empty_on_close(&connection, false)?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| unusable(path, error))?;
+        schema::look(&connection, path, Access::Operate)?;
+        let forgets = connection.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
+        let forgets: bool = forgets.map_err(|error| unusable(path, error))?;
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            writer: Arc::new(Writer::absent()),
+            reader: Arc::new(ReadConnection::new(connection)),
+            forgets: Arc::new(AtomicBool::new(forgets)),
+            check: SoundnessCheck::new(path.to_owned()),
+        })
     }
 
     /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreFault::Stopped`].

@@ -99,6 +99,11 @@ impl Writer {
         Ok(Self { commands: Mutex::new(Some(sender)), waiting, thread: Mutex::new(Some(thread)) })
     }
 
+    /// The handle of a store that is only read: what is handed in is refused.
+    pub fn absent() -> Self {
+        Self { commands: Mutex::new(None), waiting: Arc::default(), thread: Mutex::new(None) }
+    }
+
     /// Whether arrivals are refused because the disk is full.
     pub fn is_shut(&self) -> bool {
         self.waiting.is_shut.load(Ordering::Relaxed)

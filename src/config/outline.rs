@@ -1,0 +1,108 @@
+//! The names and places in the configuration, for commands that only read the store: no secret is resolved and no setting
+//! of a source or a destination is judged, so that they work in any shell, and beside a configuration that is being edited.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::{Built, ConfigFault, name_of, read_listen, read_store, read_text, routes};
+use crate::routing::Router;
+use crate::settings::{Document, Environment, Fault, Level, Section};
+
+/// What stands where, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Where vendors reach the gateway.
+    pub listen: SocketAddr,
+    /// Where the operator reaches it.
+    pub admin_listen: SocketAddr,
+    /// The database file.
+    pub store: PathBuf,
+    /// The vendor of each source.
+    pub sources: BTreeMap<String, String>,
+    /// The type of each destination.
+    pub destinations: BTreeMap<String, String>,
+}
+
+impl Outline {
+    /// Reads the file at `path`. It must be TOML and say which store there is; whatever else is wrong with it is not looked
+    /// at.
+    pub fn load(path: &Path) -> Result<Self, ConfigFault> {
+        read(path, |root| {
+            let store = read_store(root)?;
+            let listen = |section: &'static str, port| {
+                let address = read_listen(root.section(section).as_ref(), port);
+                address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], port)))
+            };
+            let names = |group: &'static str, key: &'static str| {
+                let sections = root.named_sections(group).into_iter();
+                sections.map(|section| (section.name().to_owned(), section.text(key).unwrap_or_default())).collect()
+            };
+            Some(Self {
+                listen: listen("server", 8080),
+                admin_listen: listen("admin", 8081),
+                store,
+                sources: names("sources", "vendor"),
+                destinations: names("destinations", "type"),
+            })
+        })
+    }
+
+    /// The routes of the file at `path`, which must be sound; their destinations need not be.
+    pub fn load_routes(path: &Path) -> Result<Router, ConfigFault> {
+        read(path, |root| {
+            let sections = root.named_sections("destinations");
+            let names: Built = sections.iter().filter_map(|section| Some((name_of(section)?, None))).collect();
+            let router = routes::read(root, &names);
+            (!root.any_error()).then_some(router)
+        })
+    }
+}
+
+/// Reads the file; its faults only where nothing comes of it.
+fn read<T>(path: &Path, take: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<T, ConfigFault> {
+    let text = read_text(path)?;
+    let environment = Environment::of_process(path.parent().map(Path::to_owned).unwrap_or_default());
+    let document = Document::new(&text, &environment);
+    let table = document.parse();
+    let taken = if document.any_error() { None } else { take(&document.root(table.get_ref())) };
+    taken.ok_or_else(|| {
+        let faults: Vec<Fault> =
+            document.into_faults().into_iter().filter(|fault| fault.level == Level::Error).collect();
+        ConfigFault::Faulty { path: path.to_owned(), faults }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Outline, ConfigFault> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gatepost.toml");
+        std::fs::write(&path, text).unwrap();
+        Outline::load(&path).map(|outline| Outline { store: outline.store.file_name().unwrap().into(), ..outline })
+    }
+
+    #[test]
+    fn names_are_read_whatever_else_is_wrong() {
+        let text = "[admin]\nlisten = \"127.0.0.1:9\"\n[store]\nurl = \"sqlite:other.db\"\n\
+                    [sources.a]\nvendor = \"okta\"\nsecrets = [{ env = \"UNSET\" }]\n\
+                    [destinations.soc]\ntype = \"slack\"\nwebhook = 7\n[destinations.none]\n[[routes]]\nname = \"x\"\n";
+        let outline = load(text).unwrap();
+        assert_eq!(outline.admin_listen.port(), 9);
+        assert_eq!(outline.store, Path::new("other.db"));
+        assert_eq!(outline.sources, [("a".to_owned(), "okta".to_owned())].into());
+        let types = [("none".to_owned(), String::new()), ("soc".to_owned(), "slack".to_owned())];
+        assert_eq!(outline.destinations, types.into());
+        assert_eq!(load("").unwrap().store, Path::new("gatepost.db"));
+    }
+
+    #[test]
+    fn what_is_no_toml_or_names_no_store_is_a_fault() {
+        for (text, fault) in [("[sources", "not valid TOML"), ("[store]\nurl = \"mysql:x\"", "is not a store")] {
+            let Err(ConfigFault::Faulty { faults, .. }) = load(text) else { panic!("{text} was taken") };
+            assert!(faults.iter().any(|found| found.to_string().contains(fault)), "{faults:?}");
+        }
+    }
+}
