@@ -4,11 +4,12 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::{Failure, Outcome, io, out};
+use super::{Failure, Outcome, help, io, out};
 use crate::destinations::{self, Kind};
 use crate::vendors::{self, Vendor};
 
 #[derive(clap::Args)]
+#[command(after_help = help::kinds())]
 pub struct Init {
     /// A vendor that sends; may be given several times [default: secureagentics and akto]
     #[arg(long = "vendor", value_name = "V")]
@@ -37,10 +38,18 @@ impl Init {
             let secret = keep_or_make_secret(&file)?;
             instructions.push(setup(vendor, &secret));
         }
+        let variables = variables(&text);
         std::fs::write(path, text).map_err(io(format!("{} cannot be written", path.display())))?;
         out!("{} is written; its secrets are in {}/, readable by you only\n", path.display(), secrets.display())?;
         for instruction in instructions {
             out!("{instruction}\n")?;
+        }
+        if !variables.is_empty() {
+            out!("export what these settings ask for, in the shell or the unit that runs gatepost:")?;
+            for (name, setting) in &variables {
+                out!("  export {name}=…   # {setting}")?;
+            }
+            out!("")?;
         }
         out!("next: gatepost check, then gatepost serve, then gatepost send {}", vendors[0].name)
     }
@@ -108,6 +117,22 @@ fn configuration(vendors: &[&Vendor], kinds: &[&Kind]) -> String {
     let rest = if rest.is_empty() { all.iter().map(String::as_str).collect() } else { rest };
     text.push_str(&format!("[[routes]]\nname = \"everything\"\nto = [{}]\n", rest.join(", ")));
     text
+}
+
+/// The environment variables that the configuration asks for, each with the setting that does. Comments do not count.
+fn variables(text: &str) -> Vec<(String, String)> {
+    let mut section = "";
+    let mut found = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            section = name;
+        }
+        let variable = line.split("env = \"").nth(1).and_then(|rest| rest.split('"').next());
+        if let Some((key, variable)) = line.split(" = ").next().zip(variable) {
+            found.push((variable.to_owned(), format!("{section}.{key}")));
+        }
+    }
+    found
 }
 
 /// The secret in the file, or a new one of 32 random bytes written to it.

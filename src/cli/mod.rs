@@ -12,6 +12,7 @@ mod demo;
 mod events;
 mod explain;
 mod find;
+mod help;
 mod init;
 mod json;
 mod listing;
@@ -25,7 +26,9 @@ mod schema;
 mod send;
 mod serve;
 mod show;
+mod status;
 mod table;
+mod tail;
 mod terminal;
 mod verify;
 
@@ -42,7 +45,7 @@ use crate::telemetry::{LogFault, LogFormat, start_logging};
 
 /// Verifies, stores and routes security-alert webhooks to the people who must act on them.
 #[derive(Parser)]
-#[command(name = "gatepost", version, about, arg_required_else_help = true)]
+#[command(name = "gatepost", version, about, arg_required_else_help = true, after_help = help::overview())]
 struct Arguments {
     /// The configuration file
     #[arg(short, long, global = true, value_name = "FILE", default_value = "gatepost.toml", env = "GATEPOST_CONFIG")]
@@ -86,6 +89,10 @@ enum Command {
     Events(events::Events),
     /// List and show deliveries: who was told, or not yet
     Deliveries(deliveries::Deliveries),
+    /// Show how everything is doing, on one screen
+    Status(status::Status),
+    /// Show events and deliveries as they come
+    Tail(tail::Tail),
     /// Process a receipt or send deliveries again
     Replay(replay::Replay),
     /// Send a real test event through a destination
@@ -167,6 +174,8 @@ fn dispatch(arguments: &Arguments, format: LogFormat) -> Outcome {
         Command::Receipts(command) => command.run(config),
         Command::Events(command) => command.run(config),
         Command::Deliveries(command) => command.run(config),
+        Command::Status(command) => command.run(config),
+        Command::Tail(command) => command.run(config),
         Command::Replay(command) => command.run(config),
         Command::Probe(command) => command.run(config),
         Command::Schema(command) => command.run(),

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Failure, Outcome, io, load, names, out, runtime, terminal};
+use super::{Failure, Outcome, help, io, load, names, out, runtime, terminal};
 use crate::destinations::{HttpRequest, Message, Reply};
 use crate::domain::{Clock, Secret, SystemClock, Timestamp};
 use crate::egress::Egress;
 use crate::vendors::{Sample, Source};
 
 #[derive(clap::Args)]
+#[command(after_help = help::samples())]
 pub struct Send {
     /// The source to post to
     source: String,

@@ -45,11 +45,6 @@ fn every_vendor_and_destination_can_be_asked_for() {
     check.env("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T/B/x").env("JIRA_API_TOKEN", "token");
     check.env("PAGERDUTY_ROUTING_KEY", "0".repeat(32));
     harness::run(check).done().prints("1 source, 2 routes, 4 destinations");
-
-    let other = Folder::new();
-    other.run(&["init", "--vendor", "generic", "--destination", "file"]).done();
-    let ran = other.run(&["check"]).ended(1).complains("1 fault\n");
-    ran.complains("sources.generic.verify: is missing: this vendor has no scheme of its own");
 }
 
 #[test]
@@ -73,4 +68,65 @@ fn it_writes_where_the_configuration_is_said_to_be() {
     let elsewhere = Folder::new();
     let path = folder.path().join("etc/gate.toml");
     elsewhere.run(&["check", "-c", path.to_str().unwrap()]).done();
+}
+
+#[test]
+fn a_generic_source_is_sound_as_written_and_with_each_choice() {
+    let folder = Folder::new();
+    let ran = folder.run(&["init", "--vendor", "generic"]).done();
+    assert!(!ran.stdout.contains("export"), "{ran}");
+    folder.run(&["check"]).done().prints("1 source, 1 route, 1 destination");
+    let text = folder.read("gatepost.toml");
+    let is_choice = |line: &&str| line.trim_start_matches("# ").starts_with("verify = ");
+    let active = text.lines().find(|line| line.starts_with("verify = ")).unwrap();
+    let choices: Vec<&str> = text.lines().filter(is_choice).collect();
+    assert_eq!(choices.len(), 3, "{text}");
+    for choice in choices {
+        let chosen = text.replace(active, "").replace(choice, choice.trim_start_matches("# "));
+        folder.write("gatepost.toml", if choice == active { text.clone() } else { chosen });
+        let ran = folder.run(&["check"]).done();
+        assert_eq!(ran.stderr, "", "{choice}");
+    }
+}
+
+#[test]
+fn what_must_be_exported_is_listed_and_then_check_passes() {
+    let folder = Folder::new();
+    let mut arguments = vec!["init"];
+    ["slack", "jira", "pagerduty", "file"].iter().for_each(|kind| arguments.extend(["--destination", kind]));
+    let ran = folder.run(&arguments).done();
+    let exported: Vec<&str> = ran.stdout.lines().filter_map(|line| line.trim().strip_prefix("export ")).collect();
+    let settings =
+        ["destinations.jira.api_token", "destinations.pagerduty.routing_key", "destinations.slack.webhook_url"];
+    for setting in settings {
+        assert!(exported.iter().any(|line| line.ends_with(&format!("# {setting}"))), "{setting}: {exported:?}");
+    }
+    let mut check = folder.command(&["check"]);
+    for line in &exported[..] {
+        let Some((name, _)) = line.split_once('=') else { continue };
+        let value = match name {
+            "SLACK_WEBHOOK_URL" => "https://hooks.slack.com/services/T/B/x",
+            _ => "0123456789abcdef0123456789abcdef",
+        };
+        check.env(name, value);
+    }
+    harness::run(check).done();
+}
+
+#[test]
+fn help_lists_what_there_is_to_choose_from_with_examples() {
+    let folder = Folder::new();
+    let help = |arguments: &[&str]| folder.run(&[arguments, &["--help"]].concat()).done().prints("Examples:");
+    let ran = help(&[])
+        .prints("akto             documented, ")
+        .prints("secureagentics   alert.triggered, ")
+        .prints("file, jira, pagerduty, slack");
+    ran.prints("gatepost init --vendor akto --destination slack");
+    let ran = help(&["init"]).prints("akto             Akto").prints("pagerduty        PagerDuty");
+    ran.prints("gatepost init --vendor generic");
+    let ran = help(&["send"]).prints("akto             documented, ").prints("export");
+    ran.prints("alert.triggered, policy.violated").prints("gatepost send adrian");
+    for command in [&["receipts", "list"][..], &["events", "list"], &["deliveries", "list"], &["explain"], &["tail"]] {
+        help(command);
+    }
 }

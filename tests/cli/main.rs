@@ -22,6 +22,8 @@ mod replay;
 mod schema;
 mod send;
 mod serve;
+mod status;
+mod tail;
 mod usage;
 mod verify;
 

@@ -1,0 +1,231 @@
+//! `gatepost tail`: events and deliveries as they come.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::json::{DeliveryJson, EventJson, json_of};
+use super::paint::{Paint, Tone};
+use super::{Failure, Outcome, deliveries, events, io, names, out, read_store, terminal};
+use crate::domain::{Clock, DeliveryState, Severity, SystemClock, Timestamp};
+use crate::store::{DeliveryRow, EventFilter, EventRow, Ledger, Overview, Page, Position, SqliteStore, StoreFault};
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  gatepost tail
+  gatepost tail --severity high -n 0
+  gatepost tail --json | jq -c 'select(.delivery.state == \"dead\")'
+
+Ends with Ctrl-C.")]
+pub struct Tail {
+    /// Begin with so many of the last events
+    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    lines: u32,
+    /// Only of this source
+    #[arg(long)]
+    source: Option<String>,
+    /// Only what is at least this bad
+    #[arg(long)]
+    severity: Option<Severity>,
+    /// One JSON object a line: {"event": …} or {"delivery": …}
+    #[arg(long)]
+    json: bool,
+}
+
+impl Tail {
+    pub fn run(&self, path: &Path) -> Outcome {
+        let (outline, store) = read_store(path)?;
+        names::check_source(&outline, &store, self.source.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(io("the process cannot be set up"))?;
+        runtime.block_on(self.follow(&store))
+    }
+
+    async fn follow(&self, store: &SqliteStore) -> Outcome {
+        let signals = io("the process cannot be set up");
+        let both = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
+        let (mut interrupt, mut terminate) = both.map_err(signals)?;
+        let mut follower = Follower::start(store)?;
+        self.begin(store)?;
+        loop {
+            match follower.look() {
+                Ok(news) => news.iter().try_for_each(|news| self.print(news))?,
+                // It is asked again in a moment.
+                Err(StoreFault::Locked(_)) => {}
+                Err(fault) => return Err(fault.into()),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+            }
+            if is_nobody_reading() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The last events before the tail begins.
+    fn begin(&self, store: &SqliteStore) -> Outcome {
+        let filter = EventFilter { source: self.source.clone(), severity: self.severity, ..EventFilter::default() };
+        let rows = match self.lines {
+            0 => Vec::new(),
+            lines => store.events(&Page { limit: lines as usize, before: None }, &filter)?,
+        };
+        rows.into_iter().rev().try_for_each(|row| self.print(&News::Event(row)))
+    }
+
+    fn print(&self, news: &News) -> Outcome {
+        let (source, severity) = match news {
+            News::Event(row) => (&row.event.source, row.event.severity),
+            News::Delivery(row) => (&row.source, row.severity),
+        };
+        let is_bad_enough = self.severity.is_none_or(|least| severity.rank() >= least.rank());
+        if !is_bad_enough || self.source.as_ref().is_some_and(|wanted| wanted != source.as_str()) {
+            return Ok(());
+        }
+        match (news, self.json) {
+            (News::Event(row), true) => out!("{}", json_of(&json!({ "event": EventJson::from(row) }))?),
+            (News::Delivery(row), true) => out!("{}", json_of(&json!({ "delivery": DeliveryJson::from(row) }))?),
+            (News::Event(row), false) => out!("{}", event_line(row)),
+            (News::Delivery(row), false) => out!("{}", delivery_line(row)),
+        }
+    }
+}
+
+/// Something that has happened.
+enum News {
+    Event(EventRow),
+    Delivery(DeliveryRow),
+}
+
+/// What has been seen, and what is still open.
+struct Follower<'s> {
+    store: &'s SqliteStore,
+    position: Position,
+    /// Deliveries that have not come to an end, by cursor, with the tries that were told; `None`: not looked at yet.
+    open: BTreeMap<i64, Option<u32>>,
+}
+
+impl<'s> Follower<'s> {
+    fn start(store: &'s SqliteStore) -> Result<Self, Failure> {
+        let mut follower = Self { store, position: store.newest()?, open: BTreeMap::new() };
+        follower.open.extend(store.open_deliveries(OPEN_MAX / 4)?.into_iter().map(|cursor| (cursor, None)));
+        Ok(follower)
+    }
+
+    /// What is new.
+    fn look(&mut self) -> Result<Vec<News>, StoreFault> {
+        let mut news = Vec::new();
+        for row in self.store.events_after(self.position.event, BATCH)? {
+            self.position.event = row.cursor;
+            news.push(News::Event(row));
+        }
+        for row in self.store.deliveries_after(self.position.delivery, BATCH)? {
+            self.position.delivery = row.cursor;
+            self.open.insert(row.cursor, Some(0));
+        }
+        // A replay opens old ones again.
+        for cursor in self.store.open_deliveries(BATCH)? {
+            self.open.entry(cursor).or_insert(None);
+        }
+        while self.open.len() > OPEN_MAX {
+            self.open.pop_first();
+        }
+        let cursors: Vec<i64> = self.open.keys().copied().collect();
+        for row in self.store.deliveries_at(&cursors)? {
+            news.extend(self.progress(row));
+        }
+        Ok(news)
+    }
+
+    /// The delivery, if there is something new about it.
+    fn progress(&mut self, row: DeliveryRow) -> Option<News> {
+        let told = self.open.insert(row.cursor, Some(row.delivery.tries))?;
+        match row.delivery.state {
+            DeliveryState::Delivered | DeliveryState::Dead => {
+                self.open.remove(&row.cursor);
+                Some(News::Delivery(row))
+            }
+            // The try has not ended: it is told when it has.
+            DeliveryState::Leased => {
+                self.open.insert(row.cursor, Some(told.unwrap_or(row.delivery.tries.saturating_sub(1))));
+                None
+            }
+            DeliveryState::Waiting => told.is_some_and(|told| row.delivery.tries > told).then_some(News::Delivery(row)),
+        }
+    }
+}
+
+fn event_line(row: &EventRow) -> String {
+    let event = &row.event;
+    let word = ("event", Tone::Plain);
+    let name = event.source.as_str();
+    line(event.received_at, word, event.severity, name, &events::headline(event), &event.id)
+}
+
+fn delivery_line(row: &DeliveryRow) -> String {
+    let (delivery, now) = (&row.delivery, SystemClock.now());
+    let word = if delivery.state == DeliveryState::Waiting { "retry" } else { delivery.state.as_str() };
+    let remote = delivery.remote.as_deref().map(|remote| format!(" as {remote}"));
+    let next = super::json::next_try(row).map(|at| format!(" (next try {})", deliveries::when(at, now)));
+    let reason = delivery.reason.as_deref().filter(|_| delivery.state != DeliveryState::Delivered);
+    let reason = reason.map(|reason| format!(": {reason}"));
+    let more = [next, remote, reason].into_iter().flatten().collect::<String>();
+    let word = (word, Tone::of_state(delivery.state));
+    line(now, word, row.severity, delivery.destination.as_str(), &format!("{}{more}", row.title), &delivery.id)
+}
+
+/// One line. On a terminal it is cut to the width, and the id left out where it would leave too little of the text.
+fn line(
+    at: Timestamp,
+    (word, tone): (&str, Tone),
+    severity: Severity,
+    name: &str,
+    text: &str,
+    id: &dyn std::fmt::Display,
+) -> String {
+    let paint = Paint::of_stdout();
+    let word = paint.paint(tone, &format!("{word:<9}"));
+    let severity = paint.paint(Tone::of_severity(severity), &format!("{:<13}", severity.as_str()));
+    let head = format!("{}  {word}  {severity}  {name:<12}", clock(at));
+    let left =
+        terminal::width().map(|width| width.saturating_sub(HEAD_CHARS + name.chars().count().saturating_sub(12)));
+    match left {
+        Some(left) if left < TEXT_CHARS_MIN + ID_CHARS => format!("{head}  {}", terminal::line(text, left)),
+        left => {
+            let text_max = left.map_or(TEXT_CHARS_MAX, |left| left - ID_CHARS);
+            format!("{head}  {} · {id}", terminal::line(text, text_max))
+        }
+    }
+}
+
+/// `10:00:00`, in UTC.
+fn clock(time: Timestamp) -> String {
+    super::moment::short(time).split_off("2026-11-21 ".len())
+}
+
+/// Whether the reading end of standard output has been closed: without anything to write that would not be noticed.
+fn is_nobody_reading() -> bool {
+    let output = std::io::stdout();
+    let mut ends = [PollFd::new(&output, PollFlags::empty())];
+    let looked = poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    looked.is_ok() && ends.iter().any(|end| end.revents().intersects(PollFlags::ERR | PollFlags::HUP))
+}
+
+const PAUSE: Duration = Duration::from_millis(300);
+/// What stands before the text, with a name of at most twelve characters.
+const HEAD_CHARS: usize = 8 + 2 + 9 + 2 + 13 + 2 + 12 + 2;
+/// An id, and what sets it off.
+const ID_CHARS: usize = 36 + 3;
+/// Less of a text tells nothing.
+const TEXT_CHARS_MIN: usize = 40;
+const TEXT_CHARS_MAX: usize = 240;
+/// Rows that are taken at once.
+const BATCH: usize = 500;
+/// Deliveries that are watched at the same time.
+const OPEN_MAX: usize = 2_000;
