@@ -17,9 +17,9 @@ pub enum Tone {
     Good,
     /// Something waits.
     Waiting,
-    /// Somebody must act.
+    /// Action is needed.
     Bad,
-    /// Somebody must act at once.
+    /// Action is needed at once.
     Worst,
 }
 
@@ -61,7 +61,7 @@ impl Tone {
 /// Whether to write colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
-    /// A terminal, and nobody has said otherwise.
+    /// A terminal, and the environment does not say otherwise.
     Colours,
     /// Text only.
     None,

@@ -63,7 +63,7 @@ impl Tail {
                 _ = interrupt.recv() => return Ok(()),
                 _ = terminate.recv() => return Ok(()),
             }
-            if is_nobody_reading() {
+            if is_output_closed() {
                 return Ok(());
             }
         }
@@ -76,7 +76,7 @@ impl Tail {
             0 => Vec::new(),
             lines => store.events(&Page { limit: lines as usize, before: None }, &filter)?,
         };
-        rows.into_iter().rev().try_for_each(|row| self.print(&News::Event(row)))
+        rows.into_iter().rev().try_for_each(|row| self.print(&News::Event(Box::new(row))))
     }
 
     fn print(&self, news: &News) -> Outcome {
@@ -89,8 +89,10 @@ impl Tail {
             return Ok(());
         }
         match (news, self.json) {
-            (News::Event(row), true) => out!("{}", json_of(&json!({ "event": EventJson::from(row) }))?),
-            (News::Delivery(row), true) => out!("{}", json_of(&json!({ "delivery": DeliveryJson::from(row) }))?),
+            (News::Event(row), true) => out!("{}", json_of(&json!({ "event": EventJson::from(row.as_ref()) }))?),
+            (News::Delivery(row), true) => {
+                out!("{}", json_of(&json!({ "delivery": DeliveryJson::from(row.as_ref()) }))?)
+            }
             (News::Event(row), false) => out!("{}", event_line(row)),
             (News::Delivery(row), false) => out!("{}", delivery_line(row)),
         }
@@ -99,8 +101,8 @@ impl Tail {
 
 /// Something that has happened.
 enum News {
-    Event(EventRow),
-    Delivery(DeliveryRow),
+    Event(Box<EventRow>),
+    Delivery(Box<DeliveryRow>),
 }
 
 /// What has been seen, and what is still open.
@@ -123,7 +125,7 @@ impl<'s> Follower<'s> {
         let mut news = Vec::new();
         for row in self.store.events_after(self.position.event, BATCH)? {
             self.position.event = row.cursor;
-            news.push(News::Event(row));
+            news.push(News::Event(Box::new(row)));
         }
         for row in self.store.deliveries_after(self.position.delivery, BATCH)? {
             self.position.delivery = row.cursor;
@@ -149,14 +151,16 @@ impl<'s> Follower<'s> {
         match row.delivery.state {
             DeliveryState::Delivered | DeliveryState::Dead => {
                 self.open.remove(&row.cursor);
-                Some(News::Delivery(row))
+                Some(News::Delivery(Box::new(row)))
             }
             // The try has not ended: it is told when it has.
             DeliveryState::Leased => {
                 self.open.insert(row.cursor, Some(told.unwrap_or(row.delivery.tries.saturating_sub(1))));
                 None
             }
-            DeliveryState::Waiting => told.is_some_and(|told| row.delivery.tries > told).then_some(News::Delivery(row)),
+            DeliveryState::Waiting => {
+                told.is_some_and(|told| row.delivery.tries > told).then(|| News::Delivery(Box::new(row)))
+            }
         }
     }
 }
@@ -190,12 +194,11 @@ fn line(
     id: &dyn std::fmt::Display,
 ) -> String {
     let paint = Paint::of_stdout();
-    let word = paint.paint(tone, &format!("{word:<9}"));
-    let severity = paint.paint(Tone::of_severity(severity), &format!("{:<13}", severity.as_str()));
-    let head = format!("{}  {word}  {severity}  {name:<12}", clock(at));
-    let left =
-        terminal::width().map(|width| width.saturating_sub(HEAD_CHARS + name.chars().count().saturating_sub(12)));
-    match left {
+    let (word, rank, name) = (format!("{word:<9}"), format!("{:<8}", severity.as_str()), format!("{name:<12}"));
+    let head_chars = [&word, &rank, &name].iter().map(|part| part.chars().count() + 2).sum::<usize>() + CLOCK_CHARS + 2;
+    let (word, rank) = (paint.paint(tone, &word), paint.paint(Tone::of_severity(severity), &rank));
+    let head = format!("{}  {word}  {rank}  {name}", clock(at));
+    match terminal::width().map(|width| width.saturating_sub(head_chars)) {
         Some(left) if left < TEXT_CHARS_MIN + ID_CHARS => format!("{head}  {}", terminal::line(text, left)),
         left => {
             let text_max = left.map_or(TEXT_CHARS_MAX, |left| left - ID_CHARS);
@@ -210,7 +213,7 @@ fn clock(time: Timestamp) -> String {
 }
 
 /// Whether the reading end of standard output has been closed: without anything to write that would not be noticed.
-fn is_nobody_reading() -> bool {
+fn is_output_closed() -> bool {
     let output = std::io::stdout();
     let mut ends = [PollFd::new(&output, PollFlags::empty())];
     let looked = poll(&mut ends, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
@@ -218,8 +221,8 @@ fn is_nobody_reading() -> bool {
 }
 
 const PAUSE: Duration = Duration::from_millis(300);
-/// What stands before the text, with a name of at most twelve characters.
-const HEAD_CHARS: usize = 8 + 2 + 9 + 2 + 13 + 2 + 12 + 2;
+/// `10:00:00`.
+const CLOCK_CHARS: usize = 8;
 /// An id, and what sets it off.
 const ID_CHARS: usize = 36 + 3;
 /// Less of a text tells nothing.

@@ -14,7 +14,7 @@ pub struct IdPrefix {
 /// The text is not the beginning of an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id is 32 hexadecimal digits with or without hyphens; its first {DIGITS_MIN} or more will do")]
-pub struct NotAnId;
+pub struct IdPrefixError;
 
 impl IdPrefix {
     /// The least id that begins so.
@@ -34,19 +34,19 @@ impl IdPrefix {
 }
 
 impl FromStr for IdPrefix {
-    type Err = NotAnId;
+    type Err = IdPrefixError;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
+    fn from_str(text: &str) -> Result<Self, IdPrefixError> {
         let text = text.trim().to_ascii_lowercase();
         let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b'-').collect();
         if !(DIGITS_MIN..=32).contains(&digits.len()) {
-            return Err(NotAnId);
+            return Err(IdPrefixError);
         }
         let bound = |filler: u8| {
             let mut whole = digits.clone();
             whole.resize(32, filler);
             let mut bytes = [0; 16];
-            hex::decode_to_slice(whole, &mut bytes).map(|()| bytes).map_err(|_| NotAnId)
+            hex::decode_to_slice(whole, &mut bytes).map(|()| bytes).map_err(|_| IdPrefixError)
         };
         Ok(Self { low: bound(b'0')?, high: bound(b'f')?, text })
     }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_begins_no_id_is_refused() {
         for bad in ["", "01a", "evt_1234", "01a1-xyz9", "é123456", &"0".repeat(33)] {
-            assert_eq!(bad.parse::<IdPrefix>(), Err(NotAnId), "{bad}");
+            assert_eq!(bad.parse::<IdPrefix>(), Err(IdPrefixError), "{bad}");
         }
     }
 }

@@ -20,7 +20,7 @@ pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dedupe::{DedupeKey, EventKey, RequestKey};
 pub use delivery::{Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Repeat, Scope};
 pub use event::{Actor, Draft, Event, EventOutcome, Link, Rule, Target};
-pub use id_prefix::{IdPrefix, NotAnId};
+pub use id_prefix::{IdPrefix, IdPrefixError};
 pub use ids::{DeliveryId, DestinationName, EventId, Name, NameFault, ReceiptId, RouteName, SourceName};
 pub use inflate::{InflateFault, inflate, inflated_length_hint};
 pub use receipt::{Encoding, Note, Receipt};

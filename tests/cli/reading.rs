@@ -69,7 +69,7 @@ fn reading_waits_for_no_writer_and_changes_nothing() {
     for arguments in commands {
         gateway.run(arguments).done();
     }
-    assert!(start.elapsed().as_millis() < 1_900, "somebody waited for the writer: {:?}", start.elapsed());
+    assert!(start.elapsed().as_millis() < 1_900, "a command waited for the writer: {:?}", start.elapsed());
     writer.execute_batch("ROLLBACK").unwrap();
     drop(writer);
 
@@ -119,8 +119,8 @@ fn ids_are_understood_by_their_beginning_and_of_any_kind() {
     gateway.run(&["deliveries", "show", &two]).ended(1).complains("archive  delivered").complains(delivery);
     let several = gateway.run(&["receipts", "show", &one[..4]]).ended(1).complains("may mean one of several");
     several.complains(&one).complains(&two);
-    let nobody = "0190b6a0-0000";
-    gateway.run(&["events", "show", nobody]).ended(1).complains("no event whose id begins with 0190b6a0-0000 in the");
+    let absent = "0190b6a0-0000";
+    gateway.run(&["events", "show", absent]).ended(1).complains("no event whose id begins with 0190b6a0-0000 in the");
     gateway.run(&["events", "show", "019"]).ended(2).complains("its first 4 or more will do");
     gateway.run(&["events", "show", "evt_1234"]).ended(2);
 }

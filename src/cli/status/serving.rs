@@ -82,5 +82,5 @@ impl Serving {
     }
 }
 
-/// Somebody is looking at an empty screen.
+/// A person waits for the screen.
 const PATIENCE: Duration = Duration::from_secs(4);
