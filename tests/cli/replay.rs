@@ -95,7 +95,7 @@ fn dead_letters_are_revived_by_destination_and_age() {
     let (pager, other) = block_on(async { (pagerduty::start().await.unwrap(), pagerduty::start().await.unwrap()) });
     for place in [&pager, &other] {
         place.limit_rate(Rate::UNLIMITED);
-        place.always(Some(Fault::Status(400)));
+        place.always(Some(Fault::Status(413)));
     }
     let gateway = Gateway::start(&format!("{SOURCES}{}{}", on_call("oncall", &pager), on_call("backup", &other)));
     for n in 0..3 {
@@ -105,7 +105,7 @@ fn dead_letters_are_revived_by_destination_and_age() {
     gateway.settle();
     let dead = gateway.list("deliveries", &["--state", "dead"]);
     assert_eq!(dead.len(), 6);
-    assert!(dead.iter().all(|row| row["reason"].as_str().unwrap().contains("400")), "{dead:?}");
+    assert!(dead.iter().all(|row| row["reason"].as_str().unwrap().contains("413")), "{dead:?}");
     pager.always(None);
     other.always(None);
 

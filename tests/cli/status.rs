@@ -21,7 +21,7 @@ fn screen(gateway: &Gateway) -> String {
 fn sources_destinations_queue_dead_letters_and_disk_are_on_one_screen() {
     let pager = block_on(pagerduty::start()).unwrap();
     pager.limit_rate(Rate::UNLIMITED);
-    pager.always(Some(Fault::Status(400)));
+    pager.always(Some(Fault::Status(413)));
     let (url, key) = (pager.base_url(), pagerduty::ROUTING_KEY);
     let oncall = format!(
         "[destinations.oncall]\ntype = \"pagerduty\"\nurl = \"{url}\"\nrouting_key = {{ value = \"{key}\" }}\n\
@@ -50,7 +50,7 @@ fn sources_destinations_queue_dead_letters_and_disk_are_on_one_screen() {
     assert_eq!((names.len(), names[2]), (3, "archive"), "what is in trouble comes first: {names:?}");
     let one = |name: &str| destinations.iter().find(|one| one["name"] == name).unwrap();
     assert_eq!((&one("oncall")["dead"], &one("archive")["dead"]), (&3.into(), &0.into()));
-    assert!(one("oncall")["reason"].as_str().unwrap().contains("400"), "{report}");
+    assert!(one("oncall")["reason"].as_str().unwrap().contains("413"), "{report}");
     assert!(one("archive")["last_delivered"].is_string());
     let open = one("broken")["waiting"].as_u64().unwrap() + one("broken")["leased"].as_u64().unwrap();
     assert_eq!(open, 3);
