@@ -90,7 +90,8 @@ async fn a_task_that_keeps_panicking_ends_the_process_with_an_error() {
     let breaks = {
         let clock = Arc::clone(&clock);
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            // Not before it serves: a start that fails is another matter.
+            tokio::time::sleep(Duration::from_secs(3)).await;
             clock.panics_left.store(i64::MAX, Ordering::SeqCst);
         })
     };
