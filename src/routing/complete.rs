@@ -23,6 +23,15 @@ enum Absent {
     False,
 }
 
+/// What a part is an operand of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// Something that takes any text.
+    Text,
+    /// A conversion to a number or a truth value.
+    Conversion,
+}
+
 struct Completer<'o> {
     open: &'o HashSet<u64>,
 }
@@ -75,22 +84,55 @@ impl Completer<'_> {
 
     fn call(&self, id: u64, call: CallExpr, absent: Absent) -> Expr {
         let CallExpr { func_name, target, args } = call;
-        let guards: Vec<IdedExpr> = match func_name.as_str() {
-            operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
-                args.iter().filter(|arg| self.is_open(arg) && !is_label(arg)).cloned().collect()
-            }
-            _ => Vec::new(),
-        };
+        let guards = self.guards(&func_name, &args);
         let target = target.map(|target| Box::new(self.of(*target, target_of(&func_name))));
+        let differs = func_name == operators::NOT_EQUALS;
         let places = args.len();
         let args = args.into_iter().enumerate();
         let args = args.map(|(place, arg)| self.of(arg, argument_of(&func_name, place, places, absent))).collect();
         let call = Expr::Call(CallExpr { func_name, target, args });
         guards.into_iter().fold(call, |call, guard| {
             let present = method(Box::new(self.optional(guard)), "hasValue", Vec::new());
-            let no = Expr::Literal(LiteralValue::Boolean(false.into()));
-            global(operators::CONDITIONAL, vec![node(id, present), node(id, call), node(id, no)])
+            let without = Expr::Literal(LiteralValue::Boolean(differs.into()));
+            global(operators::CONDITIONAL, vec![node(id, present), node(id, call), node(id, without)])
         })
+    }
+
+    /// The parts without which a comparison is not evaluated: absent, they have neither order nor number.
+    fn guards(&self, function: &str, args: &[IdedExpr]) -> Vec<IdedExpr> {
+        let parts: Vec<&IdedExpr> = match function {
+            operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
+                args.iter().flat_map(|arg| self.computed(arg, Within::Text)).collect()
+            }
+            // Absence itself equals null.
+            operators::EQUALS | operators::NOT_EQUALS => {
+                args.iter().filter(|arg| !self.is_open(arg)).flat_map(|arg| self.computed(arg, Within::Text)).collect()
+            }
+            "bool" => args.iter().flat_map(|arg| self.computed(arg, Within::Conversion)).collect(),
+            _ => Vec::new(),
+        };
+        parts.into_iter().cloned().collect()
+    }
+
+    /// The open parts that an operand is computed from. A label is always text, which only a conversion may not take.
+    fn computed<'e>(&self, operand: &'e IdedExpr, within: Within) -> Vec<&'e IdedExpr> {
+        if self.is_open(operand) {
+            return if is_label(operand) && within == Within::Text { Vec::new() } else { vec![operand] };
+        }
+        let Expr::Call(CallExpr { func_name, target: None, args }) = &operand.expr else { return Vec::new() };
+        let within = match func_name.as_str() {
+            "int" | "uint" | "double" => Within::Conversion,
+            "string"
+            | "bytes"
+            | operators::NEGATE
+            | operators::ADD
+            | operators::SUBSTRACT
+            | operators::MULTIPLY
+            | operators::DIVIDE
+            | operators::MODULO => Within::Text,
+            _ => return Vec::new(),
+        };
+        args.iter().flat_map(|arg| self.computed(arg, within)).collect()
     }
 
     /// The optional value of an open part.

@@ -97,6 +97,19 @@ fn absence_decides_as_documented() {
         ("'x' in event.unmapped.tags", false),
         ("size(event.unmapped.tags) == 0", true),
         ("event.actor.user == ''", true),
+        ("int(event.unmapped.n) > 3", false),
+        ("int(event.unmapped.n) == 3", false),
+        ("int(event.unmapped.n) != 3", true),
+        ("double(event.labels.score) >= 7.0", false),
+        ("double(event.labels.score) + 1.0 < 7.0", false),
+        ("event.unmapped.a + event.unmapped.b > 3", false),
+        ("-event.unmapped.a < 0", false),
+        ("string(event.unmapped.a) == 'x'", false),
+        ("event.labels.a + 'x' == 'x'", true),
+        ("event.labels.a < 'x'", true),
+        ("bool(event.labels.muted)", false),
+        ("!bool(event.labels.muted)", true),
+        ("event.severity == informational || !(bool(event.unmapped.muted) == true)", true),
     ] {
         let condition = compile(source).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
         let wanted = if holds { Judgement::Holds } else { Judgement::Fails };
