@@ -15,6 +15,8 @@ use regex::{Captures, Regex};
 /// The text with every credential that was recognized replaced by `[redacted]`.
 pub fn text(text: &str) -> String {
     let text = PRIVATE_KEY.replace_all(text, MARK);
+    let text = XML_PAIR.replace_all(&text, "${before}[redacted]");
+    let text = XML_ELEMENT.replace_all(&text, "${before}[redacted]${after}");
     let text = named_values(&text);
     let text = BEARER.replace_all(&text, |found: &Captures<'_>| bearer(found));
     let text = QUERY.replace_all(&text, "${1}[redacted]");
@@ -66,6 +68,8 @@ struct Named<'t> {
     separator: &'t str,
     /// Whether the name was quoted, as in JSON.
     quoted_name: bool,
+    /// Whether the name ends in an `s` of its own: `tokens`, which are also counted.
+    is_plural: bool,
     /// The quote that opens the value, with the backslashes before it.
     open: &'t str,
     value: usize,
@@ -77,13 +81,16 @@ enum Class {
     Header,
     /// A field: the value is one word.
     Field,
+    /// A field whose name is also a word of prose, `pass`: it counts where it is a name for certain.
+    Short,
     /// Something that ends in `key`: a credential only if its value looks like one.
     Key,
 }
 
 impl<'t> Named<'t> {
     fn of(text: &'t str, found: &Captures<'t>) -> Option<Self> {
-        let classes = [("header", Class::Header), ("field", Class::Field), ("key", Class::Key)];
+        let classes =
+            [("header", Class::Header), ("field", Class::Field), ("short", Class::Short), ("key", Class::Key)];
         let (name, class) = classes.iter().find_map(|(group, class)| Some((found.name(group)?, *class)))?;
         let open = found.name("open").map_or("", |open| open.as_str());
         Some(Self {
@@ -93,6 +100,7 @@ impl<'t> Named<'t> {
             name_end: name.end(),
             separator: found.name("separator")?.as_str(),
             quoted_name: found.name("close").is_some(),
+            is_plural: found.name("plural").is_some(),
             open,
             value: found.get(0)?.end(),
         })
@@ -107,10 +115,24 @@ impl<'t> Named<'t> {
         let end = match self.class {
             Class::Header if !self.quoted_name => self.header_end()?,
             Class::Key => self.key_end()?,
+            Class::Short if !self.is_name() => return None,
             _ => self.field_end(),
         };
         let value = &self.text[self.value..end];
+        if self.is_plural && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') {
+            return None;
+        }
         (!matches!(value, "" | "null" | "true" | "false" | MARK)).then_some(end)
+    }
+
+    /// Whether a short word is the name of a field, and neither the end of another (`bypass`) nor a verb (`tests pass: 3`).
+    fn is_name(&self) -> bool {
+        let before = self.text[..self.name].chars().next_back();
+        let begins_hump = self.text[self.name..].starts_with('P') && before.is_some_and(|c| c.is_ascii_lowercase());
+        let is_whole = before.is_none_or(|c| !c.is_ascii_alphanumeric()) || begins_hump;
+        let is_joined = begins_hump || matches!(before, Some('_' | '-' | '.'));
+        let assigned = self.separator.contains('=') || self.separator.to_ascii_lowercase().contains("%3d");
+        is_whole && (self.quoted_name || assigned || is_joined || !self.open.is_empty())
     }
 
     /// `Authorization: …` to the end of the line, or of the quotes around the line (`-H 'Authorization: …'`). In the
@@ -244,12 +266,43 @@ pattern!(
     NAMED,
     concat!(
         r"(?i)(?:(?P<header>proxy-authorization|authorization|set-cookie2?|cookie)",
-        r"|(?P<field>passw(?:or)?d|passcode|pass[-_]?phrase|pwd|secret|token|api[-_]?key|access[-_]?key(?:[-_]?id)?|",
-        r"private[-_]?key|signing[-_]?key|client[-_]?key|credentials?|session[-_]?id|jsessionid|phpsessid|webhook[-_]?url)",
+        r"|(?P<field>passw(?:or)?d|pswd|passcode|pass[-_]?phrase|pwd|secret|token|api[-_]?key|access[-_]?key(?:[-_]?id)?|",
+        r"private[-_]?key|signing[-_]?key|client[-_]?key|credentials?|session[-_]?id|jsessionid|phpsessid|webhook[-_]?url)(?P<plural>s)?",
+        r"|(?P<short>pass|pw)",
         r"|(?P<key>key))",
         r#"(?P<close>\\*["'`]|%22|&quot;)?"#,
         r"(?P<separator>[ \t]*(?::|=>|=|%3a|%3d)[ \t]*|>|(?:\r?\n){2}|(?:\\+r)?\\+n(?:\\+r)?\\+n)",
         r#"(?P<open>\\*["'`]|%22|&quot;)?"#,
+    )
+);
+/// The end of the name of an XML element or attribute that announces a credential.
+macro_rules! xml_name {
+    () => {
+        concat!(
+            r"(?:[a-z0-9_.:-]*?(?:passw(?:or)?d|pswd|pwd|passcode|pass[-_]?phrase|secret|token|api[-_]?key|access[-_]?key|",
+            r"private[-_]?key|credential|session[-_]?id|authorization|cookie)s?|(?:[a-z0-9_.:-]*[.:_-])?(?:pass|pw)",
+            r"|[a-z0-9_.:-]*(?-i:Pass))\d?",
+        )
+    };
+}
+
+pattern!(
+    /// An element with attributes, with CDATA, or escaped: `<Password type="x">`, `&lt;token&gt;`, `\u003ctoken\u003e`.
+    XML_ELEMENT,
+    concat!(
+        r"(?is)(?P<before>(?:<|&lt;|\\+u003c)",
+        xml_name!(),
+        r#"(?:\s(?:[^<>&/]|/[^<>&])*)?(?:>|&gt;|\\+u003e))"#,
+        r"(?:\s*<!\[CDATA\[.*?(?:\]\]>|\z)|[^<&\\\s][^<&\\]*)(?P<after><|&|\\|\z|)"
+    )
+);
+pattern!(
+    /// A name in one attribute and its value in another, or in the element: `<add key="password" value="x"/>`.
+    XML_PAIR,
+    concat!(
+        r#"(?is)(?P<before><[^<>]*?\s(?:name|key|id)\s*=\s*["']"#,
+        xml_name!(),
+        r#"["'](?:[^<>]*?\svalue\s*=\s*["']|(?:\s[^<>]*[^<>/])?>))[^<"']+"#
     )
 );
 pattern!(LINE_BREAK, r"[\r\n]|\\+[rn]");
@@ -326,6 +379,22 @@ mod tests {
         ("token: Bearer abc def", "token: [redacted] def"),
         ("AWS_SECRET_ACCESS_KEY=wJalr/K7+x", "AWS_SECRET_ACCESS_KEY=[redacted]"),
         ("<user>a</user><password>b</password>", "<user>a</user><password>[redacted]</password>"),
+        ("<Password xsi:type=\"x\">b c</Password>", "<Password xsi:type=\"x\">[redacted]</Password>"),
+        ("<p:userToken><![CDATA[a<b]]></p:userToken>", "<p:userToken>[redacted]</p:userToken>"),
+        ("<secret>cut off", "<secret>[redacted]"),
+        ("&lt;password&gt;b c&lt;/password&gt;", "&lt;password&gt;[redacted]&lt;/password&gt;"),
+        (r"\u003ctoken\u003eabc\u003c/token\u003e", r"\u003ctoken\u003e[redacted]\u003c/token\u003e"),
+        ("<add key=\"dbPass\" value=\"b c\" />", "<add key=\"dbPass\" value=\"[redacted]\" />"),
+        ("<entry key=\"password\">b c</entry><p>x</p>", "<entry key=\"password\">[redacted]</entry><p>x</p>"),
+        // Short names.
+        ("user=a&pass=hunter2&x=1", "user=a&pass=[redacted]&x=1"),
+        (r#"{"pass":"two words","pw":"x"}"#, r#"{"pass":"[redacted]","pw":"[redacted]"}"#),
+        ("SMTP_PASS=a1 db_pass: b2 dbPass: c3", "SMTP_PASS=[redacted] db_pass: [redacted] dbPass: [redacted]"),
+        ("<pass>x</pass>", "<pass>[redacted]</pass>"),
+        // Plurals.
+        (r#"{"passwords":["a b","c"],"n":1}"#, r#"{"passwords":[redacted],"n":1}"#),
+        ("api_keys=abc,def x", "api_keys=[redacted] x"),
+        ("access_tokens: abc", "access_tokens: [redacted]"),
         ("name=\"password\"\r\n\r\nhunter2\r\n--b", "name=\"password\"\r\n\r\n[redacted]\r\n--b"),
         ("%7B%22password%22%3A%22abc%22%7D", "%7B%22password%22%3A%22[redacted]%22%7D"),
         ("routing_key=0123456789abcdef0123456789abcdef!", "routing_key=[redacted]!"),
@@ -348,6 +417,12 @@ mod tests {
         "BOLA: Authorization: missing on 3 endpoints",
         "cookies are not the same as a cookie jar",
         "max_tokens: 100, tokens=5",
+        "bypass=1, trespass: yes, compass=north",
+        "Pass: 12, Fail: 3",
+        "{\"bypass\":\"on\"}",
+        "secrets=3",
+        "<bypass>on</bypass> <p key=\"a\" value=\"b\">c</p>",
+        "<password/>text <token x=\"1\"/>text",
         "{\"token\":null,\"password\":\"\",\"secret\":false}",
         "Basic authentication is used; a bearer assertion is absent",
         "key: rate-limit",
@@ -436,6 +511,12 @@ mod tests {
             "<key>",
             "eyJaaaaaaaa.",
             "' token: ",
+            "pass=",
+            "passwords:[",
+            "<a key=\"password\" ",
+            "<password ",
+            "<token><![CDATA[",
+            "&lt;token&gt;",
         ];
         for piece in hostile {
             let long = piece.repeat(400_000 / piece.len());
