@@ -51,10 +51,13 @@ struct Secureagentics {
 impl Normalizer for Secureagentics {
     /// `id` of the envelope. A doubled `id` is none: the raw body then stands in for it.
     fn event_id(&self, request: &Request) -> Option<String> {
-        let envelope: Envelope = serde_json::from_slice(lenient::without_bom(&request.body)).ok()?;
-        match envelope.id? {
-            Id::Text(text) => Some(text.trim().to_owned()).filter(|id| !id.is_empty()),
-            Id::Number(number) => Some(number.to_string()),
+        let body = lenient::without_bom(&request.body);
+        match serde_json::from_slice(body) {
+            Ok(Envelope { id: Some(Id::Text(text)) }) => Some(text.trim().to_owned()).filter(|id| !id.is_empty()),
+            Ok(Envelope { id: Some(Id::Number(number)) }) if !number.is_f64() => Some(number.to_string()),
+            Ok(Envelope { id: None }) => None,
+            // A number that serde_json would round: two ids must not become one.
+            Ok(_) | Err(_) => long_id(body),
         }
     }
 
@@ -171,6 +174,15 @@ impl Secureagentics {
         }
         let of_kind = TYPES.iter().find(|row| row.0 == kind).map(|row| row.1);
         Stated { severity: stated.severity.or(of_kind), ..stated }
+    }
+}
+
+/// The id with all its digits, of a body that is valid JSON and says it once.
+fn long_id(body: &[u8]) -> Option<String> {
+    let parsed = lenient::parse(body).ok().filter(|parsed| !parsed.repaired)?;
+    match parsed.value {
+        Value::Object(map) => Fields::new(map).text(&["id"]),
+        _ => None,
     }
 }
 
@@ -551,6 +563,12 @@ mod tests {
         let id = |body: &str| normalizer.event_id(&request(&[], body.as_bytes()));
         assert_eq!(id(r#"{"data":{"id":"no"},"id":"a\/b"}"#).as_deref(), Some("a/b"));
         assert_eq!(id("\u{feff}{\"id\":12}").as_deref(), Some("12"));
+        for long in ["123456789012345678901234567890", "18446744073709551616", "0.12345678901234567890", "1e400"] {
+            let body = format!("{{\"id\":{long},\"type\":\"t\"}}");
+            assert_eq!(id(&body).as_deref(), Some(long));
+            let draft = normalizer.normalize(body.as_bytes()).drafts.remove(0);
+            assert_eq!((draft.key[1].as_str(), draft.vendor_id.as_deref()), (long, Some(long)));
+        }
         for body in [
             r#"{"id":"a","id":"b"}"#,
             r#"{"id":""}"#,

@@ -39,22 +39,50 @@ pub const NESTED_BYTES: usize = 512;
 /// What a field of an object takes, beyond its texts.
 pub const FIELD_BYTES: usize = 128;
 
-/// Reads valid JSON; `None` for anything else, for what the allowance does not reach, and for whole numbers beyond 64
-/// bits, whose digits serde_json would round away: they may be ids.
+/// Reads valid JSON; `None` for anything else, for what the allowance does not reach, and for numbers whose digits
+/// serde_json would round away: they may be ids.
 pub fn strict(body: &[u8], allowance: &Allowance) -> Option<Parsed> {
-    let doubled = Cell::new(false);
+    let (doubled, fractional) = (Cell::new(false), Cell::new(false));
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = Build { doubled: &doubled, allowance }.deserialize(&mut deserializer).ok()?;
+    let build = Build { doubled: &doubled, fractional: &fractional, allowance };
+    let value = build.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
-    Some(Parsed { value, repaired: doubled.get() })
+    let is_exact = !fractional.get() || !may_hold_rounded(body);
+    is_exact.then(|| Parsed { value, repaired: doubled.get() })
 }
 
 /// Reads the valid JSON at the beginning of the text, as [`strict`] does; the value, and where it ends.
 pub fn strict_first(text: &[u8], allowance: &Allowance) -> Option<(Parsed, usize)> {
-    let doubled = Cell::new(false);
+    let (doubled, fractional) = (Cell::new(false), Cell::new(false));
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = Build { doubled: &doubled, allowance }.deserialize(&mut deserializer).ok()?;
-    Some((Parsed { value, repaired: doubled.get() }, deserializer.into_iter::<IgnoredAny>().byte_offset()))
+    let build = Build { doubled: &doubled, fractional: &fractional, allowance };
+    let value = build.deserialize(&mut deserializer).ok()?;
+    let end = deserializer.into_iter::<IgnoredAny>().byte_offset();
+    let is_exact = !fractional.get() || !may_hold_rounded(&text[..end.min(text.len())]);
+    is_exact.then(|| (Parsed { value, repaired: doubled.get() }, end))
+}
+
+/// Whether a text may hold a number with more digits than a double keeps, or one so small that it becomes zero. It looks at
+/// texts as well as at numbers: reading with more care than needed costs only time.
+fn may_hold_rounded(text: &[u8]) -> bool {
+    let (mut digits, mut before) = (0, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' => {}
+            b'-' if matches!(before, b'e' | b'E') && digits > 0 => return true,
+            b'e' | b'E' => {
+                before = byte;
+                continue;
+            }
+            _ => digits = 0,
+        }
+        before = byte;
+        if digits > DIGITS_EXACT {
+            return true;
+        }
+    }
+    false
 }
 
 /// Where the valid JSON at the beginning of the text ends, at no cost of memory.
@@ -81,6 +109,8 @@ pub fn insert(map: &mut Map<String, Value>, key: String, value: Value) -> bool {
 #[derive(Clone, Copy)]
 struct Build<'f> {
     doubled: &'f Cell<bool>,
+    /// Whether there was a number that is not whole.
+    fractional: &'f Cell<bool>,
     allowance: &'f Allowance,
 }
 
@@ -125,6 +155,7 @@ impl<'de> Visitor<'de> for Build<'_> {
         if value.abs() >= WHOLE_MAX {
             return Err(E::custom("perhaps not exact"));
         }
+        self.fractional.set(true);
         Ok(Value::from(value))
     }
 
@@ -211,5 +242,7 @@ impl<'de> Visitor<'de> for Pass {
     }
 }
 
+/// A double keeps so many decimal digits whatever they are.
+const DIGITS_EXACT: usize = 15;
 /// 2^63: whole numbers from here on may reach us rounded.
 const WHOLE_MAX: f64 = 9_223_372_036_854_775_808.0;

@@ -230,12 +230,16 @@ impl<'t> Scanner<'t> {
             (true, true) => {
                 text.parse::<i64>().map(Number::from).ok().or_else(|| text.parse::<u64>().map(Number::from).ok())
             }
-            (true, false) => text.parse::<f64>().ok().and_then(Number::from_f64),
+            (true, false) => {
+                let rounded = text.parse::<f64>().ok().and_then(Number::from_f64);
+                rounded.filter(|number| decimal(&number.to_string()) == decimal(text))
+            }
         };
         match number {
             Some(number) => Value::Number(number),
             None => {
-                self.repaired = true;
+                // A number that no machine type holds is valid all the same, and keeps its digits as text.
+                self.repaired |= decimal(text).is_none();
                 Value::from(text)
             }
         }
@@ -272,6 +276,33 @@ impl<'t> Scanner<'t> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
+}
+
+/// A JSON number by its sign, its digits without zeros around them, and the power of ten of the first; `None` for what is
+/// no JSON number.
+fn decimal(text: &str) -> Option<(bool, String, i64)> {
+    let (is_negative, unsigned) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).map_or((unsigned, None), |(m, e)| (m, Some(e)));
+    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = is_digits(whole) && (whole == "0" || !whole.starts_with('0'));
+    if !is_whole || !fraction.is_none_or(is_digits) {
+        return None;
+    }
+    let exponent = match exponent {
+        None => 0,
+        Some(exponent) => {
+            let unsigned = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+            // One that is longer than any that counts still makes a JSON number.
+            is_digits(unsigned).then(|| exponent.parse::<i32>().map_or(i64::MAX / 2, i64::from))?
+        }
+    };
+    let digits = format!("{whole}{}", fraction.unwrap_or_default());
+    let significant = digits.trim_start_matches('0');
+    let power = exponent + whole.len() as i64 - (digits.len() - significant.len()) as i64;
+    let significant = significant.trim_end_matches('0');
+    let power = if significant.is_empty() { 0 } else { power };
+    Some((is_negative && !significant.is_empty(), significant.to_owned(), power))
 }
 
 /// What a bare word is made of: enough for `com.example.Name@1f2e` and `NaN`.
