@@ -203,6 +203,20 @@ impl<'d> Section<'d> {
         self.texts_given(key).unwrap_or_default()
     }
 
+    /// One text, or a list of texts that is not empty; `None` when absent or at fault.
+    pub fn text_or_texts(&self, key: &'static str) -> Option<Vec<String>> {
+        let value = self.value(key)?;
+        if value.get_ref().is_str() {
+            return Some(vec![self.text(key)?]);
+        }
+        let texts = self.texts_given(key)?;
+        if texts.is_empty() {
+            self.fault(key, "is an empty list", "name at least one");
+            return None;
+        }
+        Some(texts)
+    }
+
     /// A list of texts; `None` when absent or at fault.
     pub fn texts_given(&self, key: &'static str) -> Option<Vec<String>> {
         let value = self.value(key)?;

@@ -33,8 +33,10 @@ fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
     let outcomes = Outcomes::read(section);
     let id = id_place(section);
     let events = pointer(section, "events");
+    let mut key = Some(Vec::new());
     let map = section.section("map").map(|map| {
         let pointers = NAMES.iter().map(|name| Some((*name, pointer(&map, name)?))).collect::<Vec<_>>();
+        key = key_pointers(&map);
         map.finish();
         pointers
     });
@@ -44,6 +46,7 @@ fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
         outcomes: outcomes?,
         id: id?,
         events: events?,
+        key: key?,
         map: map.into_iter().collect::<Option<Vec<_>>>()?,
     }))
 }
@@ -53,14 +56,45 @@ fn pointer(section: &Section, key: &'static str) -> Option<Option<String>> {
     if !section.has(key) {
         return Some(None);
     }
-    let pointer = section.text(key)?;
+    checked(section, key, section.text(key)?).map(Some)
+}
+
+/// The pointer, if it is one.
+fn checked(section: &Section, key: &'static str, pointer: String) -> Option<String> {
     if pointer.is_empty() || pointer.starts_with('/') {
-        return Some(Some(pointer));
+        return Some(pointer);
     }
     let fix =
         format!("write a JSON pointer like \"/{}\"", pointer.trim_start_matches(['$', '.', '#']).replace('.', "/"));
     section.fault(key, &format!("'{pointer}' is no JSON pointer"), &fix);
     None
+}
+
+/// `key = "/alert_id"`, or `key = ["/fingerprint", "/startsAt", "/status"]`; `None` where a pointer is at fault.
+fn key_pointers(map: &Section) -> Option<Vec<String>> {
+    if !map.has("key") {
+        return Some(Vec::new());
+    }
+    let given = map.text_or_texts("key")?;
+    let pointers: Vec<Option<String>> = given.into_iter().map(|pointer| checked(map, "key", pointer)).collect();
+    let pointers = pointers.into_iter().collect::<Option<Vec<String>>>()?;
+    if let [pointer] = pointers.as_slice()
+        && is_of_the_alert(pointer)
+    {
+        let message = format!(
+            "'{pointer}' is the same each time that an alert fires, and when it is resolved: for as long as keys are kept only \
+             the first of them would be told"
+        );
+        map.warn("key", &message, "add what differs, as in key = [\"/fingerprint\", \"/startsAt\", \"/status\"]");
+    }
+    Some(pointers)
+}
+
+/// Whether a pointer leads to what names an alert, and not one time that it happens.
+fn is_of_the_alert(pointer: &str) -> bool {
+    let last = pointer.rsplit('/').next().unwrap_or_default();
+    let bare: String = last.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    LASTING.contains(&bare.as_str())
 }
 
 fn id_place(section: &Section) -> Option<IdPlace> {
@@ -86,6 +120,8 @@ struct Generic {
     outcomes: Outcomes,
     id: IdPlace,
     events: Option<String>,
+    /// What makes two events the same, together; none where nothing is mapped.
+    key: Vec<String>,
     map: Vec<(&'static str, Option<String>)>,
 }
 
@@ -244,8 +280,10 @@ impl Generic {
     /// The mapped key; else the id of the request with the element's place in it; else the element's content. Where the id
     /// stands in a header, nothing: the receipt, which is one an id, then tells its events apart.
     fn key(&self, found: &mut Found, delivery: Option<(&str, usize)>) -> Vec<String> {
-        if let Some(key) = found.text("key") {
-            return vec!["key".to_owned(), key];
+        let parts: Vec<Option<String>> = self.key.iter().map(|pointer| found.at(pointer)).collect();
+        if parts.iter().any(Option::is_some) {
+            let parts = parts.into_iter().map(Option::unwrap_or_default);
+            return std::iter::once("key".to_owned()).chain(parts).collect();
         }
         match (&self.id, delivery) {
             (_, Some((id, position))) => vec!["delivery".to_owned(), id.to_owned(), position.to_string()],
@@ -400,7 +438,6 @@ const NAMES: &[&str] = &[
     "time",
     "actor",
     "type",
-    "key",
     "rule",
     "rule_name",
     "method",
@@ -420,7 +457,9 @@ const NAMES: &[&str] = &[
 /// The first part of a key that is made of the element's content.
 const CONTENT: &str = "content";
 /// What is never guessed.
-const MATTERS_OF_TRUST: &[&str] = &["key", "link"];
+const MATTERS_OF_TRUST: &[&str] = &["link"];
+/// Names of fields that stay the same for as long as an alert exists, in small letters and without marks.
+const LASTING: &[&str] = &["fingerprint", "groupkey", "dedupkey", "alertname", "ruleid", "alertcyclekey", "aggregkey"];
 
 const SAMPLES: &[Sample] = &[Sample {
     name: "alert",
@@ -543,6 +582,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_be_made_of_several_fields() {
+        let settings = "events = \"/alerts\"\n[map]\nkey = [\"/fingerprint\", \"/startsAt\", \"/status\"]";
+        let alert = |starts: &str, status: &str| json!({"fingerprint": "f1", "startsAt": starts, "status": status});
+        let body = json!({"alerts": [alert("1", "firing"), alert("1", "resolved"), alert("2", "firing"), {"x": 1}]});
+        let keys: Vec<_> = read(settings, &body).drafts.into_iter().map(|draft| draft.key).collect();
+        assert_eq!(keys[0], ["key", "f1", "1", "firing"]);
+        assert_eq!(keys[1], ["key", "f1", "1", "resolved"]);
+        assert_eq!((keys[2][2].as_str(), keys[3][0].as_str()), ("2", "content"));
+        let part = read("map = { key = [\"/a\", \"/b\"] }", &json!({"b": 1})).drafts.remove(0);
+        assert_eq!(part.key, ["key", "", "1"], "an absent part is no other part");
+        for (settings, fault) in [
+            ("map = { key = [] }", "is an empty list"),
+            ("map = { key = [\"/a\", \"b\"] }", "'b' is no JSON pointer"),
+            ("map = { key = [1] }", "a list of texts"),
+            ("map = { key = \"/fingerprint\" }", "key = [\"/fingerprint\", \"/startsAt\", \"/status\"]"),
+            ("map = { key = [\"/groupKey\"] }", "only the first of them would be told"),
+        ] {
+            let faults = build("generic", settings).err().unwrap_or_else(|| panic!("{settings} was taken"));
+            assert!(faults.iter().any(|found| found.contains(fault)), "{settings}: {faults:?}");
+        }
+        assert!(build("generic", "map = { key = \"/alert_id\" }").is_ok());
+    }
+
+    #[test]
     fn keys_follow_the_id() {
         let body = json!({"id": "d1", "alerts": [{"t": 1}, {"t": 1}]});
         let keys = |settings: &str| read(settings, &body).drafts.into_iter().map(|d| d.key).collect::<Vec<_>>();
@@ -572,6 +635,18 @@ mod tests {
         assert_eq!(id(r#"{"meta":{"id":5}}"#).as_deref(), Some("5"));
         for body in [r#"{"meta":{"id":"a","id":"b"}}"#, r#"{"meta":{"id":" "}}"#, r#"{"meta":{"id":[1]}}"#, "x", ""] {
             assert_eq!(id(body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_long_id_is_not_rounded() {
+        let normalizer = build("generic", "id = { pointer = \"/id\" }\nmap = { key = \"/id\" }").ok().unwrap();
+        for long in ["123456789012345678901234567890", "123456789012345678901234567891", "9007199254740993.5", "1e400"]
+        {
+            let body = format!("{{\"id\":{long},\"title\":\"t\"}}");
+            assert_eq!(normalizer.event_id(&request(&[], body.as_bytes())).as_deref(), Some(long));
+            let draft = normalizer.normalize(body.as_bytes()).drafts.remove(0);
+            assert_eq!((draft.key[1].as_str(), draft.vendor_id.as_deref()), (long, Some(long)));
         }
     }
 
