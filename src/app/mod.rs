@@ -382,7 +382,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 2_048;
 /// Connections to each worker of the public listener, beyond which the system lets them wait: more than are ever served,
-/// so that whoever is one too many is told so.
+/// so that a client beyond the limit is told so.
 const CONNECTIONS_MAX: usize = 65_536;
 /// How long those who are sending get to finish on connections that are kept open.
 const FAREWELL: Duration = Duration::from_millis(300);

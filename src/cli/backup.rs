@@ -18,7 +18,7 @@ impl Backup {
         }
         let store = open_store(&outline(path)?)?;
         if let Err(fault) = store.backup(&self.file) {
-            // Half a copy is worse than none: somebody might restore it. If it cannot be removed there is none.
+            // Half a copy is worse than none: it might be restored. If it cannot be removed there is none.
             drop(std::fs::remove_file(&self.file));
             return Err(fault.into());
         }

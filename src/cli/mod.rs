@@ -147,7 +147,7 @@ pub fn run() -> ExitCode {
     };
     match dispatch(&arguments, format) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads our output has seen enough: `gatepost events list | head`.
+        // The reader of the output has seen enough: `gatepost events list | head`.
         Err(Failure::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }

@@ -71,7 +71,7 @@ fn describe(reply: &Reply) -> String {
     }
 }
 
-/// An event that says what it is, to whoever sees it.
+/// An event that says that it is a test.
 fn test_event() -> Result<Event, Failure> {
     let source = "gatepost".parse().map_err(|fault: crate::domain::NameFault| Failure::Found(fault.to_string()))?;
     let receipt = Receipt {

@@ -47,7 +47,7 @@ pub struct Config {
     pub router: Router,
     /// How long what is kept.
     pub retention: Retention,
-    /// What somebody should look at.
+    /// What the operator should look at.
     pub warnings: Vec<Fault>,
 }
 

@@ -103,7 +103,7 @@ impl Answer<'_> {
         plain::line(&said).map(|line| cut::chars(&line, QUOTE_CHARS_MAX).into_owned())
     }
 
-    /// 502, 503 and 504 mean that nobody is there; a 500 may be this one message's doing, and must not hold up others.
+    /// 502, 503 and 504 mean that the service is away; a 500 may be this one message's doing, and must not hold up others.
     fn server_error(&self) -> Outcome {
         let reason = format!("{} is in trouble ({})", self.who, self.reply.status);
         match (self.again, self.reply.status) {

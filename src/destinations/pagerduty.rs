@@ -1,4 +1,4 @@
-//! PagerDuty, Events API v2: an alert that wakes somebody.
+//! PagerDuty, Events API v2: an alert that wakes a person.
 //!
 //! `dedup_key` makes it safe to repeat: PagerDuty folds events of one key and one routing key into the open alert. The
 //! key is the event's, so a vendor's repetition that became its own event is its own alert. A 202 means that PagerDuty

@@ -5,8 +5,8 @@
 //!                 ~wake~> lane -> destinations -> egress -> destinations -> retry -> store (attempt + verdict)
 //! ```
 //!
-//! A wake-up carries no data: whoever is woken reads the store. A restart, a wake-up that was missed and an operator's
-//! replay from another process therefore need no path of their own; everybody looks by himself once a second anyway.
+//! A wake-up carries no data: the task that is woken reads the store. A restart, a wake-up that was missed and an operator's
+//! replay from another process therefore need no path of their own; each worker also polls once a second.
 //!
 //! Each destination has its own `lane`, with its own pace and its own breaker, so that a dead one delays no other.
 //! The pipeline promises that what is stored ends as delivered or as a dead letter with a reason. It does not promise

@@ -80,5 +80,5 @@ fn literal_text(literal: &LiteralValue) -> String {
     }
 }
 
-/// Longer than this nobody reads it in a message.
+/// Longer than this it is not readable in a message.
 const CHARS_MAX: usize = 80;

@@ -2,7 +2,7 @@
 //!
 //! actix-http times the head of a connection's first request only: on a connection that is kept open half a head would
 //! hold it for ever. So connections that are not at a request are watched here, and closed when their time is over. That
-//! costs a request two stores and no clock. Whoever is one too many gets 503, if he asks at all.
+//! costs a request two stores and no clock. A connection beyond the limit gets 503, if it sends a request.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -235,7 +235,7 @@ impl Connection {
         self.seat.admitted_as.is_none()
     }
 
-    /// From now on a request is being answered, and the connection is nobody else's business.
+    /// From now on a request is being answered, and the connection is not watched.
     pub fn busy(&self) -> Busy<'_> {
         self.seat.idle_since.store(BUSY, Ordering::Relaxed);
         Busy(self)

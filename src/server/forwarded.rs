@@ -72,8 +72,8 @@ mod tests {
         }
         let long = vec!["10.0.0.1"; 1_000].join(",");
         assert_eq!(of("127.0.0.1", &[&format!("198.51.100.1,{long}")]), "10.0.0.1");
-        let nobody: [Network; 0] = [];
+        let none: [Network; 0] = [];
         let peer = "127.0.0.1".parse().unwrap();
-        assert_eq!(client(peer, &nobody, [&b"198.51.100.1"[..]].into_iter()), peer);
+        assert_eq!(client(peer, &none, [&b"198.51.100.1"[..]].into_iter()), peer);
     }
 }

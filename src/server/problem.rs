@@ -137,7 +137,7 @@ impl Problem {
             Self::TooManyConnections | Self::TooManyBodies => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs())).force_close();
             }
-            // Whoever has not shown that he may send is not given a second request on the connection.
+            // A client that is not authenticated gets no second request on the connection.
             _ => {
                 answer.force_close();
             }

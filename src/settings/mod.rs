@@ -3,7 +3,7 @@
 //!
 //! Each component reads its own settings from the [`Section`] it is given. A `Section` remembers which keys were asked
 //! for; [`Section::finish`] reports the others, with the nearest key that exists. Reading never fails by itself:
-//! a getter that finds a fault records it and answers `None`, and whoever builds from the settings gives up at the end.
+//! a getter that finds a fault records it and answers `None`, and the code that builds from the settings gives up at the end.
 
 mod environment;
 mod faults;

@@ -27,7 +27,7 @@ pub struct Metrics {
     pub events_quarantined: Family<BySource, Counter>,
     /// Events so old that others like them will be put into quarantine, by source.
     pub events_aging: Family<BySource, Counter>,
-    /// Events made of bodies that nobody understood, by source.
+    /// Events made of bodies that were not understood, by source.
     pub events_unparsed: Family<BySource, Counter>,
     /// Events that hold no field that their source knows, by source.
     pub events_unrecognized: Family<BySource, Counter>,
@@ -265,7 +265,7 @@ impl Metrics {
         registry.register("events_quarantined", "Events put into quarantine", all.events_quarantined.clone());
         let help = "Events older than half of the time for which keys are kept";
         registry.register("events_aging", help, all.events_aging.clone());
-        registry.register("events_unparsed", "Bodies that nobody understood", all.events_unparsed.clone());
+        registry.register("events_unparsed", "Bodies that were not understood", all.events_unparsed.clone());
         let help = "Events without any field that their source knows";
         registry.register("events_unrecognized", help, all.events_unrecognized.clone());
         let help = "Events whose severity word is not known";

@@ -1,6 +1,6 @@
 //! What gatepost says about itself: metrics and logs.
 //!
-//! Everybody may count and log; the names stand here, at the bottom, so that no room needs another one's name for it.
+//! Every module may count and log; the names stand here, at the bottom, so that none needs another one for them.
 //! Names are `gatepost_<area>_<what>_<unit>[_total]`. Labels hold configured names and closed lists only, never text
 //! that a sender chose.
 

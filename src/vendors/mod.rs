@@ -3,7 +3,7 @@
 //! A [`Vendor`] says how its requests are verified unless the operator says otherwise, and builds the [`Normalizer`] of
 //! one source from the operator's settings. The dispatcher calls [`Normalizer::read`] on what is stored; intake
 //! calls [`Normalizer::event_id`] between verification and commit. Everything here is pure and never fails: a body that
-//! nobody understands is [`Reading::unparsed`], because only authentication refuses.
+//! cannot be understood is [`Reading::unparsed`], because only authentication refuses.
 //!
 //! A new vendor costs one file here, one line in [`VENDORS`] and one folder in `tests/fixtures/vendors/`.
 
@@ -147,7 +147,7 @@ impl Reading {
         Self { drafts: Vec::new(), note: Some(note) }
     }
 
-    /// An authentic body that nobody understands: one event of type `unparsed` with an excerpt, because text that an
+    /// An authentic body that cannot be understood: one event of type `unparsed` with an excerpt, because text that an
     /// attacker chose must not make its own alert disappear.
     pub fn unparsed(body: &[u8], why: &str) -> Self {
         let excerpt: String = String::from_utf8_lossy(&body[..body.len().min(2048)]).into_owned();

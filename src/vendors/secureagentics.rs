@@ -93,7 +93,7 @@ impl Secureagentics {
         }
     }
 
-    /// The events of a list; those that are test messages tell nobody.
+    /// The events of a list; those that are test messages make no event.
     fn read_list(&self, mut records: Records<'_>, take: &mut dyn FnMut(Draft)) -> Option<Note> {
         let mut count = 0;
         let is_ping = |record: &Record| matches!(record, Ok(Value::Object(map)) if is_ping(map));
@@ -247,7 +247,7 @@ fn agent(kind: &str, data: &mut Fields) -> Option<String> {
     })
 }
 
-/// Whoever `data` names.
+/// The actor that `data` names.
 fn actor(data: &mut Fields) -> Option<Actor> {
     let user = data.text(&["user", "userId", "userName", "username", "actor", "userEmail"]);
     let address = data.text(&["ip", "ipAddress", "sourceIp", "clientIp"]);
@@ -312,7 +312,7 @@ fn key(id: Option<String>, draft: &Draft, stated: Option<&Value>, parts: [Option
     }
 }
 
-/// What nobody took stays readable: the fields of `data` as they are, those of the envelope where the name is free.
+/// What was not taken stays readable: the fields of `data` as they are, those of the envelope where the name is free.
 fn keep_rest(draft: &mut Draft, envelope: Fields, data: Fields) {
     for (name, value) in data.rest().into_iter().chain(envelope.rest()) {
         draft.unmapped.entry(name).or_insert(value);

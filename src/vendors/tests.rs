@@ -207,7 +207,7 @@ fn collected_samples_give_their_events() {
     }
 }
 
-/// Bodies that somebody made to break a reader.
+/// Bodies that were made to break a reader.
 fn poison() -> Vec<(&'static str, Vec<u8>)> {
     let text = |text: &str| text.as_bytes().to_vec();
     let utf16 = |bom: &[u8], unit: fn(u16) -> [u8; 2]| -> Vec<u8> {

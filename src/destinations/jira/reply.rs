@@ -107,7 +107,7 @@ fn concerns_one_issue(answer: &Answer<'_>) -> bool {
     answer.reply.headers.only("ratelimit-reason") == Some("jira-per-issue-on-write")
 }
 
-/// A limit on one issue's writes concerns nobody else.
+/// A limit on one issue's writes concerns no other issue.
 fn rate_limit(answer: &Answer<'_>) -> Outcome {
     let scope = if concerns_one_issue(answer) { Scope::Delivery } else { Scope::Destination };
     answer.retry(scope, Some(RATE_LIMIT_PAUSE), "Jira limits the rate (429)")

@@ -243,7 +243,7 @@ impl Slack {
         }
     }
 
-    /// An earlier message may have arrived, and nobody can tell.
+    /// An earlier message may have arrived, and that cannot be found out.
     fn uncertain(&self, job: &Job<'_>) -> Next {
         match self.on_uncertain {
             OnUncertain::Repeat => self.post(job, REPEAT),

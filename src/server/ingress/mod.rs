@@ -79,7 +79,7 @@ pub struct Ingress {
     stopping: AtomicBool,
 }
 
-/// Whoever refuses says at which source, as far as that is known.
+/// The refusal and, if known, the source it was addressed to.
 struct Refused<'s> {
     source: Option<&'s Source>,
     problem: Problem,
@@ -339,7 +339,7 @@ fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: P
     let name = match source {
         Some(source) => source.name.as_str(),
         None if problem == Problem::TooManyConnections => "",
-        // Anybody can make these; they are counted, and shown to those who look.
+        // Unauthenticated clients can trigger this, so it is logged at debug level only; the metric counts it.
         None => return tracing::debug!(code, peer, "a request to an unknown source was refused"),
     };
     if !ingress.refusals.note(name, code) {
@@ -411,5 +411,5 @@ const PROVEN: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 128 <<
 const BODIES: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 96 << 20, per_address: 64 << 20 };
 /// For those that name no source or show nothing.
 const STRANGERS: BudgetLimits = BudgetLimits { total: 16 << 20, per_source: 16 << 20, per_address: 4 << 20 };
-/// As much as is read from somebody who names no source or shows no token.
+/// As much as is read from a sender that names no source or shows no token.
 const UNKNOWN_SOURCE_LIMIT_BYTES: u64 = 1 << 20;

@@ -26,7 +26,7 @@ impl Lock {
     }
 
     /// Makes sure of it after a failure of the disk. A file system may have been taken away, repaired and mounted again:
-    /// then what stands at the path now is another file, and served by nobody. The right to that one, if it is so.
+    /// then what stands at the path now is another file, which is not served. The right to that one, if it is so.
     pub fn renew(&self) -> Result<Option<Self>, OpenFault> {
         let failed = |error| unusable(&self.database, error);
         // Not created: where it is missing, there is no store.
