@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use gatepost::app::{App, ReloadFault};
+use gatepost::app::{App, ReloadError};
 use gatepost::config::Config;
 
 const BASE: &str = "
@@ -40,7 +40,7 @@ impl Running {
     }
 
     /// Reloads the base with one text in it exchanged.
-    async fn reload(&self, from: &str, to: &str) -> Result<(), ReloadFault> {
+    async fn reload(&self, from: &str, to: &str) -> Result<(), ReloadError> {
         assert!(BASE.contains(from));
         std::fs::write(&self.file, BASE.replacen(from, to, 1)).unwrap();
         self.app.reload(&self.file).await
@@ -61,12 +61,12 @@ async fn a_reload_takes_the_rest_and_refuses_what_only_a_restart_can_do() {
     ] {
         let refused = match running.reload(from, to).await {
             Ok(()) => None,
-            Err(ReloadFault::NeedsRestart { section }) => Some(section),
+            Err(ReloadError::NeedsRestart { section }) => Some(section),
             Err(fault) => panic!("{to}: {fault}"),
         };
         assert_eq!(refused, needs_restart, "{to}");
     }
     let faulty = running.reload("vendor = \"akto\"", "vendor = \"atko\"").await;
-    assert!(matches!(faulty, Err(ReloadFault::Config(_))), "{faulty:?}");
+    assert!(matches!(faulty, Err(ReloadError::Config(_))), "{faulty:?}");
     running.app.stop().await;
 }

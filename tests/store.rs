@@ -11,8 +11,8 @@ use gatepost::domain::{
 };
 use gatepost::store::{
     Acceptance, Access, Arrival, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter,
-    Horizons, Inbox, Lease, LeasesLost, Ledger, NotedTime, OpenFault, Outbox, Page, PlannedEvent, ReceiptFilter,
-    ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreFault, Upkeep, Verdict,
+    Horizons, Inbox, Lease, LeasesLost, Ledger, NotedTime, OpenError, Outbox, Page, PlannedEvent, ReceiptFilter,
+    ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError, Upkeep, Verdict,
 };
 use gatepost::verify::{Scheme, TokenScheme, Verifier};
 
@@ -653,22 +653,22 @@ fn a_backup_is_whole_and_overwrites_nothing() {
 fn a_store_that_cannot_be_used_says_why() {
     let fixture = Fixture::new();
     let path = fixture.folder.path().join("test.db");
-    assert!(matches!(SqliteStore::open(&path, Access::Serve), Err(OpenFault::Served { .. })));
+    assert!(matches!(SqliteStore::open(&path, Access::Serve), Err(OpenError::Served { .. })));
     assert!(SqliteStore::open(&path, Access::Operate).is_ok());
     let absent = fixture.folder.path().join("absent.db");
-    assert!(matches!(SqliteStore::open(&absent, Access::Operate), Err(OpenFault::Absent { .. })));
+    assert!(matches!(SqliteStore::open(&absent, Access::Operate), Err(OpenError::Absent { .. })));
     let nowhere = fixture.folder.path().join("no/such/folder.db");
-    assert!(matches!(SqliteStore::open(&nowhere, Access::Serve), Err(OpenFault::Unusable { .. })));
+    assert!(matches!(SqliteStore::open(&nowhere, Access::Serve), Err(OpenError::Unusable { .. })));
     let garbage = fixture.folder.path().join("garbage.db");
     std::fs::write(&garbage, "this is no database at all, however long it may be").unwrap();
-    assert!(matches!(SqliteStore::open(&garbage, Access::Serve), Err(OpenFault::Unusable { .. })));
+    assert!(matches!(SqliteStore::open(&garbage, Access::Serve), Err(OpenError::Unusable { .. })));
     let foreign = fixture.folder.path().join("foreign.db");
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
-    assert!(matches!(SqliteStore::open(&foreign, Access::Serve), Err(OpenFault::Foreign { .. })));
+    assert!(matches!(SqliteStore::open(&foreign, Access::Serve), Err(OpenError::Foreign { .. })));
     let newer = fixture.folder.path().join("newer.db");
     SqliteStore::open(&newer, Access::Serve).unwrap().close();
     rusqlite::Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    assert!(matches!(SqliteStore::open(&newer, Access::Serve), Err(OpenFault::Newer { found: 99, .. })));
+    assert!(matches!(SqliteStore::open(&newer, Access::Serve), Err(OpenError::Newer { found: 99, .. })));
 }
 
 #[test]
@@ -695,12 +695,12 @@ fn a_store_that_another_process_holds_refuses_and_recovers() {
     let other = rusqlite::Connection::open(fixture.folder.path().join("test.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = fixture.store.accept(fixture.arrival("s", "a", "a"), None).wait();
-    assert!(matches!(refused, Err(StoreFault::Locked(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Locked(_))), "{refused:?}");
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(fixture.accept("a"), Acceptance::New(_)));
     fixture.store.close();
-    assert_eq!(fixture.store.accept(fixture.arrival("s", "b", "b"), None).wait(), Err(StoreFault::Stopped));
-    assert_eq!(fixture.store.check_writable().wait(), Err(StoreFault::Stopped));
+    assert_eq!(fixture.store.accept(fixture.arrival("s", "b", "b"), None).wait(), Err(StoreError::Stopped));
+    assert_eq!(fixture.store.check_writable().wait(), Err(StoreError::Stopped));
 }
 
 #[test]
@@ -888,7 +888,7 @@ fn a_command_of_a_newer_gatepost_leaves_an_older_store_as_it_is() {
     drop(connection);
     let before = content(folder.path());
     let refused = SqliteStore::open(&path, Access::Operate);
-    assert!(matches!(refused, Err(OpenFault::Older { found: 0, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(OpenError::Older { found: 0, .. })), "{refused:?}");
     assert!(content(folder.path()) == before);
     // Whoever serves has it for himself.
     SqliteStore::open(&path, Access::Serve).unwrap().close();

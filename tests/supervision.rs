@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use gatepost::app::{App, AppFault, serve_by};
+use gatepost::app::{App, AppError, serve_by};
 use gatepost::config::Config;
 use gatepost::domain::{Clock, SystemClock, Timestamp};
 use harness::{PATIENCE, Post};
@@ -98,5 +98,5 @@ async fn a_task_that_keeps_panicking_ends_the_process_with_an_error() {
     let served = serve_by(Config::load(&file).unwrap(), &file, clock);
     let ended = tokio::time::timeout(PATIENCE, served).await.expect("it serves on without its tasks");
     breaks.await.unwrap();
-    assert!(matches!(ended, Err(AppFault::Ended(_))), "{ended:?}");
+    assert!(matches!(ended, Err(AppError::Ended(_))), "{ended:?}");
 }

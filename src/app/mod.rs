@@ -18,15 +18,15 @@ use tokio::net::TcpSocket;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, ConfigFault};
+use crate::config::{Config, ConfigError};
 use crate::domain::{Clock, SystemClock};
-use crate::egress::{ClientFault, Egress};
+use crate::egress::{ClientError, Egress};
 use crate::pipeline::{LaneState, Parts, Pipeline, Queue, Rules};
 use crate::server::{
     Admin, CheckHealth, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, Problem, QueueHealth,
     refuse_foreign,
 };
-use crate::store::{Access, OpenFault, Soundness, SqliteStore};
+use crate::store::{Access, OpenError, Soundness, SqliteStore};
 use crate::telemetry::{KnownLabels, Metrics};
 use crate::vendors::Sources;
 
@@ -63,16 +63,16 @@ struct Listener {
 
 /// Why gatepost cannot run.
 #[derive(Debug, thiserror::Error)]
-pub enum AppFault {
+pub enum AppError {
     /// The configuration is at fault.
     #[error(transparent)]
-    Config(#[from] ConfigFault),
+    Config(#[from] ConfigError),
     /// The store cannot be opened.
     #[error(transparent)]
-    Store(#[from] OpenFault),
+    Store(#[from] OpenError),
     /// TLS or the HTTP client cannot be set up.
     #[error(transparent)]
-    Client(#[from] ClientFault),
+    Client(#[from] ClientError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address} ([{section}] listen)")]
     Listen {
@@ -96,10 +96,10 @@ pub enum AppFault {
 
 /// Why a reload was refused; everything goes on as before.
 #[derive(Debug, thiserror::Error)]
-pub enum ReloadFault {
+pub enum ReloadError {
     /// The new configuration is at fault.
     #[error(transparent)]
-    Config(#[from] ConfigFault),
+    Config(#[from] ConfigError),
     /// It changes what only a restart can change.
     #[error("[{section}] has changed, which needs a restart")]
     NeedsRestart {
@@ -110,12 +110,12 @@ pub enum ReloadFault {
 
 impl App {
     /// Opens the store, starts the pipeline and the listeners. Must run on a tokio runtime with several threads.
-    pub async fn start(config: Config) -> Result<Self, AppFault> {
+    pub async fn start(config: Config) -> Result<Self, AppError> {
         Self::start_by(config, Arc::new(SystemClock)).await
     }
 
     /// The same by another clock, for tests that set it.
-    pub async fn start_by(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppFault> {
+    pub async fn start_by(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let metrics = Arc::new(Metrics::new());
         metrics.start_at_zero(&labels_of(&config));
         metrics.show_store_check(&Soundness::WORDS, Soundness::Checking.as_str());
@@ -167,12 +167,12 @@ impl App {
     }
 
     /// Waits until it cannot go on, because a task of the pipeline keeps ending.
-    pub async fn failed(&self) -> AppFault {
-        AppFault::Ended(self.pipeline.failed().await.as_str())
+    pub async fn failed(&self) -> AppError {
+        AppError::Ended(self.pipeline.failed().await.as_str())
     }
 
     /// Takes a new configuration as a whole, or keeps the old one and says why.
-    pub async fn reload(&self, path: &Path) -> Result<(), ReloadFault> {
+    pub async fn reload(&self, path: &Path) -> Result<(), ReloadError> {
         let result = self.try_reload(path).await;
         if result.is_err() {
             self.metrics.reloads_refused.inc();
@@ -180,7 +180,7 @@ impl App {
         result
     }
 
-    async fn try_reload(&self, path: &Path) -> Result<(), ReloadFault> {
+    async fn try_reload(&self, path: &Path) -> Result<(), ReloadError> {
         let config = Config::load(path)?;
         let new = Fixed::of(&config);
         let (old, server) = (&self.fixed, |fixed: &Fixed| (fixed.listen, fixed.limits, fixed.connections.clone()));
@@ -190,7 +190,7 @@ impl App {
             ("store", new.store != self.fixed.store),
         ] {
             if changed {
-                return Err(ReloadFault::NeedsRestart { section });
+                return Err(ReloadError::NeedsRestart { section });
             }
         }
         let (sources, labels) = (Arc::clone(&config.sources), labels_of(&config));
@@ -240,7 +240,7 @@ struct Bound {
     socket: TcpSocket,
 }
 
-fn bind(address: SocketAddr, section: &'static str) -> Result<Bound, AppFault> {
+fn bind(address: SocketAddr, section: &'static str) -> Result<Bound, AppError> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let bound = socket.and_then(|socket| {
         // A restart takes the address again while connections of the last run linger in the system.
@@ -250,21 +250,21 @@ fn bind(address: SocketAddr, section: &'static str) -> Result<Bound, AppFault> {
     });
     match bound {
         Ok(socket) => Ok(Bound { section, address, socket }),
-        Err(source) => Err(AppFault::Listen { section, address, source }),
+        Err(source) => Err(AppError::Listen { section, address, source }),
     }
 }
 
 impl Bound {
-    fn listen(self) -> Result<TcpListener, AppFault> {
+    fn listen(self) -> Result<TcpListener, AppError> {
         let Self { section, address, socket } = self;
         let listener = socket.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
-        listener.map_err(|source| AppFault::Listen { section, address, source })
+        listener.map_err(|source| AppError::Listen { section, address, source })
     }
 }
 
-async fn open_store(path: PathBuf) -> Result<SqliteStore, AppFault> {
+async fn open_store(path: PathBuf) -> Result<SqliteStore, AppError> {
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, Access::Serve)).await;
-    opened.map_err(|error| AppFault::Process(std::io::Error::other(error)))?.map_err(AppFault::Store)
+    opened.map_err(|error| AppError::Process(std::io::Error::other(error)))?.map_err(AppError::Store)
 }
 
 fn labels_of(config: &Config) -> KnownLabels {
@@ -329,7 +329,7 @@ fn listen_public(
     bound: Bound,
     ingress: web::Data<Ingress>,
     connections: Arc<Connections>,
-) -> Result<Listener, AppFault> {
+) -> Result<Listener, AppError> {
     let (section, address) = (bound.section, bound.address);
     let routes = move || WebApp::new().app_data(web::Data::clone(&ingress)).configure(Ingress::configure);
     let server = HttpServer::new(routes)
@@ -341,12 +341,12 @@ fn listen_public(
         .disable_signals()
         .shutdown_timeout(LISTENER_STOP_BOUND.as_secs())
         .listen(bound.listen()?)
-        .map_err(|source| AppFault::Listen { section, address, source })?;
+        .map_err(|source| AppError::Listen { section, address, source })?;
     let bound = server.addrs().first().copied();
     Ok(Listener::start(bound.unwrap_or(address), server.run()))
 }
 
-fn listen_admin(bound: Bound, admin: web::Data<Admin>) -> Result<Listener, AppFault> {
+fn listen_admin(bound: Bound, admin: web::Data<Admin>) -> Result<Listener, AppError> {
     let (section, address) = (bound.section, bound.address);
     let routes = move || {
         let app = WebApp::new().app_data(web::Data::clone(&admin));
@@ -357,7 +357,7 @@ fn listen_admin(bound: Bound, admin: web::Data<Admin>) -> Result<Listener, AppFa
         .disable_signals()
         .shutdown_timeout(1)
         .listen(bound.listen()?)
-        .map_err(|source| AppFault::Listen { section, address, source })?;
+        .map_err(|source| AppError::Listen { section, address, source })?;
     let bound = server.addrs().first().copied();
     Ok(Listener::start(bound.unwrap_or(address), server.run()))
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{App, AppFault};
-use crate::config::{Config, ConfigFault};
+use super::{App, AppError};
+use crate::config::{Config, ConfigError};
 use crate::domain::{Clock, SystemClock};
 use crate::settings::Level;
 
 /// Serves the configuration at `path` until SIGTERM or SIGINT; SIGHUP reloads it.
-pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppFault> {
+pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS)
         .thread_name("pipeline")
         .enable_all()
         .build()
-        .map_err(AppFault::Process)?;
+        .map_err(AppError::Process)?;
     let ended = runtime.block_on(serve_by(config, path, Arc::new(SystemClock)));
     // What still blocks a thread (a name that does not resolve) must not hold the process.
     runtime.shutdown_timeout(RUNTIME_STOP_BOUND);
@@ -26,10 +26,10 @@ pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppFault> {
 }
 
 /// The same on the current runtime, and by another clock, for tests that break it.
-pub async fn serve_by(config: Config, path: &Path, clock: Arc<dyn Clock>) -> Result<(), AppFault> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(AppFault::Process)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(AppFault::Process)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(AppFault::Process)?;
+pub async fn serve_by(config: Config, path: &Path, clock: Arc<dyn Clock>) -> Result<(), AppError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(AppError::Process)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::Process)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(AppError::Process)?;
     let app = App::start_by(config, clock).await?;
     let (server, admin) = (app.public_address(), app.admin_address());
     tracing::info!(%server, %admin, "gatepost is ready");
@@ -52,7 +52,7 @@ async fn reload(app: &App, path: &Path) {
         Ok(()) => tracing::info!("the configuration has been reloaded"),
         Err(fault) => {
             tracing::error!(%fault, "the configuration was not reloaded; the old one stays in force");
-            if let super::ReloadFault::Config(ConfigFault::Faulty { faults, .. }) = &fault {
+            if let super::ReloadError::Config(ConfigError::Faulty { faults, .. }) = &fault {
                 for fault in faults {
                     match fault.level {
                         Level::Error => tracing::error!(%fault, "fault in the configuration"),

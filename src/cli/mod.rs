@@ -38,10 +38,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, ConfigFault, Outline};
+use crate::config::{Config, ConfigError, Outline};
 use crate::settings::Level;
-use crate::store::{Access, OpenFault, SqliteStore, StoreFault};
-use crate::telemetry::{LogFault, LogFormat, start_logging};
+use crate::store::{Access, OpenError, SqliteStore, StoreError};
+use crate::telemetry::{LogError, LogFormat, start_logging};
 
 /// Verifies, stores and routes security-alert webhooks to the people who must act on them.
 #[derive(Parser)]
@@ -109,15 +109,15 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Config(#[from] ConfigFault),
+    Config(#[from] ConfigError),
     #[error(transparent)]
-    App(#[from] crate::app::AppFault),
+    App(#[from] crate::app::AppError),
     #[error(transparent)]
-    Open(#[from] OpenFault),
+    Open(#[from] OpenError),
     #[error(transparent)]
-    Store(#[from] StoreFault),
+    Store(#[from] StoreError),
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] LogError),
     #[error("{what}")]
     Io {
         what: String,
@@ -195,10 +195,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn report(failure: &Failure) -> ExitCode {
     eprintln!("gatepost: {}", terminal::clean(&with_causes(failure)));
-    if let Failure::Config(ConfigFault::Faulty { path, faults }) = failure {
+    if let Failure::Config(ConfigError::Faulty { path, faults }) = failure {
         terminal::print_faults(path, faults);
     }
-    if let Failure::App(crate::app::AppFault::Config(ConfigFault::Faulty { path, faults })) = failure {
+    if let Failure::App(crate::app::AppError::Config(ConfigError::Faulty { path, faults })) = failure {
         terminal::print_faults(path, faults);
     }
     match failure {

@@ -25,7 +25,7 @@ impl Probe {
             let names = config.destinations.keys().map(|name| name.as_str());
             return Err(names::unknown("destination", &self.destination, names));
         };
-        let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
+        let egress = Egress::new().map_err(crate::app::AppError::Client)?;
         let event = test_event()?;
         let (progress, now) = (Progress::default(), SystemClock.now());
         let job = Job {
@@ -73,7 +73,7 @@ fn describe(reply: &Reply) -> String {
 
 /// An event that says that it is a test.
 fn test_event() -> Result<Event, Failure> {
-    let source = "gatepost".parse().map_err(|fault: crate::domain::NameFault| Failure::Found(fault.to_string()))?;
+    let source = "gatepost".parse().map_err(|fault: crate::domain::NameError| Failure::Found(fault.to_string()))?;
     let receipt = Receipt {
         id: ReceiptId::generate(),
         source,

@@ -47,7 +47,7 @@ impl Send {
                 .map_err(|error| Failure::Found(format!("the address of [server] makes no URL: {error}")))?,
         };
         let runtime = runtime()?;
-        let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
+        let egress = Egress::new().map_err(crate::app::AppError::Client)?;
         for _ in 0..self.count {
             let body = if self.fresh { with_new_id(&body)? } else { body.clone() };
             let reply = runtime.block_on(post(&egress, source, &url, (body, content_type)));

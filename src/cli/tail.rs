@@ -12,7 +12,7 @@ use super::json::{DeliveryJson, EventJson, json_of};
 use super::paint::{Paint, Tone};
 use super::{Failure, Outcome, deliveries, events, io, names, out, read_store, terminal};
 use crate::domain::{Clock, DeliveryState, Severity, SystemClock, Timestamp};
-use crate::store::{DeliveryRow, EventFilter, EventRow, Ledger, Overview, Page, Position, SqliteStore, StoreFault};
+use crate::store::{DeliveryRow, EventFilter, EventRow, Ledger, Overview, Page, Position, SqliteStore, StoreError};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -55,7 +55,7 @@ impl Tail {
             match follower.look() {
                 Ok(news) => news.iter().try_for_each(|news| self.print(news))?,
                 // It is asked again in a moment.
-                Err(StoreFault::Locked(_)) => {}
+                Err(StoreError::Locked(_)) => {}
                 Err(fault) => return Err(fault.into()),
             }
             tokio::select! {
@@ -121,7 +121,7 @@ impl<'s> Follower<'s> {
     }
 
     /// What is new.
-    fn look(&mut self) -> Result<Vec<News>, StoreFault> {
+    fn look(&mut self) -> Result<Vec<News>, StoreError> {
         let mut news = Vec::new();
         for row in self.store.events_after(self.position.event, BATCH)? {
             self.position.event = row.cursor;

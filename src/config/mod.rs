@@ -53,7 +53,7 @@ pub struct Config {
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigFault {
+pub enum ConfigError {
     /// The file cannot be read.
     #[error("{path} cannot be read")]
     Unreadable {
@@ -75,11 +75,11 @@ pub enum ConfigFault {
 
 impl Config {
     /// Reads the file at `path` with the process's environment.
-    pub fn load(path: &Path) -> Result<Self, ConfigFault> {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = read_text(path)?;
         let base = path.parent().map(Path::to_owned).unwrap_or_default();
         Self::parse(&text, &Environment::of_process(base))
-            .map_err(|faults| ConfigFault::Faulty { path: path.to_owned(), faults })
+            .map_err(|faults| ConfigError::Faulty { path: path.to_owned(), faults })
     }
 
     /// Reads a text. All faults are found at once.
@@ -102,8 +102,8 @@ impl Config {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, ConfigFault> {
-    let unreadable = |source| ConfigFault::Unreadable { path: path.to_owned(), source };
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > CONFIG_BYTES_MAX {
         return Err(unreadable(std::io::Error::other(format!("it is larger than {CONFIG_BYTES_MAX} bytes"))));
@@ -308,7 +308,7 @@ fn name_of(section: &Section<'_>) -> Option<Name> {
     match section.name().parse() {
         Ok(name) => Some(name),
         Err(fault) => {
-            let fault: crate::domain::NameFault = fault;
+            let fault: crate::domain::NameError = fault;
             section.fault("", &format!("is not a name: {fault}"), "choose another one");
             None
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Built, ConfigFault, name_of, read_listen, read_store, read_text, routes};
+use super::{Built, ConfigError, name_of, read_listen, read_store, read_text, routes};
 use crate::routing::Router;
 use crate::settings::{Document, Environment, Fault, Level, Section};
 
@@ -27,7 +27,7 @@ pub struct Outline {
 impl Outline {
     /// Reads the file at `path`. It must be TOML and say which store there is; whatever else is wrong with it is not looked
     /// at.
-    pub fn load(path: &Path) -> Result<Self, ConfigFault> {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
         read(path, |root| {
             let store = read_store(root)?;
             let listen = |section: &'static str, port| {
@@ -49,7 +49,7 @@ impl Outline {
     }
 
     /// The routes of the file at `path`, which must be sound; their destinations need not be.
-    pub fn load_routes(path: &Path) -> Result<Router, ConfigFault> {
+    pub fn load_routes(path: &Path) -> Result<Router, ConfigError> {
         read(path, |root| {
             let sections = root.named_sections("destinations");
             let names: Built = sections.iter().filter_map(|section| Some((name_of(section)?, None))).collect();
@@ -60,7 +60,7 @@ impl Outline {
 }
 
 /// Reads the file; its faults only where nothing comes of it.
-fn read<T>(path: &Path, take: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<T, ConfigFault> {
+fn read<T>(path: &Path, take: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<T, ConfigError> {
     let text = read_text(path)?;
     let environment = Environment::of_process(path.parent().map(Path::to_owned).unwrap_or_default());
     let document = Document::new(&text, &environment);
@@ -69,7 +69,7 @@ fn read<T>(path: &Path, take: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<
     taken.ok_or_else(|| {
         let faults: Vec<Fault> =
             document.into_faults().into_iter().filter(|fault| fault.level == Level::Error).collect();
-        ConfigFault::Faulty { path: path.to_owned(), faults }
+        ConfigError::Faulty { path: path.to_owned(), faults }
     })
 }
 
@@ -77,7 +77,7 @@ fn read<T>(path: &Path, take: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<
 mod tests {
     use super::*;
 
-    fn load(text: &str) -> Result<Outline, ConfigFault> {
+    fn load(text: &str) -> Result<Outline, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gatepost.toml");
         std::fs::write(&path, text).unwrap();
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn what_is_no_toml_or_names_no_store_is_a_fault() {
         for (text, fault) in [("[sources", "not valid TOML"), ("[store]\nurl = \"mysql:x\"", "is not a store")] {
-            let Err(ConfigFault::Faulty { faults, .. }) = load(text) else { panic!("{text} was taken") };
+            let Err(ConfigError::Faulty { faults, .. }) = load(text) else { panic!("{text} was taken") };
             assert!(faults.iter().any(|found| found.to_string().contains(fault)), "{faults:?}");
         }
     }

@@ -49,7 +49,7 @@ fn read_route(
         }
         Ok(name) => Some(name),
         Err(fault) => {
-            let fault: crate::domain::NameFault = fault;
+            let fault: crate::domain::NameError = fault;
             section.fault("name", &format!("'{text}' is not a name: {fault}"), "choose another one");
             None
         }

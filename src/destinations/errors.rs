@@ -2,12 +2,12 @@
 //!
 //! A row holds what the receiver answers, in its own words, what that means for the delivery, and what the operator does
 //! about it. What an answer says is compared whole: text of an alert that a receiver repeats cannot choose a row.
-//! An answer without a row is judged by its status in [`judge`](super::judge).
+//! An answer without a row is classified by its status alone: [`classify`](super::classify).
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::judge::Answer;
+use super::classify::Answer;
 use crate::domain::{Outcome, Scope};
 
 /// One documented error.

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Append, Destination, Fault, Kind, Message, Next, Pace, Reply, Step, judge, render::ocsf};
+use super::{Append, Destination, Fault, Kind, Message, Next, Pace, Reply, Step, classify, render::ocsf};
 use crate::domain::{Event, Job, Outcome, Purpose, Scope};
 use crate::settings::Section;
 
@@ -59,7 +59,7 @@ impl Destination for File {
         Next::Done(match reply {
             Reply::Appended => Outcome::Delivered { remote: None },
             Reply::Failed(fault) => self.failed(job, fault),
-            Reply::Http(_) | Reply::Untrusted(_) => judge::in_doubt_now(
+            Reply::Http(_) | Reply::Untrusted(_) => classify::in_doubt_now(
                 job,
                 "an HTTP reply came back from a file: restart gatepost and report this as a defect".into(),
             ),
@@ -88,14 +88,14 @@ impl File {
     }
 
     fn append(&self, job: &Job<'_>, line: Vec<u8>) -> Append {
-        let unless_present = judge::in_doubt(job).then(|| job.event.id.to_string());
+        let unless_present = classify::in_doubt(job).then(|| job.event.id.to_string());
         Append { path: self.path.clone(), line: line.into(), unless_present }
     }
 
     /// A second try looks for the line first, so it is harmless; but only if it knows that there is something to look
     /// for.
     fn failed(&self, job: &Job<'_>, fault: &Fault) -> Outcome {
-        let progress = if fault.may_have_arrived { judge::doubt(job) } else { judge::carried(job) };
+        let progress = if fault.may_have_arrived { classify::doubt(job) } else { classify::carried(job) };
         let path = self.path.display();
         let reason =
             format!("{path} cannot be written: {}. Check the disk, the folder and its permissions", fault.detail);

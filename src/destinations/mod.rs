@@ -8,10 +8,10 @@
 //! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.
 
 mod base;
+mod classify;
 mod errors;
 mod file;
 mod jira;
-mod judge;
 mod message;
 mod pagerduty;
 pub mod render;

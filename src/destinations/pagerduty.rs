@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::classify::{self, Again, Answer};
 use super::errors::{ANY, Classified, ErrorClass, ErrorRow};
-use super::judge::{self, Again, Answer};
-use super::render::{Brief, cut};
+use super::render::{Brief, truncate};
 use super::{Destination, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
 use crate::domain::{EventOutcome, Job, Outcome, Purpose, Secret, Severity};
 use crate::settings::Section;
@@ -55,7 +55,7 @@ impl Destination for PagerDuty {
 
     fn next(&self, job: &Job<'_>, _step: Step, reply: &Reply) -> Next {
         // Harmless again because of dedup_key, but what is unknown stays unknown on the operator's screen.
-        let reply = match judge::http(job, NAME, Again::Doubled, reply) {
+        let reply = match classify::http(job, NAME, Again::Doubled, reply) {
             Ok(reply) => reply,
             Err(outcome) => return Next::Done(outcome),
         };
@@ -83,12 +83,12 @@ impl PagerDuty {
     }
 
     fn event(&self, job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
-        let short = |text: &str| cut::chars(text, SHORT_CHARS_MAX).into_owned();
+        let short = |text: &str| truncate::chars(text, SHORT_CHARS_MAX).into_owned();
         let what = brief.deed.as_ref().and_then(|deed| deed.what.as_deref());
         let who = brief.deed.as_ref().and_then(|deed| deed.who.as_deref());
         let agent = brief.agent();
         let mut payload = json!({
-            "summary": cut::chars(&brief.headline(), SUMMARY_CHARS_MAX),
+            "summary": truncate::chars(&brief.headline(), SUMMARY_CHARS_MAX),
             "source": short(who.or(what).unwrap_or(&brief.source)),
             "severity": severity(brief.severity),
             "timestamp": job.event.time,
@@ -120,7 +120,7 @@ fn details(job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
     let mut details = ids(job);
     let mut add = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
-            details[name] = json!(cut::chars(value, text_chars_max));
+            details[name] = json!(truncate::chars(value, text_chars_max));
         }
     };
     add("outcome", job.event.outcome.map(EventOutcome::as_str));
@@ -144,7 +144,11 @@ fn details(job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
     let mut labels: Vec<String> = labels
         .iter()
         .map(|label| {
-            format!("{} = {}", cut::chars(&label.name, SHORT_CHARS_MAX), cut::chars(&label.value, SHORT_CHARS_MAX))
+            format!(
+                "{} = {}",
+                truncate::chars(&label.name, SHORT_CHARS_MAX),
+                truncate::chars(&label.value, SHORT_CHARS_MAX)
+            )
         })
         .collect();
     if more > 0 {
@@ -179,7 +183,7 @@ fn judge(answer: &Answer<'_>) -> Outcome {
     match status {
         202 => match body.as_ref().filter(|body| body["status"] == "success") {
             Some(body) => {
-                Outcome::Delivered { remote: body["dedup_key"].as_str().map(|key| cut::chars(key, 255).into()) }
+                Outcome::Delivered { remote: body["dedup_key"].as_str().map(|key| truncate::chars(key, 255).into()) }
             }
             None => unreadable(answer),
         },

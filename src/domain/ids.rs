@@ -24,24 +24,24 @@ impl Name {
 /// The text is not a [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a name is 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or a digit")]
-pub struct NameFault;
+pub struct NameError;
 
 impl FromStr for Name {
-    type Err = NameFault;
+    type Err = NameError;
 
-    fn from_str(text: &str) -> Result<Self, NameFault> {
+    fn from_str(text: &str) -> Result<Self, NameError> {
         let bytes = text.as_bytes();
         let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let begins_well = bytes.first().is_some_and(plain);
         let goes_on_well = bytes.iter().all(|byte| plain(byte) || matches!(byte, b'-' | b'_'));
-        if begins_well && goes_on_well && bytes.len() <= 64 { Ok(Self(text.into())) } else { Err(NameFault) }
+        if begins_well && goes_on_well && bytes.len() <= 64 { Ok(Self(text.into())) } else { Err(NameError) }
     }
 }
 
 impl TryFrom<String> for Name {
-    type Error = NameFault;
+    type Error = NameError;
 
-    fn try_from(text: String) -> Result<Self, NameFault> {
+    fn try_from(text: String) -> Result<Self, NameError> {
         text.parse()
     }
 }

@@ -6,7 +6,7 @@ use flate2::read::MultiGzDecoder;
 
 /// Why a body cannot be inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InflateFault {
+pub enum InflateError {
     /// It grows past the limit.
     #[error("it is larger than the source's limit when it is inflated")]
     TooLarge,
@@ -17,7 +17,7 @@ pub enum InflateFault {
 
 /// Inflates gzip piece by piece and stops at `limit_bytes`, so that a bomb costs no more than the limit. Returns the
 /// inflated length.
-pub fn inflate(wire: &[u8], limit_bytes: u64, mut keep: impl FnMut(&[u8])) -> Result<u64, InflateFault> {
+pub fn inflate(wire: &[u8], limit_bytes: u64, mut keep: impl FnMut(&[u8])) -> Result<u64, InflateError> {
     let mut decoder = MultiGzDecoder::new(wire);
     let mut piece = [0; 16 << 10];
     let mut total = 0_u64;
@@ -27,11 +27,11 @@ pub fn inflate(wire: &[u8], limit_bytes: u64, mut keep: impl FnMut(&[u8])) -> Re
             Ok(count) => {
                 total += count as u64;
                 if total > limit_bytes {
-                    return Err(InflateFault::TooLarge);
+                    return Err(InflateError::TooLarge);
                 }
                 keep(&piece[..count]);
             }
-            Err(_) => return Err(InflateFault::Invalid),
+            Err(_) => return Err(InflateError::Invalid),
         }
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     fn a_bomb_costs_no_more_than_the_limit() {
         let bomb = gzip(&vec![0; 8 << 20]);
         let mut kept = 0;
-        assert_eq!(inflate(&bomb, 1 << 20, |piece| kept += piece.len()), Err(InflateFault::TooLarge));
+        assert_eq!(inflate(&bomb, 1 << 20, |piece| kept += piece.len()), Err(InflateError::TooLarge));
         assert!(kept <= 1 << 20);
         assert_eq!(inflate(&bomb, 8 << 20, |_| ()), Ok(8 << 20));
     }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn what_is_not_gzip_or_cut_off_is_invalid() {
         let whole = gzip(b"hello");
-        assert_eq!(inflate(&whole[..whole.len() - 3], 100, |_| ()), Err(InflateFault::Invalid));
-        assert_eq!(inflate(b"hello", 100, |_| ()), Err(InflateFault::Invalid));
+        assert_eq!(inflate(&whole[..whole.len() - 3], 100, |_| ()), Err(InflateError::Invalid));
+        assert_eq!(inflate(b"hello", 100, |_| ()), Err(InflateError::Invalid));
     }
 }

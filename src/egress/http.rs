@@ -20,11 +20,11 @@ pub struct Client(reqwest::Client);
 /// The client cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be set up")]
-pub struct ClientFault(#[source] reqwest::Error);
+pub struct ClientError(#[source] reqwest::Error);
 
 impl Client {
     /// Prepares TLS (rustls with ring, the system's roots) and the pool.
-    pub fn new() -> Result<Self, ClientFault> {
+    pub fn new() -> Result<Self, ClientError> {
         install_tls();
         let client = reqwest::Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
@@ -35,7 +35,7 @@ impl Client {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .no_proxy()
             .build()
-            .map_err(ClientFault)?;
+            .map_err(ClientError)?;
         Ok(Self(client))
     }
 

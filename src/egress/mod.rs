@@ -10,7 +10,7 @@ mod file;
 mod handshake;
 mod http;
 
-pub use http::ClientFault;
+pub use http::ClientError;
 
 use crate::destinations::{Message, Reply};
 
@@ -23,7 +23,7 @@ pub struct Egress {
 
 impl Egress {
     /// Prepares TLS and the connection pool.
-    pub fn new() -> Result<Self, ClientFault> {
+    pub fn new() -> Result<Self, ClientError> {
         Ok(Self { http: http::Client::new()?, files: file::Files::default() })
     }
 

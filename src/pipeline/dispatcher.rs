@@ -14,7 +14,7 @@ use super::severity_log::SeverityLog;
 use super::supervisor::{LaneBoard, Rules};
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
 use crate::store::{
-    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, StoreFault, Tally,
+    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, StoreError, Tally,
 };
 use crate::telemetry::{ByRoute, BySource, Metrics};
 
@@ -64,7 +64,7 @@ impl Dispatcher {
 
     /// Dispatches a batch; returns how many receipts it held. One thread reads while the other records, piece by piece: a
     /// body of many events is never in memory as events, and no transaction holds intake up for long.
-    async fn round(&self) -> Result<usize, StoreFault> {
+    async fn round(&self) -> Result<usize, StoreError> {
         let ClaimedReceipts { mut claims, set_aside } =
             self.outbox.claim_receipts(BATCH_RECEIPTS, self.lease()).await?;
         for SetAside { row, reason } in &set_aside {
@@ -130,7 +130,7 @@ impl Dispatcher {
 
     /// Records conclusions, and while the store cannot take them keeps them in hand: let go of, their receipts would wait
     /// for the end of the lease and count a try, and after too many of those a receipt is passed on unread.
-    async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(), StoreFault> {
+    async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(), StoreError> {
         if conclusions.is_empty() {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl Dispatcher {
         let dispatched = loop {
             match self.outbox.conclude(Arc::clone(&conclusions), self.clock.now()).await {
                 Ok(dispatched) => break dispatched,
-                Err(StoreFault::Stopped) => return Err(StoreFault::Stopped),
+                Err(StoreError::Stopped) => return Err(StoreError::Stopped),
                 Err(fault) => {
                     tracing::error!(%fault, "what receipts hold cannot be recorded yet; the dispatcher waits");
                     tokio::time::sleep(CONCLUDE_AGAIN).await;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::queues::{QueueBoard, QueueGauges};
 use super::supervisor::LaneBoard;
 use crate::domain::{Clock, DeliveryState, DestinationName, Timestamp};
-use crate::store::{Depth, Horizons, Ledger, Soundness, SqliteStore, StoreFault, Upkeep};
+use crate::store::{Depth, Horizons, Ledger, Soundness, SqliteStore, StoreError, Upkeep};
 use crate::telemetry::Metrics;
 
 /// How long what is kept.
@@ -82,7 +82,7 @@ impl Janitor {
     }
 
     /// Deletes what is past its time, a few rows a transaction, so that intake need not wait for it.
-    async fn prune(&self, stop: &watch::Receiver<bool>) -> Result<(), StoreFault> {
+    async fn prune(&self, stop: &watch::Receiver<bool>) -> Result<(), StoreError> {
         loop {
             let retention = *self.retention.borrow();
             let now = *self.now.borrow();
@@ -103,7 +103,7 @@ impl Janitor {
         self.metrics.store_full.set(self.store.is_full().into());
         self.metrics.show_store_check(&Soundness::WORDS, self.store.soundness().as_str());
         let store = self.store.clone();
-        let read = move || -> Result<_, StoreFault> {
+        let read = move || -> Result<_, StoreError> {
             Ok((store.depths()?, store.oldest_unread()?, store.undispatched()?, store.size_bytes()))
         };
         let Ok(Ok((depths, unread, receipts, bytes))) = tokio::task::spawn_blocking(read).await else {

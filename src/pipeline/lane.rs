@@ -24,7 +24,7 @@ use crate::domain::{
     Repeat, Scope, Timestamp,
 };
 use crate::egress::Egress;
-use crate::store::{Claim, ClaimOrder, Consignment, Lease, Outbox, SetAside, Settlement, StoreFault, Verdict};
+use crate::store::{Claim, ClaimOrder, Consignment, Lease, Outbox, SetAside, Settlement, StoreError, Verdict};
 use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 
 /// How a lane is doing, for whoever asks.
@@ -287,7 +287,7 @@ impl Lane {
                     return;
                 }
                 Ok(_) => return,
-                Err(StoreFault::Stopped) => return,
+                Err(StoreError::Stopped) => return,
                 Err(fault) => {
                     tracing::error!(destination = %self.name, %fault, "what was sent cannot be recorded yet; the lane waits");
                     under_way.meanwhile(tokio::time::sleep(SETTLE_AGAIN)).await;

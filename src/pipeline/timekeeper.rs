@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::horizon::Witness;
 use crate::domain::{Clock, Timestamp};
-use crate::store::{NotedTime, StoreFault, Upkeep};
+use crate::store::{NotedTime, StoreError, Upkeep};
 use crate::telemetry::Metrics;
 
 /// Watches the clock.
@@ -197,7 +197,7 @@ impl<U: Upkeep> Timekeeper<U> {
                         break;
                     }
                 }
-                Err(StoreFault::Stopped) => return,
+                Err(StoreError::Stopped) => return,
                 Err(fault) => {
                     tracing::warn!(%fault, "retries cannot be made due now");
                     tokio::time::sleep(HASTEN_AGAIN).await;

@@ -68,17 +68,17 @@ pub struct Network {
 /// Not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("neither an IP address nor a network such as 10.0.0.0/8")]
-pub struct NetworkFault;
+pub struct NetworkError;
 
 impl FromStr for Network {
-    type Err = NetworkFault;
+    type Err = NetworkError;
 
-    fn from_str(text: &str) -> Result<Self, NetworkFault> {
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let first: IpAddr = address.parse().map_err(|_| NetworkFault)?;
+        let first: IpAddr = address.parse().map_err(|_| NetworkError)?;
         let width = if first.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(width), |bits| bits.parse().map_err(|_| NetworkFault))?;
-        if bits > width { Err(NetworkFault) } else { Ok(Self { first, bits }) }
+        let bits = bits.map_or(Ok(width), |bits| bits.parse().map_err(|_| NetworkError))?;
+        if bits > width { Err(NetworkError) } else { Ok(Self { first, bits }) }
     }
 }
 
@@ -326,7 +326,7 @@ mod tests {
             assert!(!network(text).contains(outside.parse().unwrap()), "{text} {outside}");
         }
         for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0/8", "proxy.example.com", "10.0.0.0/-1"] {
-            assert_eq!(wrong.parse::<Network>(), Err(NetworkFault), "{wrong}");
+            assert_eq!(wrong.parse::<Network>(), Err(NetworkError), "{wrong}");
         }
         assert_eq!(ConnectionLimits::default().proxies.len(), PROXIES.len());
     }

@@ -12,6 +12,6 @@ mod same_origin;
 mod unread;
 
 pub use admin::{Admin, CheckHealth, DestinationHealth, QueueHealth, refuse_foreign};
-pub use connections::{ConnectionLimits, Connections, Network, NetworkFault};
+pub use connections::{ConnectionLimits, Connections, Network, NetworkError};
 pub use ingress::{Ingress, IngressLimits, SETTLE_LIMIT};
 pub use problem::Problem;

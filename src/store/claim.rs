@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::StoreFault;
+use super::StoreError;
 use super::postbox::{Envelope, Postbox};
 
 /// The right to settle one row once. It cannot be copied; settling consumes it; its generation makes a settlement that
@@ -35,7 +35,7 @@ impl<T> Claim<T> {
 
 /// An answer that comes once the commit is on the disk.
 #[derive(Debug)]
-pub struct Ticket<T>(oneshot::Receiver<Result<T, StoreFault>>);
+pub struct Ticket<T>(oneshot::Receiver<Result<T, StoreError>>);
 
 impl<T> Ticket<T> {
     /// A ticket, and to whom its answer goes: by way of `postbox` if there is one.
@@ -45,22 +45,22 @@ impl<T> Ticket<T> {
     }
 
     /// A ticket that is refused already.
-    pub(super) fn refused(fault: StoreFault) -> Self {
+    pub(super) fn refused(fault: StoreError) -> Self {
         let (envelope, ticket) = Self::by(None);
         envelope.send(Err(fault));
         ticket
     }
 
     /// Waits for the answer on a thread that may block.
-    pub fn wait(self) -> Result<T, StoreFault> {
-        self.0.blocking_recv().unwrap_or(Err(StoreFault::Stopped))
+    pub fn wait(self) -> Result<T, StoreError> {
+        self.0.blocking_recv().unwrap_or(Err(StoreError::Stopped))
     }
 }
 
 impl<T> Future for Ticket<T> {
-    type Output = Result<T, StoreFault>;
+    type Output = Result<T, StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(StoreFault::Stopped)))
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(StoreError::Stopped)))
     }
 }

@@ -17,7 +17,7 @@ mod sqlite;
 
 pub use claim::{Claim, Ticket};
 pub use postbox::{Carrier, Postbox};
-pub use sqlite::{Access, OpenFault, SqliteStore};
+pub use sqlite::{Access, OpenError, SqliteStore};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::verify::Verified;
 /// Where verified requests are accepted.
 pub trait Inbox: Send + Sync {
     /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
-    /// a committed one. Answers [`StoreFault::Crowded`] at once when the waiting room is full. A thread that waits for
+    /// a committed one. Answers [`StoreError::Crowded`] at once when the waiting room is full. A thread that waits for
     /// many answers has them put into its `postbox`.
     fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance>;
 
@@ -398,39 +398,39 @@ pub struct LeasesLost(pub usize);
 /// The operator's reads, and replay. Calls block on the disk: not for the threads that answer requests.
 pub trait Ledger: Send + Sync {
     /// Receipts, newest first.
-    fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreFault>;
+    fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreError>;
 
     /// One receipt with its body.
-    fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreFault>;
+    fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreError>;
 
     /// Events, newest first.
-    fn events(&self, page: &Page, filter: &EventFilter) -> Result<Vec<EventRow>, StoreFault>;
+    fn events(&self, page: &Page, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError>;
 
     /// One event.
-    fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreFault>;
+    fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError>;
 
     /// Deliveries, newest first.
-    fn deliveries(&self, page: &Page, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreFault>;
+    fn deliveries(&self, page: &Page, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError>;
 
     /// One delivery with its attempts.
-    fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreFault>;
+    fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError>;
 
     /// How many deliveries stand where, by destination.
-    fn depths(&self) -> Result<Vec<Depth>, StoreFault>;
+    fn depths(&self) -> Result<Vec<Depth>, StoreError>;
 
     /// When the oldest receipt of each source was received that has not been dispatched yet. Replays do not count. Looked
     /// for among the oldest 10,000, so that a long queue costs no more: the oldest of all is always among them.
-    fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreFault>;
+    fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreError>;
 
     /// How many receipts nobody has dispatched yet.
-    fn undispatched(&self) -> Result<u64, StoreFault>;
+    fn undispatched(&self) -> Result<u64, StoreError>;
 
     /// Has a receipt dispatched again. Events that exist get the deliveries that they lack, dead ones revive, those in
     /// quarantine are released, and what has arrived is not sent again. `false`: there is no such receipt.
-    fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreFault>;
+    fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreError>;
 
     /// Has a delivery sent again, also one that has arrived. `false`: there is none, or it is under way.
-    fn replay_delivery(&self, id: DeliveryId, doubt: Doubt, now: Timestamp) -> Result<bool, StoreFault>;
+    fn replay_delivery(&self, id: DeliveryId, doubt: Doubt, now: Timestamp) -> Result<bool, StoreError>;
 }
 
 /// What a replay makes of the doubt whether an earlier try has arrived.
@@ -583,31 +583,31 @@ pub struct Depth {
 /// What `gatepost status` and `gatepost tail` look at. Reads only, each bounded whatever the store holds.
 pub trait Overview: Send + Sync {
     /// Whether anything came from a source of this name.
-    fn knows_source(&self, source: &str) -> Result<bool, StoreFault>;
+    fn knows_source(&self, source: &str) -> Result<bool, StoreError>;
 
     /// Whether a delivery was planned for a destination of this name.
-    fn knows_destination(&self, destination: &str) -> Result<bool, StoreFault>;
+    fn knows_destination(&self, destination: &str) -> Result<bool, StoreError>;
 
     /// What each source has sent lately, counted since a time.
-    fn active_sources(&self, since: Timestamp) -> Result<Vec<SourceActivity>, StoreFault>;
+    fn active_sources(&self, since: Timestamp) -> Result<Vec<SourceActivity>, StoreError>;
 
     /// What became of the last deliveries of each destination.
-    fn active_destinations(&self) -> Result<Vec<DestinationActivity>, StoreFault>;
+    fn active_destinations(&self) -> Result<Vec<DestinationActivity>, StoreError>;
 
     /// Where the newest event and the newest delivery stand.
-    fn newest(&self) -> Result<Position, StoreFault>;
+    fn newest(&self) -> Result<Position, StoreError>;
 
     /// Events behind a cursor, oldest first.
-    fn events_after(&self, cursor: i64, limit: usize) -> Result<Vec<EventRow>, StoreFault>;
+    fn events_after(&self, cursor: i64, limit: usize) -> Result<Vec<EventRow>, StoreError>;
 
     /// Deliveries behind a cursor, oldest first.
-    fn deliveries_after(&self, cursor: i64, limit: usize) -> Result<Vec<DeliveryRow>, StoreFault>;
+    fn deliveries_after(&self, cursor: i64, limit: usize) -> Result<Vec<DeliveryRow>, StoreError>;
 
     /// Deliveries by their cursors; those that are gone are left out.
-    fn deliveries_at(&self, cursors: &[i64]) -> Result<Vec<DeliveryRow>, StoreFault>;
+    fn deliveries_at(&self, cursors: &[i64]) -> Result<Vec<DeliveryRow>, StoreError>;
 
     /// The cursors of up to `limit` deliveries that wait, and of up to `limit` that are under way.
-    fn open_deliveries(&self, limit: usize) -> Result<Vec<i64>, StoreFault>;
+    fn open_deliveries(&self, limit: usize) -> Result<Vec<i64>, StoreError>;
 }
 
 /// What a source has sent lately.
@@ -659,7 +659,7 @@ pub trait Upkeep: Send + Sync {
     fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize>;
 
     /// What was last [noted](Upkeep::note_time), also by an earlier process; `None` if nothing was.
-    fn noted_time(&self) -> Result<Option<NotedTime>, StoreFault>;
+    fn noted_time(&self) -> Result<Option<NotedTime>, StoreError>;
 
     /// Keeps the present time, so that the next start can tell whether the clock was set meanwhile.
     fn note_time(&self, now: NotedTime) -> Ticket<()>;
@@ -669,7 +669,7 @@ pub trait Upkeep: Send + Sync {
     fn hasten(&self, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize>;
 
     /// Writes a consistent copy to a file that does not exist yet.
-    fn backup(&self, to: &std::path::Path) -> Result<(), StoreFault>;
+    fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
 }
 
 /// Before which time what may go.
@@ -685,7 +685,7 @@ pub struct Horizons {
 
 /// Why the store did not do it. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreFault {
+pub enum StoreError {
     /// The waiting room is full: the disk is slower than what comes in.
     #[error("the waiting room of the store is full")]
     Crowded,
@@ -710,7 +710,7 @@ pub enum StoreFault {
     LeaseLost,
 }
 
-impl StoreFault {
+impl StoreError {
     /// There is room, but not for what is new.
     pub(crate) fn kept_for_deliveries() -> Self {
         Self::Full("what is left is kept for deliveries".to_owned())

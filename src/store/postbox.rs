@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Acceptance, StoreFault};
+use super::{Acceptance, StoreError};
 
-type Answer<T> = Result<T, StoreFault>;
+type Answer<T> = Result<T, StoreError>;
 type Letter = (oneshot::Sender<Answer<Acceptance>>, Answer<Acceptance>);
 
 /// Where a thread that waits for many answers has them put. Its [`Carrier`] must run on that thread.

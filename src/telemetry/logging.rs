@@ -18,7 +18,7 @@ pub enum LogFormat {
 
 /// Why logging cannot start.
 #[derive(Debug, thiserror::Error)]
-pub enum LogFault {
+pub enum LogError {
     /// The filter cannot be read.
     #[error("GATEPOST_LOG is not a log filter such as `info` or `gatepost=debug`: {0}")]
     Filter(String),
@@ -32,9 +32,9 @@ pub enum LogFault {
 const STRANGERS: &str = "actix_http::h1=off";
 
 /// Starts logging for the process, at `default_level` unless `GATEPOST_LOG` says otherwise.
-pub fn start_logging(format: LogFormat, default_level: &str) -> Result<(), LogFault> {
+pub fn start_logging(format: LogFormat, default_level: &str) -> Result<(), LogError> {
     let wanted = std::env::var("GATEPOST_LOG").unwrap_or_else(|_| format!("{default_level},{STRANGERS}"));
-    let filter = EnvFilter::try_new(&wanted).map_err(|error| LogFault::Filter(error.to_string()))?;
+    let filter = EnvFilter::try_new(&wanted).map_err(|error| LogError::Filter(error.to_string()))?;
     let human = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Human => true,
@@ -46,5 +46,5 @@ pub fn start_logging(format: LogFormat, default_level: &str) -> Result<(), LogFa
     } else {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     };
-    started.map_err(|_| LogFault::Twice)
+    started.map_err(|_| LogError::Twice)
 }

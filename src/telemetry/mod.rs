@@ -9,7 +9,7 @@ mod logging;
 mod metrics;
 
 pub use lines::{Line, LineBudget, TELL_AFTER};
-pub use logging::{LogFault, LogFormat, start_logging};
+pub use logging::{LogError, LogFormat, start_logging};
 pub use metrics::{
     ByAttempt, ByCheck, ByDestination, ByOutcome, ByQueue, ByRoute, BySource, ByTask, IntakeOutcome, KnownLabels,
     Metrics, Task, UNKNOWN_SOURCE,

@@ -38,7 +38,7 @@ impl Script<'_> {
     /// Posts, waits for everything to arrive, shows it.
     pub async fn play(&self) -> Outcome {
         let config = self.setting.config()?;
-        let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
+        let egress = Egress::new().map_err(crate::app::AppError::Client)?;
         out!("gatepost demo: real HTTP on loopback, a real store, stand-ins for Slack, Jira and PagerDuty\n")?;
         for post in POSTS {
             self.post(&config, &egress, post).await?;

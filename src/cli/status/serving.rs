@@ -49,7 +49,7 @@ impl Serving {
         let reached = send::reachable(admin);
         let url = format!("http://{reached}/readyz").parse();
         let url = url.map_err(|error| Failure::Found(format!("the address of [admin] makes no URL: {error}")))?;
-        let egress = Egress::new().map_err(crate::app::AppFault::Client)?;
+        let egress = Egress::new().map_err(crate::app::AppError::Client)?;
         let request =
             HttpRequest { method: "GET", url, headers: Vec::new(), content_type: "text/plain", body: Bytes::new() };
         let asked = async { tokio::time::timeout(PATIENCE, egress.send(Message::Http(request))).await };

@@ -4,24 +4,24 @@
 use serde_json::{Value, json};
 
 use super::Extent;
-use crate::destinations::render::{Brief, cut};
+use crate::destinations::render::{Brief, truncate};
 
 /// The description: notes, who did what, facts, when and where, link; then what happened, what it means, what to do,
 /// and the excerpt.
 pub fn document(brief: &Brief, extent: &Extent) -> Value {
     let mut content: Vec<Value> = brief.notes.iter().map(|note| paragraph(vec![strong(note)])).collect();
     if let Some(deed) = &brief.deed {
-        content.push(paragraph(vec![text(&cut::chars(&deed.to_string(), 2 * extent.value_chars_max))]));
+        content.push(paragraph(vec![text(&truncate::chars(&deed.to_string(), 2 * extent.value_chars_max))]));
     }
-    content.push(paragraph(vec![text(&cut::chars(&brief.origin(), extent.value_chars_max))]));
+    content.push(paragraph(vec![text(&truncate::chars(&brief.origin(), extent.value_chars_max))]));
     let facts: Vec<Value> = brief
         .facts
         .iter()
         .chain(&brief.labels)
         .take(extent.facts_max)
         .map(|fact| {
-            let name = text(&format!("{}: ", cut::chars(&fact.name, extent.value_chars_max)));
-            let value = code(&cut::chars(&fact.value, extent.value_chars_max));
+            let name = text(&format!("{}: ", truncate::chars(&fact.name, extent.value_chars_max)));
+            let value = code(&truncate::chars(&fact.value, extent.value_chars_max));
             json!({ "type": "listItem", "content": [paragraph(vec![name, value])] })
         })
         .collect();
@@ -31,16 +31,16 @@ pub fn document(brief: &Brief, extent: &Extent) -> Value {
     content.push(paragraph(vec![text(&brief.when_and_where())]));
     if let Some(link) = &brief.link {
         let marks = json!([{ "type": "link", "attrs": { "href": link.url } }]);
-        let title = cut::chars(&link.title, extent.value_chars_max);
+        let title = truncate::chars(&link.title, extent.value_chars_max);
         content.push(paragraph(vec![json!({ "type": "text", "text": title, "marks": marks })]));
     }
     for (heading, body) in brief_sections(brief) {
         content.push(json!({ "type": "heading", "attrs": { "level": 3 }, "content": [text(heading)] }));
-        content.push(paragraph(lines(&cut::chars(body, extent.text_chars_max))));
+        content.push(paragraph(lines(&truncate::chars(body, extent.text_chars_max))));
     }
     if let Some(evidence) = &brief.evidence {
         content.push(json!({ "type": "heading", "attrs": { "level": 3 }, "content": [text(super::EXCERPT_HEADING)] }));
-        let evidence = cut::chars(evidence, extent.text_chars_max);
+        let evidence = truncate::chars(evidence, extent.text_chars_max);
         content.push(json!({ "type": "codeBlock", "attrs": {}, "content": [text(&evidence)] }));
     }
     json!({ "type": "doc", "version": 1, "content": content })

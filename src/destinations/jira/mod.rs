@@ -19,8 +19,8 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use self::reply::{Found, Verdict};
-use super::judge::{self, Again, Answer};
-use super::render::{Brief, cut};
+use super::classify::{self, Again, Answer};
+use super::render::{Brief, truncate};
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
 use crate::domain::{EventKey, Job, Outcome, Progress, Scope, Secret, Severity, Timestamp};
 use crate::settings::Section;
@@ -162,8 +162,8 @@ impl Destination for Jira {
     }
 
     fn first(&self, job: &Job<'_>) -> Next {
-        match (judge::in_doubt(job), too_early(job)) {
-            (true, Some(rest)) => Next::Done(not_found_yet(rest, judge::carried(job))),
+        match (classify::in_doubt(job), too_early(job)) {
+            (true, Some(rest)) => Next::Done(not_found_yet(rest, classify::carried(job))),
             (true, None) => self.search(job),
             (false, _) => self.create(job, CREATE),
         }
@@ -209,7 +209,7 @@ impl Jira {
         let mut fields = json!({
             "project": by_id_or("key", &self.project),
             "issuetype": by_id_or("name", &self.issue_type),
-            "summary": cut::chars(&brief.headline(), SUMMARY_CHARS_MAX),
+            "summary": truncate::chars(&brief.headline(), SUMMARY_CHARS_MAX),
             "description": self.description(&brief),
         });
         if step == CREATE {
@@ -238,7 +238,7 @@ impl Jira {
     }
 
     fn created(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
-        let reply = match judge::http(job, NAME, Again::Doubled, reply) {
+        let reply = match classify::http(job, NAME, Again::Doubled, reply) {
             Ok(reply) => reply,
             Err(outcome) => return Next::Done(outcome),
         };
@@ -253,7 +253,7 @@ impl Jira {
     }
 
     fn searched(&self, job: &Job<'_>, reply: &Reply) -> Next {
-        let reply = match judge::http(job, NAME, Again::Harmless, reply) {
+        let reply = match classify::http(job, NAME, Again::Harmless, reply) {
             Ok(reply) => reply,
             Err(outcome) => return Next::Done(outcome),
         };
@@ -274,7 +274,7 @@ impl Jira {
         let Some(pause) = usize::try_from(misses).ok().and_then(|misses| pauses.get(misses)) else {
             return self.create(job, CREATE);
         };
-        let mut progress = judge::carried(job);
+        let mut progress = classify::carried(job);
         progress.0["misses"] = json!(misses + 1);
         progress.0["search_at"] = json!(job.now.plus(*pause).as_millis());
         Next::Done(not_found_yet(*pause, progress))

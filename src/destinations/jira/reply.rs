@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::errors;
+use crate::destinations::classify::Answer;
 use crate::destinations::errors::{Classified, ErrorRow};
-use crate::destinations::judge::Answer;
-use crate::destinations::render::cut;
+use crate::destinations::render::truncate;
 use crate::domain::{Outcome, Scope};
 
 /// A verdict on a create.
@@ -32,7 +32,7 @@ pub enum Found {
 pub fn create(answer: &Answer<'_>) -> Verdict {
     Verdict::Done(match answer.reply.status {
         201 => match answer.json().as_ref().and_then(|body| body["key"].as_str()) {
-            Some(key) => Outcome::Delivered { remote: Some(cut::chars(key, 255).into_owned()) },
+            Some(key) => Outcome::Delivered { remote: Some(truncate::chars(key, 255).into_owned()) },
             None => answer.unknown("Jira answered 201 without the key of the issue"),
         },
         401 if wants_captcha(answer) => captcha(answer),
@@ -87,7 +87,7 @@ fn found(answer: &Answer<'_>, body: &Value) -> Found {
     match body["issues"].as_array() {
         Some(issues) if issues.is_empty() => Found::No,
         Some(issues) => match issues[0]["key"].as_str().or(issues[0]["id"].as_str()) {
-            Some(key) => Found::Yes(cut::chars(key, 255).into_owned()),
+            Some(key) => Found::Yes(truncate::chars(key, 255).into_owned()),
             None => Found::Done(answer.unknown("Jira found an issue without a key")),
         },
         None => Found::Done(answer.unknown("Jira answered a search without a list of issues")),

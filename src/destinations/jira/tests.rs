@@ -143,11 +143,14 @@ fn a_document_holds_the_words_exactly() {
         let blocks = document["content"].as_array().unwrap();
         for (heading, body) in adf::brief_sections(&brief) {
             let at = blocks.iter().position(|b| b["type"] == "heading" && text_of(b) == heading).unwrap();
-            assert_eq!(text_of(&blocks[at + 1]), cut::chars(body, extent.text_chars_max));
+            assert_eq!(text_of(&blocks[at + 1]), truncate::chars(body, extent.text_chars_max));
         }
         if let Some(evidence) = &brief.evidence {
             let last = blocks.last().unwrap();
-            assert_eq!((&last["type"], text_of(last)), (&json!("codeBlock"), cut::chars(evidence, 6000).into_owned()));
+            assert_eq!(
+                (&last["type"], text_of(last)),
+                (&json!("codeBlock"), truncate::chars(evidence, 6000).into_owned())
+            );
         }
     }
 }
@@ -355,7 +358,7 @@ fn pauses_until_create(settings: &str) -> Vec<u64> {
     let event = testing::event("minimal");
     let jira = destination(settings);
     let miss = reply(200, r#"{"issues":[],"isLast":true}"#);
-    let mut notes = judge::doubt(&doubtful(&event));
+    let mut notes = classify::doubt(&doubtful(&event));
     let mut pauses = Vec::new();
     let mut now = testing::job(&event).now;
     for _ in 0..10 {

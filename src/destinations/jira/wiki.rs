@@ -2,28 +2,28 @@
 //! `{noformat}` itself has a meaning; that one word is broken up.
 
 use super::{Extent, adf};
-use crate::destinations::render::{Brief, cut};
+use crate::destinations::render::{Brief, truncate};
 
 /// The description, in the order of [`adf::document`].
 pub fn document(brief: &Brief, extent: &Extent) -> String {
     let mut parts: Vec<String> = brief.notes.iter().map(|note| format!("*{note}*")).collect();
     let mut facts = Vec::new();
     if let Some(deed) = &brief.deed {
-        facts.push(cut::chars(&deed.to_string(), 2 * extent.value_chars_max).into_owned());
+        facts.push(truncate::chars(&deed.to_string(), 2 * extent.value_chars_max).into_owned());
     }
-    facts.push(cut::chars(&brief.origin(), extent.value_chars_max).into_owned());
+    facts.push(truncate::chars(&brief.origin(), extent.value_chars_max).into_owned());
     facts.extend(brief.facts.iter().chain(&brief.labels).take(extent.facts_max).map(|fact| {
-        let name = cut::chars(&fact.name, extent.value_chars_max);
-        format!("{name}: {}", cut::chars(&fact.value, extent.value_chars_max))
+        let name = truncate::chars(&fact.name, extent.value_chars_max);
+        format!("{name}: {}", truncate::chars(&fact.value, extent.value_chars_max))
     }));
     facts.push(brief.when_and_where());
     parts.push(verbatim(&facts.join("\n")));
     parts.extend(brief.link.as_ref().map(|link| format!("[{}|{}]", label(&link.title), address(&link.url))));
     for (heading, body) in adf::brief_sections(brief) {
-        parts.push(format!("h3. {heading}\n{}", verbatim(&cut::chars(body, extent.text_chars_max))));
+        parts.push(format!("h3. {heading}\n{}", verbatim(&truncate::chars(body, extent.text_chars_max))));
     }
     if let Some(evidence) = &brief.evidence {
-        let evidence = verbatim(&cut::chars(evidence, extent.text_chars_max));
+        let evidence = verbatim(&truncate::chars(evidence, extent.text_chars_max));
         parts.push(format!("h3. {}\n{evidence}", super::EXCERPT_HEADING));
     }
     parts.join("\n\n")
@@ -43,7 +43,7 @@ fn label(title: &str) -> String {
     let plain: String =
         title.chars().map(|c| if c.is_alphanumeric() || matches!(c, ' ' | '.' | ',') { c } else { ' ' }).collect();
     let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    if plain.is_empty() { "Open".to_owned() } else { cut::chars(&plain, 75).into_owned() }
+    if plain.is_empty() { "Open".to_owned() } else { truncate::chars(&plain, 75).into_owned() }
 }
 
 /// `!`, `~` and `*` are legal in a URL and mean something in wiki markup.

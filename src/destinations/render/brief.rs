@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::{Position, Url};
 
-use super::{cut, plain, redact};
+use super::{redact, sanitize, truncate};
 use crate::domain::{Actor, Event, EventOutcome, Job, Link, Purpose, Rule, Severity, Target};
 
 /// What there is to say about one event. Texts are redacted and free of control characters, neither cut nor escaped;
@@ -89,7 +89,11 @@ impl Brief {
             labels: labels(event),
             when: when(event),
             source: event.source.to_string(),
-            vendor_id: event.vendor_id.as_deref().and_then(line).map(|id| cut::chars(&id, ID_CHARS_MAX).into_owned()),
+            vendor_id: event
+                .vendor_id
+                .as_deref()
+                .and_then(line)
+                .map(|id| truncate::chars(&id, ID_CHARS_MAX).into_owned()),
             event: event.id.to_string(),
             link: web_links(&event.links).into_iter().next(),
             message: text(event.message.as_deref()).filter(|message| *message != title),
@@ -180,11 +184,11 @@ fn strict(url: &Url) -> String {
 
 /// One line that may be shown: redacted, nothing invisible.
 pub(crate) fn line(text: &str) -> Option<String> {
-    plain::line(&redact::text(text))
+    sanitize::line(&redact::text(text))
 }
 
 fn text(text: Option<&str>) -> Option<String> {
-    plain::text(&redact::text(text?))
+    sanitize::text(&redact::text(text?))
 }
 
 fn who(actor: &Actor) -> Option<String> {
@@ -231,7 +235,7 @@ fn facts(event: &Event) -> Vec<Fact> {
     let named = named.into_iter().filter_map(|(name, value)| Some(Fact { name: name.into(), value: value? }));
     let known = KNOWN_LABELS.iter().filter_map(|(label, name)| {
         let value = event.labels.get(*label).filter(|value| !is_in_rank(event.outcome, label, value))?;
-        Some(Fact { name: (*name).into(), value: plain::line(&redact::value(label, value))? })
+        Some(Fact { name: (*name).into(), value: sanitize::line(&redact::value(label, value))? })
     });
     named.chain(known).collect()
 }
@@ -243,7 +247,9 @@ fn labels(event: &Event) -> Vec<Fact> {
         !is_known && !is_in_rank(event.outcome, name, value)
     });
     labels
-        .filter_map(|(name, value)| Some(Fact { name: line(name)?, value: plain::line(&redact::value(name, value))? }))
+        .filter_map(|(name, value)| {
+            Some(Fact { name: line(name)?, value: sanitize::line(&redact::value(name, value))? })
+        })
         .collect()
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::destinations::render::{Brief, Fact, cut};
+use crate::destinations::render::{Brief, Fact, truncate};
 use crate::domain::Severity;
 
 /// The blocks: header, who and what, message, what to do, excerpt, when and where, button. Serialized they stay below
@@ -24,15 +24,15 @@ pub fn blocks(brief: &Brief) -> Vec<Value> {
 
 /// The same in one text, for notifications and for clients and errors that take no blocks. Escaped.
 pub fn text(brief: &Brief) -> String {
-    let mut lines = vec![format!("{} {}", symbol(brief.severity), cut::chars(&brief.headline(), 400))];
+    let mut lines = vec![format!("{} {}", symbol(brief.severity), truncate::chars(&brief.headline(), 400))];
     lines.extend(brief.notes.iter().map(|note| (*note).to_owned()));
     lines.push(match &brief.deed {
-        Some(deed) => cut::chars(&deed.to_string(), 600).into_owned(),
-        None => cut::chars(&brief.origin(), 300).into_owned(),
+        Some(deed) => truncate::chars(&deed.to_string(), 600).into_owned(),
+        None => truncate::chars(&brief.origin(), 300).into_owned(),
     });
-    lines.extend(facts(brief).map(|fact| cut::chars(&format!("{}: {}", fact.name, fact.value), 200).into_owned()));
+    lines.extend(facts(brief).map(|fact| truncate::chars(&format!("{}: {}", fact.name, fact.value), 200).into_owned()));
     lines.extend(more_labels(brief));
-    lines.extend(brief.message.as_deref().map(|message| cut::chars(message, 1000).into_owned()));
+    lines.extend(brief.message.as_deref().map(|message| truncate::chars(message, 1000).into_owned()));
     lines.extend(remedy(brief, 300));
     lines.extend(excerpt(brief, 500));
     lines.push(brief.when_and_where());
@@ -42,22 +42,22 @@ pub fn text(brief: &Brief) -> String {
 
 fn with_texts(brief: &Brief, texts_chars_max: usize) -> Vec<Value> {
     let headline = format!("{} {}", symbol(brief.severity), brief.headline());
-    let shown = cut::chars(&headline, HEADER_CHARS_MAX);
+    let shown = truncate::chars(&headline, HEADER_CHARS_MAX);
     let mut all = vec![json!({ "type": "header", "text": plain(&shown) })];
     if shown != headline {
-        all.push(section(plain(&cut::chars(&brief.title, 600))));
+        all.push(section(plain(&truncate::chars(&brief.title, 600))));
     }
     all.extend(brief.notes.iter().map(|note| section(plain(note))));
     all.push(section(json!({ "type": "mrkdwn", "text": who_and_what(brief), "verbatim": true })));
     if texts_chars_max > 0 {
-        let message = brief.message.as_deref().map(|message| cut::chars(message, texts_chars_max).into_owned());
+        let message = brief.message.as_deref().map(|message| truncate::chars(message, texts_chars_max).into_owned());
         let remedy = remedy(brief, texts_chars_max.min(REMEDY_CHARS_MAX));
         let excerpt = excerpt(brief, texts_chars_max.min(EXCERPT_CHARS_MAX));
         all.extend([message, remedy, excerpt].into_iter().flatten().map(|text| section(plain(&text))));
     }
     all.push(json!({ "type": "context", "elements": [plain(&brief.when_and_where())] }));
     if let Some(link) = &brief.link {
-        let text = plain(&cut::chars(&link.title, BUTTON_CHARS_MAX));
+        let text = plain(&truncate::chars(&link.title, BUTTON_CHARS_MAX));
         all.push(json!({ "type": "actions", "elements": [{ "type": "button", "text": text, "url": link.url }] }));
     }
     all
@@ -98,13 +98,13 @@ fn more_labels(brief: &Brief) -> Option<String> {
 
 /// What to do, in a few lines: the whole of it is in the ticket and in the store.
 fn remedy(brief: &Brief, chars_max: usize) -> Option<String> {
-    let remedy = cut::lines(brief.remediation.as_deref()?, REMEDY_LINES_MAX, chars_max);
+    let remedy = truncate::lines(brief.remediation.as_deref()?, REMEDY_LINES_MAX, chars_max);
     Some(format!("What to do: {remedy}"))
 }
 
 /// The beginning of what was seen, redacted like everything in a brief.
 fn excerpt(brief: &Brief, chars_max: usize) -> Option<String> {
-    let excerpt = cut::lines(brief.evidence.as_deref()?, EXCERPT_LINES_MAX, chars_max);
+    let excerpt = truncate::lines(brief.evidence.as_deref()?, EXCERPT_LINES_MAX, chars_max);
     Some(format!("Excerpt, credentials redacted:\n{excerpt}"))
 }
 
@@ -116,7 +116,7 @@ fn name(name: &str) -> String {
 
 /// A code span. Backticks cannot be escaped inside one, so they become apostrophes.
 fn code(value: &str) -> String {
-    let value = cut::chars(value, VALUE_CHARS_MAX).replace('`', "'");
+    let value = truncate::chars(value, VALUE_CHARS_MAX).replace('`', "'");
     format!("`{}`", escape(&value))
 }
 

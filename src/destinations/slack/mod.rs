@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::reply::{Found, Verdict};
-use super::judge::{self, Again, Answer};
+use super::classify::{self, Again, Answer};
 use super::render::Brief;
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
 use crate::domain::{Job, Outcome, Repeat, Secret};
@@ -114,7 +114,7 @@ impl Destination for Slack {
 
     fn first(&self, job: &Job<'_>) -> Next {
         match &self.way {
-            _ if !judge::in_doubt(job) => self.post(job, POST),
+            _ if !classify::in_doubt(job) => self.post(job, POST),
             Way::Webhook(_) => self.uncertain(job),
             Way::Api { .. } => self.look(job, HISTORY[0], None),
         }
@@ -162,7 +162,7 @@ impl Slack {
     }
 
     fn posted(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
-        let reply = match judge::http(job, NAME, Again::Doubled, reply) {
+        let reply = match classify::http(job, NAME, Again::Doubled, reply) {
             Ok(reply) => reply,
             Err(outcome) => return Next::Done(self.bounded(job, step, outcome)),
         };
@@ -206,7 +206,7 @@ impl Slack {
         let Way::Api { base, token, channel } = &self.way else { return self.uncertain(job) };
         // The event may have come while the clock was ahead.
         let received_at = job.event.received_at.min(job.now);
-        let since = judge::in_doubt_since(job).unwrap_or(received_at.as_millis());
+        let since = classify::in_doubt_since(job).unwrap_or(received_at.as_millis());
         let oldest = (since / 1000 - HISTORY_MARGIN_SECONDS).max(0);
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("channel", channel)
@@ -227,7 +227,7 @@ impl Slack {
     }
 
     fn looked(&self, job: &Job<'_>, page: usize, reply: &Reply) -> Next {
-        let reply = match judge::http(job, NAME, Again::Harmless, reply) {
+        let reply = match classify::http(job, NAME, Again::Harmless, reply) {
             Ok(reply) => reply,
             Err(outcome) => return Next::Done(outcome),
         };

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::errors;
+use crate::destinations::classify::Answer;
 use crate::destinations::errors::{Classified, ErrorRow};
-use crate::destinations::judge::Answer;
-use crate::destinations::render::cut;
+use crate::destinations::render::truncate;
 use crate::domain::{DeliveryId, Outcome, Scope};
 
 /// A verdict on a posted message.
@@ -75,7 +75,7 @@ fn posted(answer: &Answer<'_>, body: &Value) -> Outcome {
 
 /// What the store keeps of a posted message.
 pub fn remote(channel: &str, ts: &str) -> String {
-    cut::chars(&format!("{channel}:{ts}"), 200).into_owned()
+    truncate::chars(&format!("{channel}:{ts}"), 200).into_owned()
 }
 
 /// Looks for the delivery on a page of `conversations.history`.

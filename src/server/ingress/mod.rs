@@ -26,8 +26,8 @@ use tokio::sync::{Notify, watch};
 use super::connections::Connection;
 use super::problem::Problem;
 use super::unread::closing;
-use crate::domain::{Clock, Encoding, Headers, InflateFault, Request, inflate};
-use crate::store::{Acceptance, Arrival, Inbox, Postbox, StoreFault};
+use crate::domain::{Clock, Encoding, Headers, InflateError, Request, inflate};
+use crate::store::{Acceptance, Arrival, Inbox, Postbox, StoreError};
 use crate::telemetry::{IntakeOutcome, Metrics, UNKNOWN_SOURCE};
 use crate::vendors::{Source, Sources};
 use crate::verify::Verifier;
@@ -214,7 +214,7 @@ impl Ingress {
         let ticket = POSTBOX.with(|postbox| self.inbox.accept(arrival, Some(postbox.get_or_init(open_postbox))));
         let answer = match tokio::time::timeout(settling.limit(), ticket).await {
             Ok(answer) => answer,
-            Err(_) => Err(StoreFault::Crowded),
+            Err(_) => Err(StoreError::Crowded),
         };
         answer.map_err(|_| {
             self.metrics.store_faults.inc();
@@ -397,8 +397,8 @@ fn encoding_of(headers: &Headers) -> Encoding {
 async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
     let checked = web::block(move || inflate(&body, limit_bytes, |_| ())).await;
     match checked {
-        Ok(Ok(_) | Err(InflateFault::Invalid)) => Ok(()),
-        Ok(Err(InflateFault::TooLarge)) => Err(Problem::BodyTooLarge),
+        Ok(Ok(_) | Err(InflateError::Invalid)) => Ok(()),
+        Ok(Err(InflateError::TooLarge)) => Err(Problem::BodyTooLarge),
         Err(_) => Err(Problem::StoreUnavailable),
     }
 }

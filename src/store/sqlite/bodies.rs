@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::super::{Acceptance, StoreFault};
+use super::super::{Acceptance, StoreError};
 use super::keys::{KeyTable, Keys, KeysAtHand};
 use super::outbox::unreadable;
 use super::writer::{Waiting, Work};
@@ -52,7 +52,7 @@ impl Staged {
     }
 
     /// Writes the next piece. Nothing is remembered of it before [`Staged::after`]: the transaction may fail yet.
-    pub fn step(&self, transaction: &Transaction<'_>, keys: &mut Keys) -> Result<Step, StoreFault> {
+    pub fn step(&self, transaction: &Transaction<'_>, keys: &mut Keys) -> Result<Step, StoreError> {
         let body = match self.body {
             Some(body) => body,
             None => {
@@ -158,7 +158,7 @@ impl Left {
 }
 
 impl Work for Removal {
-    fn run(&mut self, transaction: &Transaction<'_>, _keys: &mut KeysAtHand) -> Result<(), StoreFault> {
+    fn run(&mut self, transaction: &Transaction<'_>, _keys: &mut KeysAtHand) -> Result<(), StoreError> {
         // A commit that failed may have been found on the disk all the same: then a receipt holds the body.
         if transaction.prepare_cached("DELETE FROM loose_bodies WHERE body = ?1")?.execute([self.body])? == 1 {
             remove(transaction, self.body)?;
@@ -166,7 +166,7 @@ impl Work for Removal {
         Ok(())
     }
 
-    fn answer(self: Box<Self>, fate: Result<(), StoreFault>) {
+    fn answer(self: Box<Self>, fate: Result<(), StoreError>) {
         if let Err(fault) = fate {
             tracing::debug!(%fault, "a body that was not accepted cannot be removed yet");
             self.left.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.body);
@@ -187,7 +187,7 @@ mod tests {
     fn a_body_that_cannot_be_removed_is_removed_later() {
         let left = Arc::new(Left::default());
         let fails =
-            |body| Box::new(Removal { body, left: Arc::clone(&left) }).answer(Err(StoreFault::Full(String::new())));
+            |body| Box::new(Removal { body, left: Arc::clone(&left) }).answer(Err(StoreError::Full(String::new())));
         fails(7);
         fails(8);
         let again = left.removals();

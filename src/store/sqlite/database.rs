@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::super::{Soundness, StoreFault};
+use super::super::{Soundness, StoreError};
 use super::certain::make_certain;
 use super::check::SoundnessCheck;
 use super::lock::Lock;
@@ -72,7 +72,7 @@ impl Database {
         };
         match database.empty_before_looking() {
             Ok(()) => database.look_for_room(),
-            Err(error) => database.note(&StoreFault::from(error)),
+            Err(error) => database.note(&StoreError::from(error)),
         }
         database
     }
@@ -83,20 +83,20 @@ impl Database {
     }
 
     /// The connection.
-    pub fn ready(&mut self) -> Result<&mut Connection, StoreFault> {
-        self.connection.as_mut().ok_or_else(|| StoreFault::Broken("it is being reopened after an error".to_owned()))
+    pub fn ready(&mut self) -> Result<&mut Connection, StoreError> {
+        self.connection.as_mut().ok_or_else(|| StoreError::Broken("it is being reopened after an error".to_owned()))
     }
 
     /// After an error that leaves the file in doubt, gives the connection up.
-    pub fn note(&mut self, fault: &StoreFault) {
+    pub fn note(&mut self, fault: &StoreError) {
         match fault {
-            StoreFault::Broken(reason) if self.connection.is_some() => {
+            StoreError::Broken(reason) if self.connection.is_some() => {
                 tracing::error!(%reason, "the database failed; nothing is acknowledged until it has been reopened");
                 self.connection = None;
                 self.broken_since = Some(Instant::now());
             }
-            StoreFault::Full(reason) => self.run_short(reason),
-            StoreFault::Locked(reason) => tracing::warn!(%reason, "another process holds the database"),
+            StoreError::Full(reason) => self.run_short(reason),
+            StoreError::Locked(reason) => tracing::warn!(%reason, "another process holds the database"),
             _ => {}
         }
     }
@@ -108,7 +108,7 @@ impl Database {
         }
         let emptied = self.connection.as_ref().map(|connection| log::empty_beyond(connection, self.log_limit));
         if let Some(Err(error)) = emptied {
-            self.note(&StoreFault::from(error));
+            self.note(&StoreError::from(error));
         }
     }
 
@@ -165,8 +165,8 @@ impl Database {
         match log::cut(connection) {
             Ok(true) => self.look_for_room(),
             Ok(false) => {}
-            Err(error) => match StoreFault::from(error) {
-                fault @ StoreFault::Broken(_) => self.note(&fault),
+            Err(error) => match StoreError::from(error) {
+                fault @ StoreError::Broken(_) => self.note(&fault),
                 fault => tracing::debug!(%fault, "the log cannot be emptied yet"),
             },
         }
@@ -249,7 +249,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::super::{OpenFault, SqliteStore};
+    use super::super::{OpenError, SqliteStore};
     use super::*;
     use crate::domain::{DedupeKey, Encoding, Headers, Request, Secret, SourceName, Timestamp};
     use crate::store::{Acceptance, Arrival, Inbox, Ledger};
@@ -260,7 +260,7 @@ mod tests {
         SqliteStore::open(&folder.join("test.db"), Access::Serve).unwrap()
     }
 
-    fn accept(store: &SqliteStore, id: &str) -> Result<Acceptance, StoreFault> {
+    fn accept(store: &SqliteStore, id: &str) -> Result<Acceptance, StoreError> {
         let secret = "0123456789abcdef0123456789abcdef";
         let verifier = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new(secret)]).unwrap();
         let authorization = format!("Bearer {secret}");
@@ -273,7 +273,7 @@ mod tests {
         store.accept(Arrival { request, source, key, content_type: None, encoding: Encoding::Identity }, None).wait()
     }
 
-    fn fail(store: &SqliteStore, fault: StoreFault) {
+    fn fail(store: &SqliteStore, fault: StoreError) {
         store.writer.write::<()>(|_| Err(fault)).wait().unwrap_err();
     }
 
@@ -288,9 +288,9 @@ mod tests {
         let store = serve(&place);
         accept(&store, "a").unwrap();
         std::fs::rename(&place, &away).unwrap();
-        fail(&store, StoreFault::Broken("the file system is gone".to_owned()));
+        fail(&store, StoreError::Broken("the file system is gone".to_owned()));
         std::thread::sleep(TEND_INTERVAL + Duration::from_millis(100));
-        assert!(matches!(accept(&store, "b"), Err(StoreFault::Broken(_))));
+        assert!(matches!(accept(&store, "b"), Err(StoreError::Broken(_))));
         assert!(!place.exists());
         std::fs::rename(&repaired, &place).unwrap();
         std::thread::sleep(TEND_INTERVAL + Duration::from_millis(100));
@@ -299,14 +299,14 @@ mod tests {
         assert_eq!(store.undispatched(), Ok(2), "others still read the other one");
         assert!(Reserve::path(&place.join("test.db")).exists());
         let second = SqliteStore::open(&place.join("test.db"), Access::Serve);
-        assert!(matches!(second, Err(OpenFault::Served { .. })), "somebody else may serve it, too");
+        assert!(matches!(second, Err(OpenError::Served { .. })), "somebody else may serve it, too");
     }
 
     #[test]
     fn what_finds_no_room_shuts_nobody_out_where_there_is_plenty() {
         let folder = tempfile::tempdir().unwrap();
         let store = serve(folder.path());
-        fail(&store, StoreFault::Full("a body of a terabyte".to_owned()));
+        fail(&store, StoreError::Full("a body of a terabyte".to_owned()));
         assert!(Reserve::path(&folder.path().join("test.db")).exists());
         accept(&store, "a").unwrap();
         assert!(!store.is_full());

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Transaction, TransactionBehavior};
 
 use super::super::postbox::Round;
-use super::super::{Acceptance, StoreFault};
+use super::super::{Acceptance, StoreError};
 use super::bodies::{self, Left, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
 use super::inbox;
@@ -50,7 +50,7 @@ struct Taken {
 }
 
 /// Work that was done, and how it ended.
-type Done = (Box<dyn Work>, Result<(), StoreFault>);
+type Done = (Box<dyn Work>, Result<(), StoreError>);
 
 impl Gathered {
     fn sort(&mut self, command: Command) {
@@ -136,7 +136,7 @@ impl Desk {
     fn turn_away(&mut self, gathered: &mut Gathered) {
         let Gathered { arrivals, long, works } = gathered;
         arrivals.extend(long.drain(..).map(Staged::give_up));
-        self.reply(arrivals, &Err(StoreFault::kept_for_deliveries()), works);
+        self.reply(arrivals, &Err(StoreError::kept_for_deliveries()), works);
     }
 
     /// Commits all arrivals, a piece of a long body, and as much work as fits into `slice`, but at least one piece if
@@ -173,12 +173,12 @@ impl Desk {
         &mut self,
         staged: Staged,
         step: Option<Step>,
-        fault: Option<&StoreFault>,
+        fault: Option<&StoreError>,
         long: &mut VecDeque<Staged>,
         works: &mut VecDeque<Box<dyn Work>>,
     ) -> Option<Waiting> {
         let (waiting, answer) = match step {
-            None => (staged.give_up(), Err(fault.cloned().unwrap_or(StoreFault::Stopped))),
+            None => (staged.give_up(), Err(fault.cloned().unwrap_or(StoreError::Stopped))),
             Some(step) => match staged.after(step) {
                 Stage::Repetition(waiting, known) => (waiting, Ok(vec![known])),
                 Stage::Complete(waiting) => return Some(waiting),
@@ -199,7 +199,7 @@ impl Desk {
         works: &mut VecDeque<Box<dyn Work>>,
         slice: Duration,
         done: &mut Vec<Done>,
-    ) -> Result<Taken, StoreFault> {
+    ) -> Result<Taken, StoreError> {
         let Self { database, keys, turn, .. } = self;
         database.tend();
         if database.was_replaced() {
@@ -230,7 +230,7 @@ impl Desk {
     fn answer(
         &mut self,
         arrivals: &mut Vec<Waiting>,
-        result: &Result<Vec<Acceptance>, StoreFault>,
+        result: &Result<Vec<Acceptance>, StoreError>,
         works: &mut VecDeque<Box<dyn Work>>,
     ) {
         if arrivals.is_empty() {
@@ -243,7 +243,7 @@ impl Desk {
     fn reply(
         &mut self,
         arrivals: &mut Vec<Waiting>,
-        result: &Result<Vec<Acceptance>, StoreFault>,
+        result: &Result<Vec<Acceptance>, StoreError>,
         works: &mut VecDeque<Box<dyn Work>>,
     ) {
         let bytes = arrivals.iter().map(|waiting| waiting.arrival.request.body().len()).sum();
@@ -251,7 +251,7 @@ impl Desk {
         let mut round = Round::default();
         for (index, waiting) in arrivals.drain(..).enumerate() {
             let outcome = match result {
-                Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreFault::Stopped),
+                Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreError::Stopped),
                 Err(fault) => Err(fault.clone()),
             };
             if let Some(body) = waiting.body
@@ -270,7 +270,7 @@ fn take_in(
     keys: &mut KeysAtHand,
     arrivals: &[Waiting],
     staged: Option<&Staged>,
-) -> Result<Taken, StoreFault> {
+) -> Result<Taken, StoreError> {
     if arrivals.is_empty() && staged.is_none() {
         return Ok(Taken { acceptances: Vec::new(), step: None });
     }
@@ -288,7 +288,7 @@ fn work_for(
     works: &mut VecDeque<Box<dyn Work>>,
     turn: &mut Turn,
     done: &mut Vec<Done>,
-) -> Result<(), StoreFault> {
+) -> Result<(), StoreError> {
     let begun = Instant::now();
     while let Some(mut work) = works.pop_front() {
         let fate = in_savepoint(transaction, |transaction| work.run(transaction, keys));
@@ -308,15 +308,15 @@ fn work_for(
 }
 
 /// Whether nothing more should be committed on the connection.
-fn is_grave(fault: &StoreFault) -> bool {
-    matches!(fault, StoreFault::Broken(_) | StoreFault::Full(_))
+fn is_grave(fault: &StoreError) -> bool {
+    matches!(fault, StoreError::Broken(_) | StoreError::Full(_))
 }
 
 fn in_savepoint(
     transaction: &Transaction<'_>,
-    work: impl FnOnce(&Transaction<'_>) -> Result<(), StoreFault>,
-) -> Result<(), StoreFault> {
-    let run = |statement: &str| -> Result<(), StoreFault> {
+    work: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let run = |statement: &str| -> Result<(), StoreError> {
         transaction.prepare_cached(statement)?.execute([])?;
         Ok(())
     };

@@ -2,7 +2,7 @@
 
 use rusqlite::{CachedStatement, Transaction, params};
 
-use super::super::{Acceptance, Arrival, Inbox, Postbox, StoreFault, Ticket};
+use super::super::{Acceptance, Arrival, Inbox, Postbox, StoreError, Ticket};
 use super::keys::{KeyTable, Keys};
 use super::writer::Waiting;
 use super::{SqliteStore, bodies};
@@ -15,7 +15,7 @@ impl Inbox for SqliteStore {
 
     fn check_writable(&self) -> Ticket<()> {
         if self.writer.is_shut() {
-            return Ticket::refused(StoreFault::kept_for_deliveries());
+            return Ticket::refused(StoreError::kept_for_deliveries());
         }
         self.writer.write(|transaction| {
             // Another value each time, so that a page is really written.
@@ -31,7 +31,7 @@ pub fn insert_all<'a>(
     transaction: &Transaction<'_>,
     keys: &mut Keys,
     arrivals: impl Iterator<Item = &'a Waiting>,
-) -> Result<Vec<Acceptance>, StoreFault> {
+) -> Result<Vec<Acceptance>, StoreError> {
     let mut table = KeyTable::of(transaction)?;
     let mut receipts = transaction.prepare_cached(
         "INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body, long_body)
@@ -46,7 +46,7 @@ fn insert(
     keys: &mut Keys,
     receipts: &mut CachedStatement<'_>,
     waiting: &Waiting,
-) -> Result<Acceptance, StoreFault> {
+) -> Result<Acceptance, StoreError> {
     let arrival = &waiting.arrival;
     let id = ReceiptId::generate();
     let received_at = arrival.request.received_at();

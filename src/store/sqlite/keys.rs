@@ -4,7 +4,7 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
-use super::super::{Acceptance, StoreFault};
+use super::super::{Acceptance, StoreError};
 use super::parts::{self, Key, Parts, Table};
 use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 
@@ -65,7 +65,7 @@ impl Keys {
         key: &RequestKey,
         receipt: ReceiptId,
         seen_at: Timestamp,
-    ) -> Result<Option<Acceptance>, StoreFault> {
+    ) -> Result<Option<Acceptance>, StoreError> {
         if let Some(known) = self.known(table, key)? {
             return Ok(Some(known));
         }
@@ -167,7 +167,7 @@ impl<'t> EventKeyTable<'t> {
 }
 
 /// Deletes up to `limit` keys of requests and of events that were last seen before `before`.
-pub fn prune(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
+pub fn prune(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let requests = parts::prune(&REQUESTS, transaction, before, limit)?;
     Ok(requests + parts::prune(&EVENTS, transaction, before, limit - requests)?)
 }

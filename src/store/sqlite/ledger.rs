@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{
     DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Ledger, Page, ReceiptFilter, ReceiptRow,
-    StoreFault,
+    StoreError,
 };
 use super::outbox::{attempt_of, unreadable};
 use super::{SqliteStore, bodies};
@@ -17,7 +17,7 @@ use crate::domain::{
 };
 
 impl Ledger for SqliteStore {
-    fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreFault> {
+    fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreError> {
         let mut query = Query::new(RECEIPTS, "r.seq");
         query.and_text("r.source = ?", filter.source.as_deref());
         query.and_time("r.received_at >= ?", filter.since);
@@ -26,7 +26,7 @@ impl Ledger for SqliteStore {
         query.run(&self.reader.lock(), page, receipt_row)
     }
 
-    fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreFault> {
+    fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreError> {
         let connection = self.reader.lock();
         let statement = format!("{RECEIPTS} WHERE r.id = ?1");
         let row = connection.query_row(&statement, [id.as_bytes()], receipt_row).optional()?;
@@ -55,7 +55,7 @@ impl Ledger for SqliteStore {
         }
     }
 
-    fn events(&self, page: &Page, filter: &EventFilter) -> Result<Vec<EventRow>, StoreFault> {
+    fn events(&self, page: &Page, filter: &EventFilter) -> Result<Vec<EventRow>, StoreError> {
         let mut query = Query::new(EVENTS, "e.seq");
         query.and_text("e.source = ?", filter.source.as_deref());
         query.and_time("e.received_at >= ?", filter.since);
@@ -83,12 +83,12 @@ impl Ledger for SqliteStore {
         query.run(&self.reader.lock(), page, event_row)
     }
 
-    fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreFault> {
+    fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
         let statement = format!("{EVENTS} WHERE e.id = ?1");
         Ok(self.reader.lock().query_row(&statement, [id.as_bytes()], event_row).optional()?)
     }
 
-    fn deliveries(&self, page: &Page, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreFault> {
+    fn deliveries(&self, page: &Page, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
         let mut query = Query::new(DELIVERIES, "d.seq");
         query.and_text("d.destination = ?", filter.destination.as_deref());
         query.and_time("d.created_at >= ?", filter.since);
@@ -106,7 +106,7 @@ impl Ledger for SqliteStore {
         query.run(&self.reader.lock(), page, delivery_row)
     }
 
-    fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreFault> {
+    fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError> {
         let connection = self.reader.lock();
         let statement = format!("{DELIVERIES} WHERE d.id = ?1");
         let Some(row) = connection.query_row(&statement, [id.as_bytes()], delivery_row).optional()? else {
@@ -119,7 +119,7 @@ impl Ledger for SqliteStore {
         Ok(Some((row, attempts)))
     }
 
-    fn depths(&self) -> Result<Vec<Depth>, StoreFault> {
+    fn depths(&self) -> Result<Vec<Depth>, StoreError> {
         let connection = self.reader.lock();
         let mut select = connection.prepare_cached(DEPTHS)?;
         let rows = select.query_map([], |row| {
@@ -134,7 +134,7 @@ impl Ledger for SqliteStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreFault> {
+    fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreError> {
         let connection = self.reader.lock();
         let mut oldest = BTreeMap::new();
         for statement in [OLDEST_CLAIMED, OLDEST_NEVER_CLAIMED] {
@@ -151,12 +151,12 @@ impl Ledger for SqliteStore {
         Ok(oldest)
     }
 
-    fn undispatched(&self) -> Result<u64, StoreFault> {
+    fn undispatched(&self) -> Result<u64, StoreError> {
         let count: i64 = self.reader.lock().query_row(UNDISPATCHED, [], |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreFault> {
+    fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreError> {
         let ticket = self.writer.write(move |transaction| {
             let found: Option<(i64, bool)> = transaction
                 .query_row(
@@ -178,7 +178,7 @@ impl Ledger for SqliteStore {
         ticket.wait()
     }
 
-    fn replay_delivery(&self, id: DeliveryId, doubt: Doubt, now: Timestamp) -> Result<bool, StoreFault> {
+    fn replay_delivery(&self, id: DeliveryId, doubt: Doubt, now: Timestamp) -> Result<bool, StoreError> {
         let forget = doubt == Doubt::Forget;
         let ticket = self.writer.write(move |transaction| {
             // What has certainly arrived is sent again without looking for the first one: that is the order.
@@ -249,7 +249,7 @@ impl Query {
         connection: &Connection,
         page: &Page,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreFault> {
+    ) -> Result<Vec<T>, StoreError> {
         let cursor = self.cursor;
         if let Some(before) = page.before {
             self.and(&format!("{cursor} < ?"), SqlValue::Integer(before));

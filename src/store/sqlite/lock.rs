@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{OpenFault, unusable};
+use super::{OpenError, unusable};
 
 /// The right to serve a store. The system takes it back when the process ends, however it ends.
 #[derive(Debug)]
@@ -15,19 +15,19 @@ pub struct Lock {
 
 impl Lock {
     /// Takes it, for this process alone.
-    pub fn take(database: &Path) -> Result<Self, OpenFault> {
+    pub fn take(database: &Path) -> Result<Self, OpenError> {
         let opened = File::options().create(true).append(true).open(beside(database));
         let file = opened.map_err(|error| unusable(database, error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file, database: database.to_owned() }),
-            Err(TryLockError::WouldBlock) => Err(OpenFault::Served { path: database.to_owned() }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Served { path: database.to_owned() }),
             Err(TryLockError::Error(error)) => Err(unusable(database, error)),
         }
     }
 
     /// Makes sure of it after a failure of the disk. A file system may have been taken away, repaired and mounted again:
     /// then what stands at the path now is another file, which is not served. The right to that one, if it is so.
-    pub fn renew(&self) -> Result<Option<Self>, OpenFault> {
+    pub fn renew(&self) -> Result<Option<Self>, OpenError> {
         let failed = |error| unusable(&self.database, error);
         // Not created: where it is missing, there is no store.
         let there = File::options().append(true).open(beside(&self.database)).map_err(failed)?;
@@ -36,7 +36,7 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let (ours, found) = (self.file.metadata().map_err(failed)?, there.metadata().map_err(failed)?);
                 let is_ours = (ours.dev(), ours.ino()) == (found.dev(), found.ino());
-                if is_ours { Ok(None) } else { Err(OpenFault::Served { path: self.database.clone() }) }
+                if is_ours { Ok(None) } else { Err(OpenError::Served { path: self.database.clone() }) }
             }
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
@@ -56,7 +56,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("store.db");
         let lock = Lock::take(&database).unwrap();
-        assert!(matches!(Lock::take(&database), Err(OpenFault::Served { .. })));
+        assert!(matches!(Lock::take(&database), Err(OpenError::Served { .. })));
         assert!(lock.renew().unwrap().is_none(), "it is still the same");
         drop(lock);
         Lock::take(&database).unwrap();
@@ -71,13 +71,13 @@ mod tests {
         let mut lock = Lock::take(&database).unwrap();
         std::fs::rename(&place, &away).unwrap();
         std::fs::create_dir(&place).unwrap();
-        assert!(matches!(lock.renew(), Err(OpenFault::Unusable { .. })), "there is no store");
+        assert!(matches!(lock.renew(), Err(OpenError::Unusable { .. })), "there is no store");
         assert!(!beside(&database).exists(), "and none is made");
         let other = Lock::take(&database).unwrap();
-        assert!(matches!(lock.renew(), Err(OpenFault::Served { .. })));
+        assert!(matches!(lock.renew(), Err(OpenError::Served { .. })));
         drop(other);
         lock = lock.renew().unwrap().unwrap();
-        assert!(matches!(Lock::take(&database), Err(OpenFault::Served { .. })));
+        assert!(matches!(Lock::take(&database), Err(OpenError::Served { .. })));
         assert!(lock.renew().unwrap().is_none());
         Lock::take(&away.join("store.db")).unwrap();
     }

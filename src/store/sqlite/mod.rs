@@ -35,7 +35,7 @@ use parking::ReadConnection;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, OpenFlags};
 
-use super::{Soundness, StoreFault};
+use super::{Soundness, StoreError};
 use check::SoundnessCheck;
 use database::Service;
 use keys::KeysAtHand;
@@ -107,7 +107,7 @@ pub enum Access {
 
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenFault {
+pub enum OpenError {
     /// Another process serves it.
     #[error("another gatepost already serves {path}; stop it, or give this one its own store.url")]
     Served {
@@ -174,16 +174,16 @@ pub enum OpenFault {
 
 impl SqliteStore {
     /// Opens the file at `path`, creating it for [`Access::Serve`].
-    pub fn open(path: &Path, access: Access) -> Result<Self, OpenFault> {
+    pub fn open(path: &Path, access: Access) -> Result<Self, OpenError> {
         let lock = match access {
             Access::Serve => Some(Lock::take(path)?),
             Access::Operate if path.exists() => None,
-            Access::Operate => return Err(OpenFault::Absent { path: path.to_owned() }),
+            Access::Operate => return Err(OpenError::Absent { path: path.to_owned() }),
         };
         let mut reserve = lock.is_some().then(|| Reserve::beside(path));
         let opened = match Connections::open(path, access) {
             // The disk may be full.
-            Err(OpenFault::Unusable { source, .. }) if reserve.as_mut().is_some_and(Reserve::give_up) => {
+            Err(OpenError::Unusable { source, .. }) if reserve.as_mut().is_some_and(Reserve::give_up) => {
                 tracing::warn!(%source, "the store cannot be opened; the reserve is given up and it is tried once more");
                 Connections::open(path, access)
             }
@@ -211,11 +211,11 @@ impl SqliteStore {
     }
 
     /// Opens the file to read, also beside a process that serves: nothing is created, written or migrated, and nothing is
-    /// locked but what SQLite's readers mark in the index of the log. What writes answers [`StoreFault::Stopped`].
-    pub fn open_to_read(path: &Path) -> Result<Self, OpenFault> {
+    /// locked but what SQLite's readers mark in the index of the log. What writes answers [`StoreError::Stopped`].
+    pub fn open_to_read(path: &Path) -> Result<Self, OpenError> {
         let has_content = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
         if !has_content {
-            return Err(OpenFault::Absent { path: path.to_owned() });
+            return Err(OpenError::Absent { path: path.to_owned() });
         }
         let open = || -> rusqlite::Result<Connection> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -238,7 +238,7 @@ impl SqliteStore {
         })
     }
 
-    /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreFault::Stopped`].
+    /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreError::Stopped`].
     pub fn close(&self) {
         self.check.stop();
         self.writer.stop();
@@ -282,7 +282,7 @@ struct Connections {
 }
 
 impl Connections {
-    fn open(path: &Path, access: Access) -> Result<Self, OpenFault> {
+    fn open(path: &Path, access: Access) -> Result<Self, OpenError> {
         if access == Access::Serve {
             create_private(path).map_err(|error| unusable(path, error))?;
         }
@@ -316,7 +316,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 
 /// A connection that writes, with every setting that durability rests on, read back. A file that is not for this binary is
 /// refused before any setting is made: some of them are kept in the file.
-fn connect(path: &Path, access: Access) -> Result<Connection, OpenFault> {
+fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
@@ -333,7 +333,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection, OpenFault> {
             .query_row(&format!("PRAGMA {setting}"), [], |row| row.get_ref(0).map(to_text))
             .map_err(|error| unusable(path, error))?;
         if found != *wanted {
-            return Err(OpenFault::NotDurable { path: path.to_owned(), setting, found, wanted });
+            return Err(OpenError::NotDurable { path: path.to_owned(), setting, found, wanted });
         }
     }
     Ok(connection)
@@ -350,7 +350,7 @@ fn run_to_the_end(connection: &Connection, statements: &str) -> rusqlite::Result
     Ok(())
 }
 
-fn connect_to_read(path: &Path, access: Access) -> Result<Connection, OpenFault> {
+fn connect_to_read(path: &Path, access: Access) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| unusable(path, error))?;
@@ -359,8 +359,8 @@ fn connect_to_read(path: &Path, access: Access) -> Result<Connection, OpenFault>
     Ok(connection)
 }
 
-fn unusable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenFault {
-    OpenFault::Unusable { path: path.to_owned(), source: source.into() }
+fn unusable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
+    OpenError::Unusable { path: path.to_owned(), source: source.into() }
 }
 
 fn to_text(value: rusqlite::types::ValueRef<'_>) -> String {
@@ -371,7 +371,7 @@ fn to_text(value: rusqlite::types::ValueRef<'_>) -> String {
     }
 }
 
-impl From<rusqlite::Error> for StoreFault {
+impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         let text = error.to_string();

@@ -12,7 +12,7 @@ use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use super::super::{
     Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Consignment, Dispatched, Document, Extended, Lease,
-    LeasesLost, Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, Settlement, StoreFault, Tally, Ticket, Verdict,
+    LeasesLost, Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, Settlement, StoreError, Tally, Ticket, Verdict,
 };
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::{SqliteStore, bodies};
@@ -34,7 +34,7 @@ impl Outbox for SqliteStore {
         };
         self.writer.write_with_keys(move |transaction, keys| {
             if !renew(transaction, &claim, lease)? {
-                return Err(StoreFault::LeaseLost);
+                return Err(StoreError::LeaseLost);
             }
             let mut recorder = Recorder::of(transaction, keys.get(transaction)?, lease.now)?;
             let tally = recorder.record(&claim, events.iter().zip(&documents))?;
@@ -108,7 +108,7 @@ pub fn release_leases(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whatever has been claimed before and was not concluded comes first, then what nobody has claimed yet.
-fn claim_receipts(transaction: &Transaction<'_>, limit: usize, lease: Lease) -> Result<ClaimedReceipts, StoreFault> {
+fn claim_receipts(transaction: &Transaction<'_>, limit: usize, lease: Lease) -> Result<ClaimedReceipts, StoreError> {
     let mut batch = Batch { claims: Vec::new(), set_aside: Vec::new(), bytes: 0, limit, last_row: None };
     let until = lease.until().as_millis();
     {
@@ -147,7 +147,7 @@ fn claim_receipts(transaction: &Transaction<'_>, limit: usize, lease: Lease) -> 
 }
 
 /// Takes a receipt out of the queue with the reason, in the words that `receipts list` reads back.
-fn set_receipt_aside(transaction: &Transaction<'_>, receipt: &SetAside, now: Timestamp) -> Result<(), StoreFault> {
+fn set_receipt_aside(transaction: &Transaction<'_>, receipt: &SetAside, now: Timestamp) -> Result<(), StoreError> {
     transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1")?.execute([receipt.row])?;
     let note = format!("{}: {}", Note::Unreadable.as_str(), receipt.reason);
     transaction
@@ -160,7 +160,7 @@ fn set_receipt_aside(transaction: &Transaction<'_>, receipt: &SetAside, now: Tim
 }
 
 /// A row that cannot be read, unless it is SQLite that failed.
-fn set_aside(row: i64, error: rusqlite::Error) -> Result<SetAside, StoreFault> {
+fn set_aside(row: i64, error: rusqlite::Error) -> Result<SetAside, StoreError> {
     match error.sqlite_error_code() {
         None => Ok(SetAside { row, reason: format!("row {row} of the store: {error}") }),
         Some(_) => Err(error.into()),
@@ -179,7 +179,7 @@ struct Batch {
 
 impl Batch {
     /// Takes the claim in a row if it fits, or sets it aside if it cannot be read.
-    fn takes(&mut self, connection: &Connection, row: &Row<'_>) -> Result<bool, StoreFault> {
+    fn takes(&mut self, connection: &Connection, row: &Row<'_>) -> Result<bool, StoreError> {
         let seq = row.get(0)?;
         let takes = match self.takes_readable(connection, row) {
             Ok(fits) => fits,
@@ -239,7 +239,7 @@ fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Cla
 }
 
 /// Whether the claim still holds; if so its lease begins anew.
-fn renew(transaction: &Transaction<'_>, claim: &Claim<ReceiptWork>, lease: Lease) -> Result<bool, StoreFault> {
+fn renew(transaction: &Transaction<'_>, claim: &Claim<ReceiptWork>, lease: Lease) -> Result<bool, StoreError> {
     let until = lease.until().as_millis();
     let changed = transaction
         .prepare_cached("UPDATE receipt_queue SET lease_until = ?3 WHERE seq = ?1 AND generation = ?2")?
@@ -253,7 +253,7 @@ fn conclude(
     conclusion: &Conclusion,
     documents: &[String],
     total: &mut Dispatched,
-) -> Result<(), StoreFault> {
+) -> Result<(), StoreError> {
     let claim = &conclusion.claim;
     if recorder.release.execute(params![claim.row, claim.generation])? == 0 {
         total.leases_lost += 1;
@@ -271,7 +271,7 @@ fn add_result(
     now: Timestamp,
     tally: Tally,
     note: Option<&str>,
-) -> Result<(), StoreFault> {
+) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
             "INSERT INTO receipt_results (seq, dispatched_at, events_new, events_duplicate, note)
@@ -290,8 +290,8 @@ fn add_result(
 }
 
 /// The event as it is kept.
-fn document(planned: &PlannedEvent) -> Result<String, StoreFault> {
-    serde_json::to_string(&planned.event).map_err(|error| StoreFault::Failed(error.to_string()))
+fn document(planned: &PlannedEvent) -> Result<String, StoreError> {
+    serde_json::to_string(&planned.event).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
 /// Records events and their deliveries, with statements that are prepared once for all of them.
@@ -329,7 +329,7 @@ impl<'t> Recorder<'t> {
         &mut self,
         claim: &Claim<ReceiptWork>,
         events: impl Iterator<Item = (&'e PlannedEvent, &'e String)>,
-    ) -> Result<Tally, StoreFault> {
+    ) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
         for (planned, document) in events {
             let recurring = self.recurring(planned)?;
@@ -375,7 +375,7 @@ impl<'t> Recorder<'t> {
         planned: &PlannedEvent,
         document: &str,
         recurring: Option<Seen>,
-    ) -> Result<i64, StoreFault> {
+    ) -> Result<i64, StoreError> {
         let event = &planned.event;
         self.event.execute(params![
             event.id.as_bytes(),
@@ -404,7 +404,7 @@ impl<'t> Recorder<'t> {
         Ok(seq)
     }
 
-    fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreFault> {
+    fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
         let mut count = 0;
         for (destination, route) in &planned.deliveries {
             count += self.delivery.execute(params![
@@ -421,7 +421,7 @@ impl<'t> Recorder<'t> {
 
     /// The operator asked for a receipt again: its known events get the deliveries that they lack, dead ones revive, and
     /// those in quarantine are released.
-    fn plan_again(&mut self, seq: i64, planned: &PlannedEvent) -> Result<usize, StoreFault> {
+    fn plan_again(&mut self, seq: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
         let transaction = self.transaction;
         if !transaction.prepare_cached("SELECT 1 FROM events WHERE seq = ?1")?.exists([seq])? {
             // The event itself has been pruned: its key alone is left, and says that it has had its effect.
@@ -451,7 +451,7 @@ fn known_from(event: &Event) -> Timestamp {
 }
 
 /// Frees what was not settled within its lease.
-fn free_expired(transaction: &Transaction<'_>, destination: &DestinationName, lease: Lease) -> Result<(), StoreFault> {
+fn free_expired(transaction: &Transaction<'_>, destination: &DestinationName, lease: Lease) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
             "UPDATE deliveries SET state = 0, uncertain = 1 WHERE destination = ?1 AND state = 1 AND lease_until <= ?2",
@@ -465,7 +465,7 @@ fn claim_longest_due(
     destination: &DestinationName,
     limit: usize,
     lease: Lease,
-) -> Result<Claimed, StoreFault> {
+) -> Result<Claimed, StoreError> {
     let name = destination.as_str();
     let mut longest: Option<(i64, u8)> = None;
     for urgency in (0..=URGENCY_MAX).rev() {
@@ -496,7 +496,7 @@ fn claim_most_severe(
     destination: &DestinationName,
     limit: usize,
     lease: Lease,
-) -> Result<Claimed, StoreFault> {
+) -> Result<Claimed, StoreError> {
     let name = destination.as_str();
     let mut claimed = Claimed::default();
     let mut next_due = None;
@@ -517,7 +517,7 @@ fn claim_of_urgency(
     limit: usize,
     lease: Lease,
     claimed: &mut Claimed,
-) -> Result<(), StoreFault> {
+) -> Result<(), StoreError> {
     let mut select = transaction.prepare_cached(
         "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress, e.id,
                 e.document
@@ -554,7 +554,7 @@ fn make_due(
     destination: &DestinationName,
     now: Timestamp,
     limit: usize,
-) -> Result<usize, StoreFault> {
+) -> Result<usize, StoreError> {
     let mut update = transaction.prepare_cached(
         "UPDATE deliveries SET not_before = min(created_at, ?3) WHERE seq IN (
              SELECT seq FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0 AND not_before > ?3 LIMIT ?4)",
@@ -607,7 +607,7 @@ impl<'t> Settler<'t> {
     }
 
     /// `false`, and nothing written, when the lease had passed to somebody else.
-    fn settle(&mut self, settlement: &Settlement) -> Result<bool, StoreFault> {
+    fn settle(&mut self, settlement: &Settlement) -> Result<bool, StoreError> {
         let claim = &settlement.claim;
         if !self.held.exists(params![claim.row, claim.generation])? {
             return Ok(false);
@@ -626,7 +626,7 @@ impl<'t> Settler<'t> {
     }
 }
 
-fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> Result<(), StoreFault> {
+fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> Result<(), StoreError> {
     match verdict {
         Verdict::Delivered { remote } => transaction
             .prepare_cached(

@@ -3,21 +3,21 @@
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::super::{DeliveryRow, DestinationActivity, EventRow, Overview, Position, SourceActivity, StoreFault};
+use super::super::{DeliveryRow, DestinationActivity, EventRow, Overview, Position, SourceActivity, StoreError};
 use super::SqliteStore;
 use super::ledger::{DELIVERIES, EVENTS, delivery_row, event_row, name};
 use crate::domain::Timestamp;
 
 impl Overview for SqliteStore {
-    fn knows_source(&self, source: &str) -> Result<bool, StoreFault> {
+    fn knows_source(&self, source: &str) -> Result<bool, StoreError> {
         self.reader.lock().exists("SELECT 1 FROM receipts WHERE source = ?1", source)
     }
 
-    fn knows_destination(&self, destination: &str) -> Result<bool, StoreFault> {
+    fn knows_destination(&self, destination: &str) -> Result<bool, StoreError> {
         self.reader.lock().exists("SELECT 1 FROM deliveries WHERE destination = ?1", destination)
     }
 
-    fn active_sources(&self, since: Timestamp) -> Result<Vec<SourceActivity>, StoreFault> {
+    fn active_sources(&self, since: Timestamp) -> Result<Vec<SourceActivity>, StoreError> {
         let connection = self.reader.lock();
         let mut select = connection.prepare_cached(ACTIVE_SOURCES)?;
         let rows = select.query_map([since.as_millis()], |row| {
@@ -31,7 +31,7 @@ impl Overview for SqliteStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn active_destinations(&self) -> Result<Vec<DestinationActivity>, StoreFault> {
+    fn active_destinations(&self) -> Result<Vec<DestinationActivity>, StoreError> {
         let connection = self.reader.lock();
         let mut select = connection.prepare_cached(ACTIVE_DESTINATIONS)?;
         let rows = select.query_map([], |row| {
@@ -45,9 +45,9 @@ impl Overview for SqliteStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn newest(&self) -> Result<Position, StoreFault> {
+    fn newest(&self) -> Result<Position, StoreError> {
         let connection = self.reader.lock();
-        let newest = |table: &str| -> Result<i64, StoreFault> {
+        let newest = |table: &str| -> Result<i64, StoreError> {
             let statement = format!("SELECT max(seq) FROM {table}");
             let newest: Option<i64> = connection.query_row(&statement, [], |row| row.get(0)).optional()?.flatten();
             Ok(newest.unwrap_or(0))
@@ -55,17 +55,17 @@ impl Overview for SqliteStore {
         Ok(Position { event: newest("events")?, delivery: newest("deliveries")? })
     }
 
-    fn events_after(&self, cursor: i64, limit: usize) -> Result<Vec<EventRow>, StoreFault> {
+    fn events_after(&self, cursor: i64, limit: usize) -> Result<Vec<EventRow>, StoreError> {
         let statement = format!("{EVENTS} WHERE e.seq > ? ORDER BY e.seq LIMIT {limit}");
         rows(&self.reader.lock(), &statement, &[cursor], event_row)
     }
 
-    fn deliveries_after(&self, cursor: i64, limit: usize) -> Result<Vec<DeliveryRow>, StoreFault> {
+    fn deliveries_after(&self, cursor: i64, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
         let statement = format!("{DELIVERIES} WHERE d.seq > ? ORDER BY d.seq LIMIT {limit}");
         rows(&self.reader.lock(), &statement, &[cursor], delivery_row)
     }
 
-    fn deliveries_at(&self, cursors: &[i64]) -> Result<Vec<DeliveryRow>, StoreFault> {
+    fn deliveries_at(&self, cursors: &[i64]) -> Result<Vec<DeliveryRow>, StoreError> {
         let connection = self.reader.lock();
         let mut all = Vec::new();
         // Few enough for SQLite's limit on parameters.
@@ -77,7 +77,7 @@ impl Overview for SqliteStore {
         Ok(all)
     }
 
-    fn open_deliveries(&self, limit: usize) -> Result<Vec<i64>, StoreFault> {
+    fn open_deliveries(&self, limit: usize) -> Result<Vec<i64>, StoreError> {
         let statement = format!(
             "SELECT seq FROM (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 LIMIT {limit})
              UNION ALL SELECT seq FROM (SELECT seq FROM deliveries INDEXED BY deliveries_leased WHERE state = 1
@@ -89,11 +89,11 @@ impl Overview for SqliteStore {
 
 trait Exists {
     /// Whether a row of that value is there.
-    fn exists(&self, statement: &str, value: &str) -> Result<bool, StoreFault>;
+    fn exists(&self, statement: &str, value: &str) -> Result<bool, StoreError>;
 }
 
 impl Exists for Connection {
-    fn exists(&self, statement: &str, value: &str) -> Result<bool, StoreFault> {
+    fn exists(&self, statement: &str, value: &str) -> Result<bool, StoreError> {
         Ok(self.prepare_cached(&format!("{statement} LIMIT 1"))?.exists([value])?)
     }
 }
@@ -103,7 +103,7 @@ fn rows<T>(
     statement: &str,
     values: &[i64],
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-) -> Result<Vec<T>, StoreFault> {
+) -> Result<Vec<T>, StoreError> {
     let values = values.iter().map(|value| SqlValue::Integer(*value));
     let mut select = connection.prepare_cached(statement)?;
     let found = select.query_map(params_from_iter(values), read)?;

@@ -16,7 +16,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::super::StoreFault;
+use super::super::StoreError;
 use crate::domain::Timestamp;
 
 /// The part of a table that is being filled, and where its keys may lie.
@@ -205,7 +205,7 @@ pub fn prune(
     transaction: &Transaction<'_>,
     before: Timestamp,
     limit: usize,
-) -> Result<usize, StoreFault> {
+) -> Result<usize, StoreError> {
     let mut left = limit;
     while left > 0 {
         let oldest: Option<i64> = transaction.prepare_cached(table.oldest)?.query_row([], |row| row.get(0))?;

@@ -4,26 +4,26 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Access, OpenFault, unusable};
+use super::{Access, OpenError, unusable};
 
 /// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
 /// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a
 /// newer version would change the tables under the process that serves.
-pub fn look(connection: &Connection, path: &Path, access: Access) -> Result<(), OpenFault> {
+pub fn look(connection: &Connection, path: &Path, access: Access) -> Result<(), OpenError> {
     let known = MIGRATIONS.len() as i64;
     let header = Header::of(connection).map_err(|error| unusable(path, error))?;
     if header.is_foreign() {
-        return Err(OpenFault::Foreign { path: path.to_owned() });
+        return Err(OpenError::Foreign { path: path.to_owned() });
     }
     let found = header.version;
     if found > known {
-        return Err(OpenFault::Newer { path: path.to_owned(), found, known });
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
     }
     match access {
         Access::Serve => Ok(()),
         Access::Operate if found == known => Ok(()),
-        Access::Operate if header.tables == 0 => Err(OpenFault::Absent { path: path.to_owned() }),
-        Access::Operate => Err(OpenFault::Older { path: path.to_owned(), found, known }),
+        Access::Operate if header.tables == 0 => Err(OpenError::Absent { path: path.to_owned() }),
+        Access::Operate => Err(OpenError::Older { path: path.to_owned(), found, known }),
     }
 }
 
@@ -50,7 +50,7 @@ impl Header {
 }
 
 /// Brings the file to the newest schema, in one transaction: only for the process that serves.
-pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenFault> {
+pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let known = MIGRATIONS.len() as i64;
     let migrate = |connection: &mut Connection| -> rusqlite::Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

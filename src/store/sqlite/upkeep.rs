@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Row, Transaction, params};
 
-use super::super::{Horizons, NotedTime, StoreFault, Ticket, Upkeep};
+use super::super::{Horizons, NotedTime, StoreError, Ticket, Upkeep};
 use super::{SqliteStore, bodies, create_private, keys};
 use crate::domain::Timestamp;
 
@@ -27,7 +27,7 @@ impl Upkeep for SqliteStore {
     }
 
     /// The row that counts checks of whether the disk can be written holds the time, too: each check adds a millisecond.
-    fn noted_time(&self) -> Result<Option<NotedTime>, StoreFault> {
+    fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let (settled, vouched): (i64, i64) =
             self.reader.lock().query_row("SELECT at, vouched FROM pulse WHERE id = 1", [], read)?;
@@ -51,29 +51,29 @@ impl Upkeep for SqliteStore {
         })
     }
 
-    fn backup(&self, to: &Path) -> Result<(), StoreFault> {
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
         if to.exists() {
-            return Err(StoreFault::Failed(format!("{} exists already", to.display())));
+            return Err(StoreError::Failed(format!("{} exists already", to.display())));
         }
         let refused =
-            |error: std::io::Error| StoreFault::Failed(format!("{} cannot be created: {error}", to.display()));
+            |error: std::io::Error| StoreError::Failed(format!("{} cannot be created: {error}", to.display()));
         create_private(to).map_err(refused)?;
         // VACUUM INTO reads one snapshot and fills a file that is whole by itself: no log belongs to it.
         let target = to.to_string_lossy().into_owned();
         self.reader.lock().execute("VACUUM INTO ?1", [target])?;
         let copy = rusqlite::Connection::open(to)?;
         let verdict: String = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-        if verdict == "ok" { Ok(()) } else { Err(StoreFault::Broken(format!("the copy is not sound: {verdict}"))) }
+        if verdict == "ok" { Ok(()) } else { Err(StoreError::Broken(format!("the copy is not sound: {verdict}"))) }
     }
 }
 
-fn prune_results(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
+fn prune_results(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     Ok(transaction.prepare_cached(PRUNE_RESULTS)?.execute(params![before.as_millis(), limit])?)
 }
 
 /// Deletes old receipts, few enough that the pages of their bodies are freed in no time: to free a page it is read.
-fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
+fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut select = transaction.prepare_cached(
         "SELECT r.seq, r.bytes, r.long_body
@@ -100,7 +100,7 @@ fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize
 }
 
 /// Deletes old events whose deliveries have all come to an end, with those deliveries and their attempts.
-fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreFault> {
+fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // Rows are in the order of their arrival: the walk starts at the oldest and ends at the first that is too young.
     let mut select = transaction.prepare_cached(

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, Transaction};
 
 use super::super::postbox::Envelope;
-use super::super::{Acceptance, Arrival, Postbox, StoreFault, Ticket};
+use super::super::{Acceptance, Arrival, Postbox, StoreError, Ticket};
 use super::database::{Database, Service};
 use super::desk::Desk;
 use super::keys::KeysAtHand;
@@ -53,10 +53,10 @@ pub struct Waiting {
 /// Background work, which may share its transaction with arrivals and with other work.
 pub trait Work: Send {
     /// Does it. What it has written is undone if it fails.
-    fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreFault>;
+    fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreError>;
 
     /// Answers whoever asked, once it is known whether what was done is on the disk.
-    fn answer(self: Box<Self>, fate: Result<(), StoreFault>);
+    fn answer(self: Box<Self>, fate: Result<(), StoreError>);
 }
 
 /// A piece of work with the value that it yields.
@@ -69,18 +69,18 @@ struct Job<T, F> {
 impl<T, F> Work for Job<T, F>
 where
     T: Send,
-    F: FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreFault> + Send,
+    F: FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send,
 {
-    fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreFault> {
+    fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreError> {
         if let Some(work) = self.work.take() {
             self.value = Some(work(transaction, keys)?);
         }
         Ok(())
     }
 
-    fn answer(self: Box<Self>, fate: Result<(), StoreFault>) {
+    fn answer(self: Box<Self>, fate: Result<(), StoreError>) {
         let Self { value, answer, .. } = *self;
-        answer.send(fate.and_then(|()| value.ok_or(StoreFault::Stopped)));
+        answer.send(fate.and_then(|()| value.ok_or(StoreError::Stopped)));
     }
 }
 
@@ -112,16 +112,16 @@ impl Writer {
     /// Queues an arrival, or refuses it when the waiting room is full or shut.
     pub fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance> {
         if self.is_shut() {
-            return Ticket::refused(StoreFault::kept_for_deliveries());
+            return Ticket::refused(StoreError::kept_for_deliveries());
         }
         let size = arrival.request.body().len();
         if !self.waiting.enter(size) {
-            return Ticket::refused(StoreFault::Crowded);
+            return Ticket::refused(StoreError::Crowded);
         }
         let (answer, ticket) = Ticket::by(postbox);
         if !self.send(Command::Accept(Waiting { arrival, body: None, answer })) {
             self.waiting.leave(1, size);
-            return Ticket::refused(StoreFault::Stopped);
+            return Ticket::refused(StoreError::Stopped);
         }
         ticket
     }
@@ -129,7 +129,7 @@ impl Writer {
     /// Queues work that is committed as a whole if it answers `Ok`.
     pub fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreFault> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Ticket<T> {
         self.write_with_keys(move |transaction, _| work(transaction))
     }
@@ -137,11 +137,11 @@ impl Writer {
     /// The same for work that asks which keys are known.
     pub fn write_with_keys<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreFault> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
     ) -> Ticket<T> {
         let (answer, ticket) = Ticket::by(None);
         if !self.send(Command::Work(Box::new(Job { work: Some(work), value: None, answer }))) {
-            return Ticket::refused(StoreFault::Stopped);
+            return Ticket::refused(StoreError::Stopped);
         }
         ticket
     }

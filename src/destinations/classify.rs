@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::render::{cut, plain, redact};
+use super::render::{redact, sanitize, truncate};
 use super::{Fault, HttpReply, Reply};
 use crate::domain::{Job, Outcome, Progress, Repeat, Scope};
 
@@ -99,8 +99,8 @@ impl Answer<'_> {
             said = said.replace(secret.as_str(), "[secret]");
         }
         // Cut before the slower redaction, with room for what it takes out.
-        let said = redact::text(&cut::chars(&said, 2000));
-        plain::line(&said).map(|line| cut::chars(&line, QUOTE_CHARS_MAX).into_owned())
+        let said = redact::text(&truncate::chars(&said, 2000));
+        sanitize::line(&said).map(|line| truncate::chars(&line, QUOTE_CHARS_MAX).into_owned())
     }
 
     /// 502, 503 and 504 mean that the service is away; a 500 may be this one message's doing, and must not hold up others.
@@ -151,8 +151,8 @@ pub(super) fn silence(job: &Job<'_>, who: &str, again: Again, fault: &Fault) -> 
 
 /// What `egress` tells, part of which may come from the other side.
 fn detail(text: &str) -> String {
-    let line = plain::line(text).unwrap_or_else(|| "no details".into());
-    cut::chars(&line, DETAIL_CHARS_MAX).into_owned()
+    let line = sanitize::line(text).unwrap_or_else(|| "no details".into());
+    truncate::chars(&line, DETAIL_CHARS_MAX).into_owned()
 }
 
 /// It may have arrived; the next try finds out first.
