@@ -14,12 +14,14 @@ use crate::store::Ledger;
 use crate::vendors::{Source, Unfound};
 
 #[derive(clap::Args)]
+#[command(override_usage = "gatepost explain [OPTIONS] <EVENT>
+       gatepost explain [OPTIONS] --file <BODY> --source <SOURCE>")]
 #[command(after_help = "Examples:
   gatepost explain 01a1fbb3-c079-7286
   gatepost explain --file body.json --source akto
 
-An event in the store is explained without any secret. A body is read as its source would read it, so that the settings of
-the source, and its secrets, must be sound.")]
+An event in the store is explained without any secret. A body is read as its source would read it, so that the
+settings of the source, and its secrets, must be sound.")]
 pub struct Explain {
     /// An event in the store: its id, the beginning of it, or the id of its receipt or of one of its deliveries
     #[arg(required_unless_present = "file", conflicts_with = "file")]
@@ -40,6 +42,9 @@ impl Explain {
         match (&self.event, &self.file, &self.source) {
             (Some(id), None, None) => self.stored(path, id),
             (None, Some(file), Some(source)) => self.body(path, file, source),
+            (Some(_), None, Some(_)) => Err(Failure::Usage(
+                "an event in the store says itself which source it came in by: leave --source out".to_owned(),
+            )),
             _ => Err(Failure::Usage("give an event, or --file and --source".to_owned())),
         }
     }

@@ -1,6 +1,7 @@
 //! What every listing has in common.
 
 use super::moment::parse_moment;
+use super::number::{parse_count, parse_cursor};
 use super::table::Table;
 use super::{Failure, Outcome, out};
 use crate::domain::Timestamp;
@@ -10,10 +11,10 @@ use crate::store::Page;
 #[derive(clap::Args)]
 pub struct Paging {
     /// At most so many, the newest first
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 50, value_parser = parse_count::<1, 10_000>)]
     limit: u32,
     /// Only what is older than this cursor, which ends the page before
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", value_parser = parse_cursor)]
     before: Option<i64>,
     /// Only what came at this time or later: a day (2026-11-21), a time (2026-11-21T10:00:00Z) or a duration before now
     /// (24h). Days and times without an offset are in UTC

@@ -18,6 +18,7 @@ mod json;
 mod listing;
 mod moment;
 mod names;
+mod number;
 mod paint;
 mod probe;
 mod receipts;

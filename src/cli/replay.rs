@@ -55,7 +55,7 @@ impl Replay {
         if !store.replay_receipt(id)? {
             return Err(absent("receipt", &id));
         }
-        out!("receipt {id} is processed again by the process that serves, within a second of its start or now")
+        out!("receipt {id} is processed again: ordered; {CARRIED_OUT}")
     }
 
     fn replay_delivery(&self, store: &SqliteStore, id: DeliveryId) -> Outcome {
@@ -70,7 +70,7 @@ impl Replay {
         if !store.replay_delivery(id, Doubt::Forget, SystemClock.now())? {
             return Err(Failure::Found(format!("delivery {id} is under way right now")));
         }
-        out!("delivery {id} to {} is sent again", row.delivery.destination)
+        out!("delivery {id} to {} is sent again: ordered; {CARRIED_OUT}", row.delivery.destination)
     }
 
     fn replay_dead(&self, store: &SqliteStore) -> Outcome {
@@ -97,7 +97,10 @@ impl Replay {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        out!("{revived} dead letters are sent again")
+        if revived == 0 {
+            return out!("0 dead letters are sent again");
+        }
+        out!("{revived} dead letters are sent again: ordered; {CARRIED_OUT}")
     }
 
     fn dead_letters(&self, store: &SqliteStore) -> Result<Vec<DeliveryRow>, Failure> {
@@ -124,3 +127,6 @@ impl Replay {
 fn absent(what: &str, id: &dyn std::fmt::Display) -> Failure {
     Failure::Found(format!("there is no {what} {id} in the store"))
 }
+
+/// What an order means: this process sends nothing itself.
+const CARRIED_OUT: &str = "`gatepost serve` carries it out, at once or when it starts";

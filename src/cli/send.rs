@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::number::parse_count;
 use super::{Failure, Outcome, help, io, load, names, out, runtime, terminal};
+use crate::config::Config;
 use crate::destinations::{HttpRequest, Message, Reply};
 use crate::domain::{Clock, Secret, SystemClock, Timestamp};
 use crate::egress::Egress;
@@ -26,7 +28,7 @@ pub struct Send {
     #[arg(long, value_name = "URL")]
     url: Option<url::Url>,
     /// Post it so many times: repetitions are answered `duplicate`
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1, value_parser = parse_count::<1, 1_000_000>)]
     count: u32,
     /// Give each post a new `id`, so that each is a new event
     #[arg(long)]
@@ -48,10 +50,15 @@ impl Send {
         };
         let runtime = runtime()?;
         let egress = Egress::new().map_err(crate::app::AppError::Client)?;
+        let mut any_duplicate = false;
         for _ in 0..self.count {
             let body = if self.fresh { with_new_id(&body)? } else { body.clone() };
             let reply = runtime.block_on(post(&egress, source, &url, (body, content_type)));
-            report(&url, &reply)?;
+            any_duplicate |= is_duplicate(&reply);
+            report(&url, &reply, |status| next_step(status, source, &config))?;
+        }
+        if any_duplicate && with_new_id(&body).is_ok() {
+            eprintln!("a duplicate is not told again; with --fresh each post is a new event");
         }
         Ok(())
     }
@@ -94,15 +101,46 @@ fn today() -> Timestamp {
     Timestamp::from_millis(now - now.rem_euclid(24 * 3600 * 1000))
 }
 
+fn is_duplicate(reply: &Reply) -> bool {
+    let Reply::Http(answer) = reply else { return false };
+    let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+    answer.status == 200 && document.is_some_and(|document| document["status"] == "duplicate")
+}
+
+/// What to do about a refusal.
+fn next_step(status: u16, source: &Source, config: &Config) -> Option<String> {
+    let name = &source.name;
+    match status {
+        401 => Some(format!(
+            "the process that serves may have other secrets than this configuration: reload it. `gatepost verify {name} \
+             --file BODY --header 'NAME: VALUE'` explains step by step why a request is not authentic"
+        )),
+        404 => {
+            let names: Vec<&str> = config.sources.keys().map(|name| name.as_str()).collect();
+            Some(format!(
+                "the process that serves has no source of that name: reload it if it was added. Configured sources: {}",
+                names.join(", ")
+            ))
+        }
+        413 => Some(format!("send less, or raise sources.{name}.body_limit and reload")),
+        503 => {
+            let admin = reachable(config.admin_listen);
+            Some(format!("nothing was stored; http://{admin}/readyz says why, and `gatepost status`"))
+        }
+        _ => None,
+    }
+}
+
 /// Prints status and body, as the vendor's page would show them.
-fn report(url: &url::Url, reply: &Reply) -> Outcome {
+fn report(url: &url::Url, reply: &Reply, next_step: impl Fn(u16) -> Option<String>) -> Outcome {
     match reply {
         Reply::Http(answer) => {
             out!("{} {}", answer.status, terminal::clean(&String::from_utf8_lossy(&answer.body)))?;
             if answer.status == 200 {
                 Ok(())
             } else {
-                Err(Failure::Found(format!("it was answered {}", answer.status)))
+                let next = next_step(answer.status).map(|next| format!(": {next}"));
+                Err(Failure::Found(format!("it was answered {}{}", answer.status, next.unwrap_or_default())))
             }
         }
         Reply::Failed(fault) => Err(Failure::Found(format!(

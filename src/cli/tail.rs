@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::json::{DeliveryJson, EventJson, json_of};
+use super::number::parse_count;
 use super::paint::{Paint, Tone};
 use super::{Failure, Outcome, deliveries, events, io, names, out, read_store, terminal};
 use crate::domain::{Clock, DeliveryState, Severity, SystemClock, Timestamp};
@@ -23,7 +24,7 @@ use crate::store::{DeliveryRow, EventFilter, EventRow, Ledger, Overview, Page, P
 Ends with Ctrl-C.")]
 pub struct Tail {
     /// Begin with so many of the last events
-    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(short = 'n', long, default_value_t = 10, value_parser = parse_count::<0, 10_000>)]
     lines: u32,
     /// Only of this source
     #[arg(long)]

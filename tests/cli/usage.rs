@@ -51,3 +51,24 @@ fn exit_codes_tell_wrong_usage_from_failure() {
     filtered.env("GATEPOST_LOG", "no=such=filter");
     harness::run(filtered).ended(1).complains("GATEPOST_LOG is not a log filter");
 }
+
+#[test]
+fn wrong_usage_is_answered_with_what_is_wanted() {
+    let folder = Folder::new();
+    let cursor = "write the number that the page before ended with";
+    for (arguments, wanted) in [
+        (&["events", "list", "--before", "01a1fbb3"][..], cursor),
+        (&["receipts", "list", "--before", ""], cursor),
+        (&["deliveries", "list", "--before", "12a"], cursor),
+        (&["tail", "-n", "x"], "write a number from 0 to 10000"),
+        (&["events", "list", "--limit", "99999999999"], "write a number from 1 to 10000"),
+        (&["events", "list", "--limit", "0"], "write a number from 1 to 10000"),
+        (&["send", "adrian", "--count", "1.5"], "write a number from 1 to 1000000"),
+        (&["explain"], "gatepost explain [OPTIONS] --file <BODY> --source <SOURCE>"),
+        (&["explain", "--file", "x"], "gatepost explain [OPTIONS] <EVENT>"),
+        (&["explain", "01a1fbb3", "--source", "akto"], "leave --source out"),
+    ] {
+        let ran = folder.run(arguments).ended(2).complains(wanted);
+        assert!(!ran.stderr.contains("invalid digit"), "{ran}");
+    }
+}
