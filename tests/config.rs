@@ -214,7 +214,9 @@ fn the_example_of_the_product_is_sound() {
         Ok(config) => config,
         Err(faults) => panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
     };
-    assert_eq!(config.warnings, []);
+    // A file that is an example names the hosts of examples.
+    let mut unwanted = config.warnings.iter().filter(|fault| !fault.message.contains(" of the example"));
+    assert_eq!(unwanted.next(), None);
     let sources: Vec<(&str, &str)> =
         config.sources.values().map(|source| (source.name.as_str(), source.vendor.name)).collect();
     assert_eq!(sources, [("adrian", "secureagentics"), ("akto", "akto"), ("scanner", "generic")]);

@@ -51,7 +51,15 @@ impl Init {
             }
             out!("")?;
         }
-        out!("next: gatepost check, then gatepost serve, then gatepost send {}", vendors[0].name)
+        let examples = examples(&kinds);
+        if !examples.is_empty() {
+            out!("edit what stands in {} as an example:", path.display())?;
+            examples.iter().try_for_each(|line| out!("  {line}"))?;
+            out!("")?;
+        }
+        let option = configuration_option(path);
+        let first = vendors[0].name;
+        out!("next: gatepost check{option}, then gatepost serve{option}, then gatepost send{option} {first}")
     }
 
     fn vendors(&self) -> Result<Vec<&'static Vendor>, Failure> {
@@ -75,6 +83,17 @@ impl Init {
             })
         };
         wanted.iter().map(find).collect()
+    }
+}
+
+/// How a shell is told which configuration to use, where it is not the default one.
+fn configuration_option(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    match text.as_ref() {
+        "gatepost.toml" => String::new(),
+        text if is_plain => format!(" -c {text}"),
+        text => format!(" -c '{}'", text.replace('\'', r"'\''")),
     }
 }
 
@@ -117,6 +136,15 @@ fn configuration(vendors: &[&Vendor], kinds: &[&Kind]) -> String {
     let rest = if rest.is_empty() { all.iter().map(String::as_str).collect() } else { rest };
     text.push_str(&format!("[[routes]]\nname = \"everything\"\nto = [{}]\n", rest.join(", ")));
     text
+}
+
+/// The settings of the destinations whose values the operator must replace, each as it stands in the file.
+fn examples(kinds: &[&Kind]) -> Vec<String> {
+    let line = |kind: &Kind, key: &str| {
+        let line = kind.template.lines().find(|line| line.starts_with(&format!("{key} = ")))?;
+        Some(format!("destinations.{}.{}", kind.name, line.split("  #").next().unwrap_or(line).trim_end()))
+    };
+    kinds.iter().flat_map(|kind| kind.examples.iter().filter_map(|key| line(kind, key))).collect()
 }
 
 /// The environment variables that the configuration asks for, each with the setting that does. Comments do not count.

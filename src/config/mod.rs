@@ -242,8 +242,9 @@ fn read_store(root: &Section<'_>) -> Option<PathBuf> {
     let Some(url) = url else { return default() };
     match url.strip_prefix("sqlite:") {
         Some(file) if !file.trim_start_matches('/').is_empty() => {
-            let file = file.strip_prefix("//").unwrap_or(file);
-            Some(root.path_of(file))
+            let file = root.path_of(file.strip_prefix("//").unwrap_or(file));
+            store.warn_if_folder_absent("url", &file);
+            Some(file)
         }
         _ => {
             store.fault("url", "is not a store that this version has", "write sqlite:FILE, such as sqlite:gatepost.db");
@@ -282,6 +283,9 @@ fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
             section.choice("type", &kinds).and_then(|kind| {
                 let destination = (kind.build)(&section);
                 section.finish();
+                if let Some(file) = destination.as_ref().and_then(|destination| destination.file()) {
+                    section.warn_if_folder_absent("path", file);
+                }
                 destination.filter(|destination| is_apart(&section, destination.as_ref(), store))
             })
         } else {

@@ -16,6 +16,7 @@ pub const KIND: Kind = Kind {
     template: r#"path = "events.ndjson"              # "-" is standard output
 # format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
 "#,
+    examples: &[],
 };
 
 #[derive(Debug)]

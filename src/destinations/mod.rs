@@ -41,6 +41,8 @@ pub struct Kind {
     pub build: fn(&Section) -> Option<Box<dyn Destination>>,
     /// Commented lines for `gatepost.toml` below `type = …`.
     pub template: &'static str,
+    /// The settings of the template whose values are examples, which the operator must replace.
+    pub examples: &'static [&'static str],
 }
 
 /// One configured receiver.

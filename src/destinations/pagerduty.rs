@@ -24,6 +24,7 @@ pub const KIND: Kind = Kind {
     template: r#"routing_key = { env = "PAGERDUTY_ROUTING_KEY" }   # the integration key of an "Events API v2" integration
 # url = "https://events.eu.pagerduty.com"         # the EU service region; default https://events.pagerduty.com
 "#,
+    examples: &[],
 };
 
 #[derive(Debug)]

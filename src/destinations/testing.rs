@@ -184,6 +184,10 @@ pub fn build(kind: &Kind, settings: &str) -> Result<Box<dyn Destination>, String
 /// Asserts that the template builds as it stands, that every commented setting is known, and no value is secret.
 pub fn assert_template(kind: &Kind) {
     build(kind, kind.template).unwrap();
+    for key in kind.examples {
+        let is_set = |line: &str| line.starts_with(&format!("{key} = \""));
+        assert!(kind.template.lines().any(is_set), "{key} is not in the template");
+    }
     for line in kind.template.lines() {
         assert!(line.len() <= 120 && !line.contains("value ="), "{line}");
         let Some((key, _)) = line.trim_start_matches("# ").split_once(" = ") else { continue };

@@ -24,7 +24,7 @@ impl Environment {
         Self {
             variable: Box::new(|name| std::env::var(name).ok()),
             read_file: Box::new(|path| std::fs::read(path)),
-            paths: PathFacts { is_exposed, is_same_file },
+            paths: PathFacts { is_exposed, is_same_file, absent_folder },
             base,
         }
     }
@@ -37,11 +37,13 @@ pub struct PathFacts {
     pub is_exposed: fn(&Path) -> bool,
     /// Whether both lead to one file, which need not exist yet.
     pub is_same_file: fn(&Path, &Path) -> bool,
+    /// The folder of the file, where it does not exist.
+    pub absent_folder: fn(&Path) -> Option<PathBuf>,
 }
 
 impl Default for PathFacts {
     fn default() -> Self {
-        Self { is_exposed: |_| false, is_same_file: |one, other| one == other }
+        Self { is_exposed: |_| false, is_same_file: |one, other| one == other, absent_folder: |_| None }
     }
 }
 
@@ -56,6 +58,12 @@ fn is_exposed(path: &Path) -> bool {
 fn is_same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
     target(one) == target(other) || identity(one).is_some_and(|id| identity(other) == Some(id))
+}
+
+/// What cannot be looked at for lack of permission may exist.
+fn absent_folder(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty())?;
+    (folder.try_exists().ok() == Some(false)).then(|| folder.to_owned())
 }
 
 /// The path with every symbolic link followed, also where the file at its end does not exist yet.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
@@ -373,6 +373,14 @@ impl<'d> Section<'d> {
     /// What the file system says of paths.
     pub fn paths(&self) -> PathFacts {
         self.document.environment.paths
+    }
+
+    /// Warns where the folder of the file that `key` names does not exist: gatepost creates files and no folders.
+    pub fn warn_if_folder_absent(&self, key: &str, file: &Path) {
+        if let Some(folder) = (self.paths().absent_folder)(file) {
+            let folder = folder.display();
+            self.warn(key, &format!("lies in {folder}, which does not exist"), &format!("mkdir -p {folder}"));
+        }
     }
 
     /// Records an error at `key`, or at the section itself when the key is absent.

@@ -147,3 +147,20 @@ fn a_file_that_belongs_to_the_store_is_no_archive() {
         folder.write("gatepost.db", "");
     }
 }
+
+#[test]
+fn a_folder_that_does_not_exist_is_a_warning() {
+    let absent = config().replace("events.ndjson", "absent/events.ndjson");
+    let folder = configured(&format!("[store]\nurl = \"sqlite:data/gatepost.db\"\n{absent}"));
+    let ran = folder.run(&["check"]).done();
+    let ran = ran.complains("warning: line 2: store.url: lies in data, which does not exist; mkdir -p data");
+    ran.complains("destinations.archive.path: lies in absent, which does not exist; mkdir -p absent");
+    for name in ["data", "absent"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let ran = folder.run(&["check"]).done();
+    assert!(!ran.stderr.contains("does not exist"), "{ran}");
+    folder.write("gatepost.toml", config().replace("events.ndjson", "-"));
+    let ran = folder.run(&["check"]).done();
+    assert!(!ran.stderr.contains("does not exist"), "{ran}");
+}

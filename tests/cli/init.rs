@@ -130,3 +130,31 @@ fn help_lists_what_there_is_to_choose_from_with_examples() {
         help(command);
     }
 }
+
+#[test]
+fn what_must_be_edited_is_listed_and_check_warns_until_it_is() {
+    let folder = Folder::new();
+    let ran = folder.run(&["init", "-c", "sub/x.toml", "--destination", "jira"]).done();
+    let ran = ran.prints("next: gatepost check -c sub/x.toml, then gatepost serve -c sub/x.toml, then ");
+    let ran = ran.prints("edit what stands in sub/x.toml as an example:");
+    let settings = [
+        "destinations.jira.url = \"https://example.atlassian.net\"",
+        "destinations.jira.email = \"soc-bot@example.com\"",
+        "destinations.jira.project = \"SEC\"",
+    ];
+    let edited: Vec<&str> = ran.stdout.lines().map(str::trim).filter(|line| settings.contains(line)).collect();
+    assert_eq!(edited, settings);
+    let check = || {
+        let mut check = folder.command(&["check", "-c", "sub/x.toml"]);
+        check.env("JIRA_API_TOKEN", "token");
+        harness::run(check).done().prints("is sound")
+    };
+    let ran = check().complains("warning: line ").complains("destinations.jira.url: still has the host of the example");
+    ran.complains("destinations.jira.email: still has the address of the example");
+    let text =
+        folder.read("sub/x.toml").replace("example.atlassian", "acme.atlassian").replace("example.com", "acme.io");
+    folder.write("sub/x.toml", text);
+    assert_eq!(check().stderr, "");
+    let file = Folder::new().run(&["init"]).done();
+    assert!(!file.stdout.contains("as an example"), "{file}");
+}

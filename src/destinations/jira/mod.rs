@@ -40,6 +40,7 @@ project = "SEC"                     # the project's key or id
 # deployment = "datacenter"         # then, instead of email and api_token:
 # token = { env = "JIRA_TOKEN" }    # a personal access token
 "#,
+    examples: &["url", "email", "project"],
 };
 
 #[derive(Debug)]
@@ -80,6 +81,7 @@ fn build(section: &Section) -> Option<Box<dyn Destination>> {
     let words = [("cloud", Deployment::Cloud), ("datacenter", Deployment::DataCenter)];
     let deployment = if section.has("deployment") { section.choice("deployment", &words) } else { Some(words[0].1) };
     let base = base::setting(section, None);
+    warn_of_examples(section, base.as_ref());
     let project = project(section);
     let issue_type = if section.has("issue_type") { section.required_text("issue_type") } else { Some("Task".into()) };
     let labels = labels(section);
@@ -96,6 +98,26 @@ fn build(section: &Section) -> Option<Box<dyn Destination>> {
         labels: labels?,
         priorities,
     }))
+}
+
+/// Nothing arrives where the operator left the template's host or address.
+fn warn_of_examples(section: &Section, base: Option<&Url>) {
+    let host = base.and_then(Url::host_str);
+    if host.is_some_and(|host| host == "example.atlassian.net" || is_reserved(host)) {
+        let key = if section.has("url") { "url" } else { "api_url" };
+        section.warn(key, "still has the host of the example", "write the address of your own Jira");
+    }
+    let is_example = |email: String| email.rsplit_once('@').is_some_and(|(_, host)| is_reserved(host));
+    if section.text("email").is_some_and(is_example) {
+        let fix = "write the address of the account that the API token belongs to";
+        section.warn("email", "still has the address of the example", fix);
+    }
+}
+
+/// Names that are kept for examples (RFC 2606).
+fn is_reserved(host: &str) -> bool {
+    let is_in = |domain: &str| host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    ["example.com", "example.net", "example.org"].into_iter().any(is_in)
 }
 
 /// A project's key or number. It becomes part of a query, so nothing else may.

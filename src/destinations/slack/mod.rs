@@ -32,6 +32,7 @@ pub const KIND: Kind = Kind {
 # channel = "C0123456789"                   # the channel's id, from its "About" page
 # on_uncertain = "repeat"                   # or "drop": when a message may have arrived and Slack cannot tell
 "#,
+    examples: &[],
 };
 
 struct Slack {
