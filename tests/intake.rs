@@ -219,6 +219,13 @@ fn what_is_not_a_webhook_is_refused_in_the_same_words() {
     let head = Post::to("/webhooks/adrian").method("HEAD").send(gateway.server);
     assert_eq!((head.status, head.header("allow")), (405, Some("POST")));
     assert_eq!(to("/webhooks/adrian").send(gateway.admin).status, 404, "vendors do not reach the operator's listener");
+    to("/webhooks/nobody").method("GET").send(gateway.server).refused(405, "method-not-allowed");
+    let metrics = Post::get("/metrics").send(gateway.admin).text().to_owned();
+    for counted in
+        ["source=\"adrian\",outcome=\"method-not-allowed\"} 8", "source=\"unknown\",outcome=\"method-not-allowed\"} 1"]
+    {
+        assert!(metrics.contains(counted), "{counted} is missing in\n{metrics}");
+    }
     assert!(gateway.list("receipts", &[]).is_empty());
     // The query is not part of the source: vendors append to URLs.
     to("/webhooks/adrian?from=akto").send(gateway.server).accepted();

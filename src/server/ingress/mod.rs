@@ -244,7 +244,14 @@ async fn route(http: HttpRequest, payload: web::Payload, ingress: web::Data<Ingr
             }
             closing(Problem::NotFound.response(), payload)
         }
-        Some(_) if http.method() != Method::POST => closing(Problem::MethodNotAllowed.response(), payload),
+        Some(name) if http.method() != Method::POST => {
+            let problem = Problem::MethodNotAllowed;
+            let sources = ingress.sources.borrow().clone();
+            let source = name.parse().ok().and_then(|name| sources.get(&name));
+            let source = source.map_or(UNKNOWN_SOURCE, |source| source.name.as_str());
+            ingress.metrics.count_intake(source, IntakeOutcome::Refused(problem.code()));
+            closing(problem.response(), payload)
+        }
         Some(name) => receive(name, &http, payload, &ingress).await,
     }
 }
