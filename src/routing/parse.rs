@@ -8,9 +8,13 @@ use cel::common::ast::{EntryExpr, Expr};
 use cel::parser::Parser;
 
 use super::error::{ConditionError, EXAMPLE};
+use super::spell::quoted;
 
 /// Parses a condition.
 pub fn parse(source: &str) -> Result<IdedExpr, ConditionError> {
+    if source.trim().is_empty() {
+        return Err(ConditionError::new("is empty", "leave `when` out to take everything"));
+    }
     if source.chars().count() > CHARS_MAX {
         let message = format!("is longer than {CHARS_MAX} characters");
         return Err(ConditionError::new(message, "split the route in two"));
@@ -40,15 +44,87 @@ fn parse_here(source: &str) -> Result<IdedExpr, ConditionError> {
     Ok(expression)
 }
 
-fn remedy(source: &str, message: &str) -> &'static str {
-    let words = || source.split(|character: char| !character.is_alphanumeric());
+fn remedy(source: &str, message: &str) -> String {
+    let bare = without_texts(source);
+    let mut words = bare.split(|character: char| !character.is_alphanumeric());
     if message.contains("has()") {
-        "write \"team\" in event.labels or has(event.labels.team)"
-    } else if words().any(|word| ["and", "or", "not"].iter().any(|other| word.eq_ignore_ascii_case(other))) {
-        "write && for and, || for or, ! for not"
+        "write \"team\" in event.labels or has(event.labels.team)".to_owned()
+    } else if bare.contains("=>") {
+        "write >=".to_owned()
+    } else if bare.contains("=<") {
+        "write <=".to_owned()
+    } else if has_single_equals(&bare) {
+        "write == to compare".to_owned()
+    } else if let Some(call) = contains_call(source, &bare) {
+        format!("write {call}")
+    } else if words.any(|word| ["and", "or", "not"].iter().any(|other| word.eq_ignore_ascii_case(other))) {
+        "write && for and, || for or, ! for not".to_owned()
     } else {
-        EXAMPLE
+        EXAMPLE.to_owned()
     }
+}
+
+/// The source with a placeholder of the same length in the place of each quoted text.
+fn without_texts(source: &str) -> String {
+    let mut quote = None;
+    let mut escaped = false;
+    let mut bare = String::with_capacity(source.len());
+    for character in source.chars() {
+        let inside = quote.is_some();
+        if escaped {
+            escaped = false;
+        } else if inside && character == '\\' {
+            escaped = true;
+        } else if quote == Some(character) {
+            quote = None;
+        } else if !inside && matches!(character, '"' | '\'') {
+            quote = Some(character);
+        }
+        match inside || quote.is_some() {
+            true => bare.extend(std::iter::repeat_n('"', character.len_utf8())),
+            false => bare.push(character),
+        }
+    }
+    bare
+}
+
+/// Whether a `=` stands alone, as in an assignment.
+fn has_single_equals(bare: &str) -> bool {
+    let mut before = ' ';
+    let mut rest = bare.chars().peekable();
+    while let Some(character) = rest.next() {
+        if character == '=' && !matches!(before, '=' | '!' | '<' | '>') && rest.peek() != Some(&'=') {
+            return true;
+        }
+        before = character;
+    }
+    false
+}
+
+/// The call that was meant by `event.title contains "x"` or `event.title like "%x%"`.
+fn contains_call(source: &str, bare: &str) -> Option<String> {
+    let mut field = "";
+    let mut at = 0;
+    for word in bare.split_inclusive(char::is_whitespace) {
+        at += word.len();
+        let word = word.trim();
+        if field.starts_with("event.") && ["contains", "like"].iter().any(|other| word.eq_ignore_ascii_case(other)) {
+            let text = source.get(at..).and_then(leading_text).unwrap_or("x");
+            return Some(format!("{field}.contains({})", quoted(text)));
+        }
+        if !word.is_empty() {
+            field = word.trim_start_matches(['(', '!']);
+        }
+    }
+    None
+}
+
+/// The quoted text at the beginning, without the wildcards of `like`.
+fn leading_text(rest: &str) -> Option<&str> {
+    let rest = rest.trim_start();
+    let quote = rest.chars().next().filter(|character| matches!(character, '"' | '\''))?;
+    let (text, _) = rest.get(1..)?.split_once(quote)?;
+    Some(text.trim_matches('%')).filter(|text| !text.is_empty() && !text.contains('\\'))
 }
 
 /// How deep the brackets of a text nest, whatever stands between them.

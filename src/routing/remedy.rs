@@ -73,7 +73,7 @@ pub fn for_severity(sign: &str, left: Operand<'_>, right: Operand<'_>) -> (Strin
 /// What cannot be equal.
 pub fn for_equality(sign: &str, left: Operand<'_>, right: Operand<'_>) -> (String, String) {
     let (spelled_left, spelled_right) = (spell(left.0), spell(right.0));
-    let message = format!("compares {spelled_left}, {}, with {spelled_right}, {}", left.1.named(), right.1.named());
+    let message = format!("compares {}, with {}", introduced(left), introduced(right));
     let remedy = match (left.1, right.1) {
         (Type::Text(_), Type::Null) | (Type::Null, Type::Text(_)) => {
             let text = if left.1.is_text() { &spelled_left } else { &spelled_right };
@@ -93,12 +93,25 @@ pub fn for_equality(sign: &str, left: Operand<'_>, right: Operand<'_>) -> (Strin
             let word = words.first().copied().unwrap_or_default();
             format!("write {spelled_left} {sign} {}", quoted(word))
         }
+        (Type::Text(Shape::Label), _) if is_literal(right.0) => {
+            format!("labels are texts: write {spelled_left} {sign} {}", quoted(&spelled_right))
+        }
+        (_, Type::Text(Shape::Label)) if is_literal(left.0) => {
+            format!("labels are texts: write {} {sign} {spelled_right}", quoted(&spelled_left))
+        }
         (Type::Text(_), _) if is_literal(right.0) => format!("write {spelled_left} {sign} {}", quoted(&spelled_right)),
         (_, Type::Text(_)) if is_literal(left.0) => format!("write {} {sign} {spelled_right}", quoted(&spelled_left)),
         (Type::Text(_), _) | (_, Type::Text(_)) => "write what is compared with a text in quotes".to_owned(),
         _ => "let both sides be of one type".to_owned(),
     };
     (message, remedy)
+}
+
+/// An operand and its type; `true`, `false` and `null` are their own type's name.
+fn introduced(operand: Operand<'_>) -> String {
+    let spelled = spell(operand.0);
+    let is_plain = matches!(operand.1, Type::Bool | Type::Null) && is_literal(operand.0);
+    if is_plain { spelled } else { format!("{spelled}, {}", operand.1.named()) }
 }
 
 /// What has no common order.
