@@ -140,6 +140,16 @@ mod tests {
     }
 
     #[test]
+    fn what_never_was_json_is_called_so() {
+        for body in ["body not json at all", "<html>502</html>", "nullify, please", "id=5&x=6", "=1"] {
+            assert_eq!(parse(body.as_bytes()), Err("it is not JSON"), "{body}");
+        }
+        assert_eq!(parse(b"{\"a\":1} and more"), Err("something follows after its end"));
+        assert_eq!(parse(b"{\"a\":<b>}"), Err("a value was expected and something else stands there"));
+        assert_eq!(value_of(b"java.lang.Object@5f"), (json!("java.lang.Object@5f"), true));
+    }
+
+    #[test]
     fn what_vendors_get_wrong_is_repaired() {
         let cases: &[(&[u8], Value)] = &[
             (b"{\"a\":\"line\nbreak\tand\0nul\"}", json!({"a": "line\nbreak\tand\0nul"})),

@@ -30,9 +30,15 @@ impl<'t> Scanner<'t> {
 
     /// The one value that the whole text is.
     pub fn document(&mut self) -> Result<Value, Fault> {
-        let value = self.value()?;
         self.skip_blanks();
-        if self.at < self.text.len() { Err("something follows after its end") } else { Ok(value) }
+        let is_json = matches!(self.peek(), None | Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9'));
+        let value = self.value().map_err(|fault| if is_json { fault } else { NOT_JSON })?;
+        self.skip_blanks();
+        match self.at < self.text.len() {
+            true if is_json => Err("something follows after its end"),
+            true => Err(NOT_JSON),
+            false => Ok(value),
+        }
     }
 
     /// The value that begins here.
@@ -310,5 +316,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | b'@' | b'-')
 }
 
+/// A text that does not begin like JSON, and is not one bare word either.
+const NOT_JSON: Fault = "it is not JSON";
 /// Longer numbers stay text: no machine type holds them.
 const NUMBER_BYTES_MAX: usize = 64;
