@@ -38,7 +38,7 @@ fn lines(gateway: &Gateway, message: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_mistyped_source_is_told_once_a_minute_with_the_nearest_name() {
+fn each_mistyped_source_is_told_once_a_minute_with_the_nearest_name() {
     let gateway = Gateway::start(CONFIG);
     let message = "a request names no configured source; is the vendor's URL mistyped?";
     let post = |path: &str| Post::to(path).body(b"{}").send(gateway.server).status;
@@ -49,11 +49,14 @@ fn a_mistyped_source_is_told_once_a_minute_with_the_nearest_name() {
         assert_eq!(post("/webhooks/adrain"), 404);
     }
     assert_eq!(post("/webhook/adrian"), 404);
-    let told = until("both are told", || Some(lines(&gateway, message)).filter(|told| told.len() == 2));
+    let told = until("each is told", || Some(lines(&gateway, message)).filter(|told| told.len() == 3));
     assert!(told.iter().all(|line| line["level"] == "WARN"), "{told:?}");
     assert!(!told[0]["typed"].as_str().unwrap().contains(['[', '\u{1b}']), "{told:?}");
     assert_eq!((&told[1]["typed"], &told[1]["nearest"]), (&"adrain".into(), &"adrian".into()));
     assert_eq!(told[1]["code"], "unknown-source");
+    assert_eq!((&told[2]["typed"], &told[2]["code"]), (&"/webhook/adrian".into(), &"not-found".into()));
+    assert_eq!(told[2]["nearest"], "adrian");
+    assert!(told[2]["more"].as_u64().unwrap() <= 4, "{told:?}");
     let metrics = Post::get("/metrics").send(gateway.admin).text().to_owned();
     for counted in [
         "gatepost_intake_requests_total{source=\"unknown\",outcome=\"unknown-source\"} 6",

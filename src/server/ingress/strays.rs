@@ -1,9 +1,10 @@
 //! Requests to addresses that no source has: perhaps a vendor's URL is mistyped, and then nobody would be told of
-//! anything, or a stranger tries. Once a minute the log says so, with the name that was meant most likely.
+//! anything, or a stranger tries. The log says so once a minute for each name, with the name that was meant most likely.
 //!
-//! What looks like a configured name has a line a minute of its own, so that strangers cannot hide it. What was typed is an
-//! attacker's text: it is cut, and only plain characters of it are shown.
+//! Names that look like a configured one and names that do not have [`NAMES_MAX`] lines a minute each, so that strangers
+//! cannot hide a mistyped name. What was typed is an attacker's text: it is cut, and only plain characters of it are shown.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +25,9 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Told {
-    last: Option<Timestamp>,
+    /// The names that have been logged within the last [`QUIET`], and when.
+    names: BTreeMap<String, Timestamp>,
+    /// Requests without a line since the last line.
     more: u64,
 }
 
@@ -35,7 +38,7 @@ pub struct Stray {
     pub typed: String,
     /// The configured source whose name is nearest.
     pub nearest: Option<String>,
-    /// How many others there were since the last one was told of.
+    /// How many requests had no line since the last one that had.
     pub more: u64,
 }
 
@@ -43,7 +46,13 @@ impl Strays {
     /// Takes note of a request to `typed`; what is to be told of it, if anything.
     pub fn note(&self, typed: &str, sources: &Sources, steady: Timestamp) -> Option<Stray> {
         let typed = typed.get(..typed.floor_char_boundary(TYPED_BYTES_MAX)).unwrap_or_default();
+        let shown = shown(typed);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.forget(steady);
+        if let Some(told) = state.told_of(&shown) {
+            told.more += 1;
+            return None;
+        }
         if !state.may_compare(steady) {
             state.far.more += 1;
             return None;
@@ -52,15 +61,25 @@ impl Strays {
         let nearest = nearest(typed, names);
         let is_near = nearest.is_some_and(|(likeness, _)| likeness >= NEAR);
         let told = if is_near { &mut state.near } else { &mut state.far };
-        let more = told.due(steady)?;
-        Some(Stray { typed: shown(typed), nearest: nearest.map(|(_, name)| name.to_owned()), more })
+        let more = told.due(&shown, steady)?;
+        Some(Stray { typed: shown, nearest: nearest.map(|(_, name)| name.to_owned()), more })
     }
 }
 
 impl State {
+    fn forget(&mut self, steady: Timestamp) {
+        for told in [&mut self.near, &mut self.far] {
+            told.names.retain(|_, at| steady.since(*at) < QUIET);
+        }
+    }
+
+    fn told_of(&mut self, name: &str) -> Option<&mut Told> {
+        [&mut self.near, &mut self.far].into_iter().find(|told| told.names.contains_key(name))
+    }
+
     /// Comparing costs time, of which a stranger gets only so much.
     fn may_compare(&mut self, steady: Timestamp) -> bool {
-        if self.near.is_quiet(steady) && self.far.is_quiet(steady) {
+        if self.near.is_full() && self.far.is_full() {
             return false;
         }
         let second = steady.as_millis() / 1_000;
@@ -73,17 +92,17 @@ impl State {
 }
 
 impl Told {
-    fn is_quiet(&self, steady: Timestamp) -> bool {
-        self.last.is_some_and(|last| steady.since(last) < QUIET)
+    fn is_full(&self) -> bool {
+        self.names.len() >= NAMES_MAX
     }
 
-    /// How many were not told of before this one; `None` while nothing is told.
-    fn due(&mut self, steady: Timestamp) -> Option<u64> {
-        if self.is_quiet(steady) {
+    /// How many requests had no line before this one; `None` if this one has none either.
+    fn due(&mut self, name: &str, steady: Timestamp) -> Option<u64> {
+        if self.is_full() {
             self.more += 1;
             return None;
         }
-        self.last = Some(steady);
+        self.names.insert(name.to_owned(), steady);
         Some(std::mem::take(&mut self.more))
     }
 }
@@ -105,8 +124,10 @@ fn shown(typed: &str) -> String {
     typed.chars().map(|c| if plain(c) { c } else { '?' }).collect()
 }
 
-/// How long nothing is told after a line.
+/// How long a name has no further line after one.
 const QUIET: Duration = Duration::from_secs(60);
+/// As many names have a line within [`QUIET`], of those that look like a configured one and of the others.
+const NAMES_MAX: usize = 8;
 /// As much of a path is looked at: the longest name of a source, and a bit.
 const TYPED_BYTES_MAX: usize = 80;
 /// From here on what was typed is held to be a name mistyped.
@@ -143,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_once_a_minute_with_the_number_of_the_others() {
+    fn a_name_is_told_once_a_minute_with_the_number_of_the_others() {
         let (strays, none) = (Strays::default(), Sources::new());
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         let told = |more| Some(Stray { typed: "x".to_owned(), nearest: None, more });
@@ -155,13 +176,30 @@ mod tests {
     }
 
     #[test]
+    fn several_names_are_told_within_a_minute_and_the_others_as_a_number() {
+        let (strays, none) = (Strays::default(), Sources::new());
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        let told: Vec<_> = (0..12).filter_map(|n| strays.note(&format!("name-{n}"), &none, at(100))).collect();
+        assert_eq!(told.len(), 8);
+        assert!(told.iter().all(|stray| stray.more == 0), "{told:?}");
+        assert_eq!(strays.note("name-0", &none, at(101)), None);
+        assert_eq!(strays.note("name-0", &none, at(160)).map(|stray| stray.more), Some(5));
+    }
+
+    #[test]
     fn strangers_do_not_hide_a_mistyped_name() {
         let mut state = State::default();
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
-        assert_eq!(state.far.due(at(100)), Some(0));
+        for name in 0..NAMES_MAX {
+            assert_eq!(state.far.due(&name.to_string(), at(100)), Some(0));
+        }
+        assert_eq!(state.far.due("another", at(100)), None);
         assert!(state.may_compare(at(101)), "a name that is near would be told");
-        assert_eq!(state.near.due(at(101)), Some(0));
+        for name in 0..NAMES_MAX {
+            assert_eq!(state.near.due(&name.to_string(), at(101)), Some(0));
+        }
         assert!(!state.may_compare(at(101)), "neither would");
+        state.forget(at(200));
         let compared = (0..100).filter(|_| state.may_compare(at(200))).count();
         assert_eq!(compared, COMPARED_PER_SECOND as usize);
     }
