@@ -195,6 +195,21 @@ fn every_metric_is_described_and_every_one_that_is_described_exists() {
 }
 
 #[test]
+fn every_message_is_described_with_its_level_and_every_one_that_is_described_exists() {
+    let logged = logged_messages();
+    assert!(logged.len() >= 60, "{logged:?}");
+    let described = described_messages();
+    let fits = |(message, level): &(String, String), (shown, shown_level): &(String, String)| {
+        let begins = |beginning: &str| message.starts_with(beginning);
+        level == shown_level && shown.strip_suffix('…').map_or(message == shown, begins)
+    };
+    let missing: Vec<_> = logged.iter().filter(|message| !described.iter().any(|row| fits(message, row))).collect();
+    assert!(missing.is_empty(), "docs/operation.md does not describe: {missing:#?}");
+    let stale: Vec<_> = described.iter().filter(|row| !logged.iter().any(|message| fits(message, row))).collect();
+    assert!(stale.is_empty(), "docs/operation.md describes what is not logged: {stale:#?}");
+}
+
+#[test]
 fn ci_runs_what_the_readme_shows() {
     let (readme, ci) = (read("README.md"), read(".ci/run"));
     let shown: Vec<String> = blocks(&readme, "sh").into_iter().take(3).map(|block| block.trim().to_owned()).collect();
@@ -396,6 +411,68 @@ fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>) {
         Value::Array(items) => items.iter().for_each(|item| collect_keys(item, keys)),
         _ => {}
     }
+}
+
+/// The messages of level info and above in `src/`, each with its level.
+fn logged_messages() -> BTreeSet<(String, String)> {
+    let mut folders = vec![root().join("src")];
+    let mut messages = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                for level in ["info", "warn", "error"] {
+                    let call = format!("tracing::{level}!(");
+                    let calls = source.split(&call).skip(1);
+                    messages.extend(calls.map(|call| (last_literal(call), level.to_owned())));
+                }
+            }
+        }
+    }
+    messages
+}
+
+/// The last text in quotes before the bracket that ends a call.
+fn last_literal(call: &str) -> String {
+    let (mut depth, mut inside, mut literal) = (1, false, String::new());
+    let mut rest = call.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '"' if inside => inside = false,
+            '\\' if inside => match rest.next() {
+                Some('\n') => rest = rest.as_str().trim_start().chars(),
+                escaped => literal.extend(escaped),
+            },
+            _ if inside => literal.push(character),
+            '"' => (inside, literal) = (true, String::new()),
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return literal;
+        }
+    }
+    panic!("a call does not end: {call:.80}");
+}
+
+/// The messages in the tables of `docs/operation.md`, each with its level; a beginning ends in `…`.
+fn described_messages() -> Vec<(String, String)> {
+    let document = read("docs/operation.md");
+    let (_, section) = document.split_once("\n## Logs\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let (messages, level) = (cells.next()?, cells.next()?);
+        let level = ["info", "warn", "error"].into_iter().find(|known| *known == level)?;
+        // What begins with the name of the program is in plain quotes, because it is no command.
+        let quoted = messages.split(['`', '"']).skip(1).step_by(2);
+        Some(quoted.map(|message| (message.to_owned(), level.to_owned())).collect::<Vec<_>>())
+    });
+    rows.flatten().collect()
 }
 
 /// The metrics that a text names, without what Prometheus adds to the name.

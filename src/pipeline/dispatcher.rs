@@ -152,7 +152,7 @@ impl Dispatcher {
         }
         if dispatched.leases_lost > 0 {
             let leases_lost = dispatched.leases_lost;
-            tracing::warn!(leases_lost, "receipts had been taken up by somebody else meanwhile");
+            tracing::warn!(leases_lost, "receipts had been taken up by another worker meanwhile");
         }
         Ok(())
     }

@@ -283,7 +283,7 @@ impl Lane {
         loop {
             match under_way.meanwhile(self.outbox.settle(Arc::clone(&settlements))).await {
                 Ok(lost) if lost.0 > 0 => {
-                    tracing::warn!(destination = %self.name, lost = lost.0, "deliveries had been taken up by somebody else");
+                    tracing::warn!(destination = %self.name, lost = lost.0, "deliveries had been taken up by another worker");
                     return;
                 }
                 Ok(_) => return,
