@@ -253,6 +253,9 @@ pub struct Draft {
 }
 
 impl Event {
+    /// The type of an event made of what could not be read.
+    pub const UNPARSED: &'static str = "unparsed";
+
     /// The vendor's word for the severity, where it is not known and the severity is a default.
     pub fn severity_word(&self) -> Option<&str> {
         self.labels.get(SEVERITY_WORD).map(String::as_str)
@@ -266,6 +269,13 @@ impl Draft {
         (self.recurs && !parts.is_empty()).then(|| EventKey::of(source, &parts))
     }
 
+    /// The severity if none is stated: the source's, and at least high where nothing in it was understood. What an attacker
+    /// made unreadable may have been anything, and so may an alert in a format that the source does not know.
+    fn default_severity(&self, of_source: Severity) -> Severity {
+        let is_understood = self.kind != Event::UNPARSED && !self.is_unrecognized;
+        if is_understood || of_source.rank() >= Severity::High.rank() { of_source } else { Severity::High }
+    }
+
     /// Gives the draft its identity and holds it to the limits. `position` is its place in the receipt, the
     /// last resort of identification.
     pub fn into_event(self, receipt: &Receipt, vendor: &str, default_severity: Severity, position: usize) -> Event {
@@ -276,6 +286,7 @@ impl Draft {
             parts.extend(["receipt", &id, &position]);
         }
         let key = EventKey::of(&receipt.source, &parts);
+        let severity = self.severity.unwrap_or_else(|| self.default_severity(default_severity));
         let kind = line(&self.kind, KIND_CHARS_MAX).unwrap_or_else(|| "unknown".to_owned());
         Event {
             id: EventId::generate(),
@@ -286,7 +297,7 @@ impl Draft {
             vendor: vendor.to_owned(),
             time: self.time.unwrap_or(receipt.received_at),
             received_at: receipt.received_at,
-            severity: self.severity.unwrap_or(default_severity),
+            severity,
             title: line(&self.title, TITLE_CHARS_MAX).unwrap_or_else(|| kind.clone()),
             kind,
             message: text(self.message),

@@ -63,6 +63,8 @@ pub enum Note {
     Repaired,
     /// It was not understood, and became one event of type `unparsed`.
     Unparsed,
+    /// It was read, and no field that its source knows was in an event of it.
+    Unrecognized,
     /// Its row in the store cannot be read: nobody is told before it is repaired and replayed.
     Unreadable,
 }
@@ -75,13 +77,14 @@ impl Note {
             Self::Empty => "empty",
             Self::Repaired => "repaired",
             Self::Unparsed => "unparsed",
+            Self::Unrecognized => "unrecognized",
             Self::Unreadable => "unreadable",
         }
     }
 
     /// The note of that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Ping, Self::Empty, Self::Repaired, Self::Unparsed, Self::Unreadable]
+        [Self::Ping, Self::Empty, Self::Repaired, Self::Unparsed, Self::Unrecognized, Self::Unreadable]
             .into_iter()
             .find(|note| note.as_str() == word)
     }

@@ -55,8 +55,6 @@ pub fn process(
         let recurrence = source.and_then(|source| {
             Some(Recurrence { key: draft.recurring_key(&receipt.source)?, known_for: source.repeat_window })
         });
-        // What an attacker made unreadable may have been anything.
-        let default = if draft.kind == UNPARSED { at_least_high(default) } else { default };
         let is_held = source.is_some_and(|source| horizon.holds(source, &draft));
         aging += u64::from(source.is_some_and(|source| horizon.warns_of(source, &draft)));
         is_witness |= source.is_some_and(|source| Witness::is_heard_in(source, draft.time, receipt.received_at));
@@ -82,7 +80,11 @@ pub fn process(
             (Reading::unparsed(&body, "the process ended several times while reading it"), true)
         }
         Some(source) => match read(body, source, &receipt, &mut plan) {
-            Ok(note) => return End { note, is_poison: false, is_witness, unrecognized, aging },
+            Ok(note) => {
+                // More urgent for the operator than that it was repaired.
+                let note = if unrecognized > 0 { Some(Note::Unrecognized) } else { note };
+                return End { note, is_poison: false, is_witness, unrecognized, aging };
+            }
             Err(ended) => ended,
         },
         None => (Reading::unparsed(&body, "its source is no longer configured"), false),
@@ -139,13 +141,6 @@ fn hearsay(receipt: &Receipt, source: &Source) -> Option<String> {
     Some(hex::encode(Sha256::digest(&receipt.body)))
 }
 
-/// The severity of what could not be read, or could be read in two ways.
-fn at_least_high(severity: Severity) -> Severity {
-    if severity.rank() >= Severity::High.rank() { severity } else { Severity::High }
-}
-
-/// The type of events made of what could not be read.
-const UNPARSED: &str = "unparsed";
 /// So much of a body is kept at hand for the event that says that reading it failed.
 const BEGINNING_BYTES: usize = 64 << 10;
 /// Beyond this a body is held to end the process. The store hands out a body alone after the second time that the process
@@ -158,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Draft, ReceiptId, Request, Secret, Timestamp};
+    use crate::domain::{Draft, Event, ReceiptId, Request, Secret, Timestamp};
     use crate::routing::{Flow, Route, Router};
     use crate::vendors::{self, Normalizer, OnOld};
     use crate::verify::{Scheme, TokenScheme, Verifier};
@@ -234,7 +229,7 @@ mod tests {
 
     fn is_told_unread((events, end): (Vec<PlannedEvent>, End), why: &str) {
         let [planned] = events.as_slice() else { panic!("{events:?}") };
-        assert_eq!((planned.event.kind.as_str(), end.note), (UNPARSED, Some(Note::Unparsed)));
+        assert_eq!((planned.event.kind.as_str(), end.note), (Event::UNPARSED, Some(Note::Unparsed)));
         assert!(planned.event.message.as_deref().unwrap().contains(why), "{planned:?}");
         assert!(planned.event.severity.rank() >= Severity::High.rank() && planned.deliveries.len() == 1);
         assert!(end.is_poison);
@@ -248,8 +243,10 @@ mod tests {
 
     #[test]
     fn what_holds_no_known_field_is_counted() {
-        assert_eq!(process_all(b"odd", 1).1.unrecognized, 1);
-        assert_eq!(process_all(b"sound", 1).1.unrecognized, 0);
+        let (odd, end) = process_all(b"odd", 1);
+        assert_eq!((end.unrecognized, end.note, odd[0].event.severity), (1, Some(Note::Unrecognized), Severity::High));
+        let (sound, end) = process_all(b"sound", 1);
+        assert_eq!((end.unrecognized, end.note, sound[0].event.severity), (0, None, Severity::Low));
     }
 
     #[test]
