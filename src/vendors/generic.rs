@@ -333,7 +333,7 @@ impl Found<'_> {
     /// What the element says about its severity. A word that is not known stays where it stood.
     fn severity(&mut self, name: &str, severities: &Severities) -> Stated {
         let pointer = self.pointer(name);
-        let word = pointer.as_deref().and_then(|pointer| self.element.pointer(pointer)).and_then(scalar);
+        let word = pointer.as_deref().and_then(|pointer| self.element.pointer(pointer)).and_then(severity_word);
         // `severity` by the vendor's word is how this table was written first.
         if let Some(severity) = word.as_deref().and_then(|word| severities.of_kind(word)) {
             self.used.extend(pointer);
@@ -429,6 +429,25 @@ fn scalar(value: &Value) -> Option<String> {
         _ => None,
     }
 }
+
+/// What stands where a severity is expected, as a word: a list of one element counts as that element. What is no plain word
+/// is shown by its beginning, so that it is told of as a word that is not known; what says nothing is absent.
+fn severity_word(mut value: &Value) -> Option<String> {
+    while let Value::Array(items) = value
+        && let [only] = items.as_slice()
+    {
+        value = only;
+    }
+    match value {
+        Value::Array(_) | Value::Object(_) if !says_nothing(value) => {
+            Some(lenient::cut(&value.to_string(), ODD_SEVERITY_BYTES_MAX))
+        }
+        _ => scalar(value),
+    }
+}
+
+/// So much is kept of a severity that is no plain word; more than the label of the event holds.
+const ODD_SEVERITY_BYTES_MAX: usize = 256;
 
 /// What `map` knows.
 const NAMES: &[&str] = &[
@@ -531,6 +550,31 @@ mod tests {
         assert_eq!((drafts[0].links.len(), drafts[0].rule.as_ref().unwrap().id.as_deref()), (1, Some("r")));
         assert_eq!(Value::Object(drafts[1].unmapped.clone()), json!({"n": ["second"], "ip": "not one"}));
         assert_eq!(Value::Object(drafts[2].unmapped.clone()), json!({"s": 4}));
+    }
+
+    #[test]
+    fn a_severity_that_is_no_plain_word_is_an_unknown_word() {
+        let stated = |severity: &Value| {
+            let draft = read("", &json!({"title": "t", "severity": severity})).drafts.remove(0);
+            assert!(draft.severity_word.is_none() || draft.unmapped.contains_key("severity"), "{severity} is kept");
+            (draft.severity, draft.severity_word)
+        };
+        for (severity, word) in [
+            (json!({"level": "high"}), r#"{"level":"high"}"#),
+            (json!(["high", "low"]), r#"["high","low"]"#),
+            (json!([{"level": 3}]), r#"{"level":3}"#),
+            (json!(true), "true"),
+            (json!(["purple"]), "purple"),
+        ] {
+            assert_eq!(stated(&severity), (None, Some(word.to_owned())));
+        }
+        assert_eq!(stated(&json!(["high"])), (Some(Severity::High), None));
+        assert_eq!(stated(&json!([["P1"]])), (Some(Severity::Critical), None));
+        for absent in [json!(null), json!(""), json!(" \t"), json!([""]), json!([]), json!({})] {
+            assert_eq!(stated(&absent), (None, None), "{absent}");
+        }
+        let long = stated(&json!(vec!["high"; 10_000])).1.unwrap();
+        assert!(long.len() < 300 && long.starts_with("[\"high\""), "{}", long.len());
     }
 
     #[test]
