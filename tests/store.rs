@@ -570,6 +570,62 @@ fn replay_revives_what_is_dead_and_repeats_what_is_ordered() {
 }
 
 #[test]
+fn a_replayed_event_takes_over_what_reading_it_says_now() {
+    let fixture = Fixture::new();
+    let Acceptance::New(receipt) = fixture.accept("a") else { panic!() };
+    fixture.dispatch(0, &["d", "e"]);
+    let claim = fixture.claim("e", 1, 1).remove(0);
+    fixture.settle(claim, delivered());
+    let before = fixture.store.events(&ALL, &EventFilter::default()).unwrap().remove(0).event;
+    // A repetition that nobody ordered changes nothing.
+    let read_again = |severities: &[Severity], kind: Option<&str>| {
+        let claim = fixture.claim_receipts(2).remove(0);
+        let events = severities.iter().map(|severity| {
+            let mut planned = planned(&claim, "e", *severity, &["d", "f"]);
+            planned.event.title = format!("now {}", severity.as_str());
+            planned.event.kind = kind.unwrap_or(&planned.event.kind).to_owned();
+            planned
+        });
+        let conclusion = Conclusion { events: events.collect(), claim, note: None };
+        fixture.store.conclude(Arc::new(vec![conclusion]), at(2)).wait().unwrap();
+        fixture.store.events(&ALL, &EventFilter::default()).unwrap().remove(0).event
+    };
+    fixture.store.accept(fixture.arrival("s", "b", "a"), None).wait().unwrap();
+    assert_eq!(read_again(&[Severity::Low], None), before);
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    // Of two in one body that have the same key, the first counts, as it does when they are new.
+    let now = read_again(&[Severity::Critical, Severity::Low], None);
+    let told = (now.severity, now.title.as_str());
+    assert_eq!(told, (Severity::Critical, "now critical"));
+    assert_eq!((now.id, now.key, now.receipt, now.received_at), (before.id, before.key, receipt, before.received_at));
+    let high = EventFilter { severity: Some(Severity::High), ..EventFilter::default() };
+    assert_eq!(fixture.store.events(&ALL, &high).unwrap().len(), 1, "lists agree");
+    let urgent = fixture.claim("d", 9, 3).remove(0);
+    assert!(urgent.work().document.read().unwrap() == now, "destinations are told it");
+    assert_eq!((fixture.claim("e", 9, 3).len(), fixture.claim("f", 9, 3).len()), (0, 1));
+    // What cannot be read now is no better account of an event that could be read once.
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    assert_eq!(read_again(&[Severity::High], Some("unparsed")), now);
+}
+
+#[test]
+fn a_delivery_that_waits_takes_the_urgency_of_the_severity_of_now() {
+    let fixture = Fixture::new();
+    let Acceptance::New(first) = fixture.accept("a") else { panic!() };
+    fixture.dispatch(0, &["d"]);
+    fixture.accept("b");
+    let claim = fixture.claim_receipts(0).remove(0);
+    let events = vec![planned(&claim, "e", Severity::High, &["d"])];
+    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
+    assert!(fixture.store.replay_receipt(first).unwrap());
+    let claim = fixture.claim_receipts(2).remove(0);
+    let events = vec![planned(&claim, "e", Severity::Critical, &["d"])];
+    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(2)).wait().unwrap();
+    let claimed = fixture.claim("d", 1, 3).remove(0);
+    assert_eq!(claimed.work().document.read().unwrap().receipt, first, "the critical one goes first");
+}
+
+#[test]
 fn listings_filter_and_page() {
     let fixture = Fixture::new();
     for id in ["a", "b", "c"] {

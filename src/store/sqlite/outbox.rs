@@ -3,12 +3,13 @@
 //! A claim raises the row's generation; whoever settles must show the generation it was given. A lease that has run out
 //! is simply claimed again, with the delivery marked uncertain: whoever held it may have sent it before it died.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rusqlite::types::Type;
-use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{
     Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Consignment, Dispatched, Document, Extended, Lease,
@@ -331,6 +332,7 @@ impl<'t> Recorder<'t> {
         events: impl Iterator<Item = (&'e PlannedEvent, &'e String)>,
     ) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
+        let mut replayed = HashSet::new();
         for (planned, document) in events {
             let recurring = self.recurring(planned)?;
             match self.known(planned, recurring.as_ref())? {
@@ -343,6 +345,10 @@ impl<'t> Recorder<'t> {
                 Some(seq) => {
                     tally.events_duplicate += 1;
                     if claim.work().replay {
+                        // Of events of one body that have the same key, the first counts, as it does when they are new.
+                        if replayed.insert(seq) {
+                            self.take_over(seq, planned)?;
+                        }
                         tally.deliveries += self.plan_again(seq, planned)?;
                     }
                 }
@@ -417,6 +423,33 @@ impl<'t> Recorder<'t> {
             ])?;
         }
         Ok(count)
+    }
+
+    /// The stored event becomes what reading it says now, so that what is told, listed and explained agrees with the
+    /// routes that are taken. What it is known by stays. An event that is stored readable keeps its account where its body
+    /// cannot be read now.
+    fn take_over(&self, seq: i64, planned: &PlannedEvent) -> Result<(), StoreError> {
+        let mut select = self.transaction.prepare_cached("SELECT document FROM events WHERE seq = ?1")?;
+        let document: Option<String> = select.query_row([seq], |row| row.get(0)).optional()?;
+        let Some(stored) = document.and_then(|document| serde_json::from_str::<Event>(&document).ok()) else {
+            return Ok(());
+        };
+        let now = &planned.event;
+        if now.kind == Event::UNPARSED && stored.kind != Event::UNPARSED {
+            return Ok(());
+        }
+        // Where the vendor says no time, it is that of the receipt.
+        let time = if now.time == now.received_at { stored.received_at } else { now.time };
+        let Event { id, key, receipt, received_at, .. } = stored;
+        let event = Event { id, key, receipt, received_at, time, ..now.clone() };
+        let document = serde_json::to_string(&event).map_err(|error| StoreError::Failed(error.to_string()))?;
+        self.transaction
+            .prepare_cached("UPDATE events SET severity = ?2, title = ?3, document = ?4 WHERE seq = ?1")?
+            .execute(params![seq, event.severity.id(), event.title, document])?;
+        self.transaction
+            .prepare_cached("UPDATE deliveries SET urgency = ?2 WHERE event = ?1")?
+            .execute(params![seq, urgency(event.severity)])?;
+        Ok(())
     }
 
     /// The operator asked for a receipt again: its known events get the deliveries that they lack, dead ones revive, and
