@@ -63,7 +63,7 @@ impl Explain {
         let event = &explained.event;
         out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
         out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
-        explained.unknown_severity()?;
+        explained.unknown_severity_of_then(path)?;
         explained.routes(&router)
     }
 
@@ -101,12 +101,36 @@ struct Explained {
 }
 
 impl Explained {
+    /// A severity word that was not known when the event was read, and how to apply what the settings say now.
+    fn unknown_severity_of_then(&self, path: &Path) -> Outcome {
+        let Some(word) = self.event.severity_word() else { return Ok(()) };
+        let Event { source, severity, receipt, .. } = &self.event;
+        let now = Outline::load_severities(path, source).and_then(|severities| severities.of_word(word));
+        let Some(now) = now else {
+            self.unknown_severity()?;
+            return out!("  then `gatepost replay --receipt {receipt}` applies the settings of now");
+        };
+        let word = terminal::line(word, 64);
+        out!("  its severity word '{word}' was not known when it was read, so its severity is {severity};")?;
+        out!("  the settings of now say {now}: `gatepost replay --receipt {receipt}` applies them")
+    }
+
     /// A severity word that is not known, and how to make it known.
     fn unknown_severity(&self) -> Outcome {
         let Some(word) = self.event.severity_word() else { return Ok(()) };
         let word = terminal::line(word, 64);
-        out!("  its severity word '{word}' is not known, so the default applies; to change that, in the source:")?;
-        out!("    severities = {{ {word:?} = \"high\" }}")
+        let severity = self.event.severity;
+        out!(
+            "  its severity word '{word}' is not known, so its severity is {severity}; to change that, in the source:"
+        )?;
+        if word.starts_with(['{', '[']) {
+            return out!("    map = {{ severity = \"/severity/level\" }}: a JSON pointer to one plain word");
+        }
+        out!("    severities = {{ {word:?} = \"high\" }}")?;
+        if word.parse().is_ok_and(|number| (0.0..=10.0).contains(&number)) {
+            out!("    or severity_numbers = \"cvss\", if its numbers are CVSS scores")?;
+        }
+        Ok(())
     }
 
     fn routes(&self, router: &Router) -> Outcome {
@@ -191,11 +215,13 @@ fn read(config: &Config, source: &Source, body: Vec<u8>) -> (Vec<Explained>, Opt
         body: body.into(),
     };
     let reading = source.normalizer.normalize(&receipt.body);
+    let is_unrecognized = reading.drafts.iter().any(|draft| draft.is_unrecognized);
+    let note = if is_unrecognized { Some(Note::Unrecognized) } else { reading.note };
     let explained = reading.drafts.into_iter().enumerate().map(|(position, draft)| Explained {
         held: horizon
             .holds(source, &draft)
             .then_some("once keys have been deleted it goes to quarantine, being older than they are kept"),
         event: draft.into_event(&receipt, source.vendor.name, source.default_severity, position),
     });
-    (explained.collect(), reading.note)
+    (explained.collect(), note)
 }

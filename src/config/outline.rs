@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::{Built, ConfigError, name_of, read_listen, read_store, read_text, routes};
+use crate::domain::SourceName;
 use crate::routing::Router;
 use crate::settings::{Document, Environment, Fault, Level, Section};
+use crate::vendors::Severities;
 
 /// What stands where, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,14 @@ impl Outline {
                 destinations: names("destinations", "type"),
             })
         })
+    }
+
+    /// What the words for severities mean at a source; `None` where it is not in the file or its words are at fault.
+    pub fn load_severities(path: &Path, source: &SourceName) -> Option<Severities> {
+        let named = |section: &Section<'_>| section.name() == source.as_str();
+        let severities =
+            |root: &Section<'_>| Severities::read(&root.named_sections("sources").into_iter().find(named)?);
+        read(path, severities).ok()
     }
 
     /// The routes of the file at `path`, which must be sound; their destinations need not be.

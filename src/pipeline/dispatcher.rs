@@ -176,9 +176,9 @@ impl Dispatcher {
         if unrouted > 0 {
             self.metrics.events_unrouted.get_or_create(&source()).inc_by(unrouted as u64);
         }
-        for word in events.iter().filter_map(|planned| planned.event.severity_word()) {
+        for planned in events.iter().filter(|planned| planned.event.severity_word().is_some()) {
             self.metrics.events_severity_unknown.get_or_create(&source()).inc();
-            self.words.tell(&claim.work().receipt.source, word, self.clock.steady());
+            self.words.tell(&planned.event, self.clock.steady());
         }
         for (route, why) in undecided {
             self.metrics.routing_undecided.get_or_create(&ByRoute { route: route.clone() }).inc();

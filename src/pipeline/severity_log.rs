@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::{SourceName, Timestamp};
+use crate::domain::{Event, SourceName, Timestamp};
 
 /// The words that were logged lately.
 #[derive(Debug, Default)]
@@ -32,8 +32,10 @@ enum Due {
 }
 
 impl SeverityLog {
-    /// Logs a word if it is due; `steady` is the present on the monotonic clock.
-    pub fn tell(&self, source: &SourceName, word: &str, steady: Timestamp) {
+    /// Logs the word of an event if it has one that is due; `steady` is the present on the monotonic clock.
+    pub fn tell(&self, event: &Event, steady: Timestamp) {
+        let Some(word) = event.severity_word() else { return };
+        let source = &event.source;
         let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = sources.entry(source.clone()).or_default().due(word, steady);
         drop(sources);
@@ -41,8 +43,8 @@ impl SeverityLog {
             return;
         }
         tracing::warn!(
-            %source, ?word,
-            "a severity word is not known, so the default applies; say in `severities` of the source what it means"
+            %source, word, severity = event.severity.as_str(), receipt = %event.receipt,
+            "a severity word is not known, so the event has a default severity; `gatepost explain` says what to set"
         );
         if due == Due::Last {
             tracing::warn!(%source, words = WORDS_MAX, "further unknown severity words are not logged within a day");

@@ -18,6 +18,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub use severities::Severities;
 pub use source::{OnOld, Source, Sources};
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! `gatepost explain`: which routes take an event, and why.
 
-use crate::harness::{Gateway, Post};
+use crate::harness::{Gateway, Post, until};
 use crate::{ADRIAN, ARCHIVE, SOURCES, config, configured};
 
 #[test]
@@ -84,7 +84,11 @@ fn a_severity_word_that_is_not_known_is_logged_counted_and_explained() {
     assert!(metrics().contains(&format!("{metric}{{source=\"scanner\"}} 3")), "{}", metrics());
     assert!(!metrics().contains("purple"), "a word is no label of a metric");
     assert_eq!(gateway.log().matches("a severity word is not known").count(), 1, "{}", gateway.log());
-    gateway.logs("purple");
+    let log = gateway.log();
+    let line = log.lines().find(|line| line.contains("a severity word is not known")).unwrap();
+    assert!(line.contains(r#""word":"purple""#) && line.contains(r#""severity":"low""#), "{line}");
+    let first = &gateway.list("receipts", &[])[3]["id"];
+    assert!(line.contains(&format!(r#""receipt":{first}"#)), "{line}");
 
     let events = gateway.list("events", &[]);
     assert_eq!(events.len(), 4);
@@ -99,6 +103,12 @@ fn a_severity_word_that_is_not_known_is_logged_counted_and_explained() {
         gateway.run(&["explain", "--file", "body.json", "--source", source]).done()
     };
     explain("scanner", "\"pink\\u001b[2J\"").prints("its severity word 'pink");
+    let number = explain("scanner", "9.8").prints("so its severity is low");
+    number.prints("severity_numbers = \"cvss\"").prints("severities = { \"9.8\" = \"high\" }");
+    let beyond = explain("scores", "11").prints("severities = { \"11\" = \"high\" }");
+    assert!(!beyond.stdout.contains("cvss"), "{beyond}");
+    let object = explain("scanner", "{\"level\":\"high\"}").prints("its severity word '{");
+    object.prints("map = { severity = ");
     for (source, word, severity) in [
         ("scanner", "\"P1\"", "CRITICAL"),
         ("scanner", "\"P4\"", "LOW"),
@@ -115,6 +125,55 @@ fn a_severity_word_that_is_not_known_is_logged_counted_and_explained() {
     ] {
         explain(source, word).prints(&format!("{severity} · t"));
     }
+}
+
+#[test]
+fn a_severity_word_that_was_made_known_is_applied_by_a_replay() {
+    let mut gateway = Gateway::start(&format!("{SOURCES}{SCANNER}{ARCHIVE}"));
+    let token = "scanner-shows-this-token-of-32-b";
+    let purple = br#"{"title":"t","severity":"purple"}"#;
+    let receipt = gateway.post_bearer("scanner", token, purple).accepted();
+    gateway.settle();
+    let event = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
+    let explain = |gateway: &Gateway| gateway.run(&["explain", &event]).done();
+    let advice = format!("gatepost replay --receipt {receipt}");
+    let ran = explain(&gateway).prints("'purple' is not known, so its severity is low");
+    ran.prints("severities = { \"purple\" = \"high\" }").prints(&advice);
+
+    gateway.stop();
+    let mended = SCANNER.replace("\"red alert\" = \"fatal\"", "\"purple\" = \"critical\"");
+    let pager = "\n[[routes]]\nname = \"page\"\nwhen = 'event.severity >= critical'\nto = [\"pager\"]\n";
+    let second = ARCHIVE.split("[[routes]]").next().unwrap().replace("archive", "pager").replace("events.", "pages.");
+    gateway.configure(&format!("{SOURCES}{mended}{ARCHIVE}{second}{pager}"));
+    gateway.serve_again();
+    let ran = explain(&gateway).prints("LOW · t").prints("was not known when it was read, so its severity is low");
+    let ran = ran.prints("the settings of now say critical").prints(&advice);
+    assert!(!ran.stdout.contains("severities ="), "it is there already: {ran}");
+
+    gateway.run(&["replay", "--receipt", &receipt]).done();
+    let told = until("the page", || gateway.folder.lines("pages.ndjson").pop());
+    gateway.settle();
+    assert!(told.contains(r#""severity":5"#) && !told.contains("severity_word"), "{told}");
+    let ran = explain(&gateway).prints("CRITICAL · t").prints("✔ page");
+    assert!(!ran.stdout.contains("purple"), "{ran}");
+    assert_eq!(gateway.list("events", &["--severity", "critical"]).len(), 1);
+    assert_eq!(gateway.folder.lines("events.ndjson").len(), 1, "what has arrived is not sent again");
+}
+
+#[test]
+fn a_body_of_which_no_field_is_known_is_at_least_high_and_noted() {
+    let gateway = Gateway::start(&format!("{SOURCES}{SCANNER}{ARCHIVE}"));
+    let odd = br#"{"finding":{"name":"Brute force"}}"#;
+    gateway.post_bearer("scanner", "scanner-shows-this-token-of-32-b", odd).accepted();
+    gateway.settle();
+    assert_eq!(gateway.list("events", &[])[0]["severity_name"], "high");
+    assert_eq!(gateway.list("receipts", &[])[0]["note"], "unrecognized");
+    gateway.run(&["receipts", "list"]).done().prints("unrecognized");
+    gateway.folder.write("body.json", odd);
+    let ran = gateway.run(&["explain", "--file", "body.json", "--source", "scanner"]).done();
+    ran.prints("HIGH · alert · name").prints("the body is unrecognized");
+    gateway.folder.write("body.json", "no JSON");
+    gateway.run(&["explain", "--file", "body.json", "--source", "scanner"]).done().prints("HIGH · A message");
 }
 
 #[test]
