@@ -1,8 +1,12 @@
 //! What all commands that read the store have in common: no secret, no lock, no write; ids and names.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Instant;
 
-use crate::harness::{self, Gateway};
+use crate::harness::{self, Folder, Gateway};
 use crate::pty::Terminal;
 use crate::{ADRIAN, AKTO, ARCHIVE, SOURCES, config};
 
@@ -164,5 +168,36 @@ fn a_terminal_gets_colours_and_a_pipe_gets_none() {
         let plain = on_terminal(Some((name, value)));
         assert!(!plain.contains('\u{1b}'), "{plain:?}");
         assert!(plain.lines().all(|line| line.chars().count() <= 80), "no line is broken: {plain}");
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_says_why() {
+    let folder = Folder::new();
+    folder.write("gatepost.toml", config());
+    let store = folder.write("gatepost.db", "this is no database at all, however long it may be");
+    for command in [&["status"][..], &["events", "list"], &["serve"], &["backup", "copy.db"]] {
+        let ran = folder.run(command).ended(1).complains("gatepost.db cannot be opened; it is no database");
+        ran.complains("give store.url another name");
+    }
+    std::fs::remove_file(&store).unwrap();
+    let (mut gateway, _) = filled();
+    gateway.stop();
+    let store = gateway.folder.path().join("gatepost.db");
+    std::fs::set_permissions(gateway.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&store, Permissions::from_mode(0o000)).unwrap();
+    let is_root = std::fs::File::open(&store).is_ok();
+    let binary = gateway.folder.path().join("bin");
+    std::fs::copy(env!("CARGO_BIN_EXE_gatepost"), &binary).unwrap();
+    let owner = std::fs::metadata(&store).unwrap().uid();
+    for arguments in [&["status"][..], &["events", "list"], &["serve"], &["backup", "copy.db"]] {
+        let mut command = Command::new(&binary);
+        command.args(arguments).current_dir(gateway.folder.path());
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        let ran = harness::run(command).ended(1).complains("gatepost.db cannot be opened; permission is denied: ");
+        let ran = ran.complains(&format!("belongs to user {owner}"));
+        ran.complains("run the command as that user");
     }
 }

@@ -18,6 +18,7 @@ mod log;
 mod outbox;
 mod overview;
 mod parts;
+mod remedy;
 mod reserve;
 mod schema;
 mod turn;
@@ -162,7 +163,7 @@ pub enum OpenError {
         wanted: &'static str,
     },
     /// The file or its folder cannot be used.
-    #[error("{path} cannot be opened; check that the folder exists, is writable and has room")]
+    #[error("{path} cannot be opened; {}", remedy::remedy(.path, .source.as_ref()))]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -177,7 +178,7 @@ impl SqliteStore {
     pub fn open(path: &Path, access: Access) -> Result<Self, OpenError> {
         let lock = match access {
             Access::Serve => Some(Lock::take(path)?),
-            Access::Operate if path.exists() => None,
+            Access::Operate if path.try_exists().map_err(|error| unusable(path, error))? => None,
             Access::Operate => return Err(OpenError::Absent { path: path.to_owned() }),
         };
         let mut reserve = lock.is_some().then(|| Reserve::beside(path));
@@ -213,9 +214,10 @@ impl SqliteStore {
     /// Opens the file to read, also beside a process that serves: nothing is created, written or migrated, and nothing is
     /// locked but what SQLite's readers mark in the index of the log. What writes answers [`StoreError::Stopped`].
     pub fn open_to_read(path: &Path) -> Result<Self, OpenError> {
-        let has_content = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
-        if !has_content {
-            return Err(OpenError::Absent { path: path.to_owned() });
+        match std::fs::metadata(path) {
+            Ok(file) if file.len() > 0 => {}
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(unusable(path, error)),
+            _ => return Err(OpenError::Absent { path: path.to_owned() }),
         }
         let open = || -> rusqlite::Result<Connection> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
