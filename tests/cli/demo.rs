@@ -20,3 +20,26 @@ fn the_demo_shows_all_places_and_leaves_nothing() {
     assert_eq!((commands_in(&ran.stdout), ran.stderr.as_str()), (vec![], ""), "{ran}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "the demo leaves its folder behind");
 }
+
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let folder = Folder::new();
+    let ran = harness::run(folder.command(&["demo", "--once"])).done();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let excerpt = readme.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut printed = ran.stdout.lines().map(without_times_and_ids);
+    for line in excerpt.lines() {
+        let (shown, is_cut) = line.split_once('…').map_or((line, false), |(shown, _)| (shown.trim_end(), true));
+        let shown = without_times_and_ids(shown);
+        let found = printed.any(|printed| if is_cut { printed.starts_with(&shown) } else { printed == shown });
+        assert!(found, "README.md shows '{line}', which the demo does not print, or not there\n{ran}");
+    }
+}
+
+/// A line without what differs from one run to the next: `21 Nov 2026 01:23:26 UTC`, and the id of a receipt.
+fn without_times_and_ids(line: &str) -> String {
+    let line = line.split_once("\"receipt\":").map_or(line, |(before, _)| before);
+    let Some((before, after)) = line.split_once(" UTC") else { return line.to_owned() };
+    let words: Vec<&str> = before.split(' ').collect();
+    format!("{}{after}", words[..words.len().saturating_sub(4)].join(" "))
+}
