@@ -609,6 +609,31 @@ fn a_replayed_event_takes_over_what_reading_it_says_now() {
 }
 
 #[test]
+fn the_first_of_two_with_one_key_counts_in_a_replay_of_many_pieces() {
+    let fixture = Fixture::new();
+    let Acceptance::New(receipt) = fixture.accept("a") else { panic!() };
+    fixture.dispatch(0, &["d"]);
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    let mut claim = fixture.claim_receipts(1).remove(0);
+    for severity in [Severity::Critical, Severity::Low] {
+        let events = vec![planned(&claim, "e", severity, &["d"])];
+        claim = fixture.store.extend(claim, events, lease(1)).wait().unwrap().claim;
+    }
+    let events = vec![planned(&claim, "e", Severity::Low, &["d"])];
+    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(1)).wait().unwrap();
+    let severity = || fixture.store.events(&ALL, &EventFilter::default()).unwrap()[0].event.severity;
+    assert_eq!(severity(), Severity::Critical);
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    fixture.dispatch(2, &["d"]);
+    assert_eq!(severity(), Severity::Medium, "the next replay begins anew");
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    let claim = fixture.claim_receipts(3).remove(0);
+    let events = [Severity::Critical, Severity::Low].map(|severity| planned(&claim, "new", severity, &["d"])).into();
+    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(3)).wait().unwrap();
+    assert_eq!(severity(), Severity::Critical, "also of an event that is new in the replay");
+}
+
+#[test]
 fn a_delivery_that_waits_takes_the_urgency_of_the_severity_of_now() {
     let fixture = Fixture::new();
     let Acceptance::New(first) = fixture.accept("a") else { panic!() };

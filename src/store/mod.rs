@@ -19,7 +19,7 @@ pub use claim::{Claim, Ticket};
 pub use postbox::{Carrier, Postbox};
 pub use sqlite::{Access, OpenError, SqliteStore};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,6 +200,8 @@ pub struct ReceiptWork {
     pub tries: u32,
     /// An operator asked for it again: events that exist are planned again.
     pub replay: bool,
+    /// The rows of the events that are recorded already, where it is a replay.
+    pub(super) replayed: HashSet<i64>,
 }
 
 impl Claim<ReceiptWork> {

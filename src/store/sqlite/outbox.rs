@@ -27,7 +27,7 @@ impl Outbox for SqliteStore {
         self.writer.write(move |transaction| claim_receipts(transaction, limit, lease))
     }
 
-    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended> {
+    fn extend(&self, mut claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended> {
         // Written out here and not in the transaction: the thread that writes has enough to do.
         let documents = match events.iter().map(document).collect::<Result<Vec<_>, _>>() {
             Ok(documents) => documents,
@@ -38,7 +38,8 @@ impl Outbox for SqliteStore {
                 return Err(StoreError::LeaseLost);
             }
             let mut recorder = Recorder::of(transaction, keys.get(transaction)?, lease.now)?;
-            let tally = recorder.record(&claim, events.iter().zip(&documents))?;
+            let (tally, replayed) = recorder.record(&claim, events.iter().zip(&documents))?;
+            claim.work_mut().replayed.extend(replayed);
             add_result(transaction, &claim, lease.now, tally, None)?;
             Ok(Extended { claim, tally })
         })
@@ -235,7 +236,7 @@ fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Cla
         body: body.into(),
     };
     let tries: u32 = row.get(2)?;
-    let work = ReceiptWork { receipt, tries: tries.saturating_add(1), replay: row.get(3)? };
+    let work = ReceiptWork { receipt, tries: tries.saturating_add(1), replay: row.get(3)?, replayed: HashSet::new() };
     Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, work))
 }
 
@@ -260,7 +261,7 @@ fn conclude(
         total.leases_lost += 1;
         return Ok(());
     }
-    let tally = recorder.record(claim, conclusion.events.iter().zip(documents))?;
+    let (tally, _) = recorder.record(claim, conclusion.events.iter().zip(documents))?;
     add_result(transaction, claim, recorder.now, tally, conclusion.note.map(|note| note.as_str()))?;
     total.by_source.entry(claim.work().receipt.source.clone()).or_default().add(tally);
     Ok(())
@@ -325,12 +326,13 @@ impl<'t> Recorder<'t> {
         })
     }
 
-    /// The primary key of `event_keys` decides what is a repetition.
+    /// The primary key of `event_keys` decides what is a repetition. Where it is a replay, the rows of the events are
+    /// returned too.
     fn record<'e>(
         &mut self,
         claim: &Claim<ReceiptWork>,
         events: impl Iterator<Item = (&'e PlannedEvent, &'e String)>,
-    ) -> Result<Tally, StoreError> {
+    ) -> Result<(Tally, HashSet<i64>), StoreError> {
         let mut tally = Tally::default();
         let mut replayed = HashSet::new();
         for (planned, document) in events {
@@ -338,6 +340,7 @@ impl<'t> Recorder<'t> {
             match self.known(planned, recurring.as_ref())? {
                 None => {
                     let seq = self.insert_event(planned, document, recurring)?;
+                    replayed.extend(claim.work().replay.then_some(seq));
                     tally.events_new += 1;
                     tally.events_quarantined += usize::from(planned.routed == Routed::Quarantined);
                     tally.deliveries += self.plan(seq, planned)?;
@@ -346,7 +349,7 @@ impl<'t> Recorder<'t> {
                     tally.events_duplicate += 1;
                     if claim.work().replay {
                         // Of events of one body that have the same key, the first counts, as it does when they are new.
-                        if replayed.insert(seq) {
+                        if !claim.work().replayed.contains(&seq) && replayed.insert(seq) {
                             self.take_over(seq, planned)?;
                         }
                         tally.deliveries += self.plan_again(seq, planned)?;
@@ -354,7 +357,7 @@ impl<'t> Recorder<'t> {
                 }
             }
         }
-        Ok(tally)
+        Ok((tally, replayed))
     }
 
     /// What has been seen of the words of an event that has no more to be known by.
