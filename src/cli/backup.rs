@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome, open_store, out, outline};
+use super::{Failure, Outcome, open_store, out, outline_to_read};
 use crate::store::Upkeep;
 
 #[derive(clap::Args)]
@@ -16,7 +16,7 @@ impl Backup {
         if self.file.exists() {
             return Err(Failure::Found(format!("{} exists already; choose another name", self.file.display())));
         }
-        let store = open_store(&outline(path)?)?;
+        let store = open_store(&outline_to_read(path)?)?;
         if let Err(fault) = store.backup(&self.file) {
             // Half a copy is worse than none: it might be restored. If it cannot be removed there is none.
             drop(std::fs::remove_file(&self.file));

@@ -50,21 +50,28 @@ impl Explain {
     }
 
     fn stored(&self, path: &Path, id: &IdPrefix) -> Outcome {
-        let (_, store) = read_store(path)?;
-        let router = Outline::load_routes(path)?;
+        let (outline, store) = read_store(path)?;
+        let router = match Outline::load_routes(path) {
+            // Some routes may not have been read, so that the others would tell half the truth.
+            Err(_) if outline.fault.is_some() && !self.json => None,
+            router => Some(router?),
+        };
         let id = find::event(&store, id)?;
         let row = store.event(id)?;
         let row = row.ok_or_else(|| Failure::Found(format!("there is no event {id} in the store")))?;
         let held = row.quarantined.then_some("it is in quarantine");
         let explained = Explained { event: row.event, held };
-        if self.json {
-            return out!("{}", json_of(&explained.json(&router, None, &[]))?);
+        if let Some(router) = router.as_ref().filter(|_| self.json) {
+            return out!("{}", json_of(&explained.json(router, None, &[]))?);
         }
         let event = &explained.event;
         out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
         out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
         explained.unknown_severity_of_then(path)?;
-        explained.routes(&router)
+        match router {
+            Some(router) => explained.routes(&router),
+            None => out!("  its routes are not explained before the fault is mended"),
+        }
     }
 
     fn body(&self, path: &Path, file: &Path, name: &str) -> Outcome {

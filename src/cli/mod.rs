@@ -251,9 +251,25 @@ fn require(path: &Path) -> Outcome {
     Ok(())
 }
 
+/// The same for a command that only reads the store, which one slip in the file must not stop.
+fn outline_to_read(path: &Path) -> Result<Outline, Failure> {
+    require(path)?;
+    let outline = Outline::load_what_can_be_read(path)?;
+    if let Some(fault) = &outline.fault {
+        eprintln!(
+            "{}: warning: {}; the store is taken to be {}, and a `gatepost serve` that runs keeps the settings that it has \
+             read before",
+            path.display(),
+            terminal::clean(&fault.to_string()),
+            outline.store.display()
+        );
+    }
+    Ok(outline)
+}
+
 /// The store, to be read beside a process that may be serving.
 fn read_store(path: &Path) -> Result<(Outline, SqliteStore), Failure> {
-    let outline = outline(path)?;
+    let outline = outline_to_read(path)?;
     let store = SqliteStore::open_to_read(&outline.store)?;
     Ok((outline, store))
 }

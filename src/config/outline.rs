@@ -24,13 +24,25 @@ pub struct Outline {
     pub sources: BTreeMap<String, String>,
     /// The type of each destination.
     pub destinations: BTreeMap<String, String>,
+    /// The first place where the file is no valid TOML.
+    pub fault: Option<Fault>,
 }
 
 impl Outline {
     /// Reads the file at `path`. It must be TOML and say which store there is; whatever else is wrong with it is not looked
     /// at.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        read(path, |root| {
+        let outline = Self::load_what_can_be_read(path)?;
+        match outline.fault {
+            Some(fault) => Err(ConfigError::Faulty { path: path.to_owned(), faults: vec![fault] }),
+            None => Ok(outline),
+        }
+    }
+
+    /// The same for what only reads the store, also of a file that is no valid TOML: a slip of the pen must not hide what
+    /// has happened.
+    pub fn load_what_can_be_read(path: &Path) -> Result<Self, ConfigError> {
+        let (outline, fault) = read(path, Syntax::MayBeFaulty, |root| {
             let store = read_store(root)?;
             let listen = |section: &'static str, port| {
                 let address = read_listen(root.section(section).as_ref(), port);
@@ -46,8 +58,10 @@ impl Outline {
                 store,
                 sources: names("sources", "vendor"),
                 destinations: names("destinations", "type"),
+                fault: None,
             })
-        })
+        })?;
+        Ok(Self { fault, ..outline })
     }
 
     /// What the words for severities mean at a source; `None` where it is not in the file or its words are at fault.
@@ -55,32 +69,51 @@ impl Outline {
         let named = |section: &Section<'_>| section.name() == source.as_str();
         let severities =
             |root: &Section<'_>| Severities::read(&root.named_sections("sources").into_iter().find(named)?);
-        read(path, severities).ok()
+        read(path, Syntax::MustBeSound, severities).map(|(severities, _)| severities).ok()
     }
 
     /// The routes of the file at `path`, which must be sound; their destinations need not be.
     pub fn load_routes(path: &Path) -> Result<Router, ConfigError> {
-        read(path, |root| {
+        let (router, _) = read(path, Syntax::MustBeSound, |root| {
             let sections = root.named_sections("destinations");
             let names: Built = sections.iter().filter_map(|section| Some((name_of(section)?, None))).collect();
             let router = routes::read(root, &names);
             (!root.any_error()).then_some(router)
-        })
+        })?;
+        Ok(router)
     }
 }
 
-/// Reads the file; its faults only where nothing comes of it.
-fn read<T>(path: &Path, take: impl FnOnce(&Section<'_>) -> Option<T>) -> Result<T, ConfigError> {
+/// Whether something may come of a file that is no valid TOML.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syntax {
+    MustBeSound,
+    MayBeFaulty,
+}
+
+/// Reads the file, and the first place where it is no valid TOML; all its faults where nothing comes of it.
+fn read<T>(
+    path: &Path,
+    syntax: Syntax,
+    take: impl FnOnce(&Section<'_>) -> Option<T>,
+) -> Result<(T, Option<Fault>), ConfigError> {
     let text = read_text(path)?;
     let environment = Environment::of_process(path.parent().map(Path::to_owned).unwrap_or_default());
     let document = Document::new(&text, &environment);
     let table = document.parse();
-    let taken = if document.any_error() { None } else { take(&document.root(table.get_ref())) };
-    taken.ok_or_else(|| {
-        let faults: Vec<Fault> =
-            document.into_faults().into_iter().filter(|fault| fault.level == Level::Error).collect();
-        ConfigError::Faulty { path: path.to_owned(), faults }
-    })
+    let is_valid = !document.any_error();
+    let may_be_taken = is_valid || syntax == Syntax::MayBeFaulty;
+    let taken = if may_be_taken { take(&document.root(table.get_ref())) } else { None };
+    let faults = document.into_faults();
+    let mut faults = faults.into_iter().filter(|fault| fault.level == Level::Error);
+    match taken {
+        Some(taken) => {
+            // Errors in the syntax concern no setting.
+            let first = faults.find(|fault| fault.path.is_empty());
+            Ok((taken, first.filter(|_| !is_valid)))
+        }
+        None => Err(ConfigError::Faulty { path: path.to_owned(), faults: faults.collect() }),
+    }
 }
 
 #[cfg(test)]

@@ -57,8 +57,6 @@ to = ["archive"]
         let ran = gateway.run(arguments).done();
         assert_eq!(ran.stderr, "", "{ran}");
     }
-    gateway.configure("[sources\n");
-    gateway.run(&["events", "list"]).ended(1).complains("not valid TOML");
 }
 
 #[test]
@@ -169,6 +167,41 @@ fn a_terminal_gets_colours_and_a_pipe_gets_none() {
         assert!(!plain.contains('\u{1b}'), "{plain:?}");
         assert!(plain.lines().all(|line| line.chars().count() <= 80), "no line is broken: {plain}");
     }
+}
+
+#[test]
+fn a_slip_in_the_file_blinds_no_command_that_reads() {
+    let (gateway, [receipt, _]) = filled();
+    let event = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
+    for slip in ["oops = = 1\n", "oops = \"\n", "[sources\n"] {
+        for text in
+            [format!("{}{slip}", config()), config().replacen("[destinations", &format!("{slip}[destinations"), 1)]
+        {
+            gateway.configure(&text);
+            for arguments in [
+                &["receipts", "list"][..],
+                &["events", "list", "--source", "akto"],
+                &["events", "show", &event],
+                &["receipts", "show", &receipt],
+                &["explain", &event],
+                &["status"],
+            ] {
+                let ran = gateway.run(arguments).done();
+                let ran = ran.complains("gatepost.toml: warning: line ").complains("not valid TOML");
+                let ran = ran.complains("serve` that runs keeps the settings that it has read");
+                assert_eq!(ran.stderr.lines().count(), 1, "{ran}");
+            }
+            gateway.run(&["status"]).done().prints("ready, admin ");
+            gateway.run(&["backup", "copy.db"]).done().complains("not valid TOML");
+            std::fs::remove_file(gateway.folder.path().join("copy.db")).unwrap();
+            gateway.run(&["replay", "--dead"]).ended(1).complains("not valid TOML");
+            gateway.run(&["check"]).ended(1).complains("error: line ");
+        }
+    }
+    // Routes that are not read whole are not explained.
+    gateway.configure(&format!("oops = = 1\n{}", config()));
+    gateway.run(&["explain", &event]).done().prints("  its routes are not explained before the fault is mended");
+    gateway.run(&["explain", &event, "--json"]).ended(1).complains("not valid TOML");
 }
 
 #[test]
