@@ -73,15 +73,15 @@ const SAMPLES: &[(&str, &str, usize, Option<&str>)] = &[
     ("akto", "akto-threat-export-array.json", 3, None),
     ("alertmanager", "alertmanager-mixed.json", 2, None),
     ("other", "datadog-default.json", 1, None),
-    ("github", "github-ping.json", 1, None),
+    ("github", "github-ping.json", 1, Some("unrecognized")),
     ("github", "github-secret_scanning_alert.json", 1, None),
     ("github", "github-security_advisory.json", 1, None),
     // A form is no JSON.
     ("other", "slack-slash-command.form.txt", 1, Some("unparsed")),
     ("other", "slack-url_verification.json", 1, None),
-    ("other", "snyk-ping.json", 1, None),
+    ("other", "snyk-ping.json", 1, Some("unrecognized")),
     ("other", "standardwebhooks-contact.created.json", 1, None),
-    ("other", "stripe-event.json", 1, None),
+    ("other", "stripe-event.json", 1, Some("unrecognized")),
 ];
 
 /// What lies beside the samples and is none.
