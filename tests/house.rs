@@ -101,7 +101,7 @@ fn every_vendor_has_a_place_in_the_list_fixtures_and_documentation() {
 #[test]
 fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
     let names: Vec<&str> = gatepost::destinations::KINDS.iter().map(|kind| kind.name).collect();
-    complete("destinations", &names, &["base", "errors", "judge", "message", "render", "testing"]);
+    complete("destinations", &names, &["base", "classify", "errors", "message", "render", "testing"]);
 }
 
 /// Compares list, folder, fixtures and documentation of a room whose members are one file each.
