@@ -170,9 +170,12 @@ impl Metrics {
     pub fn read(admin: SocketAddr) -> io::Result<Self> {
         let mut stream = TcpStream::connect(admin)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
+        if !text.starts_with("HTTP/1.1 200 ") {
+            return Err(io::Error::other(format!("/metrics is answered {}", text.lines().next().unwrap_or_default())));
+        }
         Ok(Self(text))
     }
 
