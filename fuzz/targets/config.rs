@@ -4,7 +4,7 @@
 #![no_main]
 
 use gatepost::config::Config;
-use gatepost::settings::Environment;
+use gatepost::settings::{Environment, PathFacts};
 use libfuzzer_sys::fuzz_target;
 
 const CANARY: &str = "canary-0123456789abcdef0123456789";
@@ -13,6 +13,7 @@ fuzz_target!(|text: &str| {
     let environment = Environment {
         variable: Box::new(|_| Some(CANARY.to_owned())),
         read_file: Box::new(|_| Ok(CANARY.as_bytes().to_vec())),
+        paths: PathFacts::default(),
         base: std::path::PathBuf::from("/nowhere"),
     };
     let lines = text.lines().count() + 1;

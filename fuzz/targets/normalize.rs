@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use gatepost::config::Config;
 use gatepost::domain::{Encoding, Event, Headers, Note, Receipt, ReceiptId, Request, Severity, Timestamp};
-use gatepost::settings::Environment;
+use gatepost::settings::{Environment, PathFacts};
 use gatepost::vendors::Sources;
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
@@ -30,6 +30,7 @@ static SOURCES: LazyLock<Arc<Sources>> = LazyLock::new(|| {
     let nothing = Environment {
         variable: Box::new(|_| None),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        paths: PathFacts::default(),
         base: std::path::PathBuf::new(),
     };
     Config::parse(text, &nothing).unwrap_or_else(|faults| panic!("{faults:?}")).sources

@@ -12,7 +12,7 @@ use gatepost::domain::{
     Actor, DeliveryId, Draft, Encoding, Event, Headers, Job, Link, Outcome, Progress, Purpose, Receipt, ReceiptId,
     Rule, Severity, Target, Timestamp,
 };
-use gatepost::settings::Environment;
+use gatepost::settings::{Environment, PathFacts};
 use gatepost::standins::{Answer, Arrived, Card, Service, jira, pagerduty, slack};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -62,6 +62,7 @@ static DESTINATIONS: LazyLock<Vec<(String, Arc<dyn Destination>)>> = LazyLock::n
     let nothing = Environment {
         variable: Box::new(|_| None),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        paths: PathFacts::default(),
         base: std::path::PathBuf::new(),
     };
     let config = Config::parse(&text, &nothing).unwrap_or_else(|faults| panic!("{faults:?}"));
