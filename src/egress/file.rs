@@ -301,13 +301,13 @@ mod tests {
         std::fs::write(&path, "one\ntwo\n").unwrap();
         let inode = std::fs::metadata(&path).unwrap().ino();
         let mut keeper = Keeper { unsynced: Some((inode, 4)), ..Keeper::new(path.clone(), File::sync_data) };
-        write(&mut keeper, line(&path, "two", Some("two"))).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        write(&mut keeper, line(&path, "three", None)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\n", "what did not reach the disk is not kept");
         assert!(keeper.unsynced.is_none());
         // Another file in its place is left as it is.
         let mut keeper = Keeper { unsynced: Some((inode + 1, 4)), ..Keeper::new(path.clone(), File::sync_data) };
-        write(&mut keeper, line(&path, "three", None)).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\n");
+        write(&mut keeper, line(&path, "four", None)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\nfour\n");
     }
 
     #[test]
