@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! server::ingress -> verify -> store (receipt) ~wake~> pipeline::dispatcher -> vendors (normalize) -> routing (plan)
-//!    -> store (events + deliveries, one transaction) ~wake~> pipeline::lane -> destinations (render)
+//!    -> store (events + deliveries, one transaction) ~wake~> pipeline::worker -> destinations (render)
 //!    -> egress (send) -> destinations (judge the reply) -> pipeline::retry (what next)
 //!    -> store (attempt + verdict, one transaction)
 //! ```
@@ -33,7 +33,7 @@
 //! | 3 | [`destinations`] | one file a destination: what to send, what came back. Pure: it never sends |
 //! | 4 | [`store`] | durable state behind four roles; `sqlite/` |
 //! | 4 | [`egress`] | the only outbound I/O |
-//! | 5 | [`pipeline`] | dispatcher, a lane for each destination, retry policy, pacing, breakers, retention |
+//! | 5 | [`pipeline`] | dispatcher, a worker for each destination, retry policy, pacing, breakers, retention |
 //! | 5 | [`server`] | inbound HTTP; `problem.rs` is the only place that knows a status code |
 //! | 6 | [`config`] | what the operator typed becomes what the program needs |
 //! | 7 | [`app`] | builds everything once, runs it, stops it in order |

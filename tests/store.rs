@@ -11,7 +11,7 @@ use gatepost::domain::{
 };
 use gatepost::store::{
     Acceptance, Access, Arrival, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter,
-    Horizons, Inbox, Lease, LeasesLost, Ledger, NotedTime, OpenError, Outbox, Page, PlannedEvent, ReceiptFilter,
+    Horizons, Inbox, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries, ReceiptFilter,
     ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError, Upkeep, Verdict,
 };
 use gatepost::verify::{Scheme, TokenScheme, Verifier};

@@ -22,7 +22,7 @@ pub enum Contender {
     Bare,
     /// One SQLite transaction a request, as one would write it first. It verifies nothing.
     Naive,
-    /// `gatepost serve` as it is shipped: signature, deduplication, metrics, log, dispatcher and a lane to a file.
+    /// `gatepost serve` as it is shipped: signature, deduplication, metrics, log, dispatcher and a worker to a file.
     Gatepost,
     /// Another build of gatepost.
     Other(PathBuf),

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ConfigError};
 use crate::domain::{Clock, SystemClock};
 use crate::egress::{ClientError, Egress};
-use crate::pipeline::{LaneState, Parts, Pipeline, Queue, Rules};
+use crate::pipeline::{Parts, Pipeline, Queue, Rules, WorkerState};
 use crate::server::{
     Admin, CheckHealth, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, Problem, QueueHealth,
     refuse_foreign,
@@ -285,16 +285,16 @@ fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, Desti
     let pipeline = Arc::clone(pipeline);
     let health = |state| {
         let (state, reason) = match state {
-            LaneState::Running => ("running", None),
-            LaneState::Failing { reason } => ("failing", Some(reason)),
-            LaneState::Stopped { reason } => ("stopped", Some(reason)),
+            WorkerState::Running => ("running", None),
+            WorkerState::Failing { reason } => ("failing", Some(reason)),
+            WorkerState::Stopped { reason } => ("stopped", Some(reason)),
         };
         DestinationHealth { state, reason, queue: None }
     };
     Box::new(move || {
         let queues = pipeline.queues();
         let mut all: BTreeMap<String, DestinationHealth> =
-            pipeline.lane_states().into_iter().map(|(name, state)| (name.to_string(), health(state))).collect();
+            pipeline.worker_states().into_iter().map(|(name, state)| (name.to_string(), health(state))).collect();
         for (name, Queue { waiting, dead, oldest_waiting }) in queues {
             let queue = Some(QueueHealth { waiting, dead, oldest_waiting_seconds: oldest_waiting.as_secs() });
             let unconfigured = || DestinationHealth { state: "unconfigured", reason: None, queue: None };

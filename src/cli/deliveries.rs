@@ -10,7 +10,7 @@ use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{Failure, Outcome, find, moment, names, read_store, show};
 use crate::domain::{Clock, DeliveryState, IdPrefix, SystemClock, Timestamp};
-use crate::store::{DeliveryFilter, DeliveryRow, Ledger};
+use crate::store::{DeliveryFilter, DeliveryRow, Queries};
 
 #[derive(Args)]
 pub struct Deliveries {

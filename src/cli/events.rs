@@ -10,7 +10,7 @@ use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{Failure, Outcome, find, moment, names, read_store, show};
 use crate::domain::{IdPrefix, Severity};
-use crate::store::{DeliveryFilter, EventFilter, EventRow, Ledger, Page};
+use crate::store::{DeliveryFilter, EventFilter, EventRow, Page, Queries};
 
 #[derive(Args)]
 pub struct Events {

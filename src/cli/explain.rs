@@ -10,7 +10,7 @@ use crate::config::{Config, Outline};
 use crate::domain::{Clock, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock};
 use crate::pipeline::Horizon;
 use crate::routing::{Considered, Flow, Judgement, Router};
-use crate::store::Ledger;
+use crate::store::Queries;
 use crate::vendors::{Source, Unfound};
 
 #[derive(clap::Args)]

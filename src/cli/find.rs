@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Failure, moment, terminal};
 use crate::domain::{DeliveryId, EventId, IdPrefix, ReceiptId};
 use crate::store::{
-    DeliveryFilter, DeliveryRow, EventFilter, EventRow, Ledger, Page, ReceiptFilter, ReceiptRow, SqliteStore,
+    DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, Queries, ReceiptFilter, ReceiptRow, SqliteStore,
 };
 
 /// The receipt of that id, else the one that the event or delivery of that id came from.

@@ -10,7 +10,7 @@ use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{Failure, Outcome, find, moment, names, read_store, show};
 use crate::domain::IdPrefix;
-use crate::store::{EventFilter, Ledger, Page, ReceiptFilter, ReceiptRow};
+use crate::store::{EventFilter, Page, Queries, ReceiptFilter, ReceiptRow};
 
 #[derive(Args)]
 pub struct Receipts {

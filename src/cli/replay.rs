@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::moment::parse_moment;
 use super::{Failure, Outcome, find, names, open_store, out, outline};
 use crate::domain::{Clock, DeliveryId, DeliveryState, IdPrefix, ReceiptId, SystemClock, Timestamp};
-use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Ledger, Page, SqliteStore};
+use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Page, Queries, SqliteStore};
 
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]

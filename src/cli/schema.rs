@@ -12,7 +12,7 @@ pub struct Schema {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Subject {
-    /// The event, as files and the ledger hold it
+    /// The event, as files and the queries hold it
     Event,
     /// gatepost.toml, for editors
     Config,

@@ -13,7 +13,7 @@ use super::number::parse_count;
 use super::paint::{Paint, Tone};
 use super::{Failure, Outcome, deliveries, events, io, names, out, read_store, terminal};
 use crate::domain::{Clock, DeliveryState, Severity, SystemClock, Timestamp};
-use crate::store::{DeliveryRow, EventFilter, EventRow, Ledger, Overview, Page, Position, SqliteStore, StoreError};
+use crate::store::{DeliveryRow, EventFilter, EventRow, Overview, Page, Position, Queries, SqliteStore, StoreError};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:

@@ -8,8 +8,8 @@ use futures_util::future::try_join_all;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::horizon::{Horizon, Witness};
-use super::janitor::Retention;
-use super::reading::{End, process};
+use super::process::{End, process};
+use super::retention::Retention;
 use super::severity_log::SeverityLog;
 use super::supervisor::{LaneBoard, Rules};
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
@@ -35,7 +35,7 @@ pub struct Dispatcher {
     /// When severity words that are not known were last told of.
     pub words: SeverityLog,
     /// Whom to wake.
-    pub lanes: Arc<LaneBoard>,
+    pub workers: Arc<LaneBoard>,
     /// What wakes us.
     pub wake: Arc<Notify>,
     /// The time.
@@ -107,7 +107,7 @@ impl Dispatcher {
                     let recorded = self.outbox.extend(claim, planned, self.lease()).await?;
                     claim = recorded.claim;
                     self.count_recorded(&claim.work().receipt.source, recorded.tally);
-                    self.lanes.wake(&destinations);
+                    self.workers.wake(&destinations);
                     continue;
                 };
                 self.count_end(&claim, end);
@@ -123,7 +123,7 @@ impl Dispatcher {
             }
         }
         try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
-        self.lanes.wake(&destinations);
+        self.workers.wake(&destinations);
         drop(reader.await);
         Ok(count)
     }

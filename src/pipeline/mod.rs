@@ -2,24 +2,23 @@
 //!
 //! ```text
 //! store (receipt) ~wake~> dispatcher -> vendors -> routing -> store (events + deliveries)
-//!                 ~wake~> lane -> destinations -> egress -> destinations -> retry -> store (attempt + verdict)
+//!                 ~wake~> worker -> destinations -> egress -> destinations -> retry -> store (attempt + verdict)
 //! ```
 //!
 //! A wake-up carries no data: the task that is woken reads the store. A restart, a wake-up that was missed and an operator's
 //! replay from another process therefore need no path of their own; each worker also polls once a second.
 //!
-//! Each destination has its own `lane`, with its own pace and its own breaker, so that a dead one delays no other.
+//! Each destination has its own `worker`, with its own pace and its own breaker, so that a dead one delays no other.
 //! The pipeline promises that what is stored ends as delivered or as a dead letter with a reason. It does not promise
 //! that a destination is told only once where the destination has no way to tell a repetition: see [`crate::destinations`].
 
 mod breaker;
 mod dispatcher;
 mod horizon;
-mod janitor;
-mod lane;
 mod pace;
+mod process;
 mod queues;
-mod reading;
+mod retention;
 mod retry;
 mod severity_log;
 #[cfg(test)]
@@ -28,9 +27,10 @@ mod supervise;
 mod supervisor;
 mod suspects;
 mod timekeeper;
+mod worker;
 
 pub use horizon::Horizon;
-pub use janitor::Retention;
-pub use lane::{LaneState, converse};
 pub use queues::Queue;
+pub use retention::Retention;
 pub use supervisor::{Parts, Pipeline, Rules};
+pub use worker::{WorkerState, converse};

@@ -1,4 +1,4 @@
-//! How long the queues are and how old their oldest entry is: measured by the janitor, shown as metrics and in `/readyz`.
+//! How long the queues are and how old their oldest entry is: measured by the retention, shown as metrics and in `/readyz`.
 //! The figures are as old as the last measurement.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,7 +18,7 @@ pub struct Case {
     pub now: Timestamp,
     /// The present moment by the clock that nobody sets.
     pub steady: Timestamp,
-    /// When the lane was started, by the same clock.
+    /// When the worker was started, by the same clock.
     pub started: Timestamp,
     /// The number of the try that has ended, from 1.
     pub tries: u32,

@@ -14,39 +14,39 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::dispatcher::Dispatcher;
-use super::janitor::Janitor;
-use super::lane::Lane;
+use super::retention::RetentionTask;
 use super::timekeeper::Timekeeper;
+use super::worker::Worker;
 use crate::store::SqliteStore;
 use crate::telemetry::{ByTask, Metrics, Task};
 
 /// Work that goes on until it is told to stop, and can be begun again.
-pub trait Worker: Send {
+pub trait Supervised: Send {
     /// Works until `stop` changes.
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send;
 }
 
-impl Worker for Dispatcher {
+impl Supervised for Dispatcher {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
         Dispatcher::run(self, stop)
     }
 }
 
-impl Worker for Janitor {
+impl Supervised for RetentionTask {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-        Janitor::run(self, stop)
+        RetentionTask::run(self, stop)
     }
 }
 
-impl Worker for Timekeeper<SqliteStore> {
+impl Supervised for Timekeeper<SqliteStore> {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
         Timekeeper::run(self, stop)
     }
 }
 
-impl Worker for Arc<Lane> {
+impl Supervised for Arc<Worker> {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-        Lane::run(Arc::clone(self), stop)
+        Worker::run(Arc::clone(self), stop)
     }
 }
 
@@ -88,7 +88,7 @@ impl Supervision {
     }
 
     /// Runs the work, and again whenever it ends although it was not told to stop.
-    pub async fn supervise(self, task: Task, mut worker: impl Worker, mut stop: watch::Receiver<bool>) {
+    pub async fn supervise(self, task: Task, mut worker: impl Supervised, mut stop: watch::Receiver<bool>) {
         let mut ends = VecDeque::new();
         loop {
             let ended = AssertUnwindSafe(worker.run(stop.clone())).catch_unwind().await;
@@ -141,7 +141,7 @@ mod tests {
         runs: Arc<watch::Sender<usize>>,
     }
 
-    impl Worker for Unsteady {
+    impl Supervised for Unsteady {
         async fn run(&mut self, mut stop: watch::Receiver<bool>) {
             self.runs.send_modify(|runs| *runs += 1);
             if self.ends > 0 {
@@ -199,7 +199,7 @@ mod tests {
     /// Ends more rarely than the window is long.
     struct Rare(watch::Sender<usize>);
 
-    impl Worker for Rare {
+    impl Supervised for Rare {
         async fn run(&mut self, mut stop: watch::Receiver<bool>) {
             self.0.send_modify(|runs| *runs += 1);
             tokio::select! {

@@ -8,12 +8,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::dispatcher::{Dispatcher, HeldLog};
-use super::janitor::{Janitor, Retention};
-use super::lane::{Lane, LaneState};
 use super::queues::{Queue, QueueBoard};
+use super::retention::{Retention, RetentionTask};
 use super::severity_log::SeverityLog;
 use super::supervise::Supervision;
 use super::timekeeper::Timekeeper;
+use super::worker::{Worker, WorkerState};
 use crate::destinations::Destination;
 use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
@@ -54,7 +54,7 @@ pub struct Pipeline {
     queues: QueueBoard,
     stop_intake: watch::Sender<bool>,
     others: Mutex<Vec<JoinHandle<()>>>,
-    lanes: tokio::sync::Mutex<Option<RunningLanes>>,
+    workers: tokio::sync::Mutex<Option<RunningLanes>>,
 }
 
 struct RunningLanes {
@@ -64,21 +64,21 @@ struct RunningLanes {
 
 type LaneTasks = BTreeMap<DestinationName, JoinHandle<()>>;
 
-/// Who is at the lanes: whom to wake, and how they are doing.
+/// Who is at the workers: whom to wake, and how they are doing.
 #[derive(Debug, Default)]
 pub struct LaneBoard(Mutex<BTreeMap<DestinationName, LaneEntry>>);
 
 #[derive(Clone, Debug)]
 struct LaneEntry {
     wake: Arc<Notify>,
-    state: Arc<Mutex<LaneState>>,
+    state: Arc<Mutex<WorkerState>>,
 }
 
 impl LaneBoard {
-    /// Wakes the lanes of these destinations.
+    /// Wakes the workers of these destinations.
     pub fn wake(&self, destinations: &[DestinationName]) {
-        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        destinations.iter().filter_map(|name| lanes.get(name)).for_each(|lane| lane.wake.notify_one());
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        destinations.iter().filter_map(|name| workers.get(name)).for_each(|worker| worker.wake.notify_one());
     }
 
     /// Whether anybody sends to this destination.
@@ -91,10 +91,10 @@ impl LaneBoard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    fn states(&self) -> BTreeMap<DestinationName, LaneState> {
-        let lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = |lane: &LaneEntry| lane.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        lanes.iter().map(|(name, lane)| (name.clone(), state(lane))).collect()
+    fn states(&self) -> BTreeMap<DestinationName, WorkerState> {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |worker: &LaneEntry| worker.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        workers.iter().map(|(name, worker)| (name.clone(), state(worker))).collect()
     }
 }
 
@@ -124,9 +124,9 @@ impl Pipeline {
             queues: QueueBoard::default(),
             stop_intake,
             others: Mutex::default(),
-            lanes: tokio::sync::Mutex::default(),
+            workers: tokio::sync::Mutex::default(),
         });
-        pipeline.start_lanes(parts.destinations, LaneTasks::new()).await;
+        pipeline.start_workers(parts.destinations, LaneTasks::new()).await;
         pipeline.start_others();
         pipeline
     }
@@ -142,7 +142,7 @@ impl Pipeline {
     }
 
     /// How each destination is doing.
-    pub fn lane_states(&self) -> BTreeMap<DestinationName, LaneState> {
+    pub fn worker_states(&self) -> BTreeMap<DestinationName, WorkerState> {
         self.board.states()
     }
 
@@ -154,13 +154,13 @@ impl Pipeline {
     /// Exchanges rules and destinations. Every destination starts afresh, each as soon as what is under way for itself is
     /// finished: one that hangs holds up neither the others nor the caller.
     pub async fn exchange(&self, parts: Parts) {
-        let retiring = self.retire_lanes().await;
+        let retiring = self.retire_workers().await;
         self.rules.send_replace(parts.rules);
         self.retention.send_replace(parts.retention);
         // A destination that has gone is neither stopped nor failing.
         self.metrics.destination_stopped.clear();
         self.metrics.destination_failing.clear();
-        self.start_lanes(parts.destinations, retiring).await;
+        self.start_workers(parts.destinations, retiring).await;
     }
 
     /// Finishes what is under way, within a bound. What is not finished then is taken up again by the next start.
@@ -172,8 +172,8 @@ impl Pipeline {
                 report_end(task.await);
             }
         };
-        let lanes = self.stop_lanes(bound);
-        if tokio::time::timeout(bound, async { tokio::join!(all, lanes) }).await.is_err() {
+        let workers = self.stop_workers(bound);
+        if tokio::time::timeout(bound, async { tokio::join!(all, workers) }).await.is_err() {
             tracing::warn!("work was still under way at the end of the time to stop; the next start takes it up");
         }
     }
@@ -188,16 +188,16 @@ impl Pipeline {
             witness: timekeeper.witness(),
             held: HeldLog::default(),
             words: SeverityLog::default(),
-            lanes: Arc::clone(&self.board),
+            workers: Arc::clone(&self.board),
             wake: Arc::clone(&self.receipts),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
         };
-        let janitor = Janitor {
+        let retention = RetentionTask {
             store: self.store.clone(),
             retention: self.retention.subscribe(),
             now: timekeeper.settled(),
-            lanes: Arc::clone(&self.board),
+            workers: Arc::clone(&self.board),
             clock: Arc::clone(&self.clock),
             queues: self.queues.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -205,18 +205,18 @@ impl Pipeline {
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         let (supervision, stop) = (|| self.supervision.clone(), || self.stop_intake.subscribe());
         others.push(tokio::spawn(supervision().supervise(Task::Dispatcher, dispatcher, stop())));
-        others.push(tokio::spawn(supervision().supervise(Task::Retention, janitor, stop())));
+        others.push(tokio::spawn(supervision().supervise(Task::Retention, retention, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Clock, timekeeper, stop())));
     }
 
-    /// Starts a lane for each destination, behind the retiring lane of that name if there is one. Retiring lanes that
+    /// Starts a worker for each destination, behind the retiring worker of that name if there is one. Retiring workers that
     /// nobody follows are only kept an eye on.
-    async fn start_lanes(&self, destinations: BTreeMap<DestinationName, Arc<dyn Destination>>, mut tasks: LaneTasks) {
+    async fn start_workers(&self, destinations: BTreeMap<DestinationName, Arc<dyn Destination>>, mut tasks: LaneTasks) {
         let (stop, _) = watch::channel(false);
         let mut entries = BTreeMap::new();
         for (name, destination) in destinations {
-            let entry = LaneEntry { wake: Arc::default(), state: Arc::new(Mutex::new(LaneState::Running)) };
-            let lane = Lane {
+            let entry = LaneEntry { wake: Arc::default(), state: Arc::new(Mutex::new(WorkerState::Running)) };
+            let worker = Worker {
                 name: name.clone(),
                 destination,
                 outbox: Arc::new(self.store.clone()),
@@ -233,31 +233,31 @@ impl Pipeline {
                 if let Some(predecessor) = predecessor {
                     finish(predecessor, tokio::time::Instant::now() + RETIRE_BOUND).await;
                 }
-                supervision.supervise(Task::Delivery, Arc::new(lane), stop).await;
+                supervision.supervise(Task::Delivery, Arc::new(worker), stop).await;
             });
             tasks.insert(name.clone(), task);
             entries.insert(name, entry);
         }
         *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = entries;
-        *self.lanes.lock().await = Some(RunningLanes { stop, tasks });
+        *self.workers.lock().await = Some(RunningLanes { stop, tasks });
     }
 
-    async fn stop_lanes(&self, bound: Duration) {
+    async fn stop_workers(&self, bound: Duration) {
         let deadline = tokio::time::Instant::now() + bound;
-        for task in self.retire_lanes().await.into_values() {
+        for task in self.retire_workers().await.into_values() {
             finish(task, deadline).await;
         }
     }
 
-    /// Tells all lanes to finish what is under way, and waits for none.
-    async fn retire_lanes(&self) -> LaneTasks {
-        let Some(running) = self.lanes.lock().await.take() else { return LaneTasks::new() };
+    /// Tells all workers to finish what is under way, and waits for none.
+    async fn retire_workers(&self) -> LaneTasks {
+        let Some(running) = self.workers.lock().await.take() else { return LaneTasks::new() };
         running.stop.send_replace(true);
         running.tasks
     }
 }
 
-/// Waits for a lane's end, and ends it at the deadline.
+/// Waits for a worker's end, and ends it at the deadline.
 async fn finish(task: JoinHandle<()>, deadline: tokio::time::Instant) {
     let abort = task.abort_handle();
     match tokio::time::timeout_at(deadline, task).await {
@@ -274,5 +274,5 @@ fn report_end(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// How long a lane waits for the one before it; a try lasts 25 s at most, and is taken up again by its lease.
+/// How long a worker waits for the one before it; a try lasts 25 s at most, and is taken up again by its lease.
 const RETIRE_BOUND: Duration = Duration::from_secs(10);

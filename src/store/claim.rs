@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::postbox::{Envelope, Postbox};
+use super::reply_batch::{PendingReply, ReplyBatch};
 
 /// The right to settle one row once. It cannot be copied; settling consumes it; its generation makes a settlement that
 /// comes too late fail instead of overwriting what somebody else has done since.
@@ -38,16 +38,16 @@ impl<T> Claim<T> {
 pub struct Ticket<T>(oneshot::Receiver<Result<T, StoreError>>);
 
 impl<T> Ticket<T> {
-    /// A ticket, and to whom its answer goes: by way of `postbox` if there is one.
-    pub(super) fn by(postbox: Option<&Postbox>) -> (Envelope<T>, Self) {
+    /// A ticket, and to whom its answer goes: by way of `replies` if there is one.
+    pub(super) fn by(replies: Option<&ReplyBatch>) -> (PendingReply<T>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (Envelope::new(sender, postbox), Self(receiver))
+        (PendingReply::new(sender, replies), Self(receiver))
     }
 
     /// A ticket that is refused already.
     pub(super) fn refused(fault: StoreError) -> Self {
-        let (envelope, ticket) = Self::by(None);
-        envelope.send(Err(fault));
+        let (reply, ticket) = Self::by(None);
+        reply.send(Err(fault));
         ticket
     }
 

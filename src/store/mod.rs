@@ -4,19 +4,19 @@
 //! |---|---|---|
 //! | [`Inbox`] | `server::ingress` | accepts a verified request, once, durably |
 //! | [`Outbox`] | `pipeline` | hands out work under a lease and takes back what became of it |
-//! | [`Ledger`] | the operator, through `cli` and `server::admin` | reads, and replays on order |
+//! | [`Queries`] | the operator, through `cli` and `server::admin` | reads, and replays on order |
 //! | [`Overview`] | the operator, through `cli` | what came in and went out lately |
-//! | [`Upkeep`] | `pipeline::janitor` | retention, sizes, backup |
+//! | [`Upkeep`] | `pipeline::retention` | retention, sizes, backup |
 //!
 //! Calls that write answer with a [`Ticket`], a future that is ready when the commit is on the disk. Policy is not here:
 //! what happens to a delivery next is computed by `pipeline::retry` and only written down by the store.
 
 mod claim;
-mod postbox;
+mod reply_batch;
 mod sqlite;
 
 pub use claim::{Claim, Ticket};
-pub use postbox::{Carrier, Postbox};
+pub use reply_batch::{ReplyBatch, Responder};
 pub use sqlite::{Access, OpenError, SqliteStore};
 
 use std::collections::{BTreeMap, HashSet};
@@ -33,8 +33,8 @@ use crate::verify::Verified;
 pub trait Inbox: Send + Sync {
     /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
     /// a committed one. Answers [`StoreError::Crowded`] at once when the waiting room is full. A thread that waits for
-    /// many answers has them put into its `postbox`.
-    fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance>;
+    /// many answers has them put into its `replies`.
+    fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
 
     /// Writes and syncs a few bytes, to find out whether an accept would be committed.
     fn check_writable(&self) -> Ticket<()>;
@@ -398,7 +398,7 @@ pub enum Verdict {
 pub struct LeasesLost(pub usize);
 
 /// The operator's reads, and replay. Calls block on the disk: not for the threads that answer requests.
-pub trait Ledger: Send + Sync {
+pub trait Queries: Send + Sync {
     /// Receipts, newest first.
     fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreError>;
 

@@ -17,7 +17,7 @@ mod init;
 mod listings;
 mod probe;
 mod pty;
-mod reading;
+mod read_only;
 mod replay;
 mod schema;
 mod send;

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
-use gatepost::store::{Access, EventFilter, Ledger, Page, SqliteStore};
+use gatepost::store::{Access, EventFilter, Page, Queries, SqliteStore};
 
-use super::book::Book;
 use super::clients::Honest;
 use super::dice::Dice;
+use super::expectations::Expectations;
 use super::gateway::Gateway;
 use super::strace::Strace;
 use super::wire::{self, Broken, Wire};
 use super::world::{ADRIAN_SECRET, AKTO_SECRET, World};
-use super::{is_long, turn};
+use super::{is_long, schedule};
 
 /// A body that wants our memory.
 struct Bomb {
@@ -43,20 +43,20 @@ enum Sender {
 /// Up to a megabyte on the wire, for sources that take a megabyte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bomb_costs_no_memory() {
-    turn::measured(small_bodies).await;
+    schedule::measured(small_bodies).await;
 }
 
 async fn small_bodies() {
     let mut dice = Dice::of("bombs");
     let world = World::new().await;
-    let book = Arc::new(Book::new(&mut dice));
+    let expectations = Arc::new(Expectations::new(&mut dice));
     write_config(&world, "1MiB");
-    let gateway = Gateway::ready(&world, &book).await;
+    let gateway = Gateway::ready(&world, &expectations).await;
     for _ in 0..50 {
-        let posting = book.write(book.akto("LOW", 4));
-        assert_eq!(book.post_once(posting, world.public).await, Some(200));
+        let posting = expectations.write(expectations.akto("LOW", 4));
+        assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     }
-    let honest = Honest::start(&book, world.public);
+    let honest = Honest::start(&expectations, world.public);
     let mut expected_events = 0;
     for bomb in small_bombs() {
         for sender in [Sender::Stranger, Sender::Forger, Sender::Authentic] {
@@ -96,19 +96,19 @@ async fn small_bodies() {
 /// For a source that takes large bodies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_is_read_within_its_bounds() {
-    turn::measured(large_bodies).await;
+    schedule::measured(large_bodies).await;
 }
 
 async fn large_bodies() {
     let mut dice = Dice::of("large bodies");
     let world = World::new().await;
     write_config(&world, "64MiB");
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
     for bomb in large_bombs() {
         gateway.dispatched(Duration::from_secs(120)).await;
         let (before, told_before) = (gateway.rss_reset_kib(), unparsed(&world));
-        let honest = Honest::start(&book, world.public);
+        let honest = Honest::start(&expectations, world.public);
         let begun = Instant::now();
         let status = status_of(request_of(&bomb, "akto", Sender::Authentic, 0), world.public).await;
         assert_eq!(status, Some(bomb.status), "{}", bomb.name);
@@ -131,7 +131,7 @@ async fn large_bodies() {
 /// A body of 64 MiB is 128 commits, and a disk may take 50 ms for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_has_the_time_that_its_size_takes() {
-    turn::measured(slow_disk).await;
+    schedule::measured(slow_disk).await;
 }
 
 async fn slow_disk() {
@@ -139,10 +139,10 @@ async fn slow_disk() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::new().await;
     write_config(&world, "64MiB");
-    let book = Arc::new(Book::new(&mut dice));
+    let expectations = Arc::new(Expectations::new(&mut dice));
     let Some(strace) = Strace::new(folder.path().join("calls"), "fdatasync") else { return };
     let mut gateway = Gateway::start_under(&world, &strace.inject("fdatasync:delay_enter=50000"));
-    gateway.first_answer(&book).await;
+    gateway.first_answer(&expectations).await;
     let mut body = vec![b' '; LARGE_BYTES];
     (body[0], body[LARGE_BYTES - 1]) = (b'[', b']');
     let headers = [("Authorization".to_owned(), format!("Bearer {AKTO_SECRET}"))];
@@ -156,22 +156,22 @@ async fn slow_disk() {
     assert_eq!(status_of(request, world.public).await, Some(200));
     let again = begun.elapsed();
     println!("slow disk: when they came again, after {again:?}");
-    turn::within("a repetition that is not written again", again, Duration::from_secs(4));
+    schedule::within("a repetition that is not written again", again, Duration::from_secs(4));
     gateway.stop().await;
 }
 
 /// Akto's largest export: 5,000 records, 25 MB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_largest_export_is_read_within_its_bounds() {
-    turn::measured(largest_export).await;
+    schedule::measured(largest_export).await;
 }
 
 async fn largest_export() {
     let mut dice = Dice::of("export");
     let world = World::new().await;
     world.write_config(&world.config_text().replace("body_limit = \"1MiB\"", "body_limit = \"64MiB\""));
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
     let payload = "A".repeat(4_800);
     let record = |n: usize| {
         format!(
@@ -180,10 +180,11 @@ async fn largest_export() {
     };
     let body = format!("[{}]", (0..5_000).map(record).collect::<Vec<_>>().join(","));
     assert!(body.len() > 24_000_000);
-    let posting = book.write(super::book::Posting { source: "akto", body: body.into_bytes(), events: 5_000 });
-    let honest = Honest::start(&book, world.public);
+    let posting =
+        expectations.write(super::expectations::Posting { source: "akto", body: body.into_bytes(), events: 5_000 });
+    let honest = Honest::start(&expectations, world.public);
     let before = gateway.rss_reset_kib();
-    assert_eq!(book.post_once(posting, world.public).await, Some(200));
+    assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     gateway.dispatched(Duration::from_secs(180)).await;
     let peak = gateway.memory_kib("VmHWM");
     println!("export: RSS {before} KiB before, peak {peak} KiB");
@@ -191,7 +192,7 @@ async fn largest_export() {
     honest.stop_beside_large("export").await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    println!("export: {}", super::oracle::judge(&world, &book, super::oracle::Allowance::default()));
+    println!("export: {}", super::oracle::judge(&world, &expectations, super::oracle::Allowance::default()));
 }
 
 /// Bodies of Akto up to this size. What cannot be read is kept and told to nobody, or people would be told of ten thousand

@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use gatepost::store::{Access, SqliteStore};
 use tokio::task::JoinSet;
 
-use super::book::Book;
 use super::dice::Dice;
 use super::disk::{HEAL_LIMIT, answered_again};
+use super::expectations::Expectations;
 use super::gateway::{Gateway, STOP_LIMIT};
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::power::scratch;
 use super::strace::{Call, Strace};
 use super::world::World;
-use super::{is_long, turn};
+use super::{is_long, schedule};
 
 /// What befalls which call: the first of a thread is number 1.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ const WRITE: &str = "pwrite64";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_fails_is_answered_with_503_or_ends_the_process() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("failing calls");
     let kinds = [(SYNC, "error=EIO"), (WRITE, "error=EIO"), (WRITE, "error=ENOSPC"), (WRITE, "retval=0")];
     let mut points = Vec::new();
@@ -73,7 +73,7 @@ async fn a_call_that_fails_is_answered_with_503_or_ends_the_process() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_that_dies_at_any_call_loses_nothing() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("dying calls");
     let mut points = Vec::new();
     for (calls, long, short) in [
@@ -123,11 +123,11 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
     let folder = scratch();
     let strace = Strace::new(folder.path().join("calls"), "fsync,fdatasync,pwrite64,close")?.inject(&point.text());
     let world = World::with_store_in(Some(folder.path())).await;
-    let book = Arc::new(Book::new(&mut dice));
+    let expectations = Arc::new(Expectations::new(&mut dice));
     let started_at = Instant::now();
     let mut gateway = Gateway::start_under(&world, &strace);
     let process = gateway.pid();
-    let load = Load::start(&book, world.public, ONLY_ARCHIVED, &mut dice);
+    let load = Load::start(&expectations, world.public, ONLY_ARCHIVED, &mut dice);
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut ended = None;
     while ended.is_none() && !strace.has_injected() && Instant::now() < deadline {
@@ -140,17 +140,17 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
     let healed = match ended {
         Some(status) => {
             assert!(status.code().is_some_and(|code| code != 0), "{point:?}: it ended with {status}");
-            gateway = Gateway::ready(&world, &book).await;
+            gateway = Gateway::ready(&world, &expectations).await;
             None
         }
-        None => Some(answered_again(&world, &book).await),
+        None => Some(answered_again(&world, &expectations).await),
     };
     tokio::time::sleep(Duration::from_millis(200)).await;
     load.stop().await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
-    let entries = book.entries();
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let entries = expectations.entries();
     assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{point:?}: {:?}", entries.answers);
     assert_eq!((entries.unhelpful, entries.silent), (0, 0), "{point:?}");
     if let Some(healed) = healed {
@@ -195,8 +195,8 @@ async fn dies(point: Point, mut dice: Dice) -> Option<Option<String>> {
     let traced = "accept4,recvfrom,pwrite64,fsync,fdatasync,sendto,write,writev,connect,openat,close";
     let strace = Strace::new(folder.path().join("calls"), traced)?.inject(&point.text());
     let world = World::with_store_in(Some(folder.path())).await;
-    let book = Arc::new(Book::new(&mut dice));
-    let posting = book.write(book.adrian("critical", 300));
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let posting = expectations.write(expectations.adrian("critical", 300));
     let mut gateway = Gateway::start_under(&world, &strace);
     let process = gateway.pid();
     let (mut answered, mut store) = (false, None);
@@ -208,7 +208,7 @@ async fn dies(point: Point, mut dice: Dice) -> Option<Option<String>> {
             break;
         }
         if !answered {
-            answered = book.post_once(posting, world.public).await == Some(200);
+            answered = expectations.post_once(posting, world.public).await == Some(200);
             continue;
         }
         let store = match &store {
@@ -234,16 +234,16 @@ async fn dies(point: Point, mut dice: Dice) -> Option<Option<String>> {
     }
     let place = has_died.then(|| place_of_death(&strace.calls(process), point.calls, &world));
     if has_died {
-        gateway = Gateway::ready(&world, &book).await;
+        gateway = Gateway::ready(&world, &expectations).await;
         while !answered {
-            answered = book.post_once(posting, world.public).await == Some(200);
+            answered = expectations.post_once(posting, world.public).await == Some(200);
         }
         gateway.drained(Duration::from_secs(60)).await;
         gateway.stop().await;
     }
     // One message at most was on its way.
-    oracle::judge(&world, &book, Allowance { slack_repeats: 1 });
-    let answers: BTreeSet<u16> = book.entries().answers.keys().copied().collect();
+    oracle::judge(&world, &expectations, Allowance { slack_repeats: 1 });
+    let answers: BTreeSet<u16> = expectations.entries().answers.keys().copied().collect();
     assert!(answers.iter().all(|status| [200, 503].contains(status)), "{point:?}: {answers:?}");
     Some(place)
 }

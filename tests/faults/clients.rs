@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::book::{Book, credentials, request_of};
 use super::dice::Dice;
+use super::expectations::{Expectations, credentials, request_of};
 use super::gateway::Gateway;
 use super::oracle::{self, Allowance};
-use super::turn::End;
+use super::schedule::End;
 use super::wire::{self, Broken, Wire};
 use super::world::World;
-use super::{is_long, percentile, turn};
+use super::{is_long, percentile, schedule};
 
 /// How a client dawdles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,29 +57,29 @@ pub struct Honest {
 
 impl Honest {
     /// Posts, one request after the other; every other one on a connection of its own.
-    pub fn start(book: &Arc<Book>, address: SocketAddr) -> Self {
-        Self::start_with(book, address, 200)
+    pub fn start(expectations: &Arc<Expectations>, address: SocketAddr) -> Self {
+        Self::start_with(expectations, address, 200)
     }
 
     /// The same, with so many bytes in every fourth request.
-    fn start_with(book: &Arc<Book>, address: SocketAddr, large: usize) -> Self {
+    fn start_with(expectations: &Arc<Expectations>, address: SocketAddr, large: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (book, stopped) = (Arc::clone(book), Arc::clone(&stop));
+        let (expectations, stopped) = (Arc::clone(expectations), Arc::clone(&stop));
         let task = tokio::spawn(async move {
             let mut latencies = Vec::new();
             let mut kept = Wire::open(address).await.unwrap();
             while !stopped.load(Ordering::Relaxed) {
-                let posting = book.write(book.low(if latencies.len() % 4 == 3 { large } else { 200 }));
+                let posting = expectations.write(expectations.low(if latencies.len() % 4 == 3 { large } else { 200 }));
                 let begun = Instant::now();
                 let mut fresh = None;
                 let wire = match latencies.len() % 2 {
                     0 => &mut kept,
                     _ => fresh.insert(Wire::open(address).await.unwrap()),
                 };
-                let answer = book.post(posting, wire).await.unwrap();
+                let answer = expectations.post(posting, wire).await.unwrap();
                 match answer.status {
                     200 => {}
-                    408 => turn::too_slow("the head of an honest request took 5 s"),
+                    408 => schedule::too_slow("the head of an honest request took 5 s"),
                     status => panic!("an honest request was answered {status}: {}", answer.text()),
                 }
                 latencies.push(begun.elapsed());
@@ -93,21 +93,21 @@ impl Honest {
     /// Stops, and fails if it was held up.
     pub async fn stop(self, beside: &str) {
         let p99 = self.latency(beside, 0.99).await;
-        turn::within("p99 of the honest client", p99, HONEST_LIMIT);
+        schedule::within("p99 of the honest client", p99, HONEST_LIMIT);
     }
 
     /// Stops, and fails if it was held up more often than while the row of a large body was written: a second in a debug
     /// build, and of some 150 requests one or two.
     pub async fn stop_beside_large(self, beside: &str) {
         let p95 = self.latency(beside, 0.95).await;
-        turn::within("p95 of the honest client", p95, HONEST_LIMIT);
+        schedule::within("p95 of the honest client", p95, HONEST_LIMIT);
     }
 
     async fn latency(self, beside: &str, share: f64) -> Duration {
         self.stop.store(true, Ordering::Relaxed);
-        let latencies = match turn::result(self.task).await {
+        let latencies = match schedule::result(self.task).await {
             Ok(latencies) => latencies,
-            Err(End::TooSlow) => turn::too_slow("an honest client beside it"),
+            Err(End::TooSlow) => schedule::too_slow("an honest client beside it"),
             Err(End::Wrong) => panic!("{beside}: an honest client failed"),
         };
         let (p99, worst) = (percentile(&latencies, 0.99), percentile(&latencies, 1.0));
@@ -118,17 +118,17 @@ impl Honest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_are_closed_and_slow_down_nobody() {
-    turn::measured(slow_clients).await;
+    schedule::measured(slow_clients).await;
 }
 
 async fn slow_clients() {
     let mut dice = Dice::of("slow clients");
     let world = World::new().await;
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
     let (before, sockets) = (gateway.rss_reset_kib(), gateway.sockets());
-    let honest = Honest::start(&book, world.public);
-    let deaf = deaf(&book, world.public).await;
+    let honest = Honest::start(&expectations, world.public);
+    let deaf = deaf(&expectations, world.public).await;
     let deaf_since = Instant::now();
     // From a hundred addresses. In the long form some of each are one too many: they are closed all the sooner.
     let count = if is_long() { 10_000 } else { 900 };
@@ -136,7 +136,7 @@ async fn slow_clients() {
     for place in 0..count {
         let kind = KINDS[place % KINDS.len()];
         let from = IpAddr::from([127, 1, 0, 1 + (place % 100) as u8]);
-        slow.push(tokio::spawn(dawdle(kind, from, world.public, Arc::clone(&book))));
+        slow.push(tokio::spawn(dawdle(kind, from, world.public, Arc::clone(&expectations))));
         if place % 50 == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -157,7 +157,7 @@ async fn slow_clients() {
     let left = gateway.sockets();
     println!("slow clients: {crowd} sockets of the gateway at most, {left} at the end, {sockets} before");
     if left > sockets + 10 {
-        turn::too_slow(&format!("{left} sockets are still open"));
+        schedule::too_slow(&format!("{left} sockets are still open"));
     }
     drop(deaf);
     let peak = gateway.memory_kib("VmHWM");
@@ -165,7 +165,7 @@ async fn slow_clients() {
     honest.stop("slow clients").await;
     for (kind, (count, longest)) in lasted {
         println!("slow clients: {count} of {kind:?} were closed within {longest:?}");
-        turn::within(&format!("{kind:?} lasted"), longest, limit_of(kind) + SLACK);
+        schedule::within(&format!("{kind:?} lasted"), longest, limit_of(kind) + SLACK);
     }
     assert!(peak <= CROWD_PEAK_KIB, "the peak was {peak} KiB");
     let lines = gateway.log().lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();
@@ -173,16 +173,16 @@ async fn slow_clients() {
     assert!(lines < 30, "strangers fill the log: {lines} lines\n{}", gateway.log());
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
 }
 
 /// Clients that send many authentic requests and read no answer.
-async fn deaf(book: &Book, address: SocketAddr) -> Vec<Wire> {
+async fn deaf(expectations: &Expectations, address: SocketAddr) -> Vec<Wire> {
     let mut wires = Vec::new();
     for place in 0..10 {
-        let posting = book.low(4_000);
+        let posting = expectations.low(4_000);
         let request = request_of(&posting);
-        book.write(posting);
+        expectations.write(posting);
         let mut wire = Wire::open_deaf(IpAddr::from([127, 2, 0, 1 + place]), address).await.unwrap();
         for _ in 0..500 {
             match tokio::time::timeout(Duration::from_millis(200), wire.send(&request)).await {
@@ -196,12 +196,17 @@ async fn deaf(book: &Book, address: SocketAddr) -> Vec<Wire> {
 }
 
 /// How long the connection lasted.
-async fn dawdle(kind: Dawdle, from: IpAddr, address: SocketAddr, book: Arc<Book>) -> (Dawdle, Duration) {
+async fn dawdle(
+    kind: Dawdle,
+    from: IpAddr,
+    address: SocketAddr,
+    expectations: Arc<Expectations>,
+) -> (Dawdle, Duration) {
     let Ok(mut wire) = Wire::open_from(from, address).await else { return (kind, Duration::ZERO) };
     let mut begun = Instant::now();
     // Whoever is one too many is closed in between.
     let ended = tokio::time::timeout(Duration::from_secs(60), async {
-        let drip = begin(kind, &mut wire, &book, &mut begun).await.unwrap_or_default();
+        let drip = begin(kind, &mut wire, &expectations, &mut begun).await.unwrap_or_default();
         for byte in drip {
             if wire.send(&[byte]).await.is_err() {
                 return;
@@ -220,8 +225,13 @@ async fn dawdle(kind: Dawdle, from: IpAddr, address: SocketAddr, book: Arc<Book>
 }
 
 /// Sends what comes at once; the answer is what comes a byte at a time.
-async fn begin(kind: Dawdle, wire: &mut Wire, book: &Book, begun: &mut Instant) -> Result<Vec<u8>, Broken> {
-    let posting = book.low(4_000);
+async fn begin(
+    kind: Dawdle,
+    wire: &mut Wire,
+    expectations: &Expectations,
+    begun: &mut Instant,
+) -> Result<Vec<u8>, Broken> {
+    let posting = expectations.low(4_000);
     let request = request_of(&posting);
     let head = wire::head("/webhooks/adrian", &[credentials(&posting)]);
     match kind {
@@ -242,12 +252,12 @@ async fn begin(kind: Dawdle, wire: &mut Wire, book: &Book, begun: &mut Instant) 
             wire.send(&head[..40]).await?;
         }
         Dawdle::HeadAfterAuthentic => {
-            book.post(book.write(posting), wire).await?;
+            expectations.post(expectations.write(posting), wire).await?;
             *begun = Instant::now();
             wire.send(&head[..40]).await?;
         }
         Dawdle::NeverReads => {
-            book.write(posting);
+            expectations.write(posting);
             wire.send(&request).await?;
         }
     }
@@ -269,7 +279,7 @@ fn limit_of(kind: Dawdle) -> Duration {
 /// seconds, in the name of the honest source, from twenty addresses and through a proxy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_bodies_leave_room_for_the_source_that_they_name() {
-    turn::measured(slow_bodies).await;
+    schedule::measured(slow_bodies).await;
 }
 
 async fn slow_bodies() {
@@ -281,8 +291,8 @@ async fn slow_bodies() {
         1,
     );
     world.write_config(&text);
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
     let before = gateway.rss_reset_kib();
     let there = Arc::new(AtomicUsize::new(0));
     let attack = |place: usize, bytes: usize| {
@@ -297,7 +307,7 @@ async fn slow_bodies() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!("slow bodies: {} of 1,000 are there after {:?}", there.load(Ordering::Relaxed), begun.elapsed());
-    let honest = Honest::start_with(&book, world.public, 256 << 10);
+    let honest = Honest::start_with(&expectations, world.public, 256 << 10);
     tokio::time::sleep(Duration::from_secs(if is_long() { 30 } else { 5 })).await;
     honest.stop("slow bodies").await;
     let peak = gateway.memory_kib("VmHWM");
@@ -305,7 +315,7 @@ async fn slow_bodies() {
     attackers.iter().for_each(JoinHandle::abort);
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
 }
 
 /// Holds on to as much memory as it may; when it has lost that, on a connection that sends next to nothing.
@@ -338,7 +348,7 @@ async fn hold(from: IpAddr, address: SocketAddr, bytes: usize, there: Arc<Atomic
 /// All that can be had at once, from one address that is a proxy's: each request is answered with 200 or 503.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_is_served_or_told_to_come_again() {
-    turn::measured(crowd).await;
+    schedule::measured(crowd).await;
 }
 
 async fn crowd() {
@@ -347,18 +357,18 @@ async fn crowd() {
     let (count, served) = if is_long() { (10_000, 8_192) } else { (1_000, 800) };
     let text = world.config_text();
     world.write_config(&text.replace("[server]\n", &format!("[server]\nconnections = {served}\n")));
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
     let before = gateway.rss_reset_kib();
     let all_there = Arc::new(tokio::sync::Barrier::new(count));
     let clients = (0..count).map(|_| {
-        let (book, address, all_there) = (Arc::clone(&book), world.public, Arc::clone(&all_there));
+        let (expectations, address, all_there) = (Arc::clone(&expectations), world.public, Arc::clone(&all_there));
         tokio::spawn(async move {
             let mut wire = Wire::open(address).await.unwrap();
-            let mut is_kept = post(&book, &mut wire).await;
+            let mut is_kept = post(&expectations, &mut wire).await;
             all_there.wait().await;
             for _ in 0..2 {
-                is_kept = is_kept && post(&book, &mut wire).await;
+                is_kept = is_kept && post(&expectations, &mut wire).await;
             }
         })
     });
@@ -368,7 +378,7 @@ async fn crowd() {
     }
     let peak = gateway.memory_kib("VmHWM");
     {
-        let entries = book.entries();
+        let entries = expectations.entries();
         println!(
             "crowd: {count} connections, {served} served; answers {:?}; RSS {before} to {peak} KiB",
             entries.answers
@@ -382,12 +392,12 @@ async fn crowd() {
     assert!(peak <= CROWD_PEAK_KIB, "the peak was {peak} KiB");
     gateway.drained(Duration::from_secs(180)).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
 }
 
 /// Posts something new; whether the connection is kept open.
-async fn post(book: &Book, wire: &mut Wire) -> bool {
-    let answer = book.post(book.write(book.low(200)), wire).await;
+async fn post(expectations: &Expectations, wire: &mut Wire) -> bool {
+    let answer = expectations.post(expectations.write(expectations.low(200)), wire).await;
     answer.is_ok_and(|answer| answer.header("connection") != Some("close"))
 }
 

@@ -10,15 +10,15 @@ use gatepost::app::App;
 use gatepost::config::Config;
 use gatepost::domain::{Clock, DeliveryState, SystemClock, Timestamp};
 use gatepost::standins::Fault;
-use gatepost::store::{DeliveryFilter, Ledger, Page};
+use gatepost::store::{DeliveryFilter, Page, Queries};
 
-use super::book::Book;
 use super::dice::Dice;
+use super::expectations::Expectations;
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::world::World;
-use super::{is_long, needs, turn, wire};
+use super::{is_long, needs, schedule, wire};
 
 /// The machine's clock, whose hands can be set apart.
 #[derive(Debug, Default)]
@@ -52,19 +52,19 @@ impl Clock for SetClock {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_loses_nothing_and_forgets_no_key() {
-    turn::measured(set_under_load).await;
+    schedule::measured(set_under_load).await;
 }
 
 async fn set_under_load() {
     let mut dice = Dice::of("clock");
     let world = World::new().await;
-    let book = Arc::new(Book::new(&mut dice));
+    let expectations = Arc::new(Expectations::new(&mut dice));
     let clock = Arc::new(SetClock::default());
     let app = App::start_by(Config::load(&world.setting.config).unwrap(), clock.clone()).await.unwrap();
     // Tickets wait for their retries, and pages are under way, whenever the clock is set.
     world.jira.as_ref().unwrap().always(Some(Fault::Status(408)));
     world.pagerduty.as_ref().unwrap().always(Some(Fault::SlowAnswer { bytes_per_second: 40 }));
-    let load = Load::start(&book, world.public, AMOUNT, &mut dice);
+    let load = Load::start(&expectations, world.public, AMOUNT, &mut dice);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut jumps = 0;
     for (place, ahead_s) in JUMPS.into_iter().enumerate() {
@@ -77,7 +77,7 @@ async fn set_under_load() {
         jumps += 1;
         tokio::time::sleep(step()).await;
         if ahead_s >= YEAR_2038_S {
-            // A reload has the janitor look at once.
+            // A reload has the retention task look at once.
             let before = count(&world, "dedupe_keys");
             app.reload(&world.setting.config).await.unwrap();
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -89,32 +89,32 @@ async fn set_under_load() {
     load.stop().await;
     world.pagerduty.as_ref().unwrap().always(None);
     let drained = app_drained(&app, Duration::from_secs(60)).await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
     let metrics = wire::get(world.setting.admin, "/metrics").await.unwrap().text();
     println!("clock: set {jumps} times; {figures}; drained in {drained:?}");
     assert!(metrics.contains(&format!("gatepost_clock_jumps_total {jumps}\n")), "{metrics}");
     let pager = world.pagerduty.as_ref().unwrap();
     let (pages, incidents) = (pager.requests().len(), pager.incidents().len());
     assert_eq!(pages, incidents, "what was under way was sent again");
-    assert_eq!(book.entries().answers.keys().copied().collect::<Vec<_>>(), [200]);
+    assert_eq!(expectations.entries().answers.keys().copied().collect::<Vec<_>>(), [200]);
     app.stop().await;
 }
 
-/// The same look of the janitor, at a time to which the clock was set and at one that has come: it is awake.
+/// The same look of the retention task, at a time to which the clock was set and at one that has come: it is awake.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_go_when_their_time_has_passed_and_not_when_the_clock_says_so() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("clock and keys");
     let world = World::new().await;
-    let book = Book::new(&mut dice);
+    let expectations = Expectations::new(&mut dice);
     let clock = Arc::new(SetClock::default());
     let app = App::start_by(Config::load(&world.setting.config).unwrap(), clock.clone()).await.unwrap();
     for _ in 0..EVENTS {
-        let posting = book.write(book.adrian("medium", 10));
-        assert_eq!(book.post_once(posting, world.public).await, Some(200));
+        let posting = expectations.write(expectations.adrian("medium", 10));
+        assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     }
     app_drained(&app, Duration::from_secs(60)).await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
     let keys = || count(&world, "dedupe_keys") + count(&world, "event_keys");
     let before = keys();
     assert!(before > 0);
@@ -137,7 +137,7 @@ async fn keys_go_when_their_time_has_passed_and_not_when_the_clock_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_makes_no_storm_and_no_delay() {
-    turn::measured(storm).await;
+    schedule::measured(storm).await;
 }
 
 async fn storm() {
@@ -148,7 +148,7 @@ async fn storm() {
     let drained = set.drained.unwrap();
     println!("clock: delivered {drained:?} after it was set back a day and the fault had gone");
     assert!(set.sends <= 2 * usual.sends, "a retry storm");
-    turn::within("retries under a clock that was set back", drained, Duration::from_secs(5));
+    schedule::within("retries under a clock that was set back", drained, Duration::from_secs(5));
 }
 
 struct Retries {
@@ -159,14 +159,14 @@ struct Retries {
 
 async fn retries(mut dice: Dice, is_set: bool) -> Retries {
     let world = World::new().await;
-    let book = Book::new(&mut dice);
+    let expectations = Expectations::new(&mut dice);
     let clock = Arc::new(SetClock::default());
     let app = App::start_by(Config::load(&world.setting.config).unwrap(), clock.clone()).await.unwrap();
     let jira = world.jira.as_ref().unwrap();
     jira.always(Some(Fault::Status(408)));
     for _ in 0..EVENTS {
-        let posting = book.write(book.adrian("medium", 10));
-        assert_eq!(book.post_once(posting, world.public).await, Some(200));
+        let posting = expectations.write(expectations.adrian("medium", 10));
+        assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     for ahead_s in [HOUR_S, 0, YEAR_2038_S, DAY_S] {
@@ -186,7 +186,7 @@ async fn retries(mut dice: Dice, is_set: bool) -> Retries {
     clock.set(0);
     let drained = app_drained(&app, Duration::from_secs(120)).await;
     app.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
     Retries { sends, drained: Some(drained) }
 }
 
@@ -210,7 +210,7 @@ pub async fn app_drained(app: &App, within: Duration) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_real_process_bears_a_clock_that_is_set() {
-    turn::measured(real_process).await;
+    schedule::measured(real_process).await;
 }
 
 async fn real_process() {
@@ -235,10 +235,10 @@ async fn real_process() {
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ("FAKETIME_DONT_RESET", "1".to_owned()),
     ]);
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
     world.jira.as_ref().unwrap().always(Some(Fault::Status(408)));
-    let load = Load::start(&book, world.public, AMOUNT, &mut dice);
+    let load = Load::start(&expectations, world.public, AMOUNT, &mut dice);
     for (place, ahead_s) in JUMPS.into_iter().enumerate() {
         if place + 1 == JUMPS.len() {
             world.jira.as_ref().unwrap().always(None);
@@ -265,13 +265,13 @@ async fn real_process() {
     for ahead_s in [YEAR_2038_S, 0] {
         set(ahead_s);
         let before = count(&world, "dedupe_keys");
-        let gateway = Gateway::ready(&world, &book).await;
+        let gateway = Gateway::ready(&world, &expectations).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(count(&world, "dedupe_keys") > before, "a start at {ahead_s:+} s deleted keys");
         gateway.drained(Duration::from_secs(30)).await;
         gateway.stop().await;
     }
-    let figures = oracle::judge(&world, &book, Allowance::default());
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
     println!("clock: of the real process, set {jumps} times; {figures}; drained in {drained:?}");
 }
 

@@ -6,19 +6,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gatepost::standins::Fault;
-use gatepost::store::{Access, DeliveryFilter, EventFilter, Ledger, Page, SqliteStore};
+use gatepost::store::{Access, DeliveryFilter, EventFilter, Page, Queries, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use super::book::Book;
 use super::dice::Dice;
+use super::expectations::Expectations;
 use super::gateway::Gateway;
 use super::misdeeds::{How, LONGER_THAN_A_TRY, RETRY_AFTER, Who};
 use super::oracle::{self, Allowance};
 use super::proxy::Proxy;
-use super::turn::End;
+use super::schedule::End;
 use super::world::World;
-use super::{is_long, percentile, turn};
+use super::{is_long, percentile, schedule};
 
 /// What one case measured.
 struct Measured {
@@ -41,7 +41,7 @@ impl Measured {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_destination_that_misbehaves_loses_nothing_and_delays_nobody() {
-    let turn = turn::beside_others().await;
+    let turn = schedule::beside_others().await;
     let mut dice = Dice::of("destinations");
     let baseline = case(Who::Slack, How::Well, dice.fork()).await;
     let at_once = Arc::new(Semaphore::new(CASES_AT_ONCE));
@@ -58,7 +58,7 @@ async fn a_destination_that_misbehaves_loses_nothing_and_delays_nobody() {
         .collect();
     let (mut failed, mut slow) = (Vec::new(), Vec::new());
     for (who, how, run) in cases {
-        match turn::result(run).await {
+        match schedule::result(run).await {
             Ok(measured) if measured.tell(who, how, &baseline) > DELAY_LIMIT => slow.push((who, how)),
             Ok(_) => {}
             Err(End::TooSlow) => slow.push((who, how)),
@@ -67,7 +67,7 @@ async fn a_destination_that_misbehaves_loses_nothing_and_delays_nobody() {
     }
     drop(turn);
     // With so much at once it may have been the machine. Alone it must hold.
-    let _turn = if slow.is_empty() { None } else { Some(turn::alone().await) };
+    let _turn = if slow.is_empty() { None } else { Some(schedule::alone().await) };
     for (who, how) in slow {
         let later = case(who, how, dice.fork()).await.tell(who, how, &baseline);
         if later > DELAY_LIMIT {
@@ -79,18 +79,18 @@ async fn a_destination_that_misbehaves_loses_nothing_and_delays_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_is_heard_while_the_store_waits() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("answers and a lock");
     let world = World::new().await;
-    let book = Book::new(&mut dice);
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let gateway = Gateway::ready(&world, &expectations).await;
     // One page is answered a second after the store is locked, the other a few seconds later: while the first one waits
     // to be written down.
     let answers = [60, 15].map(|bytes_per_second| Fault::SlowAnswer { bytes_per_second });
     world.script(Who::PagerDuty, answers.to_vec());
     for _ in 0..2 {
-        let posting = book.write(book.adrian("high", 10));
-        assert_eq!(book.post_once(posting, world.public).await, Some(200));
+        let posting = expectations.write(expectations.adrian("high", 10));
+        assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     }
     let pager = world.pagerduty.as_ref().unwrap();
     pager.wait_for_requests(2, Duration::from_secs(10)).await.unwrap();
@@ -101,7 +101,7 @@ async fn an_answer_is_heard_while_the_store_waits() {
     lock.execute_batch("COMMIT").unwrap();
     gateway.drained(DRAIN_LIMIT).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
     assert_eq!(world.requests(Who::PagerDuty).len(), 2, "an answer that had come was taken for none");
 }
 
@@ -120,15 +120,15 @@ async fn case(who: Who, how: How, mut dice: Dice) -> Measured {
     let mut world = World::new().await;
     let proxy = world.behind_proxy(who, if how.advice().is_some() { "https" } else { "http" }).await;
     proxy.set(how.of_network());
-    let book = Arc::new(Book::new(&mut dice));
+    let expectations = Arc::new(Expectations::new(&mut dice));
     let canary = Canary::start().await;
-    let gateway = Gateway::ready(&world, &book).await;
+    let gateway = Gateway::ready(&world, &expectations).await;
     let begun = Instant::now();
     let memory_kib = gateway.rss_reset_kib();
     how.befall_service(&world, who, &canary.url);
     for _ in 0..EVENTS {
-        let posting = book.write(book.adrian("critical", 200));
-        assert_eq!(book.post_once(posting, world.public).await, Some(200));
+        let posting = expectations.write(expectations.adrian("critical", 200));
+        assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
         tokio::time::sleep(EVENT_INTERVAL).await;
     }
     others_have(&world, who, EVENTS).await;
@@ -160,7 +160,7 @@ async fn case(who: Who, how: How, mut dice: Dice) -> Measured {
         assert!(!gateway.metrics().await.contains(&stopped_line(who)), "{who:?}");
     }
     gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
     assert_eq!(figures.slack_messages, EVENTS, "{who:?} {how:?}");
     assert_eq!(canary.hits.load(Ordering::Relaxed), 0, "{who:?}: a redirect was followed");
     if how == How::TooMany {
@@ -269,7 +269,7 @@ const CASES_AT_ONCE: usize = 14;
 /// As many as Slack's pace carries within seconds.
 const EVENTS: usize = 6;
 const EVENT_INTERVAL: Duration = Duration::from_millis(250);
-/// For an answer without end, beside what the other lanes take.
+/// For an answer without end, beside what the other workers take.
 const MEMORY_RISE_LIMIT_KIB: u64 = 32 << 10;
 const DELAY_LIMIT: Duration = Duration::from_secs(1);
 const DRAIN_LIMIT: Duration = Duration::from_secs(90);

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::book::Book;
 use super::dice::Dice;
+use super::expectations::Expectations;
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::start::refuses_to_start;
 use super::world::World;
-use super::{needs, turn};
+use super::{needs, schedule};
 
 /// A file system of its own, for as long as it is held.
 pub struct Tmpfs {
@@ -90,7 +90,7 @@ impl Drop for Tmpfs {
 /// Not much is given back in the end, and it must do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_answered_with_503_and_heals() {
-    turn::measured(full_disk).await;
+    schedule::measured(full_disk).await;
 }
 
 async fn full_disk() {
@@ -110,7 +110,7 @@ async fn full_disk() {
 /// Nobody else is there: the store has filled the disk by itself, and its log is longer than what is left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_the_store_itself_has_filled_heals() {
-    turn::measured(filled_by_itself).await;
+    schedule::measured(filled_by_itself).await;
 }
 
 async fn filled_by_itself() {
@@ -135,7 +135,7 @@ async fn filled_by_itself() {
 /// Somebody goes on filling it, and takes what the reserve gives back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_somebody_goes_on_filling_heals_once_he_stops() {
-    turn::measured(filled_on).await;
+    schedule::measured(filled_on).await;
 }
 
 async fn filled_on() {
@@ -155,7 +155,7 @@ async fn filled_on() {
 /// A process that was killed, and one that was stopped, each started on a disk that is full to the last byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_on_a_full_disk_delivers_what_was_accepted_or_ends_with_a_sentence() {
-    turn::measured(start_on_full).await;
+    schedule::measured(start_on_full).await;
 }
 
 async fn start_on_full() {
@@ -173,7 +173,10 @@ async fn start_on_full() {
     assert!(trial.messages() > told, "nothing was left to be told");
     std::fs::remove_file(&filler).unwrap();
     trial.healed().await;
-    trial.book.post_once(trial.book.write(trial.book.adrian("critical", 40)), trial.world.public).await;
+    trial
+        .expectations
+        .post_once(trial.expectations.write(trial.expectations.adrian("critical", 40)), trial.world.public)
+        .await;
     trial.gateway.end().await;
     // What a clean stop has removed must be made again at the start.
     let filler = fill(trial.disk.path());
@@ -187,7 +190,7 @@ async fn start_on_full() {
     refuses_to_start(&trial.world, "a full disk without a reserve", "cannot be opened; check that the folder exists");
     std::fs::remove_file(&filler).unwrap();
     trial.gateway = Gateway::start(&trial.world);
-    trial.gateway.first_answer(&trial.book).await;
+    trial.gateway.first_answer(&trial.expectations).await;
     trial.heals().await;
 }
 
@@ -196,7 +199,7 @@ struct Trial {
     name: &'static str,
     disk: Tmpfs,
     world: World,
-    book: Arc<Book>,
+    expectations: Arc<Expectations>,
     gateway: Gateway,
     dice: Mutex<Dice>,
     /// How often it was killed with a message on its way.
@@ -207,27 +210,27 @@ impl Trial {
     async fn begin(name: &'static str, disk: Tmpfs) -> Self {
         let mut dice = Dice::of(name);
         let world = World::with_store_in(Some(disk.path())).await;
-        let book = Arc::new(Book::new(&mut dice));
-        let gateway = Gateway::ready(&world, &book).await;
+        let expectations = Arc::new(Expectations::new(&mut dice));
+        let gateway = Gateway::ready(&world, &expectations).await;
         assert!(disk.has_reserve(), "{}", disk.usage());
-        Self { name, disk, world, book, gateway, dice: Mutex::new(dice), kills: 0 }
+        Self { name, disk, world, expectations, gateway, dice: Mutex::new(dice), kills: 0 }
     }
 
     fn load(&self, padding: u64) -> Load {
         let amount = Amount { pause: Duration::from_millis(30), padding, ..Amount::default() };
-        Load::start(&self.book, self.world.public, amount, &mut self.dice.lock().unwrap())
+        Load::start(&self.expectations, self.world.public, amount, &mut self.dice.lock().unwrap())
     }
 
     /// More than Slack may be told at once: something is to be left to do when the disk is full.
     async fn give_slack_work(&self, count: usize) {
         for _ in 0..count {
-            let posting = self.book.write(self.book.adrian("critical", 40));
-            self.book.post_once(posting, self.world.public).await;
+            let posting = self.expectations.write(self.expectations.adrian("critical", 40));
+            self.expectations.post_once(posting, self.world.public).await;
         }
     }
 
     async fn is_refused(&self) {
-        refused(&self.book, 20).await;
+        refused(&self.expectations, 20).await;
         let readiness = self.gateway.readiness().await;
         assert_eq!(readiness["status"], "not ready", "{readiness}");
     }
@@ -237,10 +240,10 @@ impl Trial {
         self.is_refused().await;
         let told = self.messages();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let accepted = self.book.entries().acknowledged.len();
+        let accepted = self.expectations.entries().acknowledged.len();
         tokio::time::sleep(Duration::from_secs(1)).await;
         load.stop().await;
-        let later = self.book.entries().acknowledged.len();
+        let later = self.expectations.entries().acknowledged.len();
         assert_eq!(accepted, later, "room that is kept for deliveries was given to arrivals");
         self.drains_while_full().await;
         assert!(self.messages() > told, "nothing was left to be told");
@@ -261,7 +264,8 @@ impl Trial {
     async fn drains_while_full(&self) {
         let drained = self.gateway.drained(Duration::from_secs(30)).await;
         println!("{}: all was delivered {drained:?} later, still full: {}", self.name, self.disk.usage());
-        let answer = self.book.post_once(self.book.write(self.book.low(10)), self.world.public).await;
+        let answer =
+            self.expectations.post_once(self.expectations.write(self.expectations.low(10)), self.world.public).await;
         assert_eq!(answer, Some(503), "it is not full any more: {}", self.disk.usage());
         assert!(drained <= Duration::from_secs(20), "what was accepted waited for {drained:?}");
         assert!(!self.disk.has_reserve());
@@ -276,8 +280,8 @@ impl Trial {
         self.gateway = Gateway::start(&self.world);
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let posting = self.book.write(self.book.low(10));
-            match self.book.post_once(posting, self.world.public).await {
+            let posting = self.expectations.write(self.expectations.low(10));
+            match self.expectations.post_once(posting, self.world.public).await {
                 Some(503) => break,
                 // What is left of the log may be room for a moment.
                 Some(200) | None => assert!(Instant::now() < deadline, "it does not answer"),
@@ -290,7 +294,7 @@ impl Trial {
 
     /// There is room now.
     async fn healed(&self) {
-        let healed = answered_again(&self.world, &self.book).await;
+        let healed = answered_again(&self.world, &self.expectations).await;
         println!("{}: healed in {healed:?}", self.name);
         assert!(healed <= HEAL_LIMIT, "healed only after {healed:?}");
     }
@@ -298,7 +302,7 @@ impl Trial {
     /// It works again as before, and nothing was lost.
     async fn heals(self) {
         self.healed().await;
-        let healed_at = self.book.entries().answers.clone();
+        let healed_at = self.expectations.entries().answers.clone();
         let load = self.load(400);
         tokio::time::sleep(Duration::from_secs(3)).await;
         load.stop().await;
@@ -309,8 +313,8 @@ impl Trial {
         assert!(log.contains("requests are refused with 503"), "{log}");
         assert!(log.contains("there is room on the disk again"), "{log}");
         self.gateway.stop().await;
-        let figures = oracle::judge(&self.world, &self.book, Allowance { slack_repeats: self.kills });
-        let entries = self.book.entries();
+        let figures = oracle::judge(&self.world, &self.expectations, Allowance { slack_repeats: self.kills });
+        let entries = self.expectations.entries();
         println!("{}: {figures}; answers {:?}; drained in {drained:?}; {usage}", self.name, entries.answers);
         assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
         assert!(entries.answers[&200] > healed_at[&200] + 100, "it does not work again: {healed_at:?}");
@@ -322,30 +326,30 @@ impl Trial {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_locked_is_answered_with_503_and_heals() {
-    turn::measured(locked).await;
+    schedule::measured(locked).await;
 }
 
 async fn locked() {
     let mut dice = Dice::of("locked");
     let world = World::new().await;
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
     // Few paced events: what is left in the end is to be the doing of the locks.
     let amount = Amount { paced: [0.2, 1.0, 2.0], ..Amount::default() };
-    let load = Load::start(&book, world.public, amount, &mut dice);
+    let load = Load::start(&expectations, world.public, amount, &mut dice);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let path = world.store().to_owned();
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.busy_timeout(Duration::from_secs(2)).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let before = book.entries().acknowledged.len();
+    let before = expectations.entries().acknowledged.len();
     tokio::time::sleep(Duration::from_secs(6)).await;
     let (during, refused) = {
-        let entries = book.entries();
+        let entries = expectations.entries();
         (entries.acknowledged.len(), entries.answers.get(&503).copied().unwrap_or(0))
     };
     connection.execute_batch("COMMIT").unwrap();
-    let healed = answered_again(&world, &book).await;
+    let healed = answered_again(&world, &expectations).await;
     // Short ones, which come between the steps of the work behind intake.
     for _ in 0..4 {
         tokio::time::sleep(dice.millis(100, 400)).await;
@@ -357,9 +361,9 @@ async fn locked() {
     load.stop().await;
     let drained = gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
     println!("locked: {figures}; {refused} answered 503 meanwhile; healed in {healed:?}, drained in {drained:?}");
-    let entries = book.entries();
+    let entries = expectations.entries();
     // What had been committed at that moment may still have been on its way to its vendor.
     assert!(during - before <= Amount::default().connections, "{} were answered 200 under a lock", during - before);
     assert!(refused > 0);
@@ -409,20 +413,20 @@ impl Filler {
     }
 }
 
-pub async fn refused(book: &Book, wanted: usize) {
+pub async fn refused(expectations: &Expectations, wanted: usize) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while book.entries().answers.get(&503).copied().unwrap_or(0) < wanted {
-        assert!(Instant::now() < deadline, "nothing was refused: {:?}", book.entries().answers);
+    while expectations.entries().answers.get(&503).copied().unwrap_or(0) < wanted {
+        assert!(Instant::now() < deadline, "nothing was refused: {:?}", expectations.entries().answers);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// How long until a new request is answered 200.
-pub async fn answered_again(world: &World, book: &Book) -> Duration {
+pub async fn answered_again(world: &World, expectations: &Expectations) -> Duration {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(30) {
-        let posting = book.write(book.low(10));
-        if book.post_once(posting, world.public).await == Some(200) {
+        let posting = expectations.write(expectations.low(10));
+        if expectations.post_once(posting, world.public).await == Some(200) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use gatepost::store::{Access, Ledger, SqliteStore};
+use gatepost::store::{Access, Queries, SqliteStore};
 use serde_json::Value;
 
-use super::book::Book;
+use super::expectations::Expectations;
 use super::world::{Setting, World};
-use super::{turn, wire};
+use super::{schedule, wire};
 
 /// A running `gatepost serve`.
 pub struct Gateway {
@@ -50,17 +50,17 @@ impl Gateway {
     }
 
     /// Starts the process and waits for the first 200.
-    pub async fn ready(world: &World, book: &Book) -> Self {
+    pub async fn ready(world: &World, expectations: &Expectations) -> Self {
         let mut gateway = Self::start(world);
-        gateway.first_answer(book).await;
+        gateway.first_answer(expectations).await;
         gateway
     }
 
     /// Posts until something is answered 200; how long after the start of the process that was.
-    pub async fn first_answer(&mut self, book: &Book) -> Duration {
-        let posting = book.write(book.low(1));
+    pub async fn first_answer(&mut self, expectations: &Expectations) -> Duration {
+        let posting = expectations.write(expectations.low(1));
         while self.started_at.elapsed() < START_LIMIT {
-            if book.post_once(posting, self.setting.public).await == Some(200) {
+            if expectations.post_once(posting, self.setting.public).await == Some(200) {
                 return self.started_at.elapsed();
             }
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -68,7 +68,7 @@ impl Gateway {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        turn::too_slow(&format!("no answer within {START_LIMIT:?} of the start\n{}", self.log_tail()));
+        schedule::too_slow(&format!("no answer within {START_LIMIT:?} of the start\n{}", self.log_tail()));
     }
 
     pub fn pid(&self) -> u32 {
@@ -189,7 +189,7 @@ impl Gateway {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        turn::too_slow(&format!("after {within:?} there is still {left}\n{}", self.log_tail()));
+        schedule::too_slow(&format!("after {within:?} there is still {left}\n{}", self.log_tail()));
     }
 
     /// What is under way.

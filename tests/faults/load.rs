@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::book::{Book, Posting};
 use super::dice::Dice;
+use super::expectations::{Expectations, Posting};
 use super::wire::Wire;
 
 /// A running load.
@@ -38,7 +38,7 @@ impl Default for Amount {
 }
 
 struct Vendor {
-    book: Arc<Book>,
+    expectations: Arc<Expectations>,
     address: SocketAddr,
     amount: Amount,
     share: Arc<Share>,
@@ -52,10 +52,11 @@ struct Share {
 }
 
 impl Load {
-    pub fn start(book: &Arc<Book>, address: SocketAddr, amount: Amount, dice: &mut Dice) -> Self {
+    pub fn start(expectations: &Arc<Expectations>, address: SocketAddr, amount: Amount, dice: &mut Dice) -> Self {
         let (stop, _) = watch::channel(false);
         let share = Arc::new(Share { begun: Instant::now(), counts: Default::default() });
-        let vendor = |dice| Vendor { book: Arc::clone(book), address, amount, share: Arc::clone(&share), dice };
+        let vendor =
+            |dice| Vendor { expectations: Arc::clone(expectations), address, amount, share: Arc::clone(&share), dice };
         let vendors = (0..amount.connections).map(|_| vendor(dice.fork()));
         let tasks = vendors.map(|vendor| tokio::spawn(vendor.run(stop.subscribe()))).collect();
         Self { stop, tasks }
@@ -89,26 +90,26 @@ impl Vendor {
     /// One request; the connection, while it stands.
     async fn step(&mut self, mut wire: Wire) -> Option<Wire> {
         let posting = self.choose();
-        let answer = self.book.post(posting, &mut wire).await.ok()?;
+        let answer = self.expectations.post(posting, &mut wire).await.ok()?;
         let closes = answer.header("connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
         (!closes).then_some(wire)
     }
 
     /// Every fourth is a repetition of something that has been sent, whatever came of it.
     fn choose(&mut self) -> usize {
-        let sent = self.book.entries().postings.len() as u64;
+        let sent = self.expectations.entries().postings.len() as u64;
         if sent > 0 && self.dice.chance(25) {
             return self.dice.below(sent) as usize;
         }
         let posting = self.invent();
-        self.book.write(posting)
+        self.expectations.write(posting)
     }
 
     fn invent(&mut self) -> Posting {
         let severity = self.severity();
         match self.dice.chance(30) {
-            true => self.book.akto(severity, 1 + self.dice.below(4) as usize),
-            false => self.book.adrian(severity, self.dice.below(self.amount.padding) as usize),
+            true => self.expectations.akto(severity, 1 + self.dice.below(4) as usize),
+            false => self.expectations.adrian(severity, self.dice.below(self.amount.padding) as usize),
         }
     }
 

@@ -19,11 +19,11 @@
 //! | [`needs`] | what some scenarios need, and what comes of it where it is not there |
 //! | [`ports`] | ports that no other test is given |
 //! | [`gateway`] | the process under test |
-//! | [`book`] | what was sent and what was answered |
+//! | [`expectations`] | what was sent and what was answered |
 //! | [`load`] | several vendors at once |
 //! | [`oracle`] | the question |
 //! | [`strace`] | what the process asked of the system, and faults in its calls |
-//! | [`platter`] | what a power cut may leave of a file |
+//! | [`disk_model`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
 //! | [`misdeeds`] | how destinations misbehave |
 //! | [`proxy`] | a faulty way to a destination |
@@ -33,7 +33,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bombs;
-mod book;
 mod calls;
 mod clients;
 mod clock;
@@ -41,6 +40,8 @@ mod copies;
 mod destinations;
 mod dice;
 mod disk;
+mod disk_model;
+mod expectations;
 mod gateway;
 mod kill;
 mod load;
@@ -50,7 +51,6 @@ mod needs;
 mod once;
 mod oracle;
 mod outage;
-mod platter;
 mod poison;
 mod poisons;
 #[path = "../harness/ports.rs"]
@@ -58,10 +58,10 @@ mod ports;
 mod power;
 mod proxy;
 mod readonly;
+mod schedule;
 mod signals;
 mod start;
 mod strace;
-mod turn;
 mod unsigned;
 mod wire;
 mod world;

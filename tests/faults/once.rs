@@ -11,12 +11,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::book::{Book, Posting};
 use super::clock::{SetClock, app_drained};
 use super::dice::Dice;
+use super::expectations::{Expectations, Posting};
 use super::gateway::{Gateway, command};
 use super::oracle::{self, Allowance};
-use super::turn;
+use super::schedule;
 use super::wire::{self, Wire};
 use super::world::{ADRIAN_SECRET, World};
 
@@ -90,26 +90,27 @@ fn archived(world: &World, source: &str, title: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_id_from_two_sources_counts_for_both() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("two sources");
     let world = World::new().await;
     configure(&world, "");
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
-    let before = book.entries().acknowledged.len();
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
+    let before = expectations.entries().acknowledged.len();
     let mut wire = Wire::open(world.public).await.unwrap();
     for place in 0..COUNT {
-        let posting = book.adrian(if place == 0 { "critical" } else { "low" }, 100);
-        let postings = [posting.clone(), Posting { source: "twin", ..posting }].map(|posting| book.write(posting));
+        let posting = expectations.adrian(if place == 0 { "critical" } else { "low" }, 100);
+        let postings =
+            [posting.clone(), Posting { source: "twin", ..posting }].map(|posting| expectations.write(posting));
         // Each vendor sends everything twice, and they take turns.
         for posting in postings.into_iter().chain(postings) {
-            assert_eq!(book.post(posting, &mut wire).await.unwrap().status, 200);
+            assert_eq!(expectations.post(posting, &mut wire).await.unwrap().status, 200);
         }
     }
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
-    let entries = book.entries();
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let entries = expectations.entries();
     let firsts = entries.acknowledged[before..].iter().filter(|answer| answer.is_first).count();
     println!("two sources: {COUNT} ids in each, {firsts} receipts; {figures}");
     assert_eq!((firsts, figures.events), (2 * COUNT, 2 * COUNT + before));
@@ -117,15 +118,15 @@ async fn the_same_id_from_two_sources_counts_for_both() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_words_are_one_alert_for_a_while_and_then_another() {
-    turn::measured(same_words).await;
+    schedule::measured(same_words).await;
 }
 
 async fn same_words() {
     let mut dice = Dice::of("words");
     let world = World::new().await;
     configure(&world, "");
-    let book = Book::new(&mut dice);
-    let mut gateway = Gateway::ready(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let mut gateway = Gateway::ready(&world, &expectations).await;
     let (words, dated) = ("the disk is almost full", "a disk was removed");
     let time = SystemClock.now();
     // Each batch is a body of its own, and in all of them is the same: once without a time, once with one.
@@ -141,7 +142,7 @@ async fn same_words() {
     let told_at = Instant::now();
     assert_eq!(post(&world, "brief", &batch(1), COPIES).await, 1);
     assert_eq!(post(&world, "brief", &same, COPIES).await, 0);
-    turn::within("copies of two bodies", told_at.elapsed(), WINDOW);
+    schedule::within("copies of two bodies", told_at.elapsed(), WINDOW);
     gateway.drained(Duration::from_secs(60)).await;
     assert_eq!([words, dated].map(|title| archived(&world, "brief", title)), [1, 1]);
     let known = "gatepost_events_duplicate_total{source=\"brief\"} 2";
@@ -149,7 +150,7 @@ async fn same_words() {
     assert!(metrics.lines().any(|line| line == known), "{known} is missing in\n{metrics}");
     // What the window is about survives a kill.
     gateway.kill();
-    let gateway = Gateway::ready(&world, &book).await;
+    let gateway = Gateway::ready(&world, &expectations).await;
     assert_eq!(post(&world, "patient", &batch(2), COPIES).await, 1);
     tokio::time::sleep((WINDOW + Duration::from_millis(500)).saturating_sub(told_at.elapsed())).await;
     assert_eq!(post(&world, "brief", &batch(3), COPIES).await, 1);
@@ -166,12 +167,12 @@ async fn same_words() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("captured");
     let world = World::new().await;
     configure(&world, "");
-    let book = Book::new(&mut dice);
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let gateway = Gateway::ready(&world, &expectations).await;
     let now = SystemClock.now();
     let captured = alert(Some(now.minus(DAY * 5)), "captured");
     let undated = alert(None, "undated");
@@ -187,7 +188,7 @@ async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
     // Five days go by, and keys are kept for four.
     age_keys(&world, DAY * 5);
     configure(&world, "[retention]\nkeys = \"4d\"\nreceipts = \"4d\"\n");
-    let mut gateway = Gateway::ready(&world, &book).await;
+    let mut gateway = Gateway::ready(&world, &expectations).await;
     old_keys_are_gone(&world, now.minus(DAY * 4)).await;
     for (source, body) in [("adrian", &captured), ("open", &captured), ("adrian", &undated)] {
         assert_eq!(post(&world, source, body, COPIES).await, 1, "its key is still known: nothing is tried here");
@@ -211,7 +212,7 @@ async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
     assert!(gateway.log().contains("they are in quarantine"), "the log does not tell of it");
     // It is known now, also after a kill, and held until it is released.
     gateway.kill();
-    let gateway = Gateway::ready(&world, &book).await;
+    let gateway = Gateway::ready(&world, &expectations).await;
     assert_eq!(post(&world, "adrian", &captured, COPIES).await, 0);
     gateway.drained(Duration::from_secs(60)).await;
     assert_eq!((archived(&world, "adrian", "captured"), quarantined(&world).len()), (1, 1));
@@ -228,7 +229,7 @@ async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
 /// be told all the same, and what was captured long before held.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_quarantines_nothing_true() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let world = World::new().await;
     // A listing of all that was held: events do not go with the keys.
     configure(&world, "[retention]\nevents = \"3650d\"\n");
@@ -299,7 +300,7 @@ fn age_keys(world: &World, by: Duration) {
     }
 }
 
-/// Waits until the janitor has deleted every key from before `horizon`.
+/// Waits until the retention task has deleted every key from before `horizon`.
 async fn old_keys_are_gone(world: &World, horizon: Timestamp) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let connection = rusqlite::Connection::open(world.store()).unwrap();

@@ -8,11 +8,11 @@ use std::fmt;
 
 use gatepost::domain::{DeliveryState, Event, EventKey};
 use gatepost::standins::slack::Message;
-use gatepost::store::{Access, DeliveryFilter, DeliveryRow, EventFilter, Ledger, Page, ReceiptFilter, SqliteStore};
+use gatepost::store::{Access, DeliveryFilter, DeliveryRow, EventFilter, Page, Queries, ReceiptFilter, SqliteStore};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::book::{Acknowledgement, Book, Entries};
+use super::expectations::{Acknowledgement, Entries, Expectations};
 use super::world::{World, destinations_of};
 
 /// What a scenario may do without being wrong.
@@ -54,10 +54,10 @@ impl fmt::Display for Figures {
 }
 
 /// Asks. Everything that is wrong is told at once.
-pub fn judge(world: &World, book: &Book, allowance: Allowance) -> Figures {
+pub fn judge(world: &World, expectations: &Expectations, allowance: Allowance) -> Figures {
     let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
     let mut trial = Trial { world, store, faults: Vec::new(), figures: Figures::default() };
-    let entries = book.entries();
+    let entries = expectations.entries();
     trial.acknowledged_is_stored(&entries);
     let events = trial.events_are_unique();
     trial.deliveries_are_done(&events);
@@ -105,7 +105,7 @@ impl Trial<'_> {
         });
     }
 
-    fn receipt_is_there(&mut self, id: &str, posting: &super::book::Posting) {
+    fn receipt_is_there(&mut self, id: &str, posting: &super::expectations::Posting) {
         let found = id.parse().ok().and_then(|id| self.store.receipt(id).unwrap());
         let Some((row, Some(receipt))) = found else {
             return self.faults.push(format!("LOST: receipt {id} was answered 200 and is not stored"));

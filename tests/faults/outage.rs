@@ -2,26 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use gatepost::store::{Access, DeliveryFilter, Ledger, Page, SqliteStore};
+use gatepost::store::{Access, DeliveryFilter, Page, Queries, SqliteStore};
 
-use super::book::Book;
 use super::destinations::{DESTINATIONS, latencies, others_have};
 use super::dice::Dice;
+use super::expectations::Expectations;
 use super::gateway::Gateway;
 use super::misdeeds::Who;
 use super::oracle::{self, Allowance};
 use super::proxy::Mode;
 use super::world::World;
-use super::{is_long, percentile, turn};
+use super::{is_long, percentile, schedule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_loses_nothing_and_is_over_when_it_is_over() {
-    turn::measured(outages).await;
+    schedule::measured(outages).await;
 }
 
 async fn outages() {
     let mut dice = Dice::of("outage");
-    turn::joined(Who::ALL.map(|who| tokio::spawn(outage(who, dice.fork())))).await;
+    schedule::joined(Who::ALL.map(|who| tokio::spawn(outage(who, dice.fork())))).await;
 }
 
 /// First nobody listens, then nothing answers, then every connection is cut; in between the gateway is killed, then
@@ -29,7 +29,7 @@ async fn outages() {
 async fn outage(who: Who, mut dice: Dice) {
     let mut world = World::new().await;
     let proxy = world.behind_proxy(who, "http").await;
-    let book = Book::new(&mut dice);
+    let expectations = Expectations::new(&mut dice);
     let (interval, of_each) = if is_long() { (Duration::from_secs(10), 20) } else { (Duration::from_secs(1), 3) };
     let begun = Instant::now();
     let mut events = 0;
@@ -41,10 +41,10 @@ async fn outage(who: Who, mut dice: Dice) {
             (_, None) => {}
         }
         proxy.set(mode);
-        let gateway = Gateway::ready(&world, &book).await;
+        let gateway = Gateway::ready(&world, &expectations).await;
         for _ in 0..of_each {
-            let posting = book.write(book.adrian("critical", 200));
-            assert_eq!(book.post_once(posting, world.public).await, Some(200));
+            let posting = expectations.write(expectations.adrian("critical", 200));
+            assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
             events += 1;
             tokio::time::sleep(interval).await;
         }
@@ -57,7 +57,7 @@ async fn outage(who: Who, mut dice: Dice) {
     let gateway = running.unwrap();
     let drained = gateway.drained(LONGEST_PAUSE + PACE * events as u32 + SPARE).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
     let latencies = latencies(&world);
     let others = DESTINATIONS.into_iter().zip(&latencies).filter(|(name, _)| *name != who.name());
     let worst = others.map(|(_, latencies)| percentile(latencies, 0.99)).max().unwrap();
@@ -66,7 +66,7 @@ async fn outage(who: Who, mut dice: Dice) {
         "outage: {who:?} away for {lasted:?}: {events} events, 0 lost, once, {tries} tries; the others' p99 is \
          {worst:?}; drained in {drained:?}"
     );
-    turn::within(&format!("{who:?}: the others' p99"), worst, DELAY_LIMIT);
+    schedule::within(&format!("{who:?}: the others' p99"), worst, DELAY_LIMIT);
     let storm = events as u64 + 60 + lasted.as_secs() / 5;
     assert!(tries <= storm, "{who:?}: {tries} tries for {events} events in {lasted:?}");
 }
@@ -81,29 +81,29 @@ fn tries(world: &World, who: Who) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_that_fail_together_for_a_second_are_there_seconds_later() {
-    turn::measured(failing_together).await;
+    schedule::measured(failing_together).await;
 }
 
 async fn failing_together() {
     let mut dice = Dice::of("together");
     let world = World::new().await;
-    let book = Book::new(&mut dice);
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let gateway = Gateway::ready(&world, &expectations).await;
     gateway.drained(SPARE).await;
     // A folder in the place of the file: no line can be written.
     let aside = world.archive().with_extension("aside");
     std::fs::rename(world.archive(), &aside).unwrap();
     std::fs::create_dir(world.archive()).unwrap();
     // One body, so that its events become due at the same moment.
-    let posting = book.write(book.akto("LOW", TOGETHER));
-    assert_eq!(book.post_once(posting, world.public).await, Some(200));
+    let posting = expectations.write(expectations.akto("LOW", TOGETHER));
+    assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(gateway.state_of("archive").await, "failing");
     std::fs::remove_dir(world.archive()).unwrap();
     std::fs::rename(&aside, world.archive()).unwrap();
     let drained = gateway.drained(SPARE).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
     let failed = failed_at_first(&world);
     println!("outage: {failed} of {TOGETHER} lines failed within a second; all of them there {drained:?} after it");
     assert!(failed >= TOGETHER / 6, "only {failed} were under way");

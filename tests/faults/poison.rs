@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use gatepost::domain::{DeliveryState, Event, Note};
-use gatepost::store::{Access, DeliveryFilter, Ledger, Page, ReceiptFilter, SqliteStore};
+use gatepost::store::{Access, DeliveryFilter, Page, Queries, ReceiptFilter, SqliteStore};
 use rusqlite::OpenFlags;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::book::{Book, Posting, request_of};
 use super::dice::Dice;
+use super::expectations::{Expectations, Posting, request_of};
 use super::gateway::{Gateway, command};
 use super::poisons::{self, Poison};
-use super::turn;
+use super::schedule;
 use super::wire::Wire;
 use super::world::World;
 
@@ -25,15 +25,15 @@ struct Taken {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_poison_is_stored_as_it_came_and_told_somebody() {
-    turn::measured(every_poison).await;
+    schedule::measured(every_poison).await;
 }
 
 async fn every_poison() {
     let mut dice = Dice::of("poison");
     let world = World::new().await;
     world.write_config(&config(&world));
-    let book = Book::new(&mut dice);
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let gateway = Gateway::ready(&world, &expectations).await;
     let begun = Instant::now();
     let mut wire = Wire::open(world.public).await.unwrap();
     let mut taken = Vec::new();
@@ -49,8 +49,8 @@ async fn every_poison() {
     let distinct: BTreeSet<(&str, &[u8])> = taken.iter().map(|t| (t.poison.source, t.poison.body.as_slice())).collect();
     assert!(distinct.len() >= 200 && distinct.len() == taken.len(), "{} of {}", distinct.len(), taken.len());
     // Whoever worked before must still be at work.
-    let honest = book.write(book.adrian("critical", 100));
-    assert_eq!(book.post_once(honest, world.public).await, Some(200));
+    let honest = expectations.write(expectations.adrian("critical", 100));
+    assert_eq!(expectations.post_once(honest, world.public).await, Some(200));
     gateway.drained(TOLD_LIMIT.saturating_sub(begun.elapsed())).await;
     let told = begun.elapsed();
     let log = gateway.log();
@@ -156,23 +156,23 @@ fn shown_by_the_command_line(world: &World, taken: &[Taken]) {
 /// A body that ends the process each time it is read, as the store sees it: the process dies while the body is claimed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_keeps_ending_the_process_is_told_unread_and_the_others_are_read() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("deadly");
     let world = World::new().await;
     world.write_config(&config(&world));
-    let book = Book::new(&mut dice);
-    let mut gateway = Gateway::ready(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let mut gateway = Gateway::ready(&world, &expectations).await;
     // So long that the process can be ended while it is read.
-    let mut deadly = book.akto("LOW", 20_000);
+    let mut deadly = expectations.akto("LOW", 20_000);
     deadly.body.extend(b" ".repeat(1 << 20));
     let (hash, length) = (Sha256::digest(&deadly.body), deadly.body.len());
     let mut wire = Wire::open(world.public).await.unwrap();
     let answer = wire.ask(&request_of(&deadly)).await.unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     let receipt = answer.json()["receipt"].as_str().unwrap().to_owned();
-    let innocent: Vec<usize> = (0..20).map(|_| book.write(book.low(100))).collect();
+    let innocent: Vec<usize> = (0..20).map(|_| expectations.write(expectations.low(100))).collect();
     for posting in &innocent {
-        assert_eq!(book.post_once(*posting, world.public).await, Some(200));
+        assert_eq!(expectations.post_once(*posting, world.public).await, Some(200));
     }
     for death in 1..=DEATHS {
         assert!(claimed(&world, &receipt, death).await, "it is given up after {} deaths", death - 1);
@@ -196,7 +196,7 @@ async fn a_body_that_keeps_ending_the_process_is_told_unread_and_the_others_are_
     // What was recorded of it before it ended the process stays, and is told once.
     let of_it = told.iter().filter(|event| event.receipt.to_string() == receipt).count();
     assert_eq!(of_it as u64, row.events);
-    let marks = book.entries().postings.len();
+    let marks = expectations.entries().postings.len();
     assert_eq!(told.len(), marks + of_it, "the others are told as they are");
     assert_eq!(store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), marks + 1);
     // The operator's notice.

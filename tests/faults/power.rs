@@ -11,22 +11,22 @@ use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
 use gatepost::domain::{Clock, Encoding, Headers, Request, SystemClock, Timestamp};
-use gatepost::store::{Acceptance, Access, Arrival, Inbox, Ledger, Page, ReceiptFilter, SqliteStore};
+use gatepost::store::{Acceptance, Access, Arrival, Inbox, Page, Queries, ReceiptFilter, SqliteStore};
 use gatepost::vendors::Sources;
 
-use super::book::{self, Book, Posting};
 use super::dice::Dice;
+use super::disk_model::{Deed, DiskModel, Image};
+use super::expectations::{self, Expectations, Posting};
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
-use super::platter::{Deed, Image, Platter};
 use super::strace::{Call, Strace};
 use super::wire::Wire;
 use super::world::World;
-use super::{is_long, turn};
+use super::{is_long, schedule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_survives_a_power_cut() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("power");
     let (rounds, states) = if is_long() { (5, 2_100) } else { (1, 200) };
     let (mut all, mut control, mut without) = (Tally::default(), Tally::default(), Tally::default());
@@ -53,7 +53,7 @@ async fn what_was_answered_survives_a_power_cut() {
 /// A sync fails. What was written before it is believed by whoever reads it, and may never come to the disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_after_a_failed_sync_survives_a_power_cut() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("power after a failed sync");
     let (rounds, states) = if is_long() { (40, 150) } else { (3, 30) };
     let mut all = Tally::default();
@@ -82,7 +82,7 @@ enum End {
 /// The lives of one store.
 struct Recorder {
     world: World,
-    book: Arc<Book>,
+    expectations: Arc<Expectations>,
     /// Where a sync costs nothing, if there is such a place: it is the order of things that counts.
     folder: tempfile::TempDir,
     lives: Vec<Vec<Call>>,
@@ -93,8 +93,8 @@ impl Recorder {
         let folder = scratch();
         Strace::new(folder.path().join("tried"), TRACED)?;
         let world = World::with_store_in(Some(folder.path())).await;
-        let book = Arc::new(Book::new(dice));
-        Some(Self { world, book, folder, lives: Vec::new() })
+        let expectations = Arc::new(Expectations::new(dice));
+        Some(Self { world, expectations, folder, lives: Vec::new() })
     }
 
     fn strace(&self) -> Strace {
@@ -105,8 +105,8 @@ impl Recorder {
     async fn live(&mut self, span: Duration, end: End, dice: &mut Dice) {
         let strace = self.strace();
         let mut gateway = Gateway::start_under(&self.world, &strace);
-        gateway.first_answer(&self.book).await;
-        let load = Load::start(&self.book, self.world.public, AMOUNT, dice);
+        gateway.first_answer(&self.expectations).await;
+        let load = Load::start(&self.expectations, self.world.public, AMOUNT, dice);
         tokio::time::sleep(span).await;
         let process = gateway.pid();
         match end {
@@ -126,10 +126,10 @@ impl Recorder {
     async fn fail(&mut self, fault: &str, is_killed: bool, dice: &mut Dice) {
         let strace = self.strace().inject(fault);
         let mut gateway = Gateway::start_under(&self.world, &strace);
-        gateway.first_answer(&self.book).await;
-        let load = Load::start(&self.book, self.world.public, AMOUNT, dice);
+        gateway.first_answer(&self.expectations).await;
+        let load = Load::start(&self.expectations, self.world.public, AMOUNT, dice);
         let deadline = Instant::now() + Duration::from_secs(3);
-        while !self.book.entries().answers.contains_key(&503) && Instant::now() < deadline {
+        while !self.expectations.entries().answers.contains_key(&503) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         if !is_killed {
@@ -145,18 +145,18 @@ impl Recorder {
     async fn repeat(&mut self, dice: &mut Dice) -> usize {
         let strace = self.strace();
         let mut gateway = Gateway::start_under(&self.world, &strace);
-        gateway.first_answer(&self.book).await;
+        gateway.first_answer(&self.expectations).await;
         let unanswered: Vec<usize> = {
-            let entries = self.book.entries();
+            let entries = self.expectations.entries();
             let answered: std::collections::HashSet<usize> =
                 entries.acknowledged.iter().map(|answer| answer.posting).collect();
             (0..entries.postings.len()).filter(|posting| !answered.contains(posting)).collect()
         };
         for posting in &unanswered {
             let mut wire = Wire::open(self.world.public).await.unwrap();
-            assert_eq!(self.book.post(*posting, &mut wire).await.map(|answer| answer.status), Ok(200));
+            assert_eq!(self.expectations.post(*posting, &mut wire).await.map(|answer| answer.status), Ok(200));
         }
-        let load = Load::start(&self.book, self.world.public, AMOUNT, dice);
+        let load = Load::start(&self.expectations, self.world.public, AMOUNT, dice);
         tokio::time::sleep(Duration::from_millis(150)).await;
         let process = gateway.pid();
         gateway.kill();
@@ -176,7 +176,7 @@ impl Recorder {
         }
         steps.sort_by_key(|(moment, _)| *moment);
         let steps: Vec<Step> = steps.into_iter().map(|(_, step)| step).collect();
-        let entries = self.book.entries();
+        let entries = self.expectations.entries();
         let known: HashMap<String, Posting> = entries
             .acknowledged
             .iter()
@@ -329,17 +329,17 @@ impl Recording {
 
     /// Before anything is answered, the names of the files are safe.
     fn names_were_settled(&self) {
-        let mut platter = Platter::default();
+        let mut disk_model = DiskModel::default();
         for step in &self.steps {
             match step {
                 Step::Answered(_) => {
                     let unsettled: Vec<&str> =
-                        ["", "-wal"].into_iter().filter(|name| platter.is_unsettled(name)).collect();
+                        ["", "-wal"].into_iter().filter(|name| disk_model.is_unsettled(name)).collect();
                     assert!(unsettled.is_empty(), "answered before the folder was synced: {unsettled:?}");
                     return;
                 }
-                Step::FolderSynced => platter.settle_names(),
-                Step::File(name, deed) => platter.suffer(name, deed),
+                Step::FolderSynced => disk_model.settle_names(),
+                Step::File(name, deed) => disk_model.suffer(name, deed),
             }
         }
     }
@@ -381,19 +381,19 @@ impl Recording {
     fn walk(&self, syncs: Syncs, cuts: &[(usize, Dice)]) -> Tally {
         let bench = Bench::new(self);
         let mut tally = Tally::default();
-        let mut platter = Platter::default();
+        let mut disk_model = DiskModel::default();
         let mut answered: Vec<&str> = Vec::new();
         let mut cuts = cuts.iter().peekable();
         for (place, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Answered(receipt) => answered.push(receipt),
-                Step::FolderSynced => platter.settle_names(),
+                Step::FolderSynced => disk_model.settle_names(),
                 Step::File(name, Deed::Synced { .. }) if !self.counts(syncs, place, name) => {}
-                Step::File(name, deed) => platter.suffer(name, deed),
+                Step::File(name, deed) => disk_model.suffer(name, deed),
             }
             while let Some((_, dice)) = cuts.next_if(|(cut, _)| *cut == place) {
                 let mut dice = dice.clone();
-                let images = platter.cut(&mut dice);
+                let images = disk_model.cut(&mut dice);
                 let found = bench.examine(&images, &answered, &mut dice);
                 let whole = found.is_ok();
                 tally.note(found, || {
@@ -499,7 +499,7 @@ impl<'r> Bench<'r> {
     /// The request as it is when it comes again.
     fn arrival(&self, posting: &Posting) -> Arrival {
         let source = &self.recording.sources[&posting.source.parse().unwrap()];
-        let (name, value) = book::credentials(posting);
+        let (name, value) = expectations::credentials(posting);
         let headers: Headers = [(name.to_ascii_lowercase().as_str(), value.as_str())].into_iter().collect();
         let now = Timestamp::from_millis(1_760_000_000_000);
         let request = Request { headers, body: posting.body.clone().into(), received_at: now };

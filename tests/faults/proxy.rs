@@ -64,8 +64,8 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let (mode, seen) = watch::channel(Mode::Pass);
         let trusted = Arc::new(AtomicUsize::new(0));
-        let carrier = Carrier { to, trusted: Arc::clone(&trusted) };
-        let task = tokio::spawn(serve(listener, address, carrier, seen));
+        let responder = Responder { to, trusted: Arc::clone(&trusted) };
+        let task = tokio::spawn(serve(listener, address, responder, seen));
         Self { address, mode, trusted, task }
     }
 
@@ -90,7 +90,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, address: SocketAddr, carrier: Carrier, mut mode: watch::Receiver<Mode>) {
+async fn serve(listener: TcpListener, address: SocketAddr, responder: Responder, mut mode: watch::Receiver<Mode>) {
     let mut listener = Some(listener);
     loop {
         let now = mode.borrow_and_update().clone();
@@ -108,10 +108,10 @@ async fn serve(listener: TcpListener, address: SocketAddr, carrier: Carrier, mut
         };
         tokio::select! {
             Ok((stream, _)) = open.accept() => {
-                let (mut changes, carrier) = (mode.clone(), carrier.clone());
+                let (mut changes, responder) = (mode.clone(), responder.clone());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = carrier.carry(stream, now) => {}
+                        () = responder.carry(stream, now) => {}
                         _ = changes.changed() => {}
                     }
                 });
@@ -148,12 +148,12 @@ async fn deaf(address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
 
 /// What is done with one connection.
 #[derive(Clone)]
-struct Carrier {
+struct Responder {
     to: u16,
     trusted: Arc<AtomicUsize>,
 }
 
-impl Carrier {
+impl Responder {
     async fn carry(&self, mut stream: TcpStream, mode: Mode) {
         match mode {
             Mode::Refuse | Mode::Deaf => {}

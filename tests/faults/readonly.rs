@@ -9,25 +9,25 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::book::Book;
 use super::dice::Dice;
 use super::disk::{HEAL_LIMIT, answered_again, refused};
+use super::expectations::Expectations;
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::power::scratch;
 use super::world::World;
-use super::{needs, turn};
+use super::{needs, schedule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_turns_read_only_is_answered_with_503_and_heals_once_it_is_back() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("read-only");
     let Some(mut disk) = Ext4::mount() else { return };
     let world = World::with_store_in(Some(disk.folder.path())).await;
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
-    let load = Load::start(&book, world.public, Amount::default(), &mut dice);
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
+    let load = Load::start(&expectations, world.public, Amount::default(), &mut dice);
     tokio::time::sleep(Duration::from_secs(1)).await;
     // Linux reports a sync as done that was under way when the file system gave up, and what was to be synced is lost. So no
     // call is under way then; what has been written and not synced is.
@@ -35,25 +35,25 @@ async fn a_disk_that_turns_read_only_is_answered_with_503_and_heals_once_it_is_b
     tokio::time::sleep(Duration::from_millis(200)).await;
     disk.turn_read_only();
     gateway.signal("CONT");
-    refused(&book, 20).await;
+    refused(&expectations, 20).await;
     let readiness = gateway.readiness().await;
     assert_eq!(readiness["status"], "not ready", "{readiness}");
-    let accepted = book.entries().acknowledged.len();
+    let accepted = expectations.entries().acknowledged.len();
     tokio::time::sleep(Duration::from_secs(2)).await;
     // First it is not there at all, and what lies beneath it is no store.
     disk.take_away();
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(std::fs::read_dir(disk.folder.path()).unwrap().count(), 0, "a store was made where none was mounted");
-    let later = book.entries().acknowledged.len();
+    let later = expectations.entries().acknowledged.len();
     disk.put_back();
-    let healed = answered_again(&world, &book).await;
+    let healed = answered_again(&world, &expectations).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     load.stop().await;
     let second = Gateway::start(&world).ended(Duration::from_secs(5)).await;
     let drained = gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
-    let entries = book.entries();
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let entries = expectations.entries();
     println!("read-only: {figures}; answers {:?}; healed in {healed:?}, drained in {drained:?}", entries.answers);
     assert_eq!(accepted, later, "something was accepted on a disk that takes nothing");
     assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);

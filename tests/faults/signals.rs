@@ -3,48 +3,48 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::book::{Book, request_of};
 use super::dice::Dice;
+use super::expectations::{Expectations, request_of};
 use super::gateway::{Gateway, STOP_LIMIT};
 use super::load::{Amount, Load};
 use super::oracle::{self, Allowance};
 use super::wire::Wire;
 use super::world::World;
-use super::{is_long, percentile, turn};
+use super::{is_long, percentile, schedule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_under_load_answers_what_it_has_taken() {
-    turn::measured(stops).await;
+    schedule::measured(stops).await;
 }
 
 async fn stops() {
     let mut dice = Dice::of("stop");
     let rounds = if is_long() { 100 } else { 5 };
     let world = World::new().await;
-    let book = Arc::new(Book::new(&mut dice));
+    let expectations = Arc::new(Expectations::new(&mut dice));
     let busy = Amount { connections: 10, pause: Duration::from_millis(2), ..Amount::default() };
-    let load = Load::start(&book, world.public, busy, &mut dice);
+    let load = Load::start(&expectations, world.public, busy, &mut dice);
     let (mut stops, mut early, mut late) = (Vec::new(), 0, 0);
     for _ in 0..rounds {
-        let mut gateway = Gateway::ready(&world, &book).await;
+        let mut gateway = Gateway::ready(&world, &expectations).await;
         tokio::time::sleep(dice.millis(100, 600)).await;
-        book.entries().unanswered.clear();
+        expectations.entries().unanswered.clear();
         let signalled_at = Instant::now();
         gateway.signal("TERM");
         let status = gateway.ended(STOP_LIMIT).await;
         assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", gateway.log());
         stops.push(signalled_at.elapsed());
-        let unanswered = std::mem::take(&mut book.entries().unanswered);
+        let unanswered = std::mem::take(&mut expectations.entries().unanswered);
         early += unanswered.iter().filter(|sent_at| **sent_at < signalled_at).count();
         late += unanswered.iter().filter(|sent_at| **sent_at >= signalled_at).count();
     }
-    let gateway = Gateway::ready(&world, &book).await;
+    let gateway = Gateway::ready(&world, &expectations).await;
     load.stop().await;
     gateway.drained(Duration::from_secs(120)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
     let (median, worst) = (percentile(&stops, 0.5), percentile(&stops, 1.0));
-    let entries = book.entries();
+    let entries = expectations.entries();
     println!("stop: {rounds} stops; {figures}; median {median:?}, worst {worst:?}; answers {:?}", entries.answers);
     println!("stop: sent before the signal and not answered: {early}; sent after it and not answered: {late}");
     assert_eq!((early, entries.torn, entries.silent), (0, 0, 0), "requests were cut off");
@@ -53,15 +53,15 @@ async fn stops() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hanging_destination_does_not_hold_up_the_stop() {
-    turn::measured(stop_while_hanging).await;
+    schedule::measured(stop_while_hanging).await;
 }
 
 async fn stop_while_hanging() {
     let mut dice = Dice::of("stop while hanging");
     let world = World::new().await;
-    let book = Book::new(&mut dice);
-    let mut gateway = Gateway::ready(&world, &book).await;
-    hang(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let mut gateway = Gateway::ready(&world, &expectations).await;
+    hang(&world, &expectations).await;
     // A reload waits for what is under way, and the stop comes on top of it.
     gateway.signal("HUP");
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -71,63 +71,63 @@ async fn stop_while_hanging() {
     println!("stop: with a hanging destination and a reload under way: {:?}", signalled_at.elapsed());
     assert!(status.is_some_and(|status| status.success()), "{status:?}\n{}", gateway.log());
     world.slack.as_ref().unwrap().always(None);
-    let gateway = Gateway::ready(&world, &book).await;
+    let gateway = Gateway::ready(&world, &expectations).await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_while_one_destination_hangs_delays_no_other() {
-    turn::measured(reload_while_hanging).await;
+    schedule::measured(reload_while_hanging).await;
 }
 
 async fn reload_while_hanging() {
     let mut dice = Dice::of("reload while hanging");
     let world = World::new().await;
-    let book = Book::new(&mut dice);
-    let gateway = Gateway::ready(&world, &book).await;
-    hang(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let gateway = Gateway::ready(&world, &expectations).await;
+    hang(&world, &expectations).await;
     gateway.signal("HUP");
     tokio::time::sleep(Duration::from_millis(200)).await;
     let begun = Instant::now();
-    let posting = book.write(book.adrian("high", 10));
-    assert_eq!(book.post_once(posting, world.public).await, Some(200));
+    let posting = expectations.write(expectations.adrian("high", 10));
+    assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     world.pagerduty.as_ref().unwrap().wait_for(2, Duration::from_secs(20)).await.unwrap();
     let paged = begun.elapsed();
     println!("reload: paged {paged:?} after the alert, with another destination hanging");
-    turn::within("the page", paged, Duration::from_secs(2));
+    schedule::within("the page", paged, Duration::from_secs(2));
     world.slack.as_ref().unwrap().always(None);
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &book, Allowance::default());
+    oracle::judge(&world, &expectations, Allowance::default());
 }
 
 /// One message that Slack does not answer.
-async fn hang(world: &World, book: &Book) {
+async fn hang(world: &World, expectations: &Expectations) {
     let slack = world.slack.as_ref().unwrap();
     slack.always(Some(gatepost::standins::Fault::Hang(Duration::from_secs(12))));
-    let posting = book.write(book.adrian("critical", 10));
-    assert_eq!(book.post_once(posting, world.public).await, Some(200));
+    let posting = expectations.write(expectations.adrian("critical", 10));
+    assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     slack.wait_for_requests(1, Duration::from_secs(10)).await.unwrap();
     world.pagerduty.as_ref().unwrap().wait_for(1, Duration::from_secs(10)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reloading_under_load_fails_no_request() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("reload");
     let world = World::new().await;
-    let book = Arc::new(Book::new(&mut dice));
-    let gateway = Gateway::ready(&world, &book).await;
-    let load = Load::start(&book, world.public, Amount::default(), &mut dice);
+    let expectations = Arc::new(Expectations::new(&mut dice));
+    let gateway = Gateway::ready(&world, &expectations).await;
+    let load = Load::start(&expectations, world.public, Amount::default(), &mut dice);
     let good = world.config_text();
     let with_source =
         format!("{good}\n[sources.late]\nvendor = \"akto\"\nsecrets = [{{ value = \"{}\" }}]\n", "x".repeat(32));
     for round in 0..4 {
         world.write_config(if round % 2 == 0 { &with_source } else { &good });
         reloaded(&gateway, "the configuration has been reloaded", round + 1).await;
-        let late = book.akto("LOW", 1);
+        let late = expectations.akto("LOW", 1);
         let request = request_of(&late);
         let request = String::from_utf8(request).unwrap().replace("/webhooks/akto", "/webhooks/late");
         let status = Wire::open(world.public).await.unwrap().ask(request.as_bytes()).await.unwrap().status;
@@ -153,8 +153,8 @@ async fn reloading_under_load_fails_no_request() {
     load.stop().await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &book, Allowance::default());
-    let entries = book.entries();
+    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let entries = expectations.entries();
     println!("reload: 4 good, 2 bad; {figures}; answers {:?}", entries.answers);
     assert_eq!(entries.answers.keys().copied().collect::<Vec<_>>(), [200]);
     assert_eq!((entries.unanswered.len(), entries.torn, entries.silent, entries.unsent), (0, 0, 0, 0));

@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::book::Book;
 use super::dice::Dice;
 use super::disk::Tmpfs;
+use super::expectations::Expectations;
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::power::scratch;
+use super::schedule;
 use super::strace::Strace;
-use super::turn;
 use super::world::World;
 
 /// What somebody has made of the place where the store should be.
@@ -20,7 +20,7 @@ type Spoil = fn(&Path);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_cannot_be_served_ends_the_start_with_a_sentence() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let cases: [(&str, Spoil, &str); 5] = [
         ("a folder", |path| std::fs::create_dir(path).unwrap(), "cannot be opened"),
         ("garbage", |path| std::fs::write(path, vec![0x5a; 20_000]).unwrap(), "cannot be opened"),
@@ -32,8 +32,8 @@ async fn a_store_that_cannot_be_served_ends_the_start_with_a_sentence() {
         let mut dice = Dice::of("start");
         let world = World::new().await;
         spoil(world.store());
-        let book = Book::new(&mut dice);
-        let other = if what == "another server" { Some(Gateway::ready(&world, &book).await) } else { None };
+        let expectations = Expectations::new(&mut dice);
+        let other = if what == "another server" { Some(Gateway::ready(&world, &expectations).await) } else { None };
         refuses_to_start(&world, what, sentence);
         drop(other);
     }
@@ -41,12 +41,12 @@ async fn a_store_that_cannot_be_served_ends_the_start_with_a_sentence() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_read_only_ends_the_start_with_a_sentence() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let Some(disk) = Tmpfs::mount("8m") else { return };
     let mut dice = Dice::of("read-only");
     let world = World::with_store_in(Some(disk.path())).await;
-    let book = Book::new(&mut dice);
-    Gateway::ready(&world, &book).await.stop().await;
+    let expectations = Expectations::new(&mut dice);
+    Gateway::ready(&world, &expectations).await.stop().await;
     disk.make_read_only();
     refuses_to_start(&world, "a read-only disk", "cannot be opened; check that the folder exists, is writable");
 }
@@ -55,23 +55,23 @@ async fn a_store_that_is_read_only_ends_the_start_with_a_sentence() {
 /// connections in between and resets them with the requests in them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_during_the_start_is_answered_or_finds_no_connection() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("requests during the start");
     let folder = scratch();
     let Some(strace) = Strace::new(folder.path().join("calls"), "close") else { return };
     let strace = strace.inject("close:delay_enter=20000");
     let world = World::new().await;
-    let book = Arc::new(Book::new(&mut dice));
+    let expectations = Arc::new(Expectations::new(&mut dice));
     let amount = Amount { connections: 4, pause: Duration::from_millis(5), ..Amount::default() };
-    let load = Load::start(&book, world.public, amount, &mut dice);
+    let load = Load::start(&expectations, world.public, amount, &mut dice);
     let gateway = Gateway::start_under(&world, &strace);
     let deadline = Instant::now() + Duration::from_secs(30);
-    while book.entries().acknowledged.len() < 40 {
+    while expectations.entries().acknowledged.len() < 40 {
         assert!(Instant::now() < deadline, "nothing is answered\n{}", gateway.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     load.stop().await;
-    let entries = book.entries();
+    let entries = expectations.entries();
     println!("requests during the start: {:?}", entries.answers);
     assert_eq!((entries.unanswered.len(), entries.unsent, entries.torn, entries.silent), (0, 0, 0, 0));
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use gatepost::config::Config;
 use gatepost::domain::Timestamp;
 use gatepost::settings::{Environment, PathFacts};
-use gatepost::store::{Access, Ledger, Page, ReceiptFilter, SqliteStore};
+use gatepost::store::{Access, Page, Queries, ReceiptFilter, SqliteStore};
 use gatepost::vendors::{Source, VENDORS};
 
-use super::book::Book;
 use super::dice::Dice;
+use super::expectations::Expectations;
 use super::gateway::Gateway;
-use super::turn;
+use super::schedule;
 use super::wire::{self, Wire};
 use super::world::World;
 
@@ -19,7 +19,7 @@ type Lines = Vec<(String, String)>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_unsigned_gets_in_by_any_route() {
-    let _turn = turn::beside_others().await;
+    let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("unsigned");
     let world = World::new().await;
     let text = world.config_text() + &sources();
@@ -28,8 +28,8 @@ async fn nothing_unsigned_gets_in_by_any_route() {
     let closed: Vec<&Source> = config.sources.values().filter(|source| !source.verifier.is_unsigned()).collect();
     let vendors: BTreeSet<&str> = closed.iter().map(|source| source.vendor.name).collect();
     assert_eq!(vendors, VENDORS.iter().map(|vendor| vendor.name).collect(), "a vendor without a source");
-    let book = Book::new(&mut dice);
-    let gateway = Gateway::ready(&world, &book).await;
+    let expectations = Expectations::new(&mut dice);
+    let gateway = Gateway::ready(&world, &expectations).await;
     let before = receipts(&world);
     let mut sweep = Sweep { world: &world, wire: None, tried: 0 };
     for source in &closed {

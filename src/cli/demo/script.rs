@@ -12,7 +12,7 @@ use crate::destinations::{HttpRequest, Message, Reply};
 use crate::domain::{DeliveryState, Event, Timestamp};
 use crate::egress::Egress;
 use crate::standins::{Card, Style};
-use crate::store::{DeliveryFilter, EventFilter, Ledger, Page, ReceiptFilter};
+use crate::store::{DeliveryFilter, EventFilter, Page, Queries, ReceiptFilter};
 
 /// The show and what it needs.
 pub struct Script<'d> {

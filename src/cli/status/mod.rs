@@ -13,7 +13,7 @@ use super::json::json_of;
 use super::{Failure, Outcome, out, read_store};
 use crate::config::Outline;
 use crate::domain::{Clock, DeliveryState, SystemClock, Timestamp};
-use crate::store::{Ledger, Overview, SqliteStore};
+use crate::store::{Overview, Queries, SqliteStore};
 use serving::Serving;
 
 #[derive(clap::Args)]

@@ -27,7 +27,7 @@ use super::connections::Connection;
 use super::problem::Problem;
 use super::unread::closing;
 use crate::domain::{Clock, Encoding, Headers, InflateError, Request, inflate};
-use crate::store::{Acceptance, Arrival, Inbox, Postbox, StoreError};
+use crate::store::{Acceptance, Arrival, Inbox, ReplyBatch, StoreError};
 use crate::telemetry::{IntakeOutcome, Metrics, UNKNOWN_SOURCE};
 use crate::vendors::{Source, Sources};
 use crate::verify::Verifier;
@@ -211,7 +211,7 @@ impl Ingress {
 
     async fn commit(&self, arrival: Arrival) -> Result<Acceptance, Problem> {
         let settling = self.settling.enter(arrival.request.body().len() as u64);
-        let ticket = POSTBOX.with(|postbox| self.inbox.accept(arrival, Some(postbox.get_or_init(open_postbox))));
+        let ticket = REPLIES.with(|replies| self.inbox.accept(arrival, Some(replies.get_or_init(open_reply_batch))));
         let answer = match tokio::time::timeout(settling.limit(), ticket).await {
             Ok(answer) => answer,
             Err(_) => Err(StoreError::Crowded),
@@ -225,13 +225,13 @@ impl Ingress {
 
 thread_local! {
     /// Where this thread has the answers of the store put, all of a commit at once.
-    static POSTBOX: OnceCell<Postbox> = const { OnceCell::new() };
+    static REPLIES: OnceCell<ReplyBatch> = const { OnceCell::new() };
 }
 
-fn open_postbox() -> Postbox {
-    let (postbox, carrier) = Postbox::new();
-    actix_web::rt::spawn(carrier.run());
-    postbox
+fn open_reply_batch() -> ReplyBatch {
+    let (replies, responder) = ReplyBatch::new();
+    actix_web::rt::spawn(responder.run());
+    replies
 }
 
 async fn route(http: HttpRequest, payload: web::Payload, ingress: web::Data<Ingress>) -> HttpResponse {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::super::{Acceptance, StoreError};
 use super::keys::{KeyTable, Keys, KeysAtHand};
-use super::outbox::unreadable;
+use super::rows::unreadable;
 use super::writer::{Waiting, Work};
 
 /// A long body that is coming in.

@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::super::{Soundness, StoreError};
-use super::certain::make_certain;
 use super::check::SoundnessCheck;
 use super::lock::Lock;
 use super::parking::ReadConnection;
 use super::reserve::Reserve;
-use super::{Access, PAGE_BYTES, connect, connect_to_read, log};
+use super::wal_resync::resync_wal;
+use super::{Access, PAGE_BYTES, connect, connect_to_read, wal};
 
 /// The connection, while there is one.
 pub struct Database {
@@ -68,7 +68,7 @@ impl Database {
             was_replaced: false,
             broken_since: None,
             shortage: None,
-            log_limit: log::PAGES_MIN,
+            log_limit: wal::PAGES_MIN,
         };
         match database.empty_before_looking() {
             Ok(()) => database.look_for_room(),
@@ -106,7 +106,7 @@ impl Database {
         if self.service.is_none() {
             return;
         }
-        let emptied = self.connection.as_ref().map(|connection| log::empty_beyond(connection, self.log_limit));
+        let emptied = self.connection.as_ref().map(|connection| wal::empty_beyond(connection, self.log_limit));
         if let Some(Err(error)) = emptied {
             self.note(&StoreError::from(error));
         }
@@ -152,7 +152,7 @@ impl Database {
     /// What an earlier process has left in the log is no room that comes once it is emptied.
     fn empty_before_looking(&self) -> rusqlite::Result<()> {
         match (&self.service, &self.connection) {
-            (Some(service), Some(connection)) if service.reserve.held().is_none() => log::cut(connection).map(drop),
+            (Some(service), Some(connection)) if service.reserve.held().is_none() => wal::cut(connection).map(drop),
             _ => Ok(()),
         }
     }
@@ -162,7 +162,7 @@ impl Database {
     fn make_room(&mut self) {
         let (Some(shortage), Some(connection)) = (self.shortage.as_mut(), self.connection.as_ref()) else { return };
         shortage.tried = Instant::now();
-        match log::cut(connection) {
+        match wal::cut(connection) {
             Ok(true) => self.look_for_room(),
             Ok(false) => {}
             Err(error) => match StoreError::from(error) {
@@ -182,7 +182,7 @@ impl Database {
             if self.shortage.take().is_some() {
                 tracing::warn!(reserve_bytes = size, "there is room on the disk again; requests are accepted");
             }
-            self.log_limit = log::limit_beside(size);
+            self.log_limit = wal::limit_beside(size);
             return;
         }
         let pages = connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, u32>(0)).unwrap_or(0);
@@ -196,7 +196,7 @@ impl Database {
         let now = Instant::now();
         let shortage = self.shortage.get_or_insert(Shortage { tried: now, told: now, has_free_pages });
         shortage.has_free_pages = has_free_pages;
-        self.log_limit = log::PAGES_MIN;
+        self.log_limit = wal::PAGES_MIN;
     }
 
     /// Whether another file stands at the path than when this was last asked: what is remembered of it may not be so.
@@ -222,14 +222,14 @@ impl Service {
         let _held = self.check.hold();
         let connection = self.reader.renew(|| -> Result<_, Fault> {
             let connection = connect(path, Access::Serve)?;
-            make_certain(&connection, path)?;
+            resync_wal(&connection, path)?;
             let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
                 self.check.note(Soundness::Damaged { reason: verdict.clone() });
                 return Err(verdict.into());
             }
             self.check.note(Soundness::Sound);
-            log::empty_on_close(&connection, true)?;
+            wal::empty_on_close(&connection, true)?;
             Ok((connection, connect_to_read(path, Access::Serve)?))
         })?;
         let Some(lock) = elsewhere else { return Ok((connection, false)) };
@@ -252,7 +252,7 @@ mod tests {
     use super::super::{OpenError, SqliteStore};
     use super::*;
     use crate::domain::{DedupeKey, Encoding, Headers, Request, Secret, SourceName, Timestamp};
-    use crate::store::{Acceptance, Arrival, Inbox, Ledger};
+    use crate::store::{Acceptance, Arrival, Inbox, Queries};
     use crate::verify::{Scheme, TokenScheme, Verifier};
 
     fn serve(folder: &Path) -> SqliteStore {

@@ -2,15 +2,15 @@
 
 use rusqlite::{CachedStatement, Transaction, params};
 
-use super::super::{Acceptance, Arrival, Inbox, Postbox, StoreError, Ticket};
+use super::super::{Acceptance, Arrival, Inbox, ReplyBatch, StoreError, Ticket};
 use super::keys::{KeyTable, Keys};
 use super::writer::Waiting;
 use super::{SqliteStore, bodies};
 use crate::domain::ReceiptId;
 
 impl Inbox for SqliteStore {
-    fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance> {
-        self.writer.accept(arrival, postbox)
+    fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
+        self.writer.accept(arrival, replies)
     }
 
     fn check_writable(&self) -> Ticket<()> {

@@ -1,11 +1,11 @@
 //! What has been seen before: the keys of accepted requests and of recorded events.
 //!
-//! Both tables are filled part by part: see [`parts`](super::parts).
+//! Both tables are filled part by part: see [`parts`](super::key_partitions).
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
 use super::super::{Acceptance, StoreError};
-use super::parts::{self, Key, Parts, Table};
+use super::key_partitions::{self, Key, Parts, Table};
 use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 
 /// Where keys may lie, of requests and of events.
@@ -168,8 +168,8 @@ impl<'t> EventKeyTable<'t> {
 
 /// Deletes up to `limit` keys of requests and of events that were last seen before `before`.
 pub fn prune(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-    let requests = parts::prune(&REQUESTS, transaction, before, limit)?;
-    Ok(requests + parts::prune(&EVENTS, transaction, before, limit - requests)?)
+    let requests = key_partitions::prune(&REQUESTS, transaction, before, limit)?;
+    Ok(requests + key_partitions::prune(&EVENTS, transaction, before, limit - requests)?)
 }
 
 static REQUESTS: Table = Table {

@@ -6,23 +6,27 @@
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
 mod bodies;
-mod certain;
 mod check;
+mod commit_loop;
 mod database;
-mod desk;
+mod delivery_queue;
 mod inbox;
+mod key_partitions;
 mod keys;
-mod ledger;
 mod lock;
-mod log;
 mod outbox;
 mod overview;
-mod parts;
+mod queries;
+mod receipt_queue;
+mod record;
 mod remedy;
 mod reserve;
+mod rows;
+mod scheduling;
 mod schema;
-mod turn;
 mod upkeep;
+mod wal;
+mod wal_resync;
 mod writer;
 
 use std::fs::File;
@@ -51,7 +55,7 @@ mod parking {
 
     use rusqlite::Connection;
 
-    use super::log;
+    use super::wal;
 
     #[derive(Debug)]
     pub struct ReadConnection(Mutex<Connection>);
@@ -73,7 +77,7 @@ mod parking {
             let mut connection = self.lock();
             let before = std::mem::replace(&mut *connection, Connection::open_in_memory()?);
             // What has failed is left as it is.
-            log::empty_on_close(&before, false)?;
+            wal::empty_on_close(&before, false)?;
             drop(before);
             let (opened, fresh) = open()?;
             *connection = fresh;
@@ -224,7 +228,7 @@ impl SqliteStore {
             let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
             run_to_the_end(&connection, "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0;")?;
-            log::empty_on_close(&connection, false)?;
+            wal::empty_on_close(&connection, false)?;
             Ok(connection)
         };
         let connection = open().map_err(|error| unusable(path, error))?;
@@ -290,8 +294,8 @@ impl Connections {
         }
         let mut connection = connect(path, access)?;
         if access == Access::Serve {
-            certain::make_certain(&connection, path).map_err(|error| unusable(path, error))?;
-            log::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
+            wal_resync::resync_wal(&connection, path).map_err(|error| unusable(path, error))?;
+            wal::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
         }
         if access == Access::Serve {
             schema::prepare(&mut connection, path)?;
@@ -323,7 +327,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
     let open = || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        log::take_charge(&connection)?;
+        wal::take_charge(&connection)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };
@@ -357,7 +361,7 @@ fn connect_to_read(path: &Path, access: Access) -> Result<Connection, OpenError>
     let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| unusable(path, error))?;
     connection.execute_batch("PRAGMA synchronous=FULL; PRAGMA mmap_size=0;").map_err(|error| unusable(path, error))?;
-    log::empty_on_close(&connection, access == Access::Serve).map_err(|error| unusable(path, error))?;
+    wal::empty_on_close(&connection, access == Access::Serve).map_err(|error| unusable(path, error))?;
     Ok(connection)
 }
 

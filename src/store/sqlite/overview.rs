@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::super::{DeliveryRow, DestinationActivity, EventRow, Overview, Position, SourceActivity, StoreError};
 use super::SqliteStore;
-use super::ledger::{DELIVERIES, EVENTS, delivery_row, event_row, name};
+use super::queries::{DELIVERIES, EVENTS, delivery_row, event_row, name};
 use crate::domain::Timestamp;
 
 impl Overview for SqliteStore {

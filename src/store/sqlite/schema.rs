@@ -82,7 +82,7 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
 const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST]];
 
-/// The keys of accepted requests and of events, part by part: see [`parts`](super::parts).
+/// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).
 const KEYS: &str = "
     CREATE TABLE dedupe_keys (
         part    INTEGER NOT NULL,

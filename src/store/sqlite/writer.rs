@@ -1,4 +1,4 @@
-//! The handle on the one thread that writes: what is handed in waits here until the [`desk`](super::desk) takes it.
+//! The handle on the one thread that writes: what is handed in waits here until the [`commit_loop`](super::commit_loop) takes it.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 
 use rusqlite::{Connection, Transaction};
 
-use super::super::postbox::Envelope;
-use super::super::{Acceptance, Arrival, Postbox, StoreError, Ticket};
+use super::super::reply_batch::PendingReply;
+use super::super::{Acceptance, Arrival, ReplyBatch, StoreError, Ticket};
+use super::commit_loop::CommitLoop;
 use super::database::{Database, Service};
-use super::desk::Desk;
 use super::keys::KeysAtHand;
 
 /// The handle.
@@ -47,7 +47,7 @@ pub struct Waiting {
     /// The body of that number in the store, where it is a long one: see [`bodies`](super::bodies).
     pub body: Option<i64>,
     /// To whom the answer goes.
-    pub answer: Envelope<Acceptance>,
+    pub answer: PendingReply<Acceptance>,
 }
 
 /// Background work, which may share its transaction with arrivals and with other work.
@@ -63,7 +63,7 @@ pub trait Work: Send {
 struct Job<T, F> {
     work: Option<F>,
     value: Option<T>,
-    answer: Envelope<T>,
+    answer: PendingReply<T>,
 }
 
 impl<T, F> Work for Job<T, F>
@@ -94,8 +94,9 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let waiting = Arc::new(WaitingRoom::default());
-        let desk = Desk::new(Database::new(connection, path, service), keys, Arc::clone(&waiting));
-        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || desk.run(&receiver))?;
+        let commit_loop = CommitLoop::new(Database::new(connection, path, service), keys, Arc::clone(&waiting));
+        let thread =
+            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || commit_loop.run(&receiver))?;
         Ok(Self { commands: Mutex::new(Some(sender)), waiting, thread: Mutex::new(Some(thread)) })
     }
 
@@ -110,7 +111,7 @@ impl Writer {
     }
 
     /// Queues an arrival, or refuses it when the waiting room is full or shut.
-    pub fn accept(&self, arrival: Arrival, postbox: Option<&Postbox>) -> Ticket<Acceptance> {
+    pub fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
         if self.is_shut() {
             return Ticket::refused(StoreError::kept_for_deliveries());
         }
@@ -118,7 +119,7 @@ impl Writer {
         if !self.waiting.enter(size) {
             return Ticket::refused(StoreError::Crowded);
         }
-        let (answer, ticket) = Ticket::by(postbox);
+        let (answer, ticket) = Ticket::by(replies);
         if !self.send(Command::Accept(Waiting { arrival, body: None, answer })) {
             self.waiting.leave(1, size);
             return Ticket::refused(StoreError::Stopped);

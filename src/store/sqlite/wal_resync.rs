@@ -17,7 +17,7 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// Writes the log once more as it is read, and syncs it and the names of the files. Must come before anything that
 /// writes or empties the log.
-pub fn make_certain(connection: &Connection, path: &Path) -> Result<(), Fault> {
+pub fn resync_wal(connection: &Connection, path: &Path) -> Result<(), Fault> {
     // Whoever holds the right to write is alone with the log. This also makes SQLite create the file.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let rewritten = rewrite(&PathBuf::from(format!("{}-wal", path.display())));

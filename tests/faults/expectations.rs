@@ -52,9 +52,9 @@ pub struct Entries {
     pub unsent: usize,
 }
 
-/// The book. It numbers what it writes, so that ids of one book never repeat.
+/// The expectations. It numbers what it writes, so that ids of one expectations never repeat.
 #[derive(Debug)]
-pub struct Book {
+pub struct Expectations {
     run: u64,
     /// When everything in it happened: what is signed and old goes to quarantine.
     time: Timestamp,
@@ -62,7 +62,7 @@ pub struct Book {
     entries: Mutex<Entries>,
 }
 
-impl Book {
+impl Expectations {
     pub fn new(dice: &mut Dice) -> Self {
         let time = SystemClock.now();
         Self { run: dice.next() >> 32, time, number: AtomicU64::new(0), entries: Mutex::default() }

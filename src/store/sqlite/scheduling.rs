@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Whose turn it is.
 #[derive(Debug)]
-pub struct Turn {
+pub struct Schedule {
     /// When arrivals were last committed.
     last_intake: Option<Instant>,
     /// While arrivals come, work goes on no earlier.
@@ -20,13 +20,13 @@ pub struct Turn {
     unchanged_since: Option<Instant>,
 }
 
-impl Default for Turn {
+impl Default for Schedule {
     fn default() -> Self {
         Self { last_intake: None, work_not_before: None, intake_shares: INTAKE_SHARES_LEAST, unchanged_since: None }
     }
 }
 
-impl Turn {
+impl Schedule {
     /// How long work has to wait; zero when it may go on. `alone`: no arrivals are here whose transaction it could share.
     pub fn work_waits(&self, now: Instant, alone: bool) -> Duration {
         // A moment after the last arrivals are answered the next ones are here, if there are more.
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn work_waits_for_nobody_where_no_arrivals_come() {
         let begun = Instant::now();
-        let mut turn = Turn::default();
+        let mut turn = Schedule::default();
         assert!(turn.work_waits(begun, true).is_zero());
         turn.work_ends(begun, after(begun, 10_000), 0);
         assert!(turn.work_waits(after(begun, 10_000), true).is_zero());
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn work_goes_with_arrivals_while_they_come_and_leaves_them_the_thread_between() {
         let begun = Instant::now();
-        let mut turn = Turn::default();
+        let mut turn = Schedule::default();
         turn.work_ends(begun, after(begun, 10_000), 0);
         turn.intake_ends(1, after(begun, 10_500));
         let now = after(begun, 10_500);
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn work_that_piles_up_pauses_for_less() {
         let begun = Instant::now();
-        let mut turn = Turn::default();
+        let mut turn = Schedule::default();
         turn.work_ends(begun, after(begun, 100), PIECES_FEW - 1);
         assert_eq!(turn.work_not_before, Some(after(begun, 100) + PAUSE));
         turn.work_ends(begun, after(begun, 100), PIECES_FEW);
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn work_gets_less_while_arrivals_come_in_crowds_but_never_nothing() {
         let begun = Instant::now();
-        let mut turn = Turn::default();
+        let mut turn = Schedule::default();
         (0..100).for_each(|_| turn.intake_ends(CROWD, begun));
         turn.work_ends(begun, after(begun, 1_000), 0);
         assert_eq!(turn.work_not_before, Some(after(begun, 1_000) + Duration::from_millis(32)));

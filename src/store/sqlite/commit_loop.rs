@@ -2,7 +2,7 @@
 //!
 //! It takes whatever has gathered: all waiting arrivals become one transaction, then those that came meanwhile, and so
 //! on. Nobody waits for company: a single arrival is committed at once. Background work shares the transactions of
-//! arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Turn`] says when it may. A long
+//! arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Schedule`] says when it may. A long
 //! body comes in piece by piece, one in each transaction, see [`bodies`].
 
 use std::collections::VecDeque;
@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Transaction, TransactionBehavior};
 
-use super::super::postbox::Round;
+use super::super::reply_batch::Round;
 use super::super::{Acceptance, StoreError};
 use super::bodies::{self, Left, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
 use super::inbox;
 use super::keys::KeysAtHand;
-use super::turn::Turn;
+use super::scheduling::Schedule;
 use super::writer::{Command, Waiting, WaitingRoom, Work};
 
 /// What the thread works with.
-pub struct Desk {
+pub struct CommitLoop {
     database: Database,
     keys: KeysAtHand,
     waiting: Arc<WaitingRoom>,
-    turn: Turn,
+    turn: Schedule,
     /// Bodies of refused requests that are still there, and when their removal was last tried again.
     left: Arc<Left>,
     tried: Instant,
@@ -69,10 +69,10 @@ impl Gathered {
     }
 }
 
-impl Desk {
+impl CommitLoop {
     /// Over a database that is ready.
     pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<WaitingRoom>) -> Self {
-        Self { database, keys, waiting, turn: Turn::default(), left: Arc::default(), tried: Instant::now() }
+        Self { database, keys, waiting, turn: Schedule::default(), left: Arc::default(), tried: Instant::now() }
     }
 
     /// Works until no more can come and everything is done.
@@ -286,7 +286,7 @@ fn work_for(
     slice: Duration,
     (transaction, keys): (&Transaction<'_>, &mut KeysAtHand),
     works: &mut VecDeque<Box<dyn Work>>,
-    turn: &mut Turn,
+    turn: &mut Schedule,
     done: &mut Vec<Done>,
 ) -> Result<(), StoreError> {
     let begun = Instant::now();

@@ -1,7 +1,7 @@
 //! Everything for one destination, at its pace, whatever the others do.
 //!
-//! A lane claims what is due, tries it, and writes down what became of it, several at a time in one transaction. What has
-//! been tried is written down before anything else is claimed: if the disk is full the lane waits with the outcome in its
+//! A worker claims what is due, tries it, and writes down what became of it, several at a time in one transaction. What has
+//! been tried is written down before anything else is claimed: if the disk is full the worker waits with the outcome in its
 //! hands instead of sending the same thing again.
 
 use std::panic::AssertUnwindSafe;
@@ -27,9 +27,9 @@ use crate::egress::Egress;
 use crate::store::{Claim, ClaimOrder, Consignment, Lease, Outbox, SetAside, Settlement, StoreError, Verdict};
 use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 
-/// How a lane is doing, for whoever asks.
+/// How a worker is doing, for whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LaneState {
+pub enum WorkerState {
     /// It works, or has nothing to do.
     Running,
     /// The destination fails; it is tried again by itself.
@@ -45,7 +45,7 @@ pub enum LaneState {
 }
 
 /// Everything for one destination.
-pub struct Lane {
+pub struct Worker {
     /// The destination's name.
     pub name: DestinationName,
     /// The destination.
@@ -61,12 +61,12 @@ pub struct Lane {
     /// What wakes it.
     pub wake: Arc<Notify>,
     /// How it is doing.
-    pub state: Arc<Mutex<LaneState>>,
+    pub state: Arc<Mutex<WorkerState>>,
     /// How many deliveries have a log line of their own.
     pub delivered: Arc<LineBudget>,
 }
 
-/// What a lane has learned of its destination.
+/// What a worker has learned of its destination.
 struct Health {
     /// Since when there has been something to learn, by the clock that nobody sets.
     started: Timestamp,
@@ -132,31 +132,31 @@ impl UnderWay {
     }
 }
 
-impl Lane {
+impl Worker {
     /// Works until `stop` changes, then finishes what is under way.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let lane = self;
+        let worker = self;
         let (breaker, suspects) = (Breaker::default(), Suspects::default());
         // A start and a reload may each have mended it.
-        let mut health = Health { started: lane.clock.steady(), breaker, suspects, may_be_mended: true };
-        let mut pacer = Pacer::new(lane.destination.pace(), Instant::now());
+        let mut health = Health { started: worker.clock.steady(), breaker, suspects, may_be_mended: true };
+        let mut pacer = Pacer::new(worker.destination.pace(), Instant::now());
         let mut under_way = UnderWay::default();
-        // What an earlier lane of this name has shown is over.
-        lane.show(&health.breaker);
+        // What an earlier worker of this name has shown is over.
+        worker.show(&health.breaker);
         while !*stop.borrow() {
-            lane.make_due(&mut under_way, &mut health).await;
-            let due = lane.start_what_is_due(&mut pacer, &health.breaker, &mut under_way).await;
-            let pause = lane.pause_until(due, &pacer, &health.breaker);
+            worker.make_due(&mut under_way, &mut health).await;
+            let due = worker.start_what_is_due(&mut pacer, &health.breaker, &mut under_way).await;
+            let pause = worker.pause_until(due, &pacer, &health.breaker);
             tokio::select! {
-                () = under_way.ended() => lane.settle(&mut under_way, &mut health).await,
-                () = lane.wake.notified() => {}
+                () = under_way.ended() => worker.settle(&mut under_way, &mut health).await,
+                () = worker.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
                 _ = stop.changed() => {}
             }
         }
         while under_way.len() > 0 {
             under_way.ended().await;
-            lane.settle(&mut under_way, &mut health).await;
+            worker.settle(&mut under_way, &mut health).await;
         }
     }
 
@@ -289,7 +289,7 @@ impl Lane {
                 Ok(_) => return,
                 Err(StoreError::Stopped) => return,
                 Err(fault) => {
-                    tracing::error!(destination = %self.name, %fault, "what was sent cannot be recorded yet; the lane waits");
+                    tracing::error!(destination = %self.name, %fault, "what was sent cannot be recorded yet; the worker waits");
                     under_way.meanwhile(tokio::time::sleep(SETTLE_AGAIN)).await;
                 }
             }
@@ -364,12 +364,12 @@ impl Lane {
 
     fn show(&self, breaker: &Breaker) {
         let state = match (breaker.stopped(), breaker.failing()) {
-            (Some(reason), _) => LaneState::Stopped { reason: reason.to_owned() },
-            (None, Some(reason)) => LaneState::Failing { reason: reason.to_owned() },
-            (None, None) => LaneState::Running,
+            (Some(reason), _) => WorkerState::Stopped { reason: reason.to_owned() },
+            (None, Some(reason)) => WorkerState::Failing { reason: reason.to_owned() },
+            (None, None) => WorkerState::Running,
         };
-        let is_stopped = matches!(state, LaneState::Stopped { .. });
-        let is_failing = matches!(state, LaneState::Failing { .. });
+        let is_stopped = matches!(state, WorkerState::Stopped { .. });
+        let is_failing = matches!(state, WorkerState::Failing { .. });
         self.metrics.show_destination(self.name.as_str(), is_stopped, is_failing);
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
@@ -448,7 +448,7 @@ mod tests {
         SourceName, SystemClock,
     };
     use crate::store::{
-        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Ledger, Page, PlannedEvent, ReceiptWork,
+        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Page, PlannedEvent, Queries, ReceiptWork,
         Routed, SqliteStore,
     };
     use crate::verify::{Scheme, Verifier};
@@ -610,7 +610,7 @@ mod tests {
         let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
         plan(&store, &[POISON, "sound", "sound too"]).await;
         let metrics = Arc::new(Metrics::new());
-        let lane = Lane {
+        let worker = Worker {
             name: "d".parse().unwrap(),
             destination: Arc::new(Defective),
             outbox: Arc::new(store.clone()),
@@ -618,11 +618,11 @@ mod tests {
             clock: Arc::new(SystemClock),
             metrics: Arc::clone(&metrics),
             wake: Arc::default(),
-            state: Arc::new(Mutex::new(LaneState::Running)),
+            state: Arc::new(Mutex::new(WorkerState::Running)),
             delivered: Arc::default(),
         };
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(Arc::new(lane).run(stopped));
+        let running = tokio::spawn(Arc::new(worker).run(stopped));
         let deadline = Instant::now() + Duration::from_secs(30);
         let settled = |row: &DeliveryRow| matches!(row.delivery.state, DeliveryState::Delivered | DeliveryState::Dead);
         let rows = loop {

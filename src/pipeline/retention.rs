@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::queues::{QueueBoard, QueueGauges};
 use super::supervisor::LaneBoard;
 use crate::domain::{Clock, DeliveryState, DestinationName, Timestamp};
-use crate::store::{Depth, Horizons, Ledger, Soundness, SqliteStore, StoreError, Upkeep};
+use crate::store::{Depth, Horizons, Queries, Soundness, SqliteStore, StoreError, Upkeep};
 use crate::telemetry::Metrics;
 
 /// How long what is kept.
@@ -24,7 +24,7 @@ pub struct Retention {
 }
 
 /// Keeps the store in shape.
-pub struct Janitor {
+pub struct RetentionTask {
     /// The store.
     pub store: SqliteStore,
     /// How long what is kept, now.
@@ -32,7 +32,7 @@ pub struct Janitor {
     /// The time, by a clock that is known not to have been set forward of late.
     pub now: watch::Receiver<Timestamp>,
     /// Which destinations there are.
-    pub lanes: Arc<LaneBoard>,
+    pub workers: Arc<LaneBoard>,
     /// The time by which queues grow old.
     pub clock: Arc<dyn Clock>,
     /// Where the queues are shown, beside the metrics.
@@ -46,10 +46,11 @@ pub struct Janitor {
 struct Stranded(BTreeMap<DestinationName, u64>);
 
 impl Stranded {
-    /// Takes note of the queues; which of those without a lane have not been told of yet, and how long they are.
-    fn look(&mut self, depths: &[Depth], has_lane: impl Fn(&DestinationName) -> bool) -> Vec<(DestinationName, u64)> {
+    /// Takes note of the queues; which of those without a worker have not been told of yet, and how long they are.
+    fn look(&mut self, depths: &[Depth], has_worker: impl Fn(&DestinationName) -> bool) -> Vec<(DestinationName, u64)> {
         let mut now = BTreeMap::new();
-        for depth in depths.iter().filter(|depth| depth.state != DeliveryState::Dead && !has_lane(&depth.destination)) {
+        for depth in depths.iter().filter(|depth| depth.state != DeliveryState::Dead && !has_worker(&depth.destination))
+        {
             *now.entry(depth.destination.clone()).or_default() += depth.count;
         }
         let before = std::mem::replace(&mut self.0, now);
@@ -58,7 +59,7 @@ impl Stranded {
     }
 }
 
-impl Janitor {
+impl RetentionTask {
     /// Works until `stop` changes.
     pub async fn run(&mut self, mut stop: watch::Receiver<bool>) {
         let mut gauges = QueueGauges::new(self.queues.clone());
@@ -110,11 +111,11 @@ impl Janitor {
             tracing::warn!("the queue cannot be measured now");
             return;
         };
-        for (destination, deliveries) in stranded.look(&depths, |name| self.lanes.has(name)) {
+        for (destination, deliveries) in stranded.look(&depths, |name| self.workers.has(name)) {
             tracing::warn!(%destination, deliveries, "deliveries wait for a destination that is not configured");
         }
         let now = self.clock.now();
-        gauges.show_deliveries(&depths, self.lanes.names(), now, &self.metrics);
+        gauges.show_deliveries(&depths, self.workers.names(), now, &self.metrics);
         gauges.show_unread(&unread, now, &self.metrics);
         self.metrics.queue_receipts.set(i64::try_from(receipts).unwrap_or(i64::MAX));
         self.metrics.store_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));

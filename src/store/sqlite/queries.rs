@@ -6,17 +6,17 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{
-    DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Ledger, Page, ReceiptFilter, ReceiptRow,
+    DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Page, Queries, ReceiptFilter, ReceiptRow,
     StoreError,
 };
-use super::outbox::{attempt_of, unreadable};
+use super::rows::{attempt_of, unreadable};
 use super::{SqliteStore, bodies};
 use crate::domain::{
     Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, Name, Note, Receipt, ReceiptId,
     Severity, SourceName, Timestamp,
 };
 
-impl Ledger for SqliteStore {
+impl Queries for SqliteStore {
     fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreError> {
         let mut query = Query::new(RECEIPTS, "r.seq");
         query.and_text("r.source = ?", filter.source.as_deref());

@@ -1,7 +1,7 @@
 //! Answers in bundles: one wake-up a commit for each thread that waits, instead of one an answer.
 //!
 //! A commit answers many requests at once. To wake each of them from the thread that writes costs a system call apiece;
-//! so a thread that serves many requests has a [`Postbox`], into which all answers for it are put before its bell rings
+//! so a thread that serves many requests has a [`ReplyBatch`], into which all answers for it are put before its bell rings
 //! once, and hands them out itself.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,13 +13,13 @@ use super::{Acceptance, StoreError};
 type Answer<T> = Result<T, StoreError>;
 type Letter = (oneshot::Sender<Answer<Acceptance>>, Answer<Acceptance>);
 
-/// Where a thread that waits for many answers has them put. Its [`Carrier`] must run on that thread.
+/// Where a thread that waits for many answers has them put. Its [`Responder`] must run on that thread.
 #[derive(Clone, Debug)]
-pub struct Postbox(Arc<Slot>);
+pub struct ReplyBatch(Arc<Slot>);
 
 /// Hands the answers out.
 #[derive(Debug)]
-pub struct Carrier(Weak<Slot>, Arc<Notify>);
+pub struct Responder(Weak<Slot>, Arc<Notify>);
 
 #[derive(Debug)]
 struct Slot {
@@ -30,26 +30,26 @@ struct Slot {
 
 /// To whom one answer goes.
 #[derive(Debug)]
-pub struct Envelope<T> {
+pub struct PendingReply<T> {
     sender: oneshot::Sender<Answer<T>>,
-    postbox: Option<Postbox>,
+    replies: Option<ReplyBatch>,
 }
 
 /// The answers of one commit; the bells ring when it is dropped.
 #[derive(Default)]
-pub struct Round(Vec<Postbox>);
+pub struct Round(Vec<ReplyBatch>);
 
-impl Postbox {
-    /// A postbox, and what must run on the thread that it belongs to.
-    pub fn new() -> (Self, Carrier) {
+impl ReplyBatch {
+    /// A replies, and what must run on the thread that it belongs to.
+    pub fn new() -> (Self, Responder) {
         let slot = Arc::new(Slot { letters: Mutex::new(Some(Vec::new())), bell: Arc::default() });
-        let carrier = Carrier(Arc::downgrade(&slot), Arc::clone(&slot.bell));
-        (Self(slot), carrier)
+        let responder = Responder(Arc::downgrade(&slot), Arc::clone(&slot.bell));
+        (Self(slot), responder)
     }
 }
 
-impl Carrier {
-    /// Hands out what comes, until the postbox is gone.
+impl Responder {
+    /// Hands out what comes, until the replies is gone.
     pub async fn run(self) {
         let mut letters = Vec::new();
         while let Some(slot) = self.0.upgrade() {
@@ -66,7 +66,7 @@ impl Carrier {
     }
 }
 
-impl Drop for Carrier {
+impl Drop for Responder {
     fn drop(&mut self) {
         let Some(slot) = self.0.upgrade() else { return };
         for (sender, answer) in slot.letters().take().into_iter().flatten() {
@@ -83,15 +83,15 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // The carrier finds that there is nothing to carry any more.
+        // The responder finds that there is nothing to carry any more.
         self.bell.notify_one();
     }
 }
 
-impl<T> Envelope<T> {
-    /// An answer to `sender`, by way of `postbox` if there is one.
-    pub fn new(sender: oneshot::Sender<Answer<T>>, postbox: Option<&Postbox>) -> Self {
-        Self { sender, postbox: postbox.cloned() }
+impl<T> PendingReply<T> {
+    /// An answer to `sender`, by way of `replies` if there is one.
+    pub fn new(sender: oneshot::Sender<Answer<T>>, replies: Option<&ReplyBatch>) -> Self {
+        Self { sender, replies: replies.cloned() }
     }
 
     /// Answers at once.
@@ -102,27 +102,27 @@ impl<T> Envelope<T> {
 
 impl Round {
     /// Answers, or puts the answer where it is fetched after the bell.
-    pub fn deliver(&mut self, envelope: Envelope<Acceptance>, answer: Answer<Acceptance>) {
-        let Envelope { sender, postbox } = envelope;
-        let Some(postbox) = postbox else {
+    pub fn deliver(&mut self, reply: PendingReply<Acceptance>, answer: Answer<Acceptance>) {
+        let PendingReply { sender, replies } = reply;
+        let Some(replies) = replies else {
             drop(sender.send(answer));
             return;
         };
-        match postbox.0.letters().as_mut() {
+        match replies.0.letters().as_mut() {
             Some(letters) => letters.push((sender, answer)),
             // The thread has other things to do now; then each answer goes by itself.
             None => drop(sender.send(answer)),
         }
-        if !self.0.iter().any(|known| Arc::ptr_eq(&known.0, &postbox.0)) {
-            self.0.push(postbox);
+        if !self.0.iter().any(|known| Arc::ptr_eq(&known.0, &replies.0)) {
+            self.0.push(replies);
         }
     }
 }
 
 impl Drop for Round {
     fn drop(&mut self) {
-        for postbox in &self.0 {
-            postbox.0.bell.notify_one();
+        for replies in &self.0 {
+            replies.0.bell.notify_one();
         }
     }
 }
@@ -137,14 +137,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_arrive_by_the_carrier_after_the_round_and_directly_once_it_is_gone() {
-        let (postbox, carrier) = Postbox::new();
-        let carrier = tokio::spawn(carrier.run());
+    async fn answers_arrive_by_the_responder_after_the_round_and_directly_once_it_is_gone() {
+        let (replies, responder) = ReplyBatch::new();
+        let responder = tokio::spawn(responder.run());
         let mut round = Round::default();
         let receivers: Vec<_> = (0..3)
             .map(|_| {
                 let (sender, receiver) = oneshot::channel();
-                round.deliver(Envelope::new(sender, Some(&postbox)), stored());
+                round.deliver(PendingReply::new(sender, Some(&replies)), stored());
                 receiver
             })
             .collect();
@@ -153,22 +153,22 @@ mod tests {
         for receiver in receivers {
             assert!(receiver.await.unwrap().is_ok());
         }
-        carrier.abort();
-        assert!(carrier.await.unwrap_err().is_cancelled());
+        responder.abort();
+        assert!(responder.await.unwrap_err().is_cancelled());
         let (sender, receiver) = oneshot::channel();
-        Round::default().deliver(Envelope::new(sender, Some(&postbox)), stored());
+        Round::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
         assert!(receiver.await.unwrap().is_ok());
     }
 
     #[tokio::test]
-    async fn a_carrier_that_ends_hands_out_what_it_has_and_one_without_a_postbox_ends() {
-        let (postbox, carrier) = Postbox::new();
+    async fn a_responder_that_ends_hands_out_what_it_has_and_one_without_a_reply_batch_ends() {
+        let (replies, responder) = ReplyBatch::new();
         let (sender, receiver) = oneshot::channel();
-        Round::default().deliver(Envelope::new(sender, Some(&postbox)), stored());
-        drop(carrier);
+        Round::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
+        drop(responder);
         assert!(receiver.await.unwrap().is_ok());
-        let (postbox, carrier) = Postbox::new();
-        drop(postbox);
-        carrier.run().await;
+        let (replies, responder) = ReplyBatch::new();
+        drop(replies);
+        responder.run().await;
     }
 }

@@ -13,7 +13,7 @@ use super::dice::Dice;
 
 /// The disk. Files go by name.
 #[derive(Default)]
-pub struct Platter {
+pub struct DiskModel {
     names: BTreeMap<String, Name>,
     files: Vec<File>,
 }
@@ -72,7 +72,7 @@ enum What {
 /// A file as a cut leaves it.
 pub type Image = (String, Vec<u8>);
 
-impl Platter {
+impl DiskModel {
     pub fn suffer(&mut self, name: &str, deed: &Deed) {
         match deed {
             Deed::Created if self.current(name).is_some() => {}
@@ -297,18 +297,18 @@ const PAGE: usize = 4096;
 
 #[test]
 fn a_cut_leaves_what_was_synced_and_any_part_of_the_rest() {
-    let mut dice = Dice::of("platter");
-    let mut platter = Platter::default();
+    let mut dice = Dice::of("disk_model");
+    let mut disk_model = DiskModel::default();
     let write = |call, offset, byte| Deed::Write { call, offset, bytes: std::sync::Arc::new(vec![byte; 600]) };
-    platter.suffer("f", &Deed::Created);
-    platter.settle_names();
+    disk_model.suffer("f", &Deed::Created);
+    disk_model.settle_names();
     for (call, deed) in [write(1, 0, b'a'), write(2, 5_000, b'b')].iter().enumerate() {
-        platter.suffer("f", deed);
-        platter.suffer("f", &Deed::Returned { call: call + 1, at: call + 1 });
+        disk_model.suffer("f", deed);
+        disk_model.suffer("f", &Deed::Returned { call: call + 1, at: call + 1 });
     }
-    platter.suffer("f", &Deed::SyncFailed { begun: 2 });
-    platter.suffer("f", &Deed::Synced { begun: 9 });
-    let states: Vec<Vec<u8>> = (0..200).map(|_| platter.cut(&mut dice).remove(0).1).collect();
+    disk_model.suffer("f", &Deed::SyncFailed { begun: 2 });
+    disk_model.suffer("f", &Deed::Synced { begun: 9 });
+    let states: Vec<Vec<u8>> = (0..200).map(|_| disk_model.cut(&mut dice).remove(0).1).collect();
     assert!(states.iter().all(|state| state[5_000..5_600] == [b'b'; 600]), "it was synced");
     for (from, to) in [(0, 512), (512, 600)] {
         let there = states.iter().filter(|state| state[from..to].iter().all(|byte| *byte == b'a')).count();
@@ -318,8 +318,8 @@ fn a_cut_leaves_what_was_synced_and_any_part_of_the_rest() {
     let torn = states.iter().filter(|state| state[0] != state[599]).count();
     assert!(torn > 5, "{torn}");
     // Written once more, in another sector of the same page, it goes with the page.
-    platter.suffer("f", &write(3, 2_000, b'c'));
-    platter.suffer("f", &Deed::Returned { call: 3, at: 10 });
-    platter.suffer("f", &Deed::Synced { begun: 11 });
-    assert!((0..50).all(|_| platter.cut(&mut dice).remove(0).1[..600] == [b'a'; 600]));
+    disk_model.suffer("f", &write(3, 2_000, b'c'));
+    disk_model.suffer("f", &Deed::Returned { call: 3, at: 10 });
+    disk_model.suffer("f", &Deed::Synced { begun: 11 });
+    assert!((0..50).all(|_| disk_model.cut(&mut dice).remove(0).1[..600] == [b'a'; 600]));
 }

@@ -1,0 +1,252 @@
+//! What a receipt came to: its events and their deliveries, recorded in one transaction.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
+
+use super::super::{Claim, Conclusion, Dispatched, PlannedEvent, ReceiptWork, Routed, StoreError, Tally};
+use super::keys::{EventKeyTable, Keys, Seen};
+use super::rows::urgency;
+use crate::domain::{DeliveryId, Event, Timestamp};
+
+pub fn conclude(
+    transaction: &Transaction<'_>,
+    recorder: &mut Recorder<'_>,
+    conclusion: &Conclusion,
+    documents: &[String],
+    total: &mut Dispatched,
+) -> Result<(), StoreError> {
+    let claim = &conclusion.claim;
+    if recorder.release.execute(params![claim.row, claim.generation])? == 0 {
+        total.leases_lost += 1;
+        return Ok(());
+    }
+    let (tally, _) = recorder.record(claim, conclusion.events.iter().zip(documents))?;
+    add_result(transaction, claim, recorder.now, tally, conclusion.note.map(|note| note.as_str()))?;
+    total.by_source.entry(claim.work().receipt.source.clone()).or_default().add(tally);
+    Ok(())
+}
+
+pub fn add_result(
+    transaction: &Transaction<'_>,
+    claim: &Claim<ReceiptWork>,
+    now: Timestamp,
+    tally: Tally,
+    note: Option<&str>,
+) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO receipt_results (seq, dispatched_at, events_new, events_duplicate, note)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (seq) DO UPDATE SET dispatched_at = ?2, events_new = events_new + ?3,
+                events_duplicate = events_duplicate + ?4, note = coalesce(?5, CASE WHEN note GLOB 'unreadable*' THEN NULL ELSE note END)",
+        )?
+        .execute(params![
+            claim.row,
+            now.as_millis(),
+            i64::try_from(tally.events_new).unwrap_or(i64::MAX),
+            i64::try_from(tally.events_duplicate).unwrap_or(i64::MAX),
+            note
+        ])?;
+    Ok(())
+}
+
+/// The event as it is kept.
+pub fn document(planned: &PlannedEvent) -> Result<String, StoreError> {
+    serde_json::to_string(&planned.event).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+/// Records events and their deliveries, with statements that are prepared once for all of them.
+pub struct Recorder<'t> {
+    transaction: &'t Transaction<'t>,
+    now: Timestamp,
+    release: CachedStatement<'t>,
+    keys: &'t mut Keys,
+    key_table: EventKeyTable<'t>,
+    event: CachedStatement<'t>,
+    delivery: CachedStatement<'t>,
+}
+
+impl<'t> Recorder<'t> {
+    pub fn of(transaction: &'t Transaction<'t>, keys: &'t mut Keys, now: Timestamp) -> rusqlite::Result<Self> {
+        Ok(Self {
+            transaction,
+            now,
+            keys,
+            key_table: EventKeyTable::of(transaction)?,
+            release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
+            event: transaction.prepare_cached(
+                "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, quarantined, title, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?,
+            delivery: transaction.prepare_cached(
+                "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
+            )?,
+        })
+    }
+
+    /// The primary key of `event_keys` decides what is a repetition. Where it is a replay, the rows of the events are
+    /// returned too.
+    pub fn record<'e>(
+        &mut self,
+        claim: &Claim<ReceiptWork>,
+        events: impl Iterator<Item = (&'e PlannedEvent, &'e String)>,
+    ) -> Result<(Tally, HashSet<i64>), StoreError> {
+        let mut tally = Tally::default();
+        let mut replayed = HashSet::new();
+        for (planned, document) in events {
+            let recurring = self.recurring(planned)?;
+            match self.known(planned, recurring.as_ref())? {
+                None => {
+                    let seq = self.insert_event(planned, document, recurring)?;
+                    replayed.extend(claim.work().replay.then_some(seq));
+                    tally.events_new += 1;
+                    tally.events_quarantined += usize::from(planned.routed == Routed::Quarantined);
+                    tally.deliveries += self.plan(seq, planned)?;
+                }
+                Some(seq) => {
+                    tally.events_duplicate += 1;
+                    if claim.work().replay {
+                        // Of events of one body that have the same key, the first counts, as it does when they are new.
+                        if !claim.work().replayed.contains(&seq) && replayed.insert(seq) {
+                            self.take_over(seq, planned)?;
+                        }
+                        tally.deliveries += self.plan_again(seq, planned)?;
+                    }
+                }
+            }
+        }
+        Ok((tally, replayed))
+    }
+
+    /// What has been seen of the words of an event that has no more to be known by.
+    fn recurring(&mut self, planned: &PlannedEvent) -> rusqlite::Result<Option<Seen>> {
+        match &planned.recurrence {
+            Some(recurrence) => self.keys.event(&mut self.key_table, &recurrence.key),
+            None => Ok(None),
+        }
+    }
+
+    /// The row of the event that this one is; `None` if it is new.
+    fn known(&mut self, planned: &PlannedEvent, recurring: Option<&Seen>) -> rusqlite::Result<Option<i64>> {
+        if let Some(seen) = self.keys.event(&mut self.key_table, &planned.event.key)? {
+            return Ok(Some(seen.event));
+        }
+        let (Some(recurrence), Some(seen)) = (&planned.recurrence, recurring) else { return Ok(None) };
+        let is_of_late = planned.event.received_at.distance(seen.at) <= recurrence.known_for;
+        Ok(is_of_late.then_some(seen.event))
+    }
+
+    /// Writes a new event; its row.
+    fn insert_event(
+        &mut self,
+        planned: &PlannedEvent,
+        document: &str,
+        recurring: Option<Seen>,
+    ) -> Result<i64, StoreError> {
+        let event = &planned.event;
+        self.event.execute(params![
+            event.id.as_bytes(),
+            event.receipt.as_bytes(),
+            event.source.as_str(),
+            event.received_at.as_millis(),
+            event.severity.id(),
+            planned.routed == Routed::No,
+            planned.routed == Routed::Quarantined,
+            event.title,
+            document
+        ])?;
+        let seq = self.transaction.last_insert_rowid();
+        let (keys, table) = (&mut *self.keys, &mut self.key_table);
+        keys.add_event(table, &event.key, seq, known_from(event))?;
+        if let Some(recurrence) = &planned.recurrence {
+            match recurring {
+                None => keys.add_event(table, &recurrence.key, seq, event.received_at)?,
+                // What is read later may have been received earlier: the last time counts.
+                Some(seen) if seen.at < event.received_at => {
+                    keys.move_event(table, &recurrence.key, &seen, seq, event.received_at)?;
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(seq)
+    }
+
+    fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
+        let mut count = 0;
+        for (destination, route) in &planned.deliveries {
+            count += self.delivery.execute(params![
+                DeliveryId::generate().as_bytes(),
+                event,
+                destination.as_str(),
+                route.as_str(),
+                urgency(planned.event.severity),
+                self.now.as_millis()
+            ])?;
+        }
+        Ok(count)
+    }
+
+    /// The stored event becomes what reading it says now, so that what is told, listed and explained agrees with the
+    /// routes that are taken. What it is known by stays. An event that is stored readable keeps its account where its body
+    /// cannot be read now.
+    fn take_over(&self, seq: i64, planned: &PlannedEvent) -> Result<(), StoreError> {
+        let mut select = self.transaction.prepare_cached("SELECT document FROM events WHERE seq = ?1")?;
+        let document: Option<String> = select.query_row([seq], |row| row.get(0)).optional()?;
+        let Some(stored) = document.and_then(|document| serde_json::from_str::<Event>(&document).ok()) else {
+            return Ok(());
+        };
+        let now = &planned.event;
+        if now.kind == Event::UNPARSED && stored.kind != Event::UNPARSED {
+            return Ok(());
+        }
+        // Where the vendor says no time, it is that of the receipt.
+        let time = if now.time == now.received_at { stored.received_at } else { now.time };
+        let Event { id, key, receipt, received_at, .. } = stored;
+        let event = Event { id, key, receipt, received_at, time, ..now.clone() };
+        let document = serde_json::to_string(&event).map_err(|error| StoreError::Failed(error.to_string()))?;
+        self.transaction
+            .prepare_cached("UPDATE events SET severity = ?2, title = ?3, document = ?4 WHERE seq = ?1")?
+            .execute(params![seq, event.severity.id(), event.title, document])?;
+        self.transaction
+            .prepare_cached("UPDATE deliveries SET urgency = ?2 WHERE event = ?1")?
+            .execute(params![seq, urgency(event.severity)])?;
+        Ok(())
+    }
+
+    /// The operator asked for a receipt again: its known events get the deliveries that they lack, dead ones revive, and
+    /// those in quarantine are released.
+    fn plan_again(&mut self, seq: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
+        let transaction = self.transaction;
+        if !transaction.prepare_cached("SELECT 1 FROM events WHERE seq = ?1")?.exists([seq])? {
+            // The event itself has been pruned: its key alone is left, and says that it has had its effect.
+            return Ok(0);
+        }
+        let mut count = self.plan(seq, planned)?;
+        for (destination, _) in &planned.deliveries {
+            count += transaction
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 0, not_before = ?3, retrying_since = NULL
+                     WHERE event = ?1 AND destination = ?2 AND state = 3",
+                )?
+                .execute(params![seq, destination.as_str(), self.now.as_millis()])?;
+        }
+        let unrouted = planned.routed == Routed::No;
+        transaction
+            .prepare_cached("UPDATE events SET unrouted = ?2, quarantined = 0 WHERE seq = ?1")?
+            .execute(params![seq, unrouted])?;
+        Ok(count)
+    }
+}
+
+/// From when on the time runs for which the key is kept. Of an event that is dated ahead, from its own time: otherwise it
+/// would be forgotten before it looks old.
+fn known_from(event: &Event) -> Timestamp {
+    event.received_at.max(event.time.min(event.received_at.plus(AHEAD_MAX)))
+}
+
+/// As far as a mistaken time zone may set a date ahead. Keys lie in the order of their coming, and one that stays longer
+/// keeps those after it.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
