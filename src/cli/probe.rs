@@ -46,7 +46,7 @@ impl Probe {
         }
         match outcome {
             Delivered::Delivered { remote } => {
-                let remote = remote.map(|remote| format!(" as {}", terminal::line(&remote, 120)));
+                let remote = remote.map(|remote| format!(" as {}", terminal::line(&remote.name, 120)));
                 out!("{name} has taken the test event{}; look whether it shows", remote.unwrap_or_default())
             }
             other => {

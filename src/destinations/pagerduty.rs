@@ -13,7 +13,7 @@ use super::classify::{self, Again, Answer};
 use super::errors::{ANY, Classified, ErrorClass, ErrorRow};
 use super::render::{Brief, truncate};
 use super::{Destination, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{EventOutcome, Job, Outcome, Purpose, Secret, Severity};
+use crate::domain::{EventOutcome, Job, Outcome, Purpose, Reference, Secret, Severity};
 use crate::settings::Section;
 
 /// The `pagerduty` destination.
@@ -183,9 +183,9 @@ fn judge(answer: &Answer<'_>) -> Outcome {
     let body = answer.json();
     match status {
         202 => match body.as_ref().filter(|body| body["status"] == "success") {
-            Some(body) => {
-                Outcome::Delivered { remote: body["dedup_key"].as_str().map(|key| truncate::chars(key, 255).into()) }
-            }
+            Some(body) => Outcome::Delivered {
+                remote: body["dedup_key"].as_str().map(|key| Reference::named(truncate::chars(key, 255))),
+            },
             None => unreadable(answer),
         },
         200..300 => unreadable(answer),
@@ -460,7 +460,7 @@ mod tests {
             assert!(reason.contains(said) && !testing::leaks(reason) && !reason.contains('\u{1b}'), "{reason}");
         }
         let taken = reply(202, r#"{"status":"success","message":"Event processed","dedup_key":"k"}"#);
-        assert_eq!(outcome(&taken), Outcome::Delivered { remote: Some("k".into()) });
+        assert_eq!(outcome(&taken), Outcome::Delivered { remote: Some(Reference::named("k")) });
     }
 
     #[test]

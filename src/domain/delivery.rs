@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DeliveryId, DestinationName, Event, EventId, RouteName, Timestamp};
+use super::{
+    DeliveryId, DestinationName, Event, EventId, Facets, Incident, Intent, Notification, NotificationId, Reference,
+    RouteName, Timestamp,
+};
 
 /// A delivery as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +94,23 @@ pub struct Job<'a> {
     pub now: Timestamp,
 }
 
+/// What a notifier needs to know beside its [`Job`]: the incident as it is, what it was told, and what to do.
+///
+/// `event` of the job is the event that shows the incident best: the newest of the highest rank.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling<'a> {
+    /// The notification's id: what is created at the destination is found again by it and the number of the creation.
+    pub notification: NotificationId,
+    /// The incident as it is.
+    pub incident: &'a Incident,
+    /// Whom and what it concerns.
+    pub facets: &'a Facets,
+    /// What was told so far, with the reference to what was made.
+    pub told: &'a Notification,
+    /// What to do now, and what counts as told once it is done.
+    pub intent: &'a Intent,
+}
+
 /// A destination's own notes from one try to the next; `Null` at first. Opaque to all other code.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -102,7 +122,7 @@ pub enum Outcome {
     /// The destination has it.
     Delivered {
         /// What the destination calls it, for later updates.
-        remote: Option<String>,
+        remote: Option<Reference>,
     },
     /// Not taken, and worth another try.
     Retry {
@@ -118,6 +138,11 @@ pub enum Outcome {
     /// The fault is in the message: trying again cannot help.
     Refused {
         /// Why.
+        reason: String,
+    },
+    /// What was made there earlier is no longer there.
+    Gone {
+        /// What the destination said.
         reason: String,
     },
     /// The fault is the operator's: nothing for this destination can succeed until it is mended.
@@ -170,6 +195,8 @@ pub enum OutcomeKind {
     Retry,
     /// [`Outcome::Refused`]
     Refused,
+    /// [`Outcome::Gone`]
+    Gone,
     /// [`Outcome::Misconfigured`]
     Misconfigured,
     /// [`Outcome::Unknown`]
@@ -178,7 +205,8 @@ pub enum OutcomeKind {
 
 impl OutcomeKind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Delivered, Self::Retry, Self::Refused, Self::Misconfigured, Self::Unknown];
+    pub const ALL: [Self; 6] =
+        [Self::Delivered, Self::Retry, Self::Refused, Self::Gone, Self::Misconfigured, Self::Unknown];
 
     /// The word in the store, in metrics and on the screen.
     pub fn as_str(self) -> &'static str {
@@ -186,6 +214,7 @@ impl OutcomeKind {
             Self::Delivered => "delivered",
             Self::Retry => "retry",
             Self::Refused => "refused",
+            Self::Gone => "gone",
             Self::Misconfigured => "misconfigured",
             Self::Unknown => "unknown",
         }
@@ -199,6 +228,7 @@ impl Outcome {
             Self::Delivered { .. } => OutcomeKind::Delivered,
             Self::Retry { .. } => OutcomeKind::Retry,
             Self::Refused { .. } => OutcomeKind::Refused,
+            Self::Gone { .. } => OutcomeKind::Gone,
             Self::Misconfigured { .. } => OutcomeKind::Misconfigured,
             Self::Unknown { .. } => OutcomeKind::Unknown,
         }
@@ -210,6 +240,7 @@ impl Outcome {
             Self::Delivered { .. } => None,
             Self::Retry { reason, .. }
             | Self::Refused { reason }
+            | Self::Gone { reason }
             | Self::Misconfigured { reason, .. }
             | Self::Unknown { reason, .. } => Some(reason),
         }

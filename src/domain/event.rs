@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::{EventId, EventKey, Receipt, ReceiptId, Severity, SourceName, Timestamp};
 
@@ -53,6 +54,16 @@ pub struct Event {
     /// Whether it was stopped, where the vendor says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<EventOutcome>,
+    /// The vendor's own group, where it has one (Alertmanager's `groupKey`): events with the same group are one incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The vendor's globally unique name of the same alert, firing or resolved: an alert's URL, a finding's id, never a bare
+    /// number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
+    /// Whether the alert fires or is over, where the vendor documents it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<EventState>,
     /// The vendor's state of the finding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
@@ -75,6 +86,29 @@ pub struct Event {
     /// What the vendor sent and no other field holds.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub unmapped: Map<String, Value>,
+}
+
+/// Whether an alert fires or is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventState {
+    /// It goes on.
+    Firing,
+    /// It is over.
+    Resolved,
+}
+
+impl EventState {
+    /// Both with their words.
+    pub const ALL: [(&'static str, Self); 2] = [("firing", Self::Firing), ("resolved", Self::Resolved)];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
 }
 
 /// What became of what was tried, where the vendor says it.
@@ -236,6 +270,17 @@ pub struct Draft {
     pub target: Option<Target>,
     /// See [`Event::outcome`].
     pub outcome: Option<EventOutcome>,
+    /// See [`Event::group`].
+    pub group: Option<String>,
+    /// See [`Event::correlation`].
+    pub correlation: Option<String>,
+    /// See [`Event::state`].
+    pub state: Option<EventState>,
+    /// What the events of one incident have in common beside the victim, where the vendor knows better than the default of
+    /// type and rule. Empty: the default.
+    pub incident_parts: Vec<String>,
+    /// Whom it hit, where the vendor knows better than the default of agent, else host.
+    pub victim: Option<String>,
     /// See [`Event::status`].
     pub status: Option<String>,
     /// See [`Event::impact`].
@@ -305,6 +350,9 @@ impl Draft {
             actor: self.actor.and_then(Actor::limited),
             target: self.target.and_then(Target::limited),
             outcome: self.outcome,
+            group: identity(self.group),
+            correlation: identity(self.correlation),
+            state: self.state,
             status: short(self.status),
             impact: text(self.impact),
             remediation: text(self.remediation),
@@ -355,6 +403,18 @@ fn line(text: &str, chars_max: usize) -> Option<String> {
 /// A short value on one line.
 fn short(value: Option<String>) -> Option<String> {
     value.and_then(|value| line(&value, SHORT_CHARS_MAX))
+}
+
+/// A value that tells things apart: one that is too long is cut, and ends in a hash of the whole.
+fn identity(value: Option<String>) -> Option<String> {
+    let value = value?;
+    let shown = line(&value, SHORT_CHARS_MAX)?;
+    if shown == value {
+        return Some(shown);
+    }
+    let hash = hex::encode(&Sha256::digest(value.as_bytes())[..16]);
+    let beginning: String = shown.chars().take(SHORT_CHARS_MAX - 33).collect();
+    Some(format!("{beginning}…{hash}"))
 }
 
 /// Text of several lines, at most [`TEXT_BYTES_MAX`], cut at a character; `None` when it is blank.

@@ -122,6 +122,14 @@ numbered! {
     /// The id of a delivery; also the idempotency token towards destinations that know one.
     DeliveryId
 }
+numbered! {
+    /// The id of an incident; every remote key, label and token derives from it.
+    IncidentId
+}
+numbered! {
+    /// The id of a notification: one incident at one notifier.
+    NotificationId
+}
 
 /// A UUID version 7 that is greater than all before it in this process: random once a millisecond, counted up within it
 /// (RFC 9562, 6.2, method 2). Fresh randomness for each would be two calls into the system an id, four a request.

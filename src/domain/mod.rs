@@ -7,9 +7,12 @@ mod clock;
 mod dedupe;
 mod delivery;
 mod event;
+mod facets;
 mod id_prefix;
 mod ids;
+mod incident;
 mod inflate;
+mod notification;
 mod receipt;
 mod request;
 mod secret;
@@ -18,11 +21,21 @@ mod severity_word;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dedupe::{DedupeKey, EventKey, RequestKey};
-pub use delivery::{Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Repeat, Scope};
-pub use event::{Actor, Draft, Event, EventOutcome, Link, Rule, Target};
+pub use delivery::{
+    Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Repeat, Scope, Telling,
+};
+pub use event::{Actor, Draft, Event, EventOutcome, EventState, Link, Rule, Target};
+pub use facets::{Distinct, Facet, Facets};
 pub use id_prefix::{IdPrefix, IdPrefixError};
-pub use ids::{DeliveryId, DestinationName, EventId, Name, NameError, ReceiptId, RouteName, SourceName};
+pub use ids::{
+    DeliveryId, DestinationName, EventId, IncidentId, Name, NameError, NotificationId, ReceiptId, RouteName, SourceName,
+};
+pub use incident::{
+    Acknowledgement, DigestFacts, Fold, Incident, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Origin,
+    Rank, StormFacts,
+};
 pub use inflate::{InflateError, inflate, inflated_length_hint};
+pub use notification::{Audience, Change, Intent, Notification, NotifierClass, Operation, Reference, Standing, Told};
 pub use receipt::{Encoding, Note, Receipt};
 pub use request::{Headers, Request};
 pub use secret::Secret;

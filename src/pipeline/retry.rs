@@ -35,8 +35,8 @@ pub struct Case {
 /// What is to become of the delivery.
 pub fn decide(outcome: Outcome, case: Case) -> Verdict {
     match outcome {
-        Outcome::Delivered { remote } => Verdict::Delivered { remote },
-        Outcome::Refused { reason } => Verdict::Dead { reason },
+        Outcome::Delivered { remote } => Verdict::Delivered { remote: remote.map(|reference| reference.name) },
+        Outcome::Refused { reason } | Outcome::Gone { reason } => Verdict::Dead { reason },
         // Behind the others: if it is this message and not the setting, another one shows it at the next trial.
         Outcome::Misconfigured { reason, .. } => Verdict::Again {
             not_before: case.now.plus(case.held).plus(BEHIND_THE_OTHERS),

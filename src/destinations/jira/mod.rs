@@ -22,7 +22,7 @@ use self::reply::{Found, Verdict};
 use super::classify::{self, Again, Answer};
 use super::render::{Brief, truncate};
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{EventKey, Job, Outcome, Progress, Scope, Secret, Severity, Timestamp};
+use crate::domain::{EventKey, Job, Outcome, Progress, Reference, Scope, Secret, Severity, Timestamp};
 use crate::settings::Section;
 
 /// The `jira` destination.
@@ -280,7 +280,7 @@ impl Jira {
             Err(outcome) => return Next::Done(outcome),
         };
         match reply::search(&self.answer(job, reply, Again::Harmless)) {
-            Found::Yes(key) => Next::Done(Outcome::Delivered { remote: Some(key) }),
+            Found::Yes(key) => Next::Done(Outcome::Delivered { remote: Some(Reference::named(key)) }),
             Found::Done(outcome) => Next::Done(outcome),
             Found::No => self.missed(job),
         }

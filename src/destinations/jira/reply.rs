@@ -8,7 +8,7 @@ use super::errors;
 use crate::destinations::classify::Answer;
 use crate::destinations::errors::{Classified, ErrorRow};
 use crate::destinations::render::truncate;
-use crate::domain::{Outcome, Scope};
+use crate::domain::{Outcome, Reference, Scope};
 
 /// A verdict on a create.
 pub enum Verdict {
@@ -32,7 +32,7 @@ pub enum Found {
 pub fn create(answer: &Answer<'_>) -> Verdict {
     Verdict::Done(match answer.reply.status {
         201 => match answer.json().as_ref().and_then(|body| body["key"].as_str()) {
-            Some(key) => Outcome::Delivered { remote: Some(truncate::chars(key, 255).into_owned()) },
+            Some(key) => Outcome::Delivered { remote: Some(Reference::named(truncate::chars(key, 255))) },
             None => answer.unknown("Jira answered 201 without the key of the issue"),
         },
         401 if wants_captcha(answer) => captcha(answer),

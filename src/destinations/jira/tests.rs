@@ -4,7 +4,7 @@ use super::super::Fault;
 use super::super::testing::{self, body, reply, reply_with, sent};
 use super::*;
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Event, Progress};
+use crate::domain::{Event, Progress, Reference};
 
 const CLOUD: &str = "url = \"https://example.atlassian.net\"\nemail = \"soc@example.com\"\n\
                      api_token = { env = \"JIRA_API_TOKEN\" }\nproject = \"SEC\"";
@@ -274,7 +274,7 @@ fn the_reply_table_of_a_create() {
     );
     let reply = reply(201, r#"{"key":"SEC-1"}"#);
     let outcome = done(destination(CLOUD).next(&testing::job(&event), CREATE, &reply));
-    assert_eq!(outcome, Outcome::Delivered { remote: Some("SEC-1".into()) });
+    assert_eq!(outcome, Outcome::Delivered { remote: Some(Reference::named("SEC-1")) });
 }
 
 #[test]

@@ -246,6 +246,9 @@ mod tests {
             rule: (rule != Rule::default()).then_some(rule),
             actor: (actor != Actor::default()).then_some(actor),
             target: (target != Target::default()).then_some(target),
+            group: None,
+            correlation: None,
+            state: None,
             outcome: match (document["disposition_id"].as_u64(), document["is_suspected_breach"].as_bool()) {
                 (Some(2), None) => Some(EventOutcome::Blocked),
                 (Some(1), None) => Some(EventOutcome::Allowed),

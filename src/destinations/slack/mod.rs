@@ -19,7 +19,7 @@ use self::reply::{Found, Verdict};
 use super::classify::{self, Again, Answer};
 use super::render::Brief;
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{Job, Outcome, Repeat, Secret};
+use crate::domain::{Job, Outcome, Reference, Repeat, Secret};
 use crate::settings::Section;
 
 /// The `slack` destination.
@@ -252,7 +252,7 @@ impl Slack {
         }
     }
 
-    fn remote(&self, ts: &str) -> Option<String> {
+    fn remote(&self, ts: &str) -> Option<Reference> {
         match &self.way {
             Way::Webhook(_) => None,
             Way::Api { channel, .. } => Some(reply::remote(channel, ts)),

@@ -9,7 +9,7 @@ use super::errors;
 use crate::destinations::classify::Answer;
 use crate::destinations::errors::{Classified, ErrorRow};
 use crate::destinations::render::truncate;
-use crate::domain::{DeliveryId, Outcome, Scope};
+use crate::domain::{DeliveryId, Outcome, Reference, Scope};
 
 /// A verdict on a posted message.
 pub enum Verdict {
@@ -74,8 +74,8 @@ fn posted(answer: &Answer<'_>, body: &Value) -> Outcome {
 }
 
 /// What the store keeps of a posted message.
-pub fn remote(channel: &str, ts: &str) -> String {
-    truncate::chars(&format!("{channel}:{ts}"), 200).into_owned()
+pub fn remote(channel: &str, ts: &str) -> Reference {
+    Reference::named(truncate::chars(&format!("{channel}:{ts}"), 200))
 }
 
 /// Looks for the delivery on a page of `conversations.history`.

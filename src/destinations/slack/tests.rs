@@ -4,7 +4,7 @@ use super::super::Fault;
 use super::super::testing::{self, body, reply, reply_with, sent};
 use super::*;
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Event, Progress, Purpose, Repeat, Scope};
+use crate::domain::{Event, Progress, Purpose, Reference, Repeat, Scope};
 
 const WEBHOOK: &str = "webhook_url = { env = \"SLACK_WEBHOOK_URL\" }";
 const API: &str = "token = { env = \"SLACK_TOKEN\" }\nchannel = \"C00000000\"";
@@ -276,7 +276,7 @@ fn the_reply_table_of_the_api() {
     );
     let event = testing::event("minimal");
     let outcome = done(destination(API).next(&testing::job(&event), POST, &reply(200, good)));
-    assert_eq!(outcome, Outcome::Delivered { remote: Some("C1:1700000000.000100".into()) });
+    assert_eq!(outcome, Outcome::Delivered { remote: Some(Reference::named("C1:1700000000.000100")) });
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn the_api_in_doubt_looks_before_it_repeats() {
     assert_eq!(form, format!("channel=C00000000&oldest={oldest}&include_all_metadata=true&limit=15"));
 
     let found = done(slack.next(&job, step, &page(&job.id.to_string(), "")));
-    assert_eq!(found, Outcome::Delivered { remote: Some("C00000000:2.2".into()) });
+    assert_eq!(found, Outcome::Delivered { remote: Some(Reference::named("C00000000:2.2")) });
 
     let (next, request) = sent(slack.next(&job, step, &page("another", "c&1")));
     assert_eq!(next, "history-2");
