@@ -67,6 +67,7 @@ impl Explain {
         let event = &explained.event;
         out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
         out!("  type {} · source {} · event {}", terminal::line(&event.kind, 80), event.source, event.id)?;
+        explained.of_one_alert()?;
         explained.unknown_severity_of_then(path)?;
         match router {
             Some(router) => explained.routes(&router),
@@ -108,6 +109,19 @@ struct Explained {
 }
 
 impl Explained {
+    /// What the vendor says about which alert it belongs to, and whether that goes on.
+    fn of_one_alert(&self) -> Outcome {
+        let Event { state, group, correlation, .. } = &self.event;
+        let shown = [
+            ("state", state.map(|state| state.as_str())),
+            ("group", group.as_deref()),
+            ("correlation", correlation.as_deref()),
+        ];
+        let said = |(what, text): (&str, Option<&str>)| Some(format!("{what} {}", terminal::line(text?, 120)));
+        let said: Vec<String> = shown.into_iter().filter_map(said).collect();
+        if said.is_empty() { Ok(()) } else { out!("  {}", said.join(" · ")) }
+    }
+
     /// A severity word that was not known when the event was read, and how to apply what the settings say now.
     fn unknown_severity_of_then(&self, path: &Path) -> Outcome {
         let Some(word) = self.event.severity_word() else { return Ok(()) };

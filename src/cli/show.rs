@@ -112,6 +112,7 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
         ("target", joined([target.method, target.url, target.host, target.agent])),
         ("rule", joined([rule.id, rule.name, None, None])),
         ("outcome", event.outcome.map(|outcome| outcome.as_str().to_owned())),
+        ("state", event.state.map(|state| state.as_str().to_owned())),
         ("status", event.status.clone()),
         ("happened", Some(event.time.to_human())),
         ("received", Some(event.received_at.to_human())),
@@ -125,6 +126,8 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
     let last = [
         ("id", Some(event.id.to_string())),
         ("vendor's id", event.vendor_id.clone()),
+        ("group", event.group.clone()),
+        ("correlation", event.correlation.clone()),
         ("key", Some(event.key.to_string())),
         ("receipt", Some(event.receipt.to_string())),
     ];
@@ -177,6 +180,9 @@ const SHOWN: &[&str] = &[
     "actor",
     "target",
     "outcome",
+    "group",
+    "correlation",
+    "state",
     "status",
     "impact",
     "remediation",

@@ -89,6 +89,8 @@ pub fn with_every_text(event: &Event, text: &str) -> Event {
     Event {
         kind: text(),
         vendor_id: Some(text()),
+        group: Some(text()),
+        correlation: Some(text()),
         title: text(),
         message: Some(text()),
         rule: Some(Rule { id: Some(text()), name: Some(text()) }),

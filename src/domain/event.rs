@@ -537,6 +537,8 @@ mod tests {
             message: Some("é".repeat(10_000)),
             status: Some("  ".to_owned()),
             vendor_id: Some(format!("a\n{}", "b".repeat(1000))),
+            group: Some(" \t".to_owned()),
+            correlation: Some("c".to_owned()),
             links: vec![
                 Link { title: "x".into(), url: "javascript:alert(1)".into() },
                 Link { title: "y".into(), url: "https://example.com/".into() },
@@ -552,9 +554,24 @@ mod tests {
         assert!(event.message.unwrap().len() <= TEXT_BYTES_MAX + '…'.len_utf8());
         assert_eq!(event.status, None);
         assert_eq!(event.vendor_id.map(|id| id.chars().count()), Some(SHORT_CHARS_MAX));
+        assert_eq!((event.group, event.correlation), (None, Some("c".to_owned())));
         assert_eq!(event.links.len(), 1);
         assert_eq!(event.unmapped.keys().collect::<Vec<_>>(), ["small"]);
         assert_eq!((event.kind.as_str(), event.severity), ("unknown", Severity::Medium));
+    }
+
+    #[test]
+    fn what_tells_alerts_apart_still_does_once_it_is_cut() {
+        let of = |text: String| {
+            let draft = Draft { group: Some(text.clone()), correlation: Some(text), ..Draft::default() };
+            let event = draft.into_event(&receipt(), "v", Severity::Low, 0);
+            assert_eq!(event.group, event.correlation);
+            event.group.unwrap()
+        };
+        let (one, other) = (of(format!("{}1", "x".repeat(1000))), of(format!("{}2", "x".repeat(1000))));
+        assert!(one != other && one.chars().count() == SHORT_CHARS_MAX, "{one}");
+        assert_ne!(of("a\nb".to_owned()), of("a b".to_owned()), "a control character is no blank");
+        assert_eq!(of("a b".to_owned()), "a b");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use cel::Value;
 use cel::objects::{Key, Map};
 
 use super::types::{Shape, Type};
-use crate::domain::{Event, EventOutcome};
+use crate::domain::{Event, EventOutcome, EventState};
 
 /// One field below `event`.
 pub struct Field {
@@ -35,6 +35,9 @@ pub const FIELDS: &[Field] = &[
     field("title", free, |event| text(&event.title)),
     field("message", free, |event| maybe(&event.message)),
     field("outcome", outcome, |event| text(event.outcome.map_or("", EventOutcome::as_str))),
+    field("group", free, |event| maybe(&event.group)),
+    field("correlation", free, |event| maybe(&event.correlation)),
+    field("state", state, |event| text(event.state.map_or("", EventState::as_str))),
     field("status", free, |event| maybe(&event.status)),
     field("rule.id", free, |event| part(&event.rule, |rule| &rule.id)),
     field("rule.name", free, |event| part(&event.rule, |rule| &rule.name)),
@@ -116,6 +119,10 @@ fn outcome() -> Type {
     Type::Text(Shape::Words(OUTCOMES))
 }
 
+fn state() -> Type {
+    Type::Text(Shape::Words(STATES))
+}
+
 fn labels() -> Type {
     Type::Map(Box::new(free()), Box::new(Type::Text(Shape::Label)))
 }
@@ -162,14 +169,17 @@ fn from_json(json: &serde_json::Value) -> Value {
 
 /// The words of [`EventOutcome`].
 const OUTCOMES: &[&str] = &["blocked", "allowed", "succeeded"];
+/// The words of [`EventState`].
+const STATES: &[&str] = &["firing", "resolved"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_words_of_an_outcome_are_all_of_them() {
+    fn the_words_of_an_outcome_and_of_a_state_are_all_of_them() {
         assert_eq!(OUTCOMES, EventOutcome::ALL.map(|(word, _)| word));
+        assert_eq!(STATES, EventState::ALL.map(|(word, _)| word));
     }
 
     #[test]

@@ -2,25 +2,30 @@
 //!
 //! Nothing is lost: what the class has no place for goes to `unmapped`, the vendor's fields under their own names and
 //! ours under `gatepost`. Objects of the class are closed, so a value that does not fit its attribute (a method that is
-//! no HTTP method, a country without an address) moves there too. Not redacted: this is for machines and archives.
+//! no HTTP method, a country without an address) moves there too. An event that says that its alert is over is the activity
+//! Close, with the status Resolved. Not redacted: this is for machines and archives.
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Actor, Event, EventOutcome, Target};
+use crate::domain::{Actor, Event, EventOutcome, EventState, Target};
 
 /// The event as an OCSF document.
 pub fn document(event: &Event) -> Value {
     let mut rest = Map::new();
     rest.insert("receipt".into(), json!(event.receipt));
+    rest.extend(event.group.as_ref().map(|group| ("group".into(), json!(group))));
+    rest.extend(event.state.map(|state| ("state".into(), json!(state))));
+    let is_resolved = event.state == Some(EventState::Resolved);
+    let (activity_id, activity) = if is_resolved { (ACTIVITY_CLOSE, "Close") } else { (ACTIVITY_CREATE, "Create") };
     let mut document = json!({
-        "activity_id": ACTIVITY_CREATE,
-        "activity_name": "Create",
+        "activity_id": activity_id,
+        "activity_name": activity,
         "category_uid": CATEGORY_FINDINGS,
         "category_name": "Findings",
         "class_uid": CLASS_DETECTION_FINDING,
         "class_name": "Detection Finding",
-        "type_uid": CLASS_DETECTION_FINDING * 100 + ACTIVITY_CREATE,
-        "type_name": "Detection Finding: Create",
+        "type_uid": CLASS_DETECTION_FINDING * 100 + activity_id,
+        "type_name": format!("Detection Finding: {activity}"),
         "severity_id": event.severity.id(),
         "severity": event.severity.caption(),
         "time": event.time.as_millis(),
@@ -29,7 +34,7 @@ pub fn document(event: &Event) -> Value {
         "risk_details": event.impact,
         "remediation": event.remediation.as_ref().map(|text| json!({ "desc": text })),
         "status": event.status,
-        "status_id": event.status.as_deref().map(status_id),
+        "status_id": if is_resolved { Some(STATUS_RESOLVED) } else { event.status.as_deref().map(status_id) },
         "metadata": metadata(event),
         "finding_info": finding_info(event),
         "evidences": evidences(event, &mut rest),
@@ -83,6 +88,7 @@ fn finding_info(event: &Event) -> Value {
     let analytic = event.rule.as_ref().filter(|rule| rule.id.is_some() || rule.name.is_some());
     json!({
         "uid": event.key,
+        "uid_alt": event.correlation,
         "title": event.title,
         "types": [event.kind],
         "src_url": event.links.first().map(|link| &link.url),
@@ -170,7 +176,7 @@ fn status_id(status: &str) -> u8 {
         "new" => 1,
         "in progress" => 2,
         "suppressed" => 3,
-        "resolved" => 4,
+        "resolved" => STATUS_RESOLVED,
         _ => 99,
     }
 }
@@ -191,6 +197,8 @@ const VERSION: &str = "1.8.0";
 const CATEGORY_FINDINGS: u32 = 2;
 const CLASS_DETECTION_FINDING: u32 = 2004;
 const ACTIVITY_CREATE: u32 = 1;
+const ACTIVITY_CLOSE: u32 = 3;
+const STATUS_RESOLVED: u8 = 4;
 const ANALYTIC_RULE: u32 = 1;
 const OBSERVABLE_IP: u32 = 2;
 const OBSERVABLE_USER: u32 = 4;
@@ -246,9 +254,9 @@ mod tests {
             rule: (rule != Rule::default()).then_some(rule),
             actor: (actor != Actor::default()).then_some(actor),
             target: (target != Target::default()).then_some(target),
-            group: None,
-            correlation: None,
-            state: None,
+            group: ours["group"].as_str().map(str::to_owned),
+            correlation: text("/finding_info/uid_alt"),
+            state: ours.get("state").map(|state| serde_json::from_value(state.clone()).unwrap()),
             outcome: match (document["disposition_id"].as_u64(), document["is_suspected_breach"].as_bool()) {
                 (Some(2), None) => Some(EventOutcome::Blocked),
                 (Some(1), None) => Some(EventOutcome::Allowed),
@@ -285,7 +293,12 @@ mod tests {
         for (_, outcome) in EventOutcome::ALL {
             events.push(Event { outcome: Some(outcome), vendor_id: Some("v-1".into()), ..odd.clone() });
         }
-        events.push(Event { outcome: None, vendor_id: None, ..odd });
+        for (_, state) in EventState::ALL {
+            let status = (state == EventState::Firing).then(|| "resolved".to_owned());
+            events.push(Event { state: Some(state), correlation: Some("c-1".into()), status, ..odd.clone() });
+        }
+        let nameless = Event { group: None, correlation: None, state: None, ..odd };
+        events.push(Event { outcome: None, vendor_id: None, ..nameless });
         let schema = testing::contract("ocsf-1.8.0/detection_finding.schema.json");
         for event in events {
             let document = document(&event);
@@ -293,6 +306,29 @@ mod tests {
             if let Some(schema) = &schema {
                 schema.assert(&document);
             }
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_alert_closes_the_finding() {
+        let of = |state, status: Option<&str>| {
+            let event = Event { state, status: status.map(str::to_owned), ..testing::event("full") };
+            let document = document(&event);
+            let number = |name: &str| document[name].as_u64();
+            (number("activity_id"), number("type_uid"), number("status_id"), document["type_name"].to_string())
+        };
+        let created = (Some(1), Some(200_401), "\"Detection Finding: Create\"");
+        let closed = (Some(3), Some(200_403), "\"Detection Finding: Close\"");
+        for (state, status, wanted, status_id) in [
+            (None, None, created, None),
+            (None, Some("resolved"), created, Some(4)),
+            (Some(EventState::Firing), Some("open"), created, Some(99)),
+            (Some(EventState::Resolved), None, closed, Some(4)),
+            (Some(EventState::Resolved), Some("fixed"), closed, Some(4)),
+        ] {
+            let (activity, kind, found, name) = of(state, status);
+            assert_eq!((activity, kind, name.as_str()), wanted, "{state:?} {status:?}");
+            assert_eq!(found, status_id, "{state:?} {status:?}");
         }
     }
 
