@@ -25,7 +25,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::domain::{Draft, Note, Request, Severity, Timestamp};
+use crate::domain::{Draft, Event, Note, Request, Severity, Timestamp};
 use crate::settings::Section;
 use crate::verify::Scheme;
 
@@ -153,13 +153,19 @@ impl Reading {
     pub fn unparsed(body: &[u8], why: &str) -> Self {
         let excerpt: String = String::from_utf8_lossy(&body[..body.len().min(2048)]).into_owned();
         let draft = Draft {
-            kind: "unparsed".to_owned(),
+            kind: Event::UNPARSED.to_owned(),
             title: format!("A message that could not be read ({} bytes)", body.len()),
+            incident_parts: Self::unparsed_parts(lenient::shape(body)),
             message: Some(format!("The request is authentic, but its body was not understood: {why}.")),
             evidence: Some(excerpt),
             ..Draft::default()
         };
         Self { drafts: vec![draft], note: Some(Note::Unparsed) }
+    }
+
+    /// What bodies of one shape have in common: whatever spoils one of them spoils all, and people need to be told once.
+    fn unparsed_parts(shape: Vec<String>) -> Vec<String> {
+        std::iter::once(Event::UNPARSED.to_owned()).chain(shape).collect()
     }
 
     /// Hands the drafts out; the note.

@@ -68,7 +68,9 @@ fn events(vendor: &str, reading: Reading) -> Vec<Event> {
 
 fn golden(vendor: &str, reading: Reading) -> String {
     let note = reading.note.map(Note::as_str);
-    let document = json!({ "note": note, "events": events(vendor, reading) });
+    let grouping: Vec<_> =
+        reading.drafts.iter().map(|draft| json!({ "parts": draft.incident_parts, "victim": draft.victim })).collect();
+    let document = json!({ "note": note, "grouping": grouping, "events": events(vendor, reading) });
     format!("{document:#}\n")
 }
 
@@ -313,9 +315,47 @@ fn no_body_breaks_a_normalizer_or_vanishes() {
             assert!(id.is_none_or(|id| !id.is_empty()), "{} {what}", vendor.name);
             let silent = matches!(reading.note, Some(Note::Ping | Note::Empty));
             assert!(reading.drafts.is_empty() == silent, "{} {what}: {:?}", vendor.name, reading.note);
+            for draft in reading.drafts.iter().filter(|draft| draft.kind == Event::UNPARSED) {
+                assert_eq!(
+                    draft.incident_parts.first().map(String::as_str),
+                    Some(Event::UNPARSED),
+                    "{what}: {draft:?}"
+                );
+                assert!((2..=34).contains(&draft.incident_parts.len()) && draft.victim.is_none(), "{what}: {draft:?}");
+            }
             drop(events(vendor.name, reading));
         }
     }
+}
+
+#[test]
+fn broken_bodies_of_one_shape_are_one_incident() {
+    let parts = |vendor: &str, body: &str| {
+        let normalizer = build(vendor, "").unwrap_or_else(|f| panic!("{f:?}"));
+        let drafts = normalizer.normalize(body.as_bytes()).drafts;
+        drafts
+            .into_iter()
+            .filter(|draft| draft.kind == Event::UNPARSED)
+            .map(|draft| draft.incident_parts)
+            .collect::<Vec<_>>()
+    };
+    for vendor in VENDORS {
+        let name = vendor.name;
+        let torn = |url: &str| parts(name, &format!("{{\"url\":\"{url}\"\",\"title\":\"t\"}}"));
+        assert_eq!(torn("/a"), torn("/b\"><script>"), "{name}");
+        assert_eq!(torn("/a"), [["unparsed", "object", "url"]], "{name}");
+        assert_ne!(torn("/a"), parts(name, "<html>502</html>"), "{name}");
+        assert_eq!(parts(name, "<html>502</html>"), parts(name, "<html>503</html>"), "{name}");
+    }
+    let records = parts("akto", r#"[{"filterId":"XSS"},{"a":1,"b":2},{"b":3,"a":{"x":1}},7,{"c":"\"}"#);
+    assert_eq!(records.len(), 4, "{records:?}");
+    assert_eq!(records[0], ["unparsed", "object", "a", "b"]);
+    assert_eq!(records[0], records[1]);
+    assert_eq!(records[2], ["unparsed", "number"]);
+    assert_eq!(records[3], ["unparsed", "object", "c"]);
+    let many = format!("[{}]", vec!["{\"id\":1}"; 10_002].join(","));
+    let beyond = parts("generic", &many);
+    assert_eq!(beyond, [["unparsed", "more records than are read"]]);
 }
 
 /// The result, and the processor time that this thread took for it.

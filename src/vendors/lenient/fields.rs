@@ -31,6 +31,11 @@ impl Fields {
         is_doubled(&self.0)
     }
 
+    /// The names of the fields that are there now.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// A hash of the object as it is now.
     pub fn digest(&self) -> String {
         digest(&self.0)

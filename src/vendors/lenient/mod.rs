@@ -13,6 +13,7 @@ mod build;
 mod fields;
 mod records;
 mod scanner;
+mod shape;
 
 use std::borrow::Cow;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 pub use build::insert;
 pub use fields::{Fields, cut, digest, doubtful, doubtful_outcome, holds_doubled, is_doubled, time_of};
 pub use records::{Record, Records, drafts, each, hand_out};
+pub use shape::{shape, shape_of_names};
 
 use build::Allowance;
 use scanner::Scanner;

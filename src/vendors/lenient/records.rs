@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::build::{Allowance, strict_end, strict_first};
 use super::scanner::Scanner;
-use super::{Fields, RECORD_BYTES_MAX, Text, cut};
-use crate::domain::Draft;
+use super::{Fields, RECORD_BYTES_MAX, Text, cut, shape_of_names};
+use crate::domain::{Draft, Event};
 use crate::vendors::Reading;
 
 /// A record, or the text where one should have been.
@@ -46,7 +46,7 @@ fn hand_out_first(
     let mut seen = HashSet::new();
     for record in records.take(RECORDS_MAX) {
         let draft = match record {
-            Ok(Value::Object(map)) => read(Fields::new(map)).unwrap_or_else(|fields| unreadable(&excerpt_of(fields))),
+            Ok(Value::Object(map)) => read(Fields::new(map)).unwrap_or_else(unknown),
             Ok(other) => unreadable(&cut(&other.to_string(), EXCERPT_BYTES_MAX)),
             Err(text) => unreadable(&text),
         };
@@ -229,6 +229,12 @@ fn next_object(text: &[u8], from: usize) -> Option<usize> {
     None
 }
 
+/// An object in which nothing is known.
+fn unknown(fields: Fields) -> Draft {
+    let incident_parts = Reading::unparsed_parts(shape_of_names(fields.names()));
+    Draft { incident_parts, ..unreadable(&excerpt_of(fields)) }
+}
+
 fn unreadable(excerpt: &str) -> Draft {
     let reading = Reading::unparsed(excerpt.as_bytes(), "one of its records is not like the others");
     let draft = reading.drafts.into_iter().next().unwrap_or_default();
@@ -240,8 +246,9 @@ fn beyond_limit(more: usize, take: &mut dyn FnMut(Draft)) {
         return;
     }
     take(Draft {
-        kind: "unparsed".to_owned(),
+        kind: Event::UNPARSED.to_owned(),
         title: format!("{more} more records in one message"),
+        incident_parts: Reading::unparsed_parts(vec!["more records than are read".to_owned()]),
         message: Some(format!(
             "A message may hold {RECORDS_MAX} records; those beyond are only in the stored request."
         )),
