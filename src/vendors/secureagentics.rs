@@ -135,6 +135,7 @@ impl Secureagentics {
         };
         draft.key = key(id, &draft, stated.as_ref(), [rule.as_deref(), agent.as_deref(), details.as_deref()]);
         let is_told = details.is_some();
+        draft.incident_parts = rule.as_ref().map(|rule| vec![draft.kind.clone(), rule.clone()]).unwrap_or_default();
         draft.message = details.filter(|details| !draft.title.ends_with(details));
         draft.rule = rule.map(|id| Rule { id: Some(id), name: data.text(&["policyName", "ruleName", "alertName"]) });
         draft.target = agent.map(|agent| Target { agent: Some(agent), ..Target::default() });
@@ -161,6 +162,7 @@ impl Secureagentics {
             draft.key = Vec::new();
             draft.severity = lenient::doubtful(draft.severity);
             draft.outcome = lenient::doubtful_outcome(draft.outcome);
+            draft.incident_parts = lenient::doubtful_parts(&draft.kind);
             draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
         }
         draft
@@ -500,6 +502,28 @@ mod tests {
         let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
         let doubled = br#"{"id":"x","type":"t","data":{"action":"block","a":1,"a":2}}"#;
         assert_eq!(normalizer.normalize(doubled).drafts[0].outcome, None, "the reassuring reading is not believed");
+    }
+
+    #[test]
+    fn events_of_one_alert_or_policy_have_their_type_and_rule_in_common() {
+        let parts = |kind: &str, data: Value| draft(&json!({"id": "x", "type": kind, "data": data})).incident_parts;
+        for (kind, data, wanted) in [
+            ("alert.triggered", json!({"alert_id": "alrt_1", "agent_id": "a", "details": "one"}), &["alrt_1"][..]),
+            ("alert.triggered", json!({"alert_id": "alrt_1", "agent_id": "b", "details": "other"}), &["alrt_1"]),
+            ("alert.triggered", json!({"alert_id": "alrt_2", "policy_id": "pol_1"}), &["alrt_2"]),
+            ("policy.violated", json!({"alert_id": "alrt_2", "policy_id": "pol_1"}), &["pol_1"]),
+            ("agent.error", json!({"agent_id": "a", "error": "Tool call failed 3 times"}), &[]),
+        ] {
+            let rule = wanted.iter().copied();
+            let wanted: Vec<&str> = (!wanted.is_empty()).then_some(kind).into_iter().chain(rule).collect();
+            assert_eq!(parts(kind, data.clone()), wanted, "{data}");
+        }
+        let told = draft(&json!({"id": "x", "type": "policy.violated", "data": {"policy_id": "p", "agent_id": "a"}}));
+        assert_eq!((told.victim, told.target.unwrap().agent.as_deref()), (None, Some("a")), "the agent is the default");
+        assert_eq!((told.group, told.correlation, told.state), (None, None, None), "none is documented");
+        let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
+        let doubled = br#"{"id":"x","type":"policy.violated","data":{"policy_id":"known","policy_id":"other"}}"#;
+        assert_eq!(normalizer.normalize(doubled).drafts[0].incident_parts, ["policy.violated", "doubled_keys"]);
     }
 
     #[test]

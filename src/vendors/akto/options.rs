@@ -78,6 +78,7 @@ impl Akto {
         let page = self.page(&["protection", "threat-activity"]);
         Draft {
             kind: "threat.count".to_owned(),
+            incident_parts: vec!["threat.count".to_owned()],
             severity: Some(Severity::High),
             outcome: Some(EventOutcome::Succeeded),
             title: format!("{count} successful {plural} since the last message"),
@@ -104,6 +105,7 @@ impl Akto {
         let url = url.filter(same_host);
         Draft {
             kind: "endpoint.sensitive".to_owned(),
+            incident_parts: vec!["endpoint.sensitive".to_owned()],
             severity: Some(Severity::Low),
             title: format!("New sensitive endpoint {place}{data}"),
             links: url.map(|url| Link { title: "Open in Akto".to_owned(), url: url.into() }).into_iter().collect(),
@@ -124,6 +126,7 @@ impl Akto {
         let message = lines.collect::<Vec<_>>().join("\n");
         Draft {
             kind: "test.pending".to_owned(),
+            incident_parts: vec!["test.pending".to_owned()],
             severity: Some(Severity::Informational),
             title: format!("{count} {} pending", if count == "1" { "test is" } else { "tests are" }),
             message: Some(message),
@@ -144,6 +147,8 @@ fn counted(kind: &str, count: u64, words: [&str; 2], severity: Severity) -> Opti
     let words = if count == 1 { words[0] } else { words[1] };
     (count > 0).then(|| Draft {
         kind: kind.to_owned(),
+        // The title counts, and says "endpoint" or "endpoints".
+        incident_parts: vec![kind.to_owned()],
         severity: Some(severity),
         title: format!("{count} {words}"),
         labels: [("count".to_owned(), count.to_string())].into(),

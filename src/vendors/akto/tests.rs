@@ -276,6 +276,57 @@ fn an_answer_of_the_dashboard_is_one_event() {
 }
 
 #[test]
+fn threats_of_one_filter_and_policy_have_them_in_common_and_the_host_is_the_victim() {
+    let of = |record: Value| drafts(&json!([record])).remove(0);
+    for (record, parts, victim) in [
+        (
+            json!({"filterId": "XSS", "url": "/a", "host": "A.example.com"}),
+            &["threat", "XSS", ""][..],
+            Some("a.example.com"),
+        ),
+        (
+            json!({"filterId": "XSS", "url": "/b", "latestApiCollectionId": 7}),
+            &["threat", "XSS", ""],
+            Some("API collection 7"),
+        ),
+        (
+            json!({"filterId": "XSS", "url": "/b", "apiCollectionId": "-3"}),
+            &["threat", "XSS", ""],
+            Some("API collection -3"),
+        ),
+        (json!({"filterId": "XSS", "url": "/b", "apiCollectionId": 0}), &["threat", "XSS", ""], None),
+        (
+            json!({"filterId": "PII", "label": "GUARDRAIL", "metadata": {"policyName": "No PII"}, "url": "/",
+                   "host": "laptop-7.ai-agent.claude", "latestApiCollectionId": 7}),
+            &["guardrail", "PII", "No PII"],
+            Some("laptop-7.ai-agent.claude"),
+        ),
+        (json!({"refId": "r", "metadata": {"ruleViolated": "BanTopics"}}), &["threat", "", "BanTopics"], None),
+        (json!({"refId": "r", "category": "SSRF", "subCategory": "S1"}), &["threat", "SSRF", "S1"], None),
+        (json!({"actor": "1.2.3.4", "url": "/minted"}), &[], None),
+    ] {
+        let draft = of(record.clone());
+        assert_eq!(draft.incident_parts, parts, "{record}");
+        assert_eq!(draft.victim.as_deref(), victim, "{record}");
+        assert_eq!((draft.group, draft.correlation, draft.state), (None, None, None), "{record}");
+    }
+    let ignored = of(json!({"id": "1", "filterId": "XSS", "status": "IGNORED"}));
+    assert_eq!((ignored.state, ignored.status.as_deref()), (None, Some("IGNORED")), "it is no end of an alert");
+    let doubled = read(r#"[{"id":"1","filterId":"XSS","filterId":"SSRF","host":"h.example"}]"#);
+    assert_eq!(doubled.drafts[0].incident_parts, ["threat", "doubled_keys"]);
+}
+
+#[test]
+fn counts_and_lists_are_grouped_by_what_they_are_about() {
+    let parts = |body: Value| drafts(&body).into_iter().map(|draft| draft.incident_parts).collect::<Vec<_>>();
+    assert_eq!(parts(json!({"New Endpoint Count": 1})), parts(json!({"New Endpoint Count": 20})));
+    assert_eq!(parts(json!({"New Parameter Count": 1})), [["parameter.new"]]);
+    assert_eq!(parts(json!({"New Sensitive Endpoint": [{"url": "/a", "host": "h"}]})), [["endpoint.sensitive"]]);
+    assert_eq!(parts(json!({"countPendingTests": 1})), [["test.pending"]]);
+    assert_eq!(sample("object-names").drafts[0].incident_parts, ["threat.count"]);
+}
+
+#[test]
 fn nothing_is_nothing_and_the_unknown_is_unparsed() {
     for body in ["", " \n", "{}", "[]", "null", "\u{feff}{}"] {
         assert_eq!(read(body), Reading::nothing(Note::Empty), "{body:?}");

@@ -54,7 +54,8 @@ impl Akto {
         let category = fields.text(&["category"]);
         let documented_time = fields.time(&["detectedAt", "timestamp", "discovered"]);
         let time = documented_time.or_else(|| fields.time(&["ts"])).or(samples.1);
-        let target = target(&mut fields, &recorded);
+        let stated_host = fields.text(&["host"]);
+        let target = target(&mut fields, stated_host.as_deref(), &recorded);
 
         let stated = self.severity(filter.as_deref(), sub_category.as_deref(), &mut fields);
         let mut draft = Draft {
@@ -86,7 +87,10 @@ impl Akto {
         if samples.0 > 0 {
             label(&mut draft, "samples", Some(samples.0.to_string()));
         }
-        draft.rule = Some(Rule { id: filter, name: metadata.text(&["policyName", "ruleViolated"]) });
+        let rule = Rule { id: filter, name: metadata.text(&["policyName", "ruleViolated"]) };
+        draft.incident_parts = incident_parts(&draft, &rule);
+        draft.victim = stated_host.map(|host| host.to_ascii_lowercase()).or_else(|| collection(&draft));
+        draft.rule = Some(rule);
         draft.target = target;
         draft.unmapped = fields.rest();
         let about = metadata.rest();
@@ -97,6 +101,7 @@ impl Akto {
             draft.key = Vec::new();
             draft.severity = lenient::doubtful(draft.severity);
             draft.outcome = lenient::doubtful_outcome(draft.outcome);
+            draft.incident_parts = lenient::doubtful_parts(&draft.kind);
             label(&mut draft, "doubled_keys", Some("true".to_owned()));
         }
         draft
@@ -221,8 +226,8 @@ fn actor(named: Option<&str>, fields: &mut Fields, metadata: &mut Fields) -> Opt
 }
 
 /// What was attacked: the record's own words, else those of the recorded request.
-fn target(fields: &mut Fields, recorded: &Recorded) -> Option<Target> {
-    let host = fields.text(&["host"]).or_else(|| recorded.host.clone());
+fn target(fields: &mut Fields, stated_host: Option<&str>, recorded: &Recorded) -> Option<Target> {
+    let host = stated_host.map(str::to_owned).or_else(|| recorded.host.clone());
     let agent = host.as_deref().and_then(|host| host.split_once(".ai-agent.")).map(|(_, agent)| agent.to_owned());
     let target = Target {
         method: fields.text(&["latestApiMethod", "method"]).or_else(|| recorded.method.clone()),
@@ -245,6 +250,24 @@ fn title(filter: Option<&str>, words: [Option<&str>; 2], target: Option<&Target>
         _ => target.host.clone(),
     };
     place.map(|place| format!("{what} on {place}")).unwrap_or(what)
+}
+
+/// What the threats of one incident have in common: the filter and the policy, neither of which an attacker chooses; where
+/// Akto names neither, its category. Without any of them, nothing: the title then says what it is.
+fn incident_parts(draft: &Draft, rule: &Rule) -> Vec<String> {
+    if rule.id.is_some() || rule.name.is_some() {
+        let [filter, policy] = [&rule.id, &rule.name].map(|part| part.clone().unwrap_or_default());
+        return vec![draft.kind.clone(), filter, policy];
+    }
+    let category = |name: &str| draft.labels.get(name).cloned();
+    let parts: Vec<String> = ["category", "sub_category"].into_iter().filter_map(category).collect();
+    if parts.is_empty() { parts } else { [vec![draft.kind.clone()], parts].concat() }
+}
+
+/// The collection of APIs that was hit, in words for people. 0 is the one of what belongs to none.
+fn collection(draft: &Draft) -> Option<String> {
+    let number = draft.labels.get("api_collection").filter(|number| *number != "0")?;
+    Some(format!("API collection {number}"))
 }
 
 /// What tells a threat without an id apart: all of it, because every single field is of the attacker's choosing, and a

@@ -200,6 +200,12 @@ pub fn doubtful_outcome(outcome: Option<EventOutcome>) -> Option<EventOutcome> {
     outcome.filter(|outcome| *outcome == EventOutcome::Succeeded)
 }
 
+/// What events that can be read in two ways have in common: their type and that. They make incidents of their own, so that
+/// none disappears in one that people have taken already.
+pub fn doubtful_parts(kind: &str) -> Vec<String> {
+    vec![kind.to_owned(), "doubled_keys".to_owned()]
+}
+
 /// A time in one of the forms that vendors use: RFC 3339 (in UTC where the offset is left out), or seconds, milliseconds
 /// or microseconds since 1970, as number or text. The unit follows from the size: seconds reach to the year 5138.
 /// Zero and below are an unset field, not a time.
