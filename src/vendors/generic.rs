@@ -1,9 +1,9 @@
 //! Any vendor that is not built in: JSON, and JSON pointers (RFC 6901) that say where things stand.
 //!
 //! What `map` does not name is looked for under its own name at the top of the element (`title`, `severity`, …), so that
-//! a simple sender needs no map at all; only `key` and `link` must be named, because identity and links are matters of
-//! trust. The id of a request is read from a header or from the body as it stands on the wire: from a compressed body no
-//! id is taken, and the raw body stands in for it.
+//! a simple sender needs no map at all. What is a matter of trust must be named: `key`, `link`, and what joins events into
+//! incidents and ends those (`group`, `correlation`, `state`, `victim`). The id of a request is read from a header or from
+//! the body as it stands on the wire: from a compressed body no id is taken, and the raw body stands in for it.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use super::lenient::{self, Fields, Records, Text};
 use super::outcomes::Outcomes;
 use super::severities::{Severities, Stated};
 use super::{Normalizer, Reading, Sample, Unfound, Vendor, own_words};
-use crate::domain::{Actor, Draft, EventOutcome, Link, Note, Request, Rule, Severity, Target, Timestamp};
+use crate::domain::{Actor, Draft, EventOutcome, EventState, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
 
 /// Any vendor that is not built in.
@@ -33,22 +33,72 @@ fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
     let outcomes = Outcomes::read(section);
     let id = id_place(section);
     let events = pointer(section, "events");
-    let mut key = Some(Vec::new());
-    let map = section.section("map").map(|map| {
-        let pointers = NAMES.iter().map(|name| Some((*name, pointer(&map, name)?))).collect::<Vec<_>>();
-        key = key_pointers(&map);
-        map.finish();
-        pointers
-    });
-    let map = map.unwrap_or_else(|| NAMES.iter().map(|name| Some((*name, None))).collect());
+    let resolved_words = resolved_words(section);
+    let map = section.section("map");
+    if section.has("resolved_words") && !map.as_ref().is_some_and(|map| map.has("state")) {
+        let fix = "say where the state stands: map = { state = \"/status\" }";
+        section.warn("resolved_words", "is never looked at without map.state", fix);
+    }
+    let places = map.map_or_else(|| Some(Places::default()), |map| Places::read(&map));
     Some(Box::new(Generic {
         severities: severities?,
         outcomes: outcomes?,
+        resolved_words: resolved_words?,
         id: id?,
         events: events?,
-        key: key?,
-        map: map.into_iter().collect::<Option<Vec<_>>>()?,
+        places: places?,
     }))
+}
+
+/// The words that mean that an alert is over, folded; `None` where the setting is at fault.
+fn resolved_words(section: &Section) -> Option<Vec<String>> {
+    if !section.has("resolved_words") {
+        return Some(RESOLVED_WORDS.iter().map(|word| (*word).to_owned()).collect());
+    }
+    let words: Vec<String> = section.text_or_texts("resolved_words")?.iter().map(|word| folded(word)).collect();
+    if words.iter().any(String::is_empty) {
+        section.fault("resolved_words", "holds a blank word", "name each word that means that an alert is over");
+        return None;
+    }
+    Some(words)
+}
+
+/// A word without regard to case and outer blanks.
+fn folded(word: &str) -> String {
+    word.trim().to_lowercase()
+}
+
+/// Where things stand in an element, as JSON pointers.
+#[derive(Default)]
+struct Places {
+    /// What makes two events the same, together; none where nothing is mapped.
+    key: Vec<String>,
+    /// The vendor's own group, together; also in the message around the list.
+    group: Vec<String>,
+    /// The vendor's name of the alert, together.
+    correlation: Vec<String>,
+    /// The rest of what `map` knows, where it is mapped.
+    map: Vec<(&'static str, String)>,
+}
+
+impl Places {
+    /// Reads `map`; `None` where a pointer in it is at fault.
+    fn read(map: &Section) -> Option<Self> {
+        let given: Vec<_> = NAMES.iter().map(|name| Some((*name, pointer(map, name)?))).collect();
+        let (key, group) = (key_pointers(map), pointers(map, "group"));
+        let correlation = pointers(map, "correlation");
+        map.finish();
+        let given = given.into_iter().collect::<Option<Vec<_>>>()?;
+        let map = given.into_iter().filter_map(|(name, pointer)| Some((name, pointer?))).collect();
+        Some(Self { key: key?, group: group?, correlation: correlation?, map })
+    }
+
+    /// The pointers that are mapped with their names, but for those of the key.
+    fn all(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let one_by_one = self.map.iter().map(|(name, pointer)| (*name, pointer));
+        let group = self.group.iter().map(|pointer| ("group", pointer));
+        one_by_one.chain(group).chain(self.correlation.iter().map(|pointer| ("correlation", pointer)))
+    }
 }
 
 /// Where a pointer that the operator gave leads: `Some(None)` where none was given, `None` where it is at fault.
@@ -72,12 +122,7 @@ fn checked(section: &Section, key: &'static str, pointer: String) -> Option<Stri
 
 /// `key = "/alert_id"`, or `key = ["/fingerprint", "/startsAt", "/status"]`; `None` where a pointer is at fault.
 fn key_pointers(map: &Section) -> Option<Vec<String>> {
-    if !map.has("key") {
-        return Some(Vec::new());
-    }
-    let given = map.text_or_texts("key")?;
-    let pointers: Vec<Option<String>> = given.into_iter().map(|pointer| checked(map, "key", pointer)).collect();
-    let pointers = pointers.into_iter().collect::<Option<Vec<String>>>()?;
+    let pointers = pointers(map, "key")?;
     if let [pointer] = pointers.as_slice()
         && is_of_the_alert(pointer)
     {
@@ -88,6 +133,16 @@ fn key_pointers(map: &Section) -> Option<Vec<String>> {
         map.warn("key", &message, "add what differs, as in key = [\"/fingerprint\", \"/startsAt\", \"/status\"]");
     }
     Some(pointers)
+}
+
+/// One pointer, or several whose values count together; none where nothing is given, `None` where one is at fault.
+fn pointers(map: &Section, name: &'static str) -> Option<Vec<String>> {
+    if !map.has(name) {
+        return Some(Vec::new());
+    }
+    let given = map.text_or_texts(name)?;
+    let pointers: Vec<Option<String>> = given.into_iter().map(|pointer| checked(map, name, pointer)).collect();
+    pointers.into_iter().collect()
 }
 
 /// Whether a pointer leads to what names an alert, and not one time that it happens.
@@ -118,11 +173,20 @@ fn id_place(section: &Section) -> Option<IdPlace> {
 struct Generic {
     severities: Severities,
     outcomes: Outcomes,
+    /// The words that mean that an alert is over, folded; any other means that it fires.
+    resolved_words: Vec<String>,
     id: IdPlace,
     events: Option<String>,
-    /// What makes two events the same, together; none where nothing is mapped.
-    key: Vec<String>,
-    map: Vec<(&'static str, Option<String>)>,
+    places: Places,
+}
+
+/// What the message around an event says about it.
+#[derive(Default)]
+struct Message {
+    /// The id of the request, where it stands in the body.
+    id: Option<String>,
+    /// What it says at each pointer of `group`, for events that say nothing there.
+    group: Vec<Option<String>>,
 }
 
 enum IdPlace {
@@ -169,12 +233,9 @@ impl Normalizer for Generic {
         }
         let elements = list.and_then(|(_, list)| list).or(parsed.value.as_array());
         let elements = elements.map_or(std::slice::from_ref(&parsed.value), Vec::as_slice);
-        for (name, pointer) in &self.map {
-            let Some(pointer) = pointer else { continue };
-            let fits = |element: &Value| match (*name, element.pointer(pointer)) {
-                ("time", found) => found.and_then(lenient::time_of).is_some(),
-                (_, found) => found.and_then(scalar).is_some(),
-            };
+        let around = list.map(|_| &parsed.value);
+        for (name, pointer) in self.places.all() {
+            let fits = |element: &Value| self.fits(name, pointer, element, around);
             let missing = elements.iter().filter(|element| !fits(element)).count();
             look(&format!("map.{name}"), pointer, missing, elements.len());
         }
@@ -188,7 +249,9 @@ impl Normalizer for Generic {
         let is_list = self.events.as_deref().is_none_or(str::is_empty) && !matches!(self.id, IdPlace::Pointer(_));
         let text = Text::of(body);
         if is_list && let Some(records) = Records::of(&text) {
-            let repaired = records.hand_out(|fields| Ok(self.draft(Value::Object(fields.into_map()), None)), take);
+            let message = Message::default();
+            let read = |fields: Fields| Ok(self.draft(Value::Object(fields.into_map()), &message, 0));
+            let repaired = records.hand_out(read, take);
             return repaired.then_some(Note::Repaired);
         }
         match text.parse() {
@@ -202,21 +265,38 @@ impl Normalizer for Generic {
 }
 
 impl Generic {
+    /// Whether what a pointer of `map` leads to is of use; `around` is the message, where the element stands in its list.
+    fn fits(&self, name: &str, pointer: &str, element: &Value, around: Option<&Value>) -> bool {
+        let found = element.pointer(pointer);
+        match name {
+            "time" => found.and_then(lenient::time_of).is_some(),
+            "group" => found.and_then(scalar).or_else(|| around?.pointer(pointer).and_then(scalar)).is_some(),
+            "correlation" => found.and_then(scalar).is_some() && !self.is_number_alone(element),
+            _ => found.and_then(scalar).is_some(),
+        }
+    }
+
     /// One event an element of the list: the one that `events` leads to, or the body where it is a list itself. Anything
     /// else is one event.
     fn read_value(&self, mut value: Value, repaired: bool, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
         if says_nothing(&value) {
             return Some(Note::Empty);
         }
-        let delivery = match &self.id {
-            IdPlace::Pointer(pointer) if !repaired => value.pointer(pointer).and_then(scalar),
-            _ => None,
-        };
+        let mut message = Message::default();
+        if let IdPlace::Pointer(pointer) = &self.id
+            && !repaired
+        {
+            message.id = value.pointer(pointer).and_then(scalar);
+        }
         let list = self.events.as_deref().and_then(|events| value.pointer_mut(events)).and_then(Value::as_array_mut);
         let elements = match (list.map(std::mem::take), value) {
             (Some(mut elements), root) => {
                 // A doubled key may hide a second list: the rest of the body then counts as one more event.
-                elements.extend(Some(root).filter(lenient::holds_doubled));
+                if lenient::holds_doubled(&root) {
+                    elements.push(root);
+                } else {
+                    message.group = values(&root, &self.places.group).collect();
+                }
                 elements
             }
             (None, Value::Array(elements)) => elements,
@@ -231,16 +311,17 @@ impl Generic {
         }
         let mut position = 0;
         let read = |fields: Fields| {
-            let delivery = delivery.as_deref().map(|id| (id, position));
+            let draft = self.draft(Value::Object(fields.into_map()), &message, position);
             position += 1;
-            Ok(self.draft(Value::Object(fields.into_map()), delivery))
+            Ok(draft)
         };
         lenient::hand_out(lenient::each(elements), read, take);
         None
     }
 
-    fn draft(&self, element: Value, delivery: Option<(&str, usize)>) -> Draft {
-        let mut found = Found { element: &element, map: &self.map, used: Vec::new() };
+    fn draft(&self, element: Value, message: &Message, position: usize) -> Draft {
+        let is_doubled = lenient::holds_doubled(&element);
+        let mut found = Found { element: &element, map: &self.places.map, used: Vec::new() };
         let mut draft = Draft {
             kind: found.text("type").unwrap_or_else(|| "alert".to_owned()),
             time: found.time("time"),
@@ -259,14 +340,23 @@ impl Generic {
         add_what_was_done(&mut draft, &mut found, &self.outcomes);
         let link = found.text("link");
         draft.links = link.map(|url| Link { title: "Open at the source".to_owned(), url }).into_iter().collect();
-        draft.key = self.key(&mut found, delivery);
+        // What can be read in two ways neither joins an incident nor ends one.
+        if !is_doubled {
+            self.add_alert(&mut draft, &mut found, message);
+        }
+        draft.key = self.key(&mut found, message.id.as_deref().map(|id| (id, position)));
+        if draft.state == Some(EventState::Resolved) && draft.key.first().is_some_and(|basis| basis == KEY) {
+            // The end of an alert is no repetition of its beginning, whatever the operator's key is made of.
+            draft.key.push(EventState::Resolved.as_str().to_owned());
+        }
         draft.is_unrecognized = found.used.is_empty();
         draft.vendor_id = found.text("vendor_id").or_else(|| found.at("/id"));
         draft.recurs = draft.time.is_none() && draft.key.first().is_some_and(|basis| basis == CONTENT);
-        if lenient::holds_doubled(&element) {
+        if is_doubled {
             draft.key = Vec::new();
             draft.severity = lenient::doubtful(draft.severity);
             draft.outcome = lenient::doubtful_outcome(draft.outcome);
+            draft.incident_parts = lenient::doubtful_parts(&draft.kind);
             draft.labels.insert("doubled_keys".to_owned(), "true".to_owned());
         }
         let used = found.used;
@@ -277,13 +367,32 @@ impl Generic {
         draft
     }
 
+    /// Which alert the event is about, whom that hit, and whether it goes on.
+    fn add_alert(&self, draft: &mut Draft, found: &mut Found, message: &Message) {
+        draft.group = found.together(&self.places.group, &message.group);
+        if !self.is_number_alone(found.element) {
+            draft.correlation = found.together(&self.places.correlation, &[]);
+        }
+        draft.state = found.text("state").map(|word| match self.resolved_words.contains(&folded(&word)) {
+            true => EventState::Resolved,
+            false => EventState::Firing,
+        });
+        draft.victim = found.text("victim");
+    }
+
+    /// Whether the one pointer of `correlation` leads to a bare number.
+    fn is_number_alone(&self, element: &Value) -> bool {
+        let mut names = values(element, &self.places.correlation);
+        names.len() == 1 && names.next().flatten().is_some_and(|name| is_bare_number(&name))
+    }
+
     /// The mapped key; else the id of the request with the element's place in it; else the element's content. Where the id
     /// stands in a header, nothing: the receipt, which is one an id, then tells its events apart.
     fn key(&self, found: &mut Found, delivery: Option<(&str, usize)>) -> Vec<String> {
-        let parts: Vec<Option<String>> = self.key.iter().map(|pointer| found.at(pointer)).collect();
+        let parts: Vec<Option<String>> = self.places.key.iter().map(|pointer| found.at(pointer)).collect();
         if parts.iter().any(Option::is_some) {
             let parts = parts.into_iter().map(Option::unwrap_or_default);
-            return std::iter::once("key".to_owned()).chain(parts).collect();
+            return std::iter::once(KEY.to_owned()).chain(parts).collect();
         }
         match (&self.id, delivery) {
             (_, Some((id, position))) => vec!["delivery".to_owned(), id.to_owned(), position.to_string()],
@@ -298,7 +407,7 @@ impl Generic {
 /// An element, and which of its values were understood.
 struct Found<'e> {
     element: &'e Value,
-    map: &'e [(&'static str, Option<String>)],
+    map: &'e [(&'static str, String)],
     used: Vec<String>,
 }
 
@@ -311,6 +420,18 @@ impl Found<'_> {
     fn at(&mut self, pointer: &str) -> Option<String> {
         let text = self.element.pointer(pointer).and_then(scalar)?;
         self.used.push(pointer.to_owned());
+        Some(text)
+    }
+
+    /// The values at all of the pointers as one text, where need be those of the message around the element; `None` where
+    /// there is no pointer, or one leads to nothing: a part of a name would be the name of more.
+    fn together(&mut self, pointers: &[String], around: &[Option<String>]) -> Option<String> {
+        let own: Vec<Option<String>> = values(self.element, pointers).collect();
+        let around = around.iter().cloned().chain(std::iter::repeat(None));
+        let parts: Option<Vec<String>> = own.iter().cloned().zip(around).map(|(own, around)| own.or(around)).collect();
+        let text = parts.filter(|parts| !parts.is_empty())?.join(" · ");
+        let found = pointers.iter().zip(&own).filter(|(_, own)| own.is_some());
+        self.used.extend(found.map(|(pointer, _)| pointer.clone()));
         Some(text)
     }
 
@@ -345,7 +466,7 @@ impl Found<'_> {
     }
 
     fn pointer(&self, name: &str) -> Option<String> {
-        let given = self.map.iter().find(|(known, _)| *known == name).and_then(|(_, pointer)| pointer.clone());
+        let given = self.map.iter().find(|(known, _)| *known == name).map(|(_, pointer)| pointer.clone());
         let guessed = || {
             let [snake, camel] = [format!("/{name}"), format!("/{}", camel_case(name))];
             if self.element.pointer(&snake).is_some() { snake } else { camel }
@@ -430,6 +551,17 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// What stands at each pointer, as text.
+fn values(element: &Value, pointers: &[String]) -> impl ExactSizeIterator<Item = Option<String>> {
+    pointers.iter().map(|pointer| element.pointer(pointer).and_then(scalar))
+}
+
+/// A bare number counts within one thing and is no name of it everywhere: alert 7 of one repository is not alert 7 of
+/// another. One with more digits than anything is counted to is an id; some fingerprints have no other digits.
+fn is_bare_number(name: &str) -> bool {
+    name.len() <= COUNTER_DIGITS_MAX && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What stands where a severity is expected, as a word: a list of one element counts as that element. What is no plain word
 /// is shown by its beginning, so that it is told of as a word that is not known; what says nothing is absent.
 fn severity_word(mut value: &Value) -> Option<String> {
@@ -449,7 +581,7 @@ fn severity_word(mut value: &Value) -> Option<String> {
 /// So much is kept of a severity that is no plain word; more than the label of the event holds.
 const ODD_SEVERITY_BYTES_MAX: usize = 256;
 
-/// What `map` knows.
+/// What `map` knows, beside what several pointers may tell together.
 const NAMES: &[&str] = &[
     "title",
     "message",
@@ -471,12 +603,19 @@ const NAMES: &[&str] = &[
     "vendor_id",
     "action",
     "risk_score",
+    "state",
+    "victim",
 ];
 
+/// The words that mean that an alert is over unless `resolved_words` says otherwise, folded.
+const RESOLVED_WORDS: &[&str] = &["resolved", "ok", "closed", "inactive"];
+const COUNTER_DIGITS_MAX: usize = 12;
+/// The first part of a key that is mapped.
+const KEY: &str = "key";
 /// The first part of a key that is made of the element's content.
 const CONTENT: &str = "content";
 /// What is never guessed.
-const MATTERS_OF_TRUST: &[&str] = &["link"];
+const MATTERS_OF_TRUST: &[&str] = &["link", "state", "victim"];
 /// Names of fields that stay the same for as long as an alert exists, in small letters and without marks.
 const LASTING: &[&str] = &["fingerprint", "groupkey", "dedupkey", "alertname", "ruleid", "alertcyclekey", "aggregkey"];
 
@@ -504,7 +643,8 @@ verify = { scheme = \"hmac\", algorithm = \"sha256\", header = \"x-signature\", 
 # verify = { scheme = \"token\", header = \"authorization\", prefix = \"Bearer \" }
 # id = { header = \"x-delivery-id\" }              # or { pointer = \"/id\" }: the same on every retry
 # events = \"/alerts\"                             # JSON pointer to a list: one event an element
-# map = { title = \"/rule/name\", severity = \"/level\", time = \"/at\", actor = \"/src_ip\", key = \"/alert_id\" }
+# map = { title = \"/rule/name\", severity = \"/level\", time = \"/at\", actor = \"/src_ip\", key = \"/event_id\", state = \"/status\" }
+# resolved_words = [\"resolved\", \"ok\", \"closed\", \"inactive\"]   # the words of the state that mean that it is over
 # outcomes = { \"drop\" = \"blocked\", \"monitor\" = \"allowed\" }
 # severities = { \"S1\" = \"critical\" }              # words that are not known; or severity_numbers = \"cvss\"
 ";
@@ -650,6 +790,109 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_an_alert_is_told_by_the_operators_words() {
+        let state = |settings: &str, word: Value| {
+            let draft = read(settings, &json!({"title": "t", "status": word})).drafts.remove(0);
+            assert!(draft.state.is_some() != draft.unmapped.contains_key("status") || word.is_null(), "{word}");
+            draft.state
+        };
+        let (firing, resolved) = (Some(EventState::Firing), Some(EventState::Resolved));
+        let mapped = "map = { state = \"/status\" }";
+        for (word, wanted) in [
+            (json!("resolved"), resolved),
+            (json!(" OK "), resolved),
+            (json!("Closed"), resolved),
+            (json!("inactive"), resolved),
+            (json!("firing"), firing),
+            (json!("unresolved"), firing),
+            (json!(7), firing),
+            (json!(""), None),
+            (json!(null), None),
+        ] {
+            let found = read(mapped, &json!({"title": "t", "status": word})).drafts.remove(0).state;
+            assert_eq!(found, wanted, "{word}");
+        }
+        assert_eq!(state(mapped, json!({"is": "resolved"})), None, "no word");
+        assert_eq!(state(&format!("resolved_words = [\"Fixed\", \"false\"]\n{mapped}"), json!("FIXED")), resolved);
+        assert_eq!(state(&format!("resolved_words = [\"Fixed\", \"false\"]\n{mapped}"), json!(false)), resolved);
+        assert_eq!(state(&format!("resolved_words = [\"Fixed\"]\n{mapped}"), json!("resolved")), firing);
+    }
+
+    #[test]
+    fn what_joins_events_or_ends_an_alert_is_never_guessed() {
+        let body = json!({
+            "title": "t", "group": "g", "groupKey": "g", "correlation": "c", "state": "resolved", "victim": "v",
+        });
+        let draft = read("", &body).drafts.remove(0);
+        assert_eq!((draft.group, draft.correlation, draft.state, draft.victim), (None, None, None, None));
+        assert_eq!(draft.unmapped.len(), 5, "and nothing is lost");
+        let settings =
+            "map = { group = \"/group\", correlation = \"/correlation\", state = \"/state\", victim = \"/victim\" }";
+        let draft = read(settings, &body).drafts.remove(0);
+        assert_eq!((draft.group.as_deref(), draft.correlation.as_deref()), (Some("g"), Some("c")));
+        assert_eq!((draft.state, draft.victim.as_deref()), (Some(EventState::Resolved), Some("v")));
+        assert_eq!(draft.unmapped.keys().collect::<Vec<_>>(), ["groupKey"]);
+        assert!(draft.incident_parts.is_empty(), "type and rule are the default");
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_neither_joins_an_incident_nor_ends_one() {
+        let settings = "events = \"/alerts\"\n\
+                        map = { group = \"/g\", correlation = \"/c\", state = \"/s\", victim = \"/v\", key = \"/k\" }";
+        let normalizer = build("generic", settings).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let first = |body: &str| normalizer.normalize(body.as_bytes()).drafts.remove(0);
+        let draft = first(r#"{"g":"known","alerts":[{"c":"known","s":"resolved","s":"firing","v":"known","k":1}]}"#);
+        assert_eq!((draft.group, draft.correlation, draft.state, draft.victim), (None, None, None, None));
+        assert_eq!(draft.incident_parts, ["alert", "doubled_keys"]);
+        assert_eq!((&draft.unmapped["s"], &draft.unmapped["s#2"]), (&json!("resolved"), &json!("firing")));
+        let around = first(r#"{"g":"known","g":"other","alerts":[{"c":"c"}]}"#);
+        assert_eq!((around.group, around.correlation.as_deref()), (None, Some("c")));
+    }
+
+    #[test]
+    fn the_group_of_a_message_is_that_of_its_events() {
+        let settings = "events = \"/alerts\"\nmap = { group = \"/groupKey\" }";
+        let groups = |settings: &str, body: Value| {
+            let drafts = read(settings, &body).drafts;
+            drafts.into_iter().map(|draft| draft.group.unwrap_or_default()).collect::<Vec<_>>()
+        };
+        let alerts = json!([{"title": "a"}, {"title": "b", "groupKey": "own"}]);
+        assert_eq!(groups(settings, json!({"groupKey": "all", "alerts": alerts})), ["all", "own"]);
+        assert_eq!(groups(settings, json!({"alerts": alerts})), ["", "own"]);
+        assert_eq!(groups("map = { group = \"/groupKey\" }", json!({"title": "a", "groupKey": "all"})), ["all"]);
+        let several = "map = { group = [\"/labels/cluster\", \"/labels/alertname\"] }";
+        assert_eq!(groups(several, json!({"labels": {"cluster": "eu", "alertname": "Disk"}})), ["eu · Disk"]);
+        assert_eq!(groups(several, json!({"labels": {"cluster": "eu"}})), [""], "half a name names more");
+        let both = "events = \"/alerts\"\nmap = { group = [\"/cluster\", \"/name\"] }";
+        let body = json!({"cluster": "eu", "name": "all", "alerts": [{"name": "Disk"}, {"title": "b"}]});
+        assert_eq!(groups(both, body), ["eu · Disk", "eu · all"]);
+    }
+
+    #[test]
+    fn a_bare_number_is_the_name_of_no_alert() {
+        let named = |settings: &str, body: Value| {
+            let draft = read(&format!("map = {{ correlation = {settings} }}"), &body).drafts.remove(0);
+            assert_eq!(draft.correlation.is_none(), draft.unmapped.contains_key("n"), "{body}");
+            draft.correlation
+        };
+        assert_eq!(named("\"/n\"", json!({"n": 7})), None);
+        assert_eq!(named("\"/n\"", json!({"n": "999999999999"})), None);
+        assert_eq!(named("\"/n\"", json!({"n": "4624254118161234"})).as_deref(), Some("4624254118161234"));
+        assert_eq!(named("\"/n\"", json!({"n": "https://example.com/7"})).as_deref(), Some("https://example.com/7"));
+        assert_eq!(named("[\"/repo\", \"/n\"]", json!({"repo": "a/b", "n": 7})).as_deref(), Some("a/b · 7"));
+        assert_eq!(named("[\"/repo\", \"/n\"]", json!({"n": 7})), None);
+    }
+
+    #[test]
+    fn the_end_of_an_alert_is_no_repetition_of_its_beginning() {
+        let settings = "map = { key = \"/alert_id\", state = \"/status\" }";
+        let key = |status: &str| read(settings, &json!({"alert_id": 5, "status": status})).drafts.remove(0).key;
+        assert_eq!(key("firing"), ["key", "5"]);
+        assert_eq!(key("resolved"), ["key", "5", "resolved"]);
+        assert_eq!(key("firing"), key("acknowledged"));
+    }
+
+    #[test]
     fn keys_follow_the_id() {
         let body = json!({"id": "d1", "alerts": [{"t": 1}, {"t": 1}]});
         let keys = |settings: &str| read(settings, &body).drafts.into_iter().map(|d| d.key).collect::<Vec<_>>();
@@ -739,6 +982,27 @@ mod tests {
     }
 
     #[test]
+    fn pointers_that_join_events_are_named_where_they_lead_to_nothing() {
+        let settings = "events = \"/alerts\"\n\
+                        map = { group = [\"/groupKey\", \"/zone\"], correlation = \"/n\", state = \"/s\", victim = \"/v\" }";
+        let told = |body: &Value| {
+            let normalizer = build("generic", settings).unwrap_or_else(|faults| panic!("{faults:?}"));
+            normalizer.unfound(body.to_string().as_bytes()).iter().map(Unfound::to_string).collect::<Vec<_>>()
+        };
+        let whole = json!({"groupKey": "g", "zone": "z", "alerts": [{"n": "a", "s": "ok", "v": "h"}]});
+        assert_eq!(told(&whole), [""; 0]);
+        assert_eq!(
+            told(&json!({"zone": "z", "alerts": [{"n": 7, "s": {}}]})),
+            [
+                "map.state = \"/s\" found nothing that fits",
+                "map.victim = \"/v\" found nothing that fits",
+                "map.group = \"/groupKey\" found nothing that fits",
+                "map.correlation = \"/n\" found nothing that fits",
+            ]
+        );
+    }
+
+    #[test]
     fn settings_at_fault_say_how_to_mend_them() {
         for (settings, fault) in [
             ("events = \"alerts\"", "'alerts' is no JSON pointer; write a JSON pointer like \"/alerts\""),
@@ -746,6 +1010,12 @@ mod tests {
             ("map = { titel = \"/t\" }", "did you mean 'title'?"),
             ("map = { title = 7 }", "is an integer, not a text in quotes"),
             ("map = { severity = \"level\" }", "'level' is no JSON pointer"),
+            ("map = { group = \"groupKey\" }", "'groupKey' is no JSON pointer"),
+            ("map = { correlation = [] }", "is an empty list"),
+            ("map = { state = \"/s\" }\nresolved_words = []", "is an empty list"),
+            ("map = { state = \"/s\" }\nresolved_words = [\"done\", \" \"]", "holds a blank word"),
+            ("resolved_words = [\"done\"]", "is never looked at without map.state"),
+            ("map = { title = \"/t\" }\nresolved_words = [\"done\"]", "is never looked at without map.state"),
             ("id = { }", "needs one place"),
             ("id = { header = \"a\", pointer = \"/b\" }", "needs one place"),
             ("id = { header = \" \" }", "is empty"),

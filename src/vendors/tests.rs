@@ -46,6 +46,12 @@ fn settings_of(vendor: &str, fixture: &str) -> &'static str {
             "events = \"/alerts\"\nseverity = { P1 = \"critical\" }\n[map]\ntitle = \"/rule/name\"\nrule = \"/rule/id\"\n\
              severity = \"/level\"\ntime = \"/at\"\nactor = \"/src_ip\"\nuser = \"/details/user\"\n"
         }
+        ("generic", "alertmanager") => {
+            "events = \"/alerts\"\n[map]\ntitle = \"/annotations/summary\"\nmessage = \"/annotations/description\"\n\
+             severity = \"/labels/severity\"\ntime = \"/startsAt\"\nrule = \"/labels/alertname\"\nhost = \"/labels/instance\"\n\
+             key = [\"/fingerprint\", \"/startsAt\", \"/status\"]\ngroup = \"/groupKey\"\ncorrelation = \"/fingerprint\"\n\
+             state = \"/status\"\nvictim = \"/labels/job\"\nlink = \"/generatorURL\"\n"
+        }
         _ => "",
     }
 }

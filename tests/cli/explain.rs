@@ -202,3 +202,44 @@ map = { title = "/rule", severity = "/level", url = "/where" }
     let ran = folder.run(&["explain", "--file", "body.json", "--source", "scaner"]).ended(1);
     ran.complains("did you mean 'scanner'?");
 }
+
+const ALERTS: &str = r#"
+[sources.alerts]
+vendor = "generic"
+secrets = [{ value = "scanner-shows-this-token-of-32-b" }]
+verify = { scheme = "token" }
+events = "/alerts"
+map = { title = "/summary", group = "/groupKey", correlation = "/url", state = "/status" }
+"#;
+
+#[test]
+fn the_alert_that_an_event_belongs_to_is_shown_and_asked_for() {
+    let routes = r#"
+[[routes]]
+name = "over"
+when = 'event.state == "resolved" && event.group != "" && event.correlation.startsWith("https://")'
+to = ["archive"]
+"#;
+    let gateway = Gateway::start(&format!("{SOURCES}{ALERTS}{}{routes}", ARCHIVE.split("[[routes]]").next().unwrap()));
+    let body =
+        br#"{"groupKey":"logins","alerts":[{"summary":"97 logins","url":"https://a.example/7","status":"Resolved"}]}"#;
+    let receipt = gateway.post_bearer("alerts", "scanner-shows-this-token-of-32-b", body).accepted();
+    gateway.dispatched();
+    let event = gateway.show("receipts", &receipt)["events"][0]["id"].as_str().unwrap().to_owned();
+    let shown = gateway.run(&["events", "show", &event]).done().prints("state       resolved");
+    shown.prints("group       logins").prints("correlation https://a.example/7");
+    let explained = gateway.run(&["explain", &event]).done();
+    explained.prints("state resolved · group logins · correlation https://a.example/7").prints("✔ over");
+    gateway.folder.write("body.json", body);
+    let explained = gateway.run(&["explain", "--file", "body.json", "--source", "alerts"]).done();
+    explained.prints("state       resolved").prints("✔ over");
+    let json = gateway.run(&["events", "show", &event, "--json"]).done().stdout;
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&document["event"]["state"], &document["event"]["group"]), (&"resolved".into(), &"logins".into()));
+    let plain = br#"{"alerts":[{"summary":"98 logins"}]}"#;
+    let receipt = gateway.post_bearer("alerts", "scanner-shows-this-token-of-32-b", plain).accepted();
+    gateway.dispatched();
+    let event = gateway.show("receipts", &receipt)["events"][0]["id"].as_str().unwrap().to_owned();
+    let explained = gateway.run(&["explain", &event]).done().prints("✘ over");
+    assert!(!explained.stdout.contains("\n  state"), "{}", explained.stdout);
+}
