@@ -30,6 +30,7 @@
 //! | 2 | [`text`] | which characters can be seen, and what a terminal would obey. Pure |
 //! | 3 | [`vendors`] | one file a vendor. Pure |
 //! | 3 | [`routing`] | routes, conditions, explanation. Pure |
+//! | 3 | [`incidents`] | which events belong together, how an incident lives, what is due to be told. Pure |
 //! | 3 | [`destinations`] | one file a destination: what to send, what came back. Pure: it never sends |
 //! | 4 | [`store`] | durable state behind four roles; `sqlite/` |
 //! | 4 | [`egress`] | the only outbound I/O |
@@ -53,6 +54,7 @@ pub mod config;
 pub mod destinations;
 pub mod domain;
 pub mod egress;
+pub mod incidents;
 #[cfg(test)]
 #[path = "../tests/harness/needs.rs"]
 mod needs;

@@ -206,6 +206,9 @@ pub struct Fold {
     pub storm: IncidentNumber,
     /// The rank of the storm: an incident that raises above it is told by itself.
     pub rank: Rank,
+    /// It is a digest of old events: an incident that has a new one is told by itself.
+    #[serde(default)]
+    pub is_digest: bool,
 }
 
 /// What an incident is made of.

@@ -12,6 +12,7 @@ mod id_prefix;
 mod ids;
 mod incident;
 mod inflate;
+mod milestone;
 mod notification;
 mod receipt;
 mod request;
@@ -35,6 +36,7 @@ pub use incident::{
     Rank, StormFacts,
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
+pub use milestone::{Milestone, MilestoneKind};
 pub use notification::{Audience, Change, Intent, Notification, NotifierClass, Operation, Reference, Standing, Told};
 pub use receipt::{Encoding, Note, Receipt};
 pub use request::{Headers, Request};

@@ -1,0 +1,183 @@
+//! What a notifier is to be told: the difference between the incident as it is and what was told.
+//!
+//! The store calls [`due`] whenever an incident or a notification has changed, when a time that it named has come, and once
+//! more when a worker claims the change: what is told is how things stand then. One operation at a time; whether it succeeded
+//! is written into the notification, and the difference computed anew.
+//!
+//! - *said*: what was last told in words of its own (a page, a message, a reply, a comment).
+//! - *shown*: what can be seen there now (the edited message, the fields and the status of a ticket).
+//!
+//! What was said is never taken back; what came and went before it was told is never told.
+
+mod append_only;
+mod difference;
+mod editable_chat;
+mod pager;
+mod ticket;
+
+use std::time::Duration;
+
+use crate::domain::{
+    Change, Incident, IncidentKind, IncidentState, Intent, Notification, NotifierClass, Operation, Rank, Severity,
+    Standing, Timestamp, Told,
+};
+
+use super::timing::Timing;
+
+/// What is due at a notifier.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Due {
+    /// This, now.
+    Now(Intent),
+    /// Something at that time, if nothing changes until then.
+    At(Timestamp),
+    /// Nothing, unless something changes.
+    Nothing,
+    /// Nothing, for the reason given. Should the incident change again after all (a reopening), the difference is computed
+    /// anew: closing says that nothing is left to do, not that nothing can come.
+    Close(&'static str),
+}
+
+/// What that notification of the incident needs next.
+pub fn due(
+    incident: &Incident,
+    notification: &Notification,
+    class: NotifierClass,
+    timing: &Timing,
+    now: Timestamp,
+) -> Due {
+    let comparison = Comparison { incident, told: notification, timing, now, is: standing(incident), class };
+    if notification.said.is_none()
+        && let Some(due) = comparison.not_opened()
+    {
+        return due;
+    }
+    match class {
+        NotifierClass::Pager => comparison.pager(),
+        NotifierClass::EditableChat => comparison.editable_chat(),
+        NotifierClass::AppendOnly => comparison.append_only(),
+        NotifierClass::Ticket => comparison.ticket(),
+    }
+}
+
+/// How the incident stands, as far as notifiers are told. A storm has no victims of its own: those of its rules that it has
+/// named stand in their place.
+pub fn standing(incident: &Incident) -> Standing {
+    let victims = match &incident.kind {
+        IncidentKind::Storm(facts) => u64::try_from(facts.named).unwrap_or(u64::MAX),
+        IncidentKind::Events | IncidentKind::Digest(_) => incident.victims,
+    };
+    Standing {
+        state: incident.state,
+        rank: incident.rank,
+        count: incident.count,
+        victims,
+        acknowledgements: incident.acknowledgement.as_ref().map_or(0, |acknowledgement| acknowledgement.number),
+        reopenings: incident.reopenings,
+    }
+}
+
+/// An incident beside what one notifier was told of it.
+struct Comparison<'a> {
+    incident: &'a Incident,
+    told: &'a Notification,
+    timing: &'a Timing,
+    now: Timestamp,
+    is: Standing,
+    class: NotifierClass,
+}
+
+impl Comparison<'_> {
+    /// Why the incident is not told yet, or not at all; `None`: it is to be told now.
+    fn not_opened(&self) -> Option<Due> {
+        if self.incident.fold.is_some_and(|fold| self.is.rank <= fold.rank) {
+            return Some(if self.is.state.is_live() { Due::Nothing } else { Due::Close(FOLDED) });
+        }
+        let is_pager = self.class == NotifierClass::Pager;
+        match self.is.state {
+            IncidentState::Resolved if is_pager => return Some(Due::Close(RESOLVED_UNTOLD)),
+            IncidentState::Quiet if is_pager && !self.incident.is_unattended => return Some(Due::Close(QUIET_UNTOLD)),
+            // A person has it who did not need the page.
+            IncidentState::Acknowledged if is_pager => return Some(Due::Nothing),
+            IncidentState::Resolved | IncidentState::Quiet | IncidentState::Acknowledged | IncidentState::Open => {}
+        }
+        let opens_at = if self.is.state.is_live() { self.opens_at() } else { self.now };
+        self.not_before(opens_at.max(self.silent_until().unwrap_or(opens_at)))
+    }
+
+    fn opens_at(&self) -> Timestamp {
+        let waits = matches!(self.class, NotifierClass::AppendOnly | NotifierClass::Ticket)
+            && self.is.rank.severity.rank() < Severity::Critical.rank();
+        self.told.opened_at.plus(if waits { self.timing.wait } else { Duration::ZERO })
+    }
+
+    /// The change that the first message tells: one that combines all, where the incident is over.
+    fn opening(&self) -> Change {
+        match self.is.state {
+            IncidentState::Resolved => Change::Resolve,
+            IncidentState::Quiet => Change::Quiet,
+            IncidentState::Open | IncidentState::Acknowledged => Change::Open,
+        }
+    }
+
+    /// Until when only a raise or a spread is told.
+    fn silent_until(&self) -> Option<Timestamp> {
+        self.incident.silenced_until.filter(|until| *until > self.now)
+    }
+
+    /// `None` where the time has come.
+    fn not_before(&self, at: Timestamp) -> Option<Due> {
+        (at > self.now).then_some(Due::At(at))
+    }
+
+    /// How things stand now, as told.
+    fn told_now(&self) -> Told {
+        Told { standing: self.is, at: self.now }
+    }
+
+    /// Nothing is left to tell: how long it is looked after still.
+    fn all_told(&self, next: Option<Timestamp>) -> Due {
+        match self.is.state {
+            IncidentState::Resolved => {
+                let over_at = self.incident.state_since.plus(self.timing.reopen_within);
+                if over_at > self.now {
+                    Due::At(next.map_or(over_at, |next| next.min(over_at)))
+                } else {
+                    Due::Close(OVER)
+                }
+            }
+            IncidentState::Quiet if next.is_none() && !self.incident.is_unattended => Due::Close(QUIET),
+            _ => next.map_or(Due::Nothing, Due::At),
+        }
+    }
+
+    /// Does this, and counts it as done on success.
+    fn tell(&self, change: Change, operation: Operation, then: Notification) -> Due {
+        Due::Now(Intent { change, operation, then })
+    }
+
+    /// Creates the message or the ticket. What `shown` holds then is the affair of the class.
+    fn create(&self, change: Change, shown: Option<Told>) -> Due {
+        let number = self.told.creations.saturating_add(1);
+        let said = Some(self.told_now());
+        let then = Notification { said, shown, creations: number, is_gone: false, ..self.told.clone() };
+        self.tell(change, Operation::Create { number }, then)
+    }
+
+    /// When the incident is said again because it has not been acknowledged.
+    fn repeats_at(&self, said: &Told) -> Option<Timestamp> {
+        let repeat_after = self.timing.repeat_after?;
+        (self.is.state == IncidentState::Open).then(|| said.at.plus(repeat_after))
+    }
+}
+
+/// The rank that was shown is higher or lower than it is.
+fn differs(shown: Rank, is: Rank) -> bool {
+    shown != is
+}
+
+const FOLDED: &str = "told through a storm incident or a digest";
+const RESOLVED_UNTOLD: &str = "resolved before it was told";
+const QUIET_UNTOLD: &str = "quiet before it was told";
+const OVER: &str = "resolved";
+const QUIET: &str = "quiet";

@@ -1,0 +1,70 @@
+//! Tickets: a comment says what has changed, then the fields follow, then the status.
+//!
+//! A ticket is created open, whatever the state of the incident, so that a transition alone changes its status. Whether
+//! there is a transition to make, and whether people have changed the fields, is the destination's affair.
+
+use std::time::Duration;
+
+use crate::domain::{Audience, Change, IncidentState, Notification, NotifierClass, Operation, Standing, Told};
+
+use super::super::timing::HOUR;
+use super::{Comparison, Due, differs};
+
+impl Comparison<'_> {
+    pub(super) fn ticket(&self) -> Due {
+        let Some(said) = &self.told.said else { return self.create(self.opening(), self.shown_when_created()) };
+        // Silence is not told in tickets, nor is it that an acknowledgement has ended.
+        let change =
+            self.change_since(&said.standing).filter(|change| !matches!(change, Change::Quiet | Change::Repeat));
+        if self.told.is_gone {
+            return self.create_again(said, change);
+        }
+        if let Some(until) = self.silent_until() {
+            let worse = self.worse_since(&said.standing).filter(|_| self.is.state.is_live());
+            return worse.map_or(Due::At(until), |worse| self.reply(worse, Audience::Thread));
+        }
+        if let Some(change) = change {
+            return self.reply(change, Audience::Thread);
+        }
+        let shown = self.told.shown.as_ref().unwrap_or(said);
+        self.fields(shown).or_else(|| self.status(shown)).unwrap_or_else(|| self.ticket_in_time(said))
+    }
+
+    /// How the ticket looks once it has been created.
+    pub(super) fn shown_when_created(&self) -> Option<Told> {
+        let mut shown = self.told_now();
+        if self.class == NotifierClass::Ticket {
+            shown.standing.state = IncidentState::Open;
+        }
+        Some(shown).filter(|_| self.class != NotifierClass::AppendOnly)
+    }
+
+    fn fields(&self, shown: &Told) -> Option<Due> {
+        let standing = Standing { state: shown.standing.state, ..self.is };
+        let then = Notification { shown: Some(Told { standing, at: self.now }), ..self.told.clone() };
+        differs(shown.standing.rank, self.is.rank).then(|| self.tell(Change::Raise, Operation::Edit, then))
+    }
+
+    fn status(&self, shown: &Told) -> Option<Due> {
+        let (is_over, was_over) =
+            (self.is.state == IncidentState::Resolved, shown.standing.state == IncidentState::Resolved);
+        let change = if is_over { Change::Resolve } else { Change::Reopen };
+        let standing = Standing { rank: shown.standing.rank, ..self.is };
+        let then = Notification { shown: Some(Told { standing, at: self.now }), ..self.told.clone() };
+        (is_over != was_over).then(|| self.tell(change, Operation::Transition, then))
+    }
+
+    fn ticket_in_time(&self, said: &Told) -> Due {
+        let is_over = self.is.state == IncidentState::Resolved;
+        let has_more = self.is.count > said.standing.count && !is_over;
+        let first_at = self.told.opened_at.plus(FIRST_UPDATE_AFTER);
+        let update_at = if said.at < first_at { first_at } else { said.at.plus(UPDATE_EVERY) };
+        if has_more && update_at <= self.now {
+            return self.reply(Change::Update, Audience::Thread);
+        }
+        self.all_told(has_more.then_some(update_at))
+    }
+}
+
+const FIRST_UPDATE_AFTER: Duration = HOUR;
+const UPDATE_EVERY: Duration = Duration::from_secs(24 * HOUR.as_secs());

@@ -1,0 +1,33 @@
+//! What belongs together, how it changes, and what is due to be told: the incident as a pure state machine.
+//!
+//! The store calls it inside its transactions; nothing here reads a clock, draws a number or remembers anything.
+//!
+//! - [`group`]: which incident an event belongs to.
+//! - [`absorb`]: what events make of an incident.
+//! - [`obey`]: what a person makes of it.
+//! - [`advance`]: what the passing of time makes of it; [`check_at`]: when to look again.
+//! - [`due`]: what a notifier is to be told, as the difference between the incident and what was told.
+//! - [`StormGauge`], [`fold`], [`digest`]: when incidents are too many to be told one by one.
+
+mod absorb;
+mod correlations;
+mod due;
+mod group_field;
+mod grouping;
+mod new_event;
+mod orders;
+mod spread;
+mod storm;
+mod timers;
+mod timing;
+
+pub use absorb::{Absorbed, Joined, Subject, absorb, repeat};
+pub use correlations::{Correlation, CorrelationHash, Correlations, MEMBERS_MAX};
+pub use due::{Due, due, standing};
+pub use group_field::{GroupField, UnknownGroupField};
+pub use grouping::{GroupBy, Grouped, Hint, group};
+pub use new_event::NewEvent;
+pub use orders::{Order, OrderError, obey};
+pub use storm::{StormGauge, digest, digest_key, fold, storm_key};
+pub use timers::{advance, check_at};
+pub use timing::{StormLimits, Timing};

@@ -1,0 +1,109 @@
+//! What the passing of time makes of an incident.
+//!
+//! [`check_at`] says when to look again: a hint, because settings and events change. [`advance`] decides anew, one change
+//! a call. Silence is measured only over time in which gatepost listened to the source.
+
+use std::time::Duration;
+
+use crate::domain::{Incident, IncidentKind, IncidentState, Milestone, MilestoneKind, Origin, Severity, Timestamp};
+
+use super::storm;
+use super::timing::{HOUR, MINUTE, Timing};
+
+/// When [`advance`] has something to do next, if nothing else comes; `None`: never.
+///
+/// `listening_since`: since when everything that the source sent has been read.
+pub fn check_at(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> Option<Timestamp> {
+    timers(incident, timing, listening_since).into_iter().flatten().map(|(at, _)| at).min()
+}
+
+/// Does one thing that is due by `now`; `None`: there is nothing. To be called until there is nothing.
+pub fn advance(
+    incident: &mut Incident,
+    timing: &Timing,
+    listening_since: Timestamp,
+    now: Timestamp,
+) -> Option<Milestone> {
+    let due = timers(incident, timing, listening_since).into_iter().flatten().filter(|(at, _)| *at <= now);
+    let (_, timer) = due.min_by_key(|(at, _)| *at)?;
+    Some(fire(incident, timer, now))
+}
+
+/// The acknowledgement has held for long enough, and events have come since.
+pub(super) fn has_lapsed(incident: &Incident, timing: &Timing, now: Timestamp) -> bool {
+    lapses_at(incident, timing).is_some_and(|at| at <= now)
+}
+
+/// It was reopened more than three times within the last hour.
+pub(super) fn is_flapping(incident: &Incident, now: Timestamp) -> bool {
+    let recent = incident.reopened_at.iter().filter(|at| now.since(**at) <= HOUR).count();
+    incident.state.is_live() && recent > REOPENINGS_MAX
+}
+
+#[derive(Clone, Copy)]
+enum Timer {
+    HeldResolution,
+    Lapse,
+    Quiet,
+    StormEnds,
+    StormNames,
+}
+
+fn timers(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> [Option<(Timestamp, Timer)>; 3] {
+    if !incident.state.is_live() {
+        return [None, None, None];
+    }
+    if let IncidentKind::Storm(facts) = &incident.kind {
+        let ends = storm::ends_at(facts, listening_since).map(|at| (at, Timer::StormEnds));
+        return [ends, storm::names_at(facts).map(|at| (at, Timer::StormNames)), None];
+    }
+    let held = incident.resolution_held_until.map(|at| at.max(listening_since.plus(HELD_FOR)));
+    [
+        held.map(|at| (at, Timer::HeldResolution)),
+        lapses_at(incident, timing).map(|at| (at, Timer::Lapse)),
+        quiet_at(incident, timing, listening_since).map(|at| (at, Timer::Quiet)),
+    ]
+}
+
+fn lapses_at(incident: &Incident, timing: &Timing) -> Option<Timestamp> {
+    let acknowledged_at = incident.acknowledgement.as_ref()?.at;
+    let events_continue = incident.received_at > acknowledged_at;
+    let is_acknowledged = incident.state == IncidentState::Acknowledged;
+    (is_acknowledged && events_continue).then(|| acknowledged_at.plus(timing.ack_for))
+}
+
+fn quiet_at(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> Option<Timestamp> {
+    if incident.ends_by_vendor {
+        return None;
+    }
+    let silent = incident.received_at.max(listening_since).plus(timing.quiet_after);
+    Some(silent.min(incident.state_since.plus(timing.max_age)))
+}
+
+fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Milestone {
+    match timer {
+        Timer::HeldResolution => {
+            incident.resolution_held_until = None;
+            enter(incident, IncidentState::Resolved, Origin::Vendor, now, MilestoneKind::Resolved)
+        }
+        Timer::Lapse => enter(incident, IncidentState::Open, Origin::Gatepost, now, MilestoneKind::Lapsed),
+        Timer::Quiet => {
+            let matters = incident.rank.severity.rank() >= Severity::Medium.rank();
+            incident.is_unattended = incident.state == IncidentState::Open && matters;
+            incident.resolution_held_until = None;
+            enter(incident, IncidentState::Quiet, Origin::Gatepost, now, MilestoneKind::Quiet)
+        }
+        Timer::StormEnds => enter(incident, IncidentState::Resolved, Origin::Gatepost, now, MilestoneKind::Resolved),
+        Timer::StormNames => storm::name(incident, now),
+    }
+}
+
+fn enter(incident: &mut Incident, state: IncidentState, by: Origin, now: Timestamp, what: MilestoneKind) -> Milestone {
+    (incident.state, incident.state_since, incident.state_by) = (state, now, by.clone());
+    Milestone::new(now, what, by)
+}
+
+/// For how long nothing may come before a resolution counts that is held.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(30 * MINUTE.as_secs());
+/// Within an hour.
+const REOPENINGS_MAX: usize = 3;
