@@ -189,7 +189,7 @@ impl Absorbing<'_> {
             Some(subject) if subject.incident.state.is_live() => subject.count_live(place, event, timing, now),
             Some(subject) if subject.incident.state == IncidentState::Resolved => {
                 let since = now.since(subject.incident.state_since);
-                let is_late = event.happened_at <= subject.incident.state_since && since <= OLD;
+                let is_late = event.is_before(subject.incident.state_since) && since <= OLD;
                 let raises = event.rank > subject.incident.rank;
                 if since <= timing.reopen_within && (raises || !is_late) {
                     subject.reopen(place, event, now)
@@ -229,11 +229,11 @@ impl Absorbing<'_> {
         }
         let firing = subject.correlations.firing();
         match subject.correlations.end(event.correlation, event.at()) {
-            Ended::All if is_over && firing == subject.correlations.firing() => Joined::NothingToResolve,
-            Ended::One if is_over && firing == subject.correlations.firing() => Joined::NothingToResolve,
+            // It ended an alert of an incident that a person has resolved, or nothing.
+            _ if is_over && firing == subject.correlations.firing() => Joined::NothingToResolve,
+            Ended::One | Ended::All if is_over => Joined::Ended,
             Ended::Nothing => Joined::NothingToResolve,
             Ended::One => Joined::Ended,
-            Ended::All if is_over => Joined::Ended,
             Ended::All if is_flapping(&subject.incident, now) => subject.hold(now),
             Ended::All => subject.resolve(event, now),
         }
@@ -342,7 +342,7 @@ impl Subject {
 
     fn fire(&mut self, event: &NewEvent) {
         if let Some(hash) = event.correlation {
-            self.correlations.fire(hash, event.at());
+            self.correlations.fire(hash, event);
         }
         if event.state == Some(EventState::Firing) {
             self.incident.ends_by_vendor = true;

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::Timestamp;
 
+use super::NewEvent;
+
 /// A hash of the vendor's name of an alert.
 pub type CorrelationHash = [u8; 16];
 
@@ -65,11 +67,12 @@ impl Correlations {
         self.members > MEMBERS_MAX
     }
 
-    /// An alert fires. One that ended at or after `at` stays ended: the event arrived late.
-    pub(super) fn fire(&mut self, hash: CorrelationHash, at: Timestamp) {
+    /// An alert fires. One that ended later stays ended: the event arrived late.
+    pub(super) fn fire(&mut self, hash: CorrelationHash, event: &NewEvent) {
+        let at = event.at();
         match self.known.get_mut(&hash) {
             Some(state) if state.is_firing => {}
-            Some(state) if state.at >= at => {}
+            Some(state) if event.is_before(state.at) => {}
             Some(state) => {
                 *state = Correlation { at, is_firing: true };
                 self.changed.insert(hash);

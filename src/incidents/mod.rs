@@ -18,6 +18,8 @@ mod new_event;
 mod orders;
 mod spread;
 mod storm;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod timing;
 

@@ -65,11 +65,11 @@ fn timers(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> [
     ]
 }
 
+/// Events continue if one comes after that time. One that came before it proves nothing: the incident may go quiet, and
+/// what is acknowledged and quiet needs no one.
 fn lapses_at(incident: &Incident, timing: &Timing) -> Option<Timestamp> {
-    let acknowledged_at = incident.acknowledgement.as_ref()?.at;
-    let events_continue = incident.received_at > acknowledged_at;
-    let is_acknowledged = incident.state == IncidentState::Acknowledged;
-    (is_acknowledged && events_continue).then(|| acknowledged_at.plus(timing.ack_for))
+    let at = incident.acknowledgement.as_ref()?.at.plus(timing.ack_for);
+    (incident.state == IncidentState::Acknowledged && incident.received_at >= at).then_some(at)
 }
 
 fn quiet_at(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> Option<Timestamp> {
@@ -89,7 +89,8 @@ fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Milestone {
         Timer::Lapse => enter(incident, IncidentState::Open, Origin::Gatepost, now, MilestoneKind::Lapsed),
         Timer::Quiet => {
             let matters = incident.rank.severity.rank() >= Severity::Medium.rank();
-            incident.is_unattended = incident.state == IncidentState::Open && matters;
+            let is_digest = matches!(incident.kind, IncidentKind::Digest(_));
+            incident.is_unattended = incident.state == IncidentState::Open && matters && !is_digest;
             incident.resolution_held_until = None;
             enter(incident, IncidentState::Quiet, Origin::Gatepost, now, MilestoneKind::Quiet)
         }

@@ -15,8 +15,9 @@ impl Comparison<'_> {
             return self.create_again(said, change);
         }
         if let Some(until) = self.silent_until() {
-            let worse = self.worse_since(&said.standing).filter(|_| self.is.state.is_live());
-            return worse.map_or(Due::At(until), |worse| self.reply(worse, Audience::Channel));
+            return self
+                .worse_while_live(&said.standing)
+                .map_or(Due::At(until), |worse| self.reply(worse, Audience::Channel));
         }
         match change {
             Some(change) => self.reply(change, Audience::Channel),

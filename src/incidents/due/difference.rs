@@ -11,7 +11,10 @@ impl Comparison<'_> {
     pub(super) fn change_since(&self, said: &Standing) -> Option<Change> {
         let is = &self.is;
         match is.state {
-            IncidentState::Resolved => (said.state != IncidentState::Resolved).then_some(Change::Resolve),
+            // It may have come back, worse than it was ever said to be, and have ended again.
+            IncidentState::Resolved => {
+                (said.state != IncidentState::Resolved || is.rank > said.rank).then_some(Change::Resolve)
+            }
             IncidentState::Quiet => self.quiet_since(said).then_some(Change::Quiet),
             IncidentState::Open if ended(said) => Some(Change::Reopen),
             // Only what came before the acknowledgement is unsaid: a raise or spread after it takes it back.
@@ -25,15 +28,27 @@ impl Comparison<'_> {
 
     /// What is told of a silenced incident as well.
     pub(super) fn worse_since(&self, said: &Standing) -> Option<Change> {
-        let is_storm = matches!(self.incident.kind, IncidentKind::Storm(_));
-        // Of a storm the number of rules is compared that it has named.
-        let has_named = is_storm && self.is.victims > said.victims;
-        let has_spread = !is_storm && steps(self.is.victims) > steps(said.victims);
-        match (self.is.rank > said.rank || has_named, has_spread) {
+        let reaches_farther = self.reach(&self.is) > self.reach(said);
+        match (self.is.rank > said.rank, reaches_farther) {
             (true, _) => Some(Change::Raise),
+            (false, true) if self.is_storm() => Some(Change::Raise),
             (false, true) => Some(Change::Spread),
             (false, false) => None,
         }
+    }
+
+    /// The same, of an incident that goes on.
+    pub(super) fn worse_while_live(&self, said: &Standing) -> Option<Change> {
+        self.worse_since(said).filter(|_| self.is.state.is_live())
+    }
+
+    /// How far it has spread: by steps of victims, and a storm by each rule that it has named.
+    pub(super) fn reach(&self, standing: &Standing) -> u64 {
+        if self.is_storm() { standing.victims } else { steps(standing.victims).into() }
+    }
+
+    fn is_storm(&self) -> bool {
+        matches!(self.incident.kind, IncidentKind::Storm(_))
     }
 
     fn acknowledged_since(&self, said: &Standing) -> bool {

@@ -2,7 +2,6 @@
 
 use crate::domain::{Audience, Change, IncidentState, Notification, Operation, Standing, Told};
 
-use super::super::spread::steps;
 use super::{Comparison, Due};
 
 impl Comparison<'_> {
@@ -15,7 +14,7 @@ impl Comparison<'_> {
         let shown = self.told.shown.as_ref().unwrap_or(said);
         let to_show = change.or_else(|| self.change_since(&shown.standing));
         let Some(until) = self.silent_until() else { return self.chat(said, shown, change, to_show) };
-        match self.worse_since(&said.standing).filter(|_| self.is.state.is_live()) {
+        match self.worse_while_live(&said.standing) {
             Some(worse) => self.chat(said, shown, Some(worse), Some(worse)),
             None if change.is_some() || self.is != shown.standing => Due::At(until),
             None => self.all_told(None),
@@ -55,7 +54,7 @@ impl Comparison<'_> {
         let is_acknowledged = self.is.state == IncidentState::Acknowledged;
         self.is.state != shown.state
             || self.is.rank != shown.rank
-            || steps(self.is.victims) != steps(shown.victims)
+            || self.reach(&self.is) != self.reach(shown)
             || (is_acknowledged && self.is.acknowledgements != shown.acknowledgements)
     }
 
@@ -76,7 +75,7 @@ impl Comparison<'_> {
 
     /// What was made is gone: it is made again when there is reason to look at it.
     pub(super) fn create_again(&self, said: &Told, change: Option<Change>) -> Due {
-        let worse = self.worse_since(&said.standing).filter(|_| self.is.state.is_live());
+        let worse = self.worse_while_live(&said.standing);
         let reason = match self.silent_until() {
             Some(_) => worse,
             None => change.filter(|change| *change == Change::Reopen).or(worse),

@@ -18,8 +18,8 @@ mod ticket;
 use std::time::Duration;
 
 use crate::domain::{
-    Change, Incident, IncidentKind, IncidentState, Intent, Notification, NotifierClass, Operation, Rank, Severity,
-    Standing, Timestamp, Told,
+    Change, Incident, IncidentKind, IncidentState, Intent, Notification, NotifierClass, Operation, Severity, Standing,
+    Timestamp, Told,
 };
 
 use super::timing::Timing;
@@ -140,11 +140,8 @@ impl Comparison<'_> {
         match self.is.state {
             IncidentState::Resolved => {
                 let over_at = self.incident.state_since.plus(self.timing.reopen_within);
-                if over_at > self.now {
-                    Due::At(next.map_or(over_at, |next| next.min(over_at)))
-                } else {
-                    Due::Close(OVER)
-                }
+                let at = next.or((over_at > self.now).then_some(over_at));
+                at.map_or(Due::Close(OVER), Due::At)
             }
             IncidentState::Quiet if next.is_none() && !self.incident.is_unattended => Due::Close(QUIET),
             _ => next.map_or(Due::Nothing, Due::At),
@@ -169,11 +166,6 @@ impl Comparison<'_> {
         let repeat_after = self.timing.repeat_after?;
         (self.is.state == IncidentState::Open).then(|| said.at.plus(repeat_after))
     }
-}
-
-/// The rank that was shown is higher or lower than it is.
-fn differs(shown: Rank, is: Rank) -> bool {
-    shown != is
 }
 
 const FOLDED: &str = "told through a storm incident or a digest";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::domain::{Audience, Change, IncidentState, Notification, NotifierClass, Operation, Standing, Told};
 
 use super::super::timing::HOUR;
-use super::{Comparison, Due, differs};
+use super::{Comparison, Due};
 
 impl Comparison<'_> {
     pub(super) fn ticket(&self) -> Due {
@@ -19,14 +19,15 @@ impl Comparison<'_> {
         if self.told.is_gone {
             return self.create_again(said, change);
         }
+        let shown = self.told.shown.as_ref().unwrap_or(said);
         if let Some(until) = self.silent_until() {
-            let worse = self.worse_since(&said.standing).filter(|_| self.is.state.is_live());
-            return worse.map_or(Due::At(until), |worse| self.reply(worse, Audience::Thread));
+            let comment = self.worse_while_live(&said.standing).map(|worse| self.reply(worse, Audience::Thread));
+            let is_raised = self.is.rank > shown.standing.rank;
+            return comment.or_else(|| self.fields(shown).filter(|_| is_raised)).unwrap_or(Due::At(until));
         }
         if let Some(change) = change {
             return self.reply(change, Audience::Thread);
         }
-        let shown = self.told.shown.as_ref().unwrap_or(said);
         self.fields(shown).or_else(|| self.status(shown)).unwrap_or_else(|| self.ticket_in_time(said))
     }
 
@@ -42,7 +43,7 @@ impl Comparison<'_> {
     fn fields(&self, shown: &Told) -> Option<Due> {
         let standing = Standing { state: shown.standing.state, ..self.is };
         let then = Notification { shown: Some(Told { standing, at: self.now }), ..self.told.clone() };
-        differs(shown.standing.rank, self.is.rank).then(|| self.tell(Change::Raise, Operation::Edit, then))
+        (shown.standing.rank != self.is.rank).then(|| self.tell(Change::Raise, Operation::Edit, then))
     }
 
     fn status(&self, shown: &Told) -> Option<Due> {

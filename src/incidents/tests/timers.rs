@@ -1,0 +1,125 @@
+//! What the passing of time makes of an incident.
+
+use super::world::*;
+use crate::domain::*;
+use crate::incidents::*;
+
+#[test]
+fn silence_makes_an_incident_quiet_and_only_what_matters_and_was_not_taken_stays_listed() {
+    let cases = [
+        (Severity::High, false, true),
+        (Severity::Medium, false, true),
+        (Severity::Low, false, false),
+        (Severity::High, true, false),
+    ];
+    for (severity, is_acknowledged, is_unattended) in cases {
+        let mut world = World::new();
+        world.take_one(&event(severity));
+        if is_acknowledged {
+            world.order(Order::Acknowledge).unwrap();
+        }
+        world.pass(hours(24) - minutes(1));
+        assert!(world.state().is_live());
+        world.pass(minutes(1));
+        assert_eq!(
+            (world.state(), world.incident().is_unattended),
+            (IncidentState::Quiet, is_unattended),
+            "{severity}"
+        );
+        assert_eq!(world.incident().state_by, Origin::Gatepost);
+        assert_eq!(world.check_at(), None);
+    }
+}
+
+#[test]
+fn silence_is_measured_only_while_gatepost_listens() {
+    let mut world = World::new();
+    world.take_one(&event(Severity::High));
+    let back = world.now.plus(hours(30));
+    world.listening_since = back;
+    assert_eq!(world.check_at(), Some(back.plus(hours(24))));
+    world.pass(hours(53));
+    assert_eq!(world.state(), IncidentState::Open);
+    world.pass(hours(1));
+    assert_eq!(world.state(), IncidentState::Quiet);
+}
+
+#[test]
+fn a_repetition_is_seen_without_being_counted() {
+    let mut world = World::new();
+    world.take_one(&event(Severity::High));
+    world.pass(hours(23));
+    let now = world.now;
+    repeat(world.incident_mut(), now);
+    world.pass(hours(23));
+    assert_eq!((world.state(), world.incident().count), (IncidentState::Open, 1));
+}
+
+#[test]
+fn an_incident_that_goes_on_for_a_week_ends_and_is_followed_by_another() {
+    let mut world = World::new();
+    let mut joined = Vec::new();
+    for _ in 0..=7 * 24 {
+        joined.push(world.take_one(&event(Severity::High)));
+        world.pass(hours(1));
+    }
+    let opened: Vec<usize> =
+        joined.iter().enumerate().filter(|(_, joined)| **joined == Joined::Opened).map(|(hour, _)| hour).collect();
+    assert_eq!(opened, [0, 7 * 24]);
+}
+
+#[test]
+fn an_incident_whose_vendor_sends_resolutions_does_not_go_quiet() {
+    let mut world = World::new();
+    world.take_one(&firing(1));
+    world.pass(hours(24 * 30));
+    assert_eq!(world.state(), IncidentState::Open);
+}
+
+#[test]
+fn an_acknowledgement_lapses_after_a_day_if_events_continue() {
+    let mut world = World::new();
+    world.take_one(&event(Severity::High));
+    world.order(Order::Acknowledge).unwrap();
+    world.pass(hours(23));
+    world.take_one(&event(Severity::High));
+    world.pass(hours(2));
+    assert_eq!(world.state(), IncidentState::Acknowledged, "nothing has come since it could have lapsed");
+    world.changes();
+    world.take_one(&event(Severity::High));
+    assert_eq!((world.state(), &world.incident().state_by), (IncidentState::Open, &Origin::Gatepost));
+    assert_eq!(world.changes(), [MilestoneKind::Lapsed]);
+
+    // A repetition proves as well that it continues.
+    world.order(Order::Acknowledge).unwrap();
+    for _ in 0..25 {
+        world.pass(hours(1));
+        let now = world.now;
+        repeat(world.incident_mut(), now);
+    }
+    world.pass(minutes(1));
+    assert_eq!(world.state(), IncidentState::Open);
+}
+
+#[test]
+fn an_acknowledged_incident_whose_events_end_is_quiet_and_attended() {
+    let mut world = World::new();
+    world.take_one(&event(Severity::High));
+    world.order(Order::Acknowledge).unwrap();
+    world.pass(hours(1));
+    world.take_one(&event(Severity::High));
+    world.pass(hours(25));
+    assert_eq!((world.state(), world.incident().is_unattended), (IncidentState::Quiet, false));
+}
+
+#[test]
+fn a_held_resolution_waits_for_time_in_which_gatepost_listened() {
+    let mut world = World::new();
+    world.take_one(&event(Severity::High));
+    world.incident_mut().resolution_held_until = Some(world.now.plus(minutes(30)));
+    world.listening_since = world.now.plus(hours(2));
+    world.pass(hours(2));
+    assert_eq!(world.state(), IncidentState::Open);
+    world.pass(minutes(30));
+    assert_eq!(world.state(), IncidentState::Resolved);
+}
