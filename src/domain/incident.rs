@@ -204,7 +204,7 @@ pub struct Acknowledgement {
 pub struct Fold {
     /// The storm incident.
     pub storm: IncidentNumber,
-    /// The rank of the storm: an incident that raises above it is told by itself.
+    /// The rank of the storm or digest: an incident that raises above it is told by itself.
     pub rank: Rank,
     /// It is a digest of old events: an incident that has a new one is told by itself.
     #[serde(default)]
@@ -233,7 +233,7 @@ pub struct StormFacts {
     pub rules: Vec<(String, u64)>,
     /// Distinct rules beyond those.
     pub more_rules: u64,
-    /// How many of `rules` have been named to people.
+    /// How many of `rules` are to be named to people, from the first; what one notifier was told is in its [`super::Standing`].
     pub named: usize,
     /// When a rule was last named, and how long the next one waits, in milliseconds.
     pub named_at: Option<(Timestamp, u64)>,
@@ -299,6 +299,9 @@ pub struct Incident {
     /// It came back too often: the vendor's resolution counts from this time on, if nothing comes until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution_held_until: Option<Timestamp>,
+    /// Its timeline says already that resolutions are held: they may come by the hundred.
+    #[serde(default)]
+    pub is_hold_noted: bool,
     /// It went quiet with nobody having acknowledged it, at medium or above: it stays listed.
     #[serde(default)]
     pub is_unattended: bool,

@@ -34,6 +34,9 @@ pub struct Standing {
     pub acknowledgements: u32,
     /// How often it had been reopened.
     pub reopenings: u32,
+    /// Of a storm: how many of its rules it had named, in their order. 0 for all others.
+    #[serde(default)]
+    pub named: u64,
 }
 
 /// What was told, and when.

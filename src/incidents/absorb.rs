@@ -297,14 +297,14 @@ impl Subject {
         let surplus = incident.reopened_at.len().saturating_sub(REOPENINGS_KEPT);
         incident.reopened_at.drain(..surplus);
         (incident.rank, incident.rank_since) = (event.rank, now);
-        (incident.is_unattended, incident.resolution_held_until) = (false, None);
+        (incident.is_unattended, incident.resolution_held_until, incident.is_hold_noted) = (false, None, false);
         self.shows = Some(place);
         self.milestones.push(Milestone::new(now, MilestoneKind::Reopened, Origin::Vendor));
         Joined::Reopened
     }
 
     fn hold(&mut self, now: Timestamp) -> Joined {
-        if self.incident.resolution_held_until.is_none() {
+        if !std::mem::replace(&mut self.incident.is_hold_noted, true) {
             self.milestones.push(Milestone::new(now, MilestoneKind::ResolutionHeld, Origin::Vendor));
         }
         self.incident.resolution_held_until = Some(now.plus(HELD_FOR));
@@ -387,6 +387,7 @@ fn opened(
         reopenings: 0,
         reopened_at: Vec::new(),
         resolution_held_until: None,
+        is_hold_noted: false,
         is_unattended: false,
         ends_by_vendor: false,
         silenced_until: None,

@@ -43,11 +43,6 @@ impl GroupField {
             Field::Known(name) => value(event, name),
         }
     }
-
-    /// Whether it says whom an event hit.
-    pub(super) fn is_of_victim(&self) -> bool {
-        matches!(self.0, Field::Known("target.agent" | "target.host"))
-    }
 }
 
 /// As the operator writes it.

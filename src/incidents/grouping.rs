@@ -33,7 +33,7 @@ pub struct Hint {
 pub struct Grouped {
     /// The key of its incident.
     pub key: IncidentKey,
-    /// Whom it hit, where the key does not name it: such victims are counted.
+    /// Whom it hit. Where the key names the victim, all events of an incident have the same.
     pub victim: Option<String>,
     /// What the key was made of, for `explain`.
     pub by: &'static str,
@@ -44,7 +44,8 @@ pub fn group(event: &Event, hint: &Hint, by: &GroupBy) -> Grouped {
     match by {
         GroupBy::Event => {
             let key = hex::encode(event.key.as_bytes());
-            Grouped { key: IncidentKey::of(&event.source, &["event", &key]), victim: None, by: "event" }
+            let key = IncidentKey::of(&event.source, &["event", &key]);
+            Grouped { key, victim: victim(event, hint), by: "event" }
         }
         GroupBy::Fields(fields) => by_fields(event, hint, fields),
         GroupBy::Vendor => by_vendor(event, hint),
@@ -53,15 +54,12 @@ pub fn group(event: &Event, hint: &Hint, by: &GroupBy) -> Grouped {
 
 fn by_fields(event: &Event, hint: &Hint, fields: &[GroupField]) -> Grouped {
     let mut parts = vec!["fields".to_owned()];
-    let mut names_victim = false;
     for field in fields {
         let value = field.value(event);
-        names_victim |= field.is_of_victim() && value.is_some();
         // The presence is a part of its own: a field that is absent differs from one that is empty.
         parts.extend([field.to_string(), value.is_some().to_string(), value.unwrap_or_default()]);
     }
-    let victim = if names_victim { None } else { victim(event, hint) };
-    Grouped { key: key(event, &parts), victim, by: "group_by" }
+    Grouped { key: key(event, &parts), victim: victim(event, hint), by: "group_by" }
 }
 
 fn by_vendor(event: &Event, hint: &Hint) -> Grouped {
@@ -73,14 +71,15 @@ fn by_vendor(event: &Event, hint: &Hint) -> Grouped {
         let key = IncidentKey::of(&event.source, &["correlation", correlation]);
         return Grouped { key, victim: victim(event, hint), by: "correlation" };
     }
-    let victim = victim(event, hint).unwrap_or_default();
-    if hint.parts.is_empty() {
-        let parts = ["rule".to_owned(), event.kind.clone(), rule(event), victim];
-        return Grouped { key: key(event, &parts), victim: None, by: "type, rule and victim" };
-    }
-    let parts: Vec<String> =
-        ["vendor".to_owned()].into_iter().chain(hint.parts.iter().cloned()).chain([victim]).collect();
-    Grouped { key: key(event, &parts), victim: None, by: "the vendor's fields and victim" }
+    let victim = victim(event, hint);
+    let named = victim.clone().unwrap_or_default();
+    let (parts, by) = if hint.parts.is_empty() {
+        (vec!["rule".to_owned(), event.kind.clone(), rule(event), named], "type, rule and victim")
+    } else {
+        let parts = ["vendor"].map(str::to_owned).into_iter().chain(hint.parts.iter().cloned());
+        (parts.chain([named]).collect(), "the vendor's fields and victim")
+    };
+    Grouped { key: key(event, &parts), victim, by }
 }
 
 fn key(event: &Event, parts: &[String]) -> IncidentKey {

@@ -10,7 +10,9 @@
 //! - [`StormGauge`], [`fold`], [`digest`]: when incidents are too many to be told one by one.
 
 mod absorb;
+mod collective;
 mod correlations;
+mod digest;
 mod due;
 mod group_field;
 mod grouping;
@@ -18,6 +20,7 @@ mod new_event;
 mod orders;
 mod spread;
 mod storm;
+mod storm_gauge;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -25,11 +28,13 @@ mod timing;
 
 pub use absorb::{Absorbed, Joined, Subject, absorb, repeat};
 pub use correlations::{Correlation, CorrelationHash, Correlations, MEMBERS_MAX};
+pub use digest::{digest, digest_key};
 pub use due::{Due, due, standing};
 pub use group_field::{GroupField, UnknownGroupField};
 pub use grouping::{GroupBy, Grouped, Hint, group};
 pub use new_event::NewEvent;
 pub use orders::{Order, OrderError, obey};
-pub use storm::{StormGauge, digest, digest_key, fold, storm_key};
+pub use storm::{fold, storm_key};
+pub use storm_gauge::StormGauge;
 pub use timers::{advance, check_at};
 pub use timing::{StormLimits, Timing};

@@ -24,7 +24,7 @@ pub struct NewEvent {
     pub title: String,
     /// The rule as people know it: name, else id, else type.
     pub rule: String,
-    /// Whom it hit, where the key of the incident does not name it.
+    /// Whom it hit.
     pub victim: Option<String>,
     /// Who did it.
     pub actor: Option<String>,

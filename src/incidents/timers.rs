@@ -55,7 +55,8 @@ fn timers(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> [
     }
     if let IncidentKind::Storm(facts) = &incident.kind {
         let ends = storm::ends_at(facts, listening_since).map(|at| (at, Timer::StormEnds));
-        return [ends, storm::names_at(facts).map(|at| (at, Timer::StormNames)), None];
+        let names = storm::names_at(facts).map(|at| (at, Timer::StormNames));
+        return [ends, names, lapses_at(incident, timing).map(|at| (at, Timer::Lapse))];
     }
     let held = incident.resolution_held_until.map(|at| at.max(listening_since.plus(HELD_FOR)));
     [

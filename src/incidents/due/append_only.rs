@@ -27,7 +27,7 @@ impl Comparison<'_> {
 
     fn append_in_time(&self, said: &Told) -> Due {
         let is_tenfold = self.is.count >= said.standing.count.saturating_mul(10) && self.is.count > said.standing.count;
-        let update_at = (is_tenfold && self.is.state.is_live()).then(|| said.at.plus(UPDATE_AFTER_MIN));
+        let update_at = (is_tenfold && self.is.state.is_live()).then(|| self.after(said.at, UPDATE_AFTER_MIN));
         let repeat_at = self.repeats_at(said);
         if update_at.is_some_and(|at| at <= self.now) {
             return self.reply(Change::Update, Audience::Channel);

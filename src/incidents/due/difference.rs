@@ -1,6 +1,6 @@
 //! What has changed since something was told, in one word.
 
-use crate::domain::{Change, IncidentKind, IncidentState, Standing};
+use crate::domain::{Change, IncidentState, Standing};
 
 use super::super::spread::steps;
 use super::Comparison;
@@ -28,27 +28,18 @@ impl Comparison<'_> {
 
     /// What is told of a silenced incident as well.
     pub(super) fn worse_since(&self, said: &Standing) -> Option<Change> {
-        let reaches_farther = self.reach(&self.is) > self.reach(said);
-        match (self.is.rank > said.rank, reaches_farther) {
-            (true, _) => Some(Change::Raise),
-            (false, true) if self.is_storm() => Some(Change::Raise),
-            (false, true) => Some(Change::Spread),
-            (false, false) => None,
+        let is = &self.is;
+        // Rules that a storm names are as much news as a higher rank.
+        if is.rank > said.rank || is.named > said.named {
+            Some(Change::Raise)
+        } else {
+            (steps(is.victims) > steps(said.victims)).then_some(Change::Spread)
         }
     }
 
     /// The same, of an incident that goes on.
     pub(super) fn worse_while_live(&self, said: &Standing) -> Option<Change> {
         self.worse_since(said).filter(|_| self.is.state.is_live())
-    }
-
-    /// How far it has spread: by steps of victims, and a storm by each rule that it has named.
-    pub(super) fn reach(&self, standing: &Standing) -> u64 {
-        if self.is_storm() { standing.victims } else { steps(standing.victims).into() }
-    }
-
-    fn is_storm(&self) -> bool {
-        matches!(self.incident.kind, IncidentKind::Storm(_))
     }
 
     fn acknowledged_since(&self, said: &Standing) -> bool {

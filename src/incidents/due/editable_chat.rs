@@ -2,6 +2,7 @@
 
 use crate::domain::{Audience, Change, IncidentState, Notification, Operation, Standing, Told};
 
+use super::super::spread::steps;
 use super::{Comparison, Due};
 
 impl Comparison<'_> {
@@ -38,7 +39,7 @@ impl Comparison<'_> {
     /// Brings the counts up to date, and says again that it is there.
     fn chat_in_time(&self, said: &Told, shown: &Told) -> Due {
         let update_at = (self.is.count != shown.standing.count || self.is.victims != shown.standing.victims)
-            .then(|| shown.at.plus(self.timing.update_every));
+            .then(|| self.after(shown.at, self.timing.update_every));
         let repeat_at = self.repeats_at(said);
         if update_at.is_some_and(|at| at <= self.now) {
             return self.edit(Change::Update);
@@ -54,7 +55,8 @@ impl Comparison<'_> {
         let is_acknowledged = self.is.state == IncidentState::Acknowledged;
         self.is.state != shown.state
             || self.is.rank != shown.rank
-            || self.reach(&self.is) != self.reach(shown)
+            || steps(self.is.victims) != steps(shown.victims)
+            || self.is.named != shown.named
             || (is_acknowledged && self.is.acknowledgements != shown.acknowledgements)
     }
 

@@ -60,20 +60,20 @@ pub fn due(
     }
 }
 
-/// How the incident stands, as far as notifiers are told. A storm has no victims of its own: those of its rules that it has
-/// named stand in their place.
+/// How the incident stands, as far as notifiers are told.
 pub fn standing(incident: &Incident) -> Standing {
-    let victims = match &incident.kind {
+    let named = match &incident.kind {
         IncidentKind::Storm(facts) => u64::try_from(facts.named).unwrap_or(u64::MAX),
-        IncidentKind::Events | IncidentKind::Digest(_) => incident.victims,
+        IncidentKind::Events | IncidentKind::Digest(_) => 0,
     };
     Standing {
         state: incident.state,
         rank: incident.rank,
         count: incident.count,
-        victims,
+        victims: incident.victims,
         acknowledgements: incident.acknowledgement.as_ref().map_or(0, |acknowledgement| acknowledgement.number),
         reopenings: incident.reopenings,
+        named,
     }
 }
 
@@ -108,7 +108,7 @@ impl Comparison<'_> {
     fn opens_at(&self) -> Timestamp {
         let waits = matches!(self.class, NotifierClass::AppendOnly | NotifierClass::Ticket)
             && self.is.rank.severity.rank() < Severity::Critical.rank();
-        self.told.opened_at.plus(if waits { self.timing.wait } else { Duration::ZERO })
+        self.after(self.told.opened_at, if waits { self.timing.wait } else { Duration::ZERO })
     }
 
     /// The change that the first message tells: one that combines all, where the incident is over.
@@ -123,6 +123,13 @@ impl Comparison<'_> {
     /// Until when only a raise or a spread is told.
     fn silent_until(&self) -> Option<Timestamp> {
         self.incident.silenced_until.filter(|until| *until > self.now)
+    }
+
+    /// That long after something was told. A time that is ahead of the clock was written before the clock was set back: what
+    /// would wait for it to come again does not wait.
+    fn after(&self, told_at: Timestamp, wait: Duration) -> Timestamp {
+        let is_ahead = told_at.since(self.now) > CLOCK_SKEW_MAX;
+        if is_ahead { self.now } else { told_at.plus(wait) }
     }
 
     /// `None` where the time has come.
@@ -164,7 +171,7 @@ impl Comparison<'_> {
     /// When the incident is said again because it has not been acknowledged.
     fn repeats_at(&self, said: &Told) -> Option<Timestamp> {
         let repeat_after = self.timing.repeat_after?;
-        (self.is.state == IncidentState::Open).then(|| said.at.plus(repeat_after))
+        (self.is.state == IncidentState::Open).then(|| self.after(said.at, repeat_after))
     }
 }
 
@@ -173,3 +180,5 @@ const RESOLVED_UNTOLD: &str = "resolved before it was told";
 const QUIET_UNTOLD: &str = "quiet before it was told";
 const OVER: &str = "resolved";
 const QUIET: &str = "quiet";
+/// Two readings of one clock, a moment apart, are no sign that it was set.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);

@@ -58,8 +58,8 @@ impl Comparison<'_> {
     fn ticket_in_time(&self, said: &Told) -> Due {
         let is_over = self.is.state == IncidentState::Resolved;
         let has_more = self.is.count > said.standing.count && !is_over;
-        let first_at = self.told.opened_at.plus(FIRST_UPDATE_AFTER);
-        let update_at = if said.at < first_at { first_at } else { said.at.plus(UPDATE_EVERY) };
+        let first_at = self.after(self.told.opened_at, FIRST_UPDATE_AFTER);
+        let update_at = if said.at < first_at { first_at } else { self.after(said.at, UPDATE_EVERY) };
         if has_more && update_at <= self.now {
             return self.reply(Change::Update, Audience::Thread);
         }

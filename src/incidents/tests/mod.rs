@@ -1,10 +1,12 @@
 //! The rules as tables, whole lives, and a random walk.
 
 mod absorbing;
+mod bad_input;
 mod correlating;
 mod grouping;
 mod life;
 mod orders;
+mod storms;
 mod timers;
 mod told;
 mod walk;
