@@ -6,7 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use gatepost::config::Config;
-use gatepost::destinations::render::Brief;
+use gatepost::destinations::render::Summary;
 use gatepost::destinations::{Destination, HttpReply, HttpRequest, Message, Next, Reply};
 use gatepost::domain::{
     Actor, DeliveryId, Draft, Encoding, Event, Headers, Job, Link, Outcome, Progress, Purpose, Receipt, ReceiptId,
@@ -186,7 +186,7 @@ impl Place {
             Self::File(lines) => return check_line(lines, job),
         };
         assert_eq!(cards.len(), 1, "{} effects", cards.len());
-        let title = Brief::of(job).title;
+        let title = Summary::of(job).title;
         let beginning: String = title.chars().take(TITLE_CHARS).collect();
         // The stand-in of Slack shows `:word:` as an emoji.
         if !beginning.contains(':') {

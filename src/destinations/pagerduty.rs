@@ -11,7 +11,7 @@ use url::Url;
 
 use super::classify::{self, Again, Answer};
 use super::errors::{ANY, Classified, ErrorClass, ErrorRow};
-use super::render::{Brief, truncate};
+use super::render::{Summary, truncate};
 use super::{Destination, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
 use crate::domain::{EventOutcome, Job, Outcome, Purpose, Reference, Secret, Severity};
 use crate::settings::Section;
@@ -68,10 +68,10 @@ impl Destination for PagerDuty {
 impl PagerDuty {
     /// The event, trimmed to what PagerDuty takes: first the details, then the links.
     fn trigger(&self, job: &Job<'_>) -> Value {
-        let brief = Brief::of(job);
+        let summary = Summary::of(job);
         let mut event = Value::Null;
         for text_chars_max in [65_536, 8192, 2048, 256] {
-            event = self.event(job, &brief, text_chars_max);
+            event = self.event(job, &summary, text_chars_max);
             if event.to_string().len() <= REQUEST_BYTES_MAX {
                 return event;
             }
@@ -83,18 +83,18 @@ impl PagerDuty {
         event
     }
 
-    fn event(&self, job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
+    fn event(&self, job: &Job<'_>, summary: &Summary, text_chars_max: usize) -> Value {
         let short = |text: &str| truncate::chars(text, SHORT_CHARS_MAX).into_owned();
-        let what = brief.deed.as_ref().and_then(|deed| deed.what.as_deref());
-        let who = brief.deed.as_ref().and_then(|deed| deed.who.as_deref());
-        let agent = brief.agent();
+        let what = summary.action.as_ref().and_then(|action| action.what.as_deref());
+        let who = summary.action.as_ref().and_then(|action| action.who.as_deref());
+        let agent = summary.agent();
         let mut payload = json!({
-            "summary": truncate::chars(&brief.headline(), SUMMARY_CHARS_MAX),
-            "source": short(who.or(what).unwrap_or(&brief.source)),
-            "severity": severity(brief.severity),
+            "summary": truncate::chars(&summary.headline(), SUMMARY_CHARS_MAX),
+            "source": short(who.or(what).unwrap_or(&summary.source)),
+            "severity": severity(summary.severity),
             "timestamp": job.event.time,
-            "class": short(&brief.kind),
-            "custom_details": details(job, brief, text_chars_max),
+            "class": short(&summary.kind),
+            "custom_details": details(job, summary, text_chars_max),
         });
         if let Some(what) = what {
             payload["component"] = json!(short(what));
@@ -109,7 +109,7 @@ impl PagerDuty {
             "client": "gatepost",
             "payload": payload,
         });
-        if let Some(link) = &brief.link {
+        if let Some(link) = &summary.link {
             event["links"] = json!([{ "href": link.url, "text": short(&link.title) }]);
         }
         event
@@ -117,7 +117,7 @@ impl PagerDuty {
 }
 
 /// What the responder sees below the summary.
-fn details(job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
+fn details(job: &Job<'_>, summary: &Summary, text_chars_max: usize) -> Value {
     let mut details = ids(job);
     let mut add = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -125,23 +125,23 @@ fn details(job: &Job<'_>, brief: &Brief, text_chars_max: usize) -> Value {
         }
     };
     add("outcome", job.event.outcome.map(EventOutcome::as_str));
-    add("when", Some(&brief.when));
-    add("vendor_id", brief.vendor_id.as_deref());
-    add("source", Some(&brief.source));
-    add("vendor", Some(&brief.vendor));
-    add("type", Some(&brief.kind));
-    add("who", brief.deed.as_ref().and_then(|deed| deed.who.as_deref()));
-    add("what", brief.deed.as_ref().and_then(|deed| deed.what.as_deref()));
-    add("message", brief.message.as_deref());
-    add("impact", brief.impact.as_deref());
-    add("remediation", brief.remediation.as_deref());
-    add("evidence", brief.evidence.as_deref());
-    add("note", (!brief.notes.is_empty()).then(|| brief.notes.join(" ")).as_deref());
-    for fact in &brief.facts {
+    add("when", Some(&summary.when));
+    add("vendor_id", summary.vendor_id.as_deref());
+    add("source", Some(&summary.source));
+    add("vendor", Some(&summary.vendor));
+    add("type", Some(&summary.kind));
+    add("who", summary.action.as_ref().and_then(|action| action.who.as_deref()));
+    add("what", summary.action.as_ref().and_then(|action| action.what.as_deref()));
+    add("message", summary.message.as_deref());
+    add("impact", summary.impact.as_deref());
+    add("remediation", summary.remediation.as_deref());
+    add("evidence", summary.evidence.as_deref());
+    add("note", (!summary.notes.is_empty()).then(|| summary.notes.join(" ")).as_deref());
+    for fact in &summary.facts {
         add(&fact.name, Some(&fact.value));
     }
     // In one text: a label may be called like one of the above, and must not replace it.
-    let (labels, more) = brief.few_labels();
+    let (labels, more) = summary.few_labels();
     let mut labels: Vec<String> = labels
         .iter()
         .map(|label| {

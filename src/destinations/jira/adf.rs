@@ -1,23 +1,23 @@
-//! A brief as an Atlassian Document: what Jira Cloud takes. Text nodes are text and nothing else, so there is nothing
+//! A summary as an Atlassian Document: what Jira Cloud takes. Text nodes are text and nothing else, so there is nothing
 //! to escape.
 
 use serde_json::{Value, json};
 
 use super::Extent;
-use crate::destinations::render::{Brief, truncate};
+use crate::destinations::render::{Summary, truncate};
 
 /// The description: notes, who did what, facts, when and where, link; then what happened, what it means, what to do,
 /// and the excerpt.
-pub fn document(brief: &Brief, extent: &Extent) -> Value {
-    let mut content: Vec<Value> = brief.notes.iter().map(|note| paragraph(vec![strong(note)])).collect();
-    if let Some(deed) = &brief.deed {
-        content.push(paragraph(vec![text(&truncate::chars(&deed.to_string(), 2 * extent.value_chars_max))]));
+pub fn document(summary: &Summary, extent: &Extent) -> Value {
+    let mut content: Vec<Value> = summary.notes.iter().map(|note| paragraph(vec![strong(note)])).collect();
+    if let Some(action) = &summary.action {
+        content.push(paragraph(vec![text(&truncate::chars(&action.to_string(), 2 * extent.value_chars_max))]));
     }
-    content.push(paragraph(vec![text(&truncate::chars(&brief.origin(), extent.value_chars_max))]));
-    let facts: Vec<Value> = brief
+    content.push(paragraph(vec![text(&truncate::chars(&summary.origin(), extent.value_chars_max))]));
+    let facts: Vec<Value> = summary
         .facts
         .iter()
-        .chain(&brief.labels)
+        .chain(&summary.labels)
         .take(extent.facts_max)
         .map(|fact| {
             let name = text(&format!("{}: ", truncate::chars(&fact.name, extent.value_chars_max)));
@@ -28,17 +28,17 @@ pub fn document(brief: &Brief, extent: &Extent) -> Value {
     if !facts.is_empty() {
         content.push(json!({ "type": "bulletList", "content": facts }));
     }
-    content.push(paragraph(vec![text(&brief.when_and_where())]));
-    if let Some(link) = &brief.link {
+    content.push(paragraph(vec![text(&summary.when_and_where())]));
+    if let Some(link) = &summary.link {
         let marks = json!([{ "type": "link", "attrs": { "href": link.url } }]);
         let title = truncate::chars(&link.title, extent.value_chars_max);
         content.push(paragraph(vec![json!({ "type": "text", "text": title, "marks": marks })]));
     }
-    for (heading, body) in brief_sections(brief) {
+    for (heading, body) in sections(summary) {
         content.push(json!({ "type": "heading", "attrs": { "level": 3 }, "content": [text(heading)] }));
         content.push(paragraph(lines(&truncate::chars(body, extent.text_chars_max))));
     }
-    if let Some(evidence) = &brief.evidence {
+    if let Some(evidence) = &summary.evidence {
         content.push(json!({ "type": "heading", "attrs": { "level": 3 }, "content": [text(super::EXCERPT_HEADING)] }));
         let evidence = truncate::chars(evidence, extent.text_chars_max);
         content.push(json!({ "type": "codeBlock", "attrs": {}, "content": [text(&evidence)] }));
@@ -47,11 +47,11 @@ pub fn document(brief: &Brief, extent: &Extent) -> Value {
 }
 
 /// The long texts with their headings.
-pub fn brief_sections(brief: &Brief) -> Vec<(&'static str, &str)> {
+pub fn sections(summary: &Summary) -> Vec<(&'static str, &str)> {
     let all = [
-        ("What happened", brief.message.as_deref()),
-        ("What it means", brief.impact.as_deref()),
-        ("What to do", brief.remediation.as_deref()),
+        ("What happened", summary.message.as_deref()),
+        ("What it means", summary.impact.as_deref()),
+        ("What to do", summary.remediation.as_deref()),
     ];
     all.into_iter().filter_map(|(heading, body)| Some((heading, body?))).collect()
 }

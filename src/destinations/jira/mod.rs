@@ -20,7 +20,7 @@ use url::Url;
 
 use self::reply::{Found, Verdict};
 use super::classify::{self, Again, Answer};
-use super::render::{Brief, truncate};
+use super::render::{Summary, truncate};
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
 use crate::domain::{EventKey, Job, Outcome, Progress, Reference, Scope, Secret, Severity, Timestamp};
 use crate::settings::Section;
@@ -226,18 +226,18 @@ impl Jira {
     }
 
     fn issue(&self, job: &Job<'_>, step: Step) -> Value {
-        let brief = Brief::of(job);
+        let summary = Summary::of(job);
         let mut labels = vec![own_label(job.event.key)];
         let mut fields = json!({
             "project": by_id_or("key", &self.project),
             "issuetype": by_id_or("name", &self.issue_type),
-            "summary": truncate::chars(&brief.headline(), SUMMARY_CHARS_MAX),
-            "description": self.description(&brief),
+            "summary": truncate::chars(&summary.headline(), SUMMARY_CHARS_MAX),
+            "description": self.description(&summary),
         });
         if step == CREATE {
             labels.extend(self.labels.iter().cloned());
             if self.priorities == Priorities::Set {
-                fields["priority"] = json!({ "name": priority(brief.severity) });
+                fields["priority"] = json!({ "name": priority(summary.severity) });
             }
         }
         fields["labels"] = json!(labels);
@@ -245,12 +245,12 @@ impl Jira {
     }
 
     /// The longest description that Jira takes.
-    fn description(&self, brief: &Brief) -> Value {
+    fn description(&self, summary: &Summary) -> Value {
         let mut description = Value::Null;
         for extent in &EXTENTS {
             description = match self.deployment {
-                Deployment::Cloud => adf::document(brief, extent),
-                Deployment::DataCenter => Value::String(wiki::document(brief, extent)),
+                Deployment::Cloud => adf::document(summary, extent),
+                Deployment::DataCenter => Value::String(wiki::document(summary, extent)),
             };
             if description.to_string().len() <= DESCRIPTION_BYTES_MAX {
                 break;

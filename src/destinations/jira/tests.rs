@@ -137,15 +137,15 @@ fn the_contracts_refuse_what_jira_would_refuse() {
 #[test]
 fn a_document_holds_the_words_exactly() {
     for event in testing::every_event().into_iter().chain(testing::random_events(17, 30)) {
-        let brief = Brief::of(&testing::job(&event));
+        let summary = Summary::of(&testing::job(&event));
         let extent = &EXTENTS[0];
-        let document = adf::document(&brief, extent);
+        let document = adf::document(&summary, extent);
         let blocks = document["content"].as_array().unwrap();
-        for (heading, body) in adf::brief_sections(&brief) {
+        for (heading, body) in adf::sections(&summary) {
             let at = blocks.iter().position(|b| b["type"] == "heading" && text_of(b) == heading).unwrap();
             assert_eq!(text_of(&blocks[at + 1]), truncate::chars(body, extent.text_chars_max));
         }
-        if let Some(evidence) = &brief.evidence {
+        if let Some(evidence) = &summary.evidence {
             let last = blocks.last().unwrap();
             assert_eq!(
                 (&last["type"], text_of(last)),

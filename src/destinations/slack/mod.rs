@@ -17,7 +17,7 @@ use url::Url;
 
 use self::reply::{Found, Verdict};
 use super::classify::{self, Again, Answer};
-use super::render::Brief;
+use super::render::Summary;
 use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
 use crate::domain::{Job, Outcome, Reference, Repeat, Secret};
 use crate::settings::Section;
@@ -131,19 +131,19 @@ impl Destination for Slack {
 
 impl Slack {
     fn post(&self, job: &Job<'_>, step: Step) -> Next {
-        let mut brief = Brief::of(job);
+        let mut summary = Summary::of(job);
         if step.starts_with(REPEAT) {
-            brief = brief.possible_repeat();
+            summary = summary.possible_repeat();
         }
         let mut message = json!({
-            "text": blocks::text(&brief),
+            "text": blocks::text(&summary),
             "mrkdwn": false,
             "unfurl_links": false,
             "unfurl_media": false,
             "link_names": false,
         });
         if !step.ends_with(WITHOUT_BLOCKS) {
-            message["blocks"] = Value::Array(blocks::blocks(&brief));
+            message["blocks"] = Value::Array(blocks::blocks(&summary));
         }
         Next::Send(step, Message::Http(self.request(job, message)))
     }

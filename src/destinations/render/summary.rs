@@ -10,7 +10,7 @@ use crate::domain::{Actor, Event, EventOutcome, Job, Link, Purpose, Rule, Severi
 /// What there is to say about one event. Texts are redacted and free of control characters, neither cut nor escaped;
 /// what the event does not hold is `None` or missing from the list, never blank.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Brief {
+pub struct Summary {
     /// `TEST` on a probe.
     pub mark: Option<&'static str>,
     /// How bad it is.
@@ -22,7 +22,7 @@ pub struct Brief {
     /// Sentences that must not be overlooked: it is a test, it may be a repetition.
     pub notes: Vec<&'static str>,
     /// Who did what to what.
-    pub deed: Option<Deed>,
+    pub action: Option<Action>,
     /// `Akto`
     pub vendor: String,
     /// The vendor's word for what happened.
@@ -54,7 +54,7 @@ pub struct Brief {
 
 /// Who did what to what. At least one side is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deed {
+pub struct Action {
     /// `14.143.179.162 (IN)`
     pub who: Option<String>,
     /// `POST v1/api/test/orders`
@@ -70,7 +70,7 @@ pub struct Fact {
     pub value: String,
 }
 
-impl Brief {
+impl Summary {
     /// The words of a job.
     pub fn of(job: &Job<'_>) -> Self {
         let event = job.event;
@@ -81,7 +81,7 @@ impl Brief {
             severity: event.severity,
             rank: event.rank(),
             notes: if is_probe { vec![PROBE_NOTE] } else { Vec::new() },
-            deed: Deed::of(event),
+            action: Action::of(event),
             vendor: capitalized(&event.vendor),
             kind: line(&event.kind).unwrap_or_else(|| "unknown".into()),
             agent: agent(event),
@@ -142,7 +142,7 @@ impl Brief {
     }
 }
 
-impl Deed {
+impl Action {
     fn of(event: &Event) -> Option<Self> {
         let who = event.actor.as_ref().and_then(who);
         let what = event.target.as_ref().and_then(what);
@@ -151,7 +151,7 @@ impl Deed {
 }
 
 /// `14.143.179.162 (IN) → POST v1/api/test/orders`
-impl std::fmt::Display for Deed {
+impl std::fmt::Display for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.who, &self.what) {
             (Some(who), Some(what)) => write!(f, "{who} → {what}"),
@@ -314,17 +314,17 @@ mod tests {
     use super::*;
     use crate::domain::Timestamp;
 
-    fn brief(event: &Event) -> Brief {
-        Brief::of(&testing::job(event))
+    fn summary(event: &Event) -> Summary {
+        Summary::of(&testing::job(event))
     }
 
     #[test]
     fn the_documented_examples_read_as_promised() {
         let adrian = testing::event("secureagentics");
-        let adrian = brief(&adrian);
+        let adrian = summary(&adrian);
         assert_eq!(adrian.headline(), "HIGH · Rate limit exceeded: 150 prompts/min");
         assert_eq!(adrian.origin(), "Secureagentics · alert.triggered");
-        assert_eq!(adrian.deed, None);
+        assert_eq!(adrian.action, None);
         let facts: Vec<String> = adrian.facts.iter().map(|fact| format!("{} {}", fact.name, fact.value)).collect();
         assert_eq!(facts, ["agent agt_abc123", "rule alrt_xyz"]);
         let expected = "15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · id evt_abc123 · \
@@ -332,33 +332,33 @@ mod tests {
         assert_eq!(adrian.when_and_where(), expected);
 
         let akto = testing::event("akto");
-        let akto = brief(&akto);
+        let akto = summary(&akto);
         assert_eq!(akto.headline(), "MEDIUM · API level rate limiting on POST v1/api/test/orders");
-        assert_eq!(akto.deed.unwrap().to_string(), "14.143.179.162 (IN) → POST v1/api/test/orders");
+        assert_eq!(akto.action.unwrap().to_string(), "14.143.179.162 (IN) → POST v1/api/test/orders");
         assert_eq!(akto.link.unwrap().title, "Open in Akto");
     }
 
     #[test]
     fn nothing_absent_is_shown() {
         let event = testing::event("minimal");
-        let brief = brief(&event);
-        assert_eq!((brief.deed.as_ref(), brief.link.as_ref(), brief.message.as_ref()), (None, None, None));
-        assert!(brief.facts.is_empty() && brief.notes.is_empty());
-        assert!(!format!("{} {}", brief.headline(), brief.when_and_where()).contains("null"));
+        let summary = summary(&event);
+        assert_eq!((summary.action.as_ref(), summary.link.as_ref(), summary.message.as_ref()), (None, None, None));
+        assert!(summary.facts.is_empty() && summary.notes.is_empty());
+        assert!(!format!("{} {}", summary.headline(), summary.when_and_where()).contains("null"));
         let empty = testing::with_every_text(&testing::event("full"), "");
-        let brief = self::brief(&empty);
-        assert_eq!(brief.title, "Alert without a title");
-        assert!(brief.facts.is_empty(), "{:?}", brief.facts);
-        assert_eq!(brief.evidence, None);
+        let summary = self::summary(&empty);
+        assert_eq!(summary.title, "Alert without a title");
+        assert!(summary.facts.is_empty(), "{:?}", summary.facts);
+        assert_eq!(summary.evidence, None);
     }
 
     #[test]
     fn a_probe_and_a_repeat_say_so() {
         let event = testing::event("minimal");
         let job = Job { purpose: Purpose::Probe, ..testing::job(&event) };
-        let brief = Brief::of(&job).possible_repeat();
-        assert!(brief.headline().starts_with("TEST · "));
-        assert_eq!(brief.notes, [PROBE_NOTE, REPEAT_NOTE]);
+        let summary = Summary::of(&job).possible_repeat();
+        assert!(summary.headline().starts_with("TEST · "));
+        assert_eq!(summary.notes, [PROBE_NOTE, REPEAT_NOTE]);
     }
 
     #[test]
@@ -390,7 +390,7 @@ mod tests {
             (Some(EventOutcome::Succeeded), "CRITICAL · SUCCEEDED · Something happened"),
         ] {
             event.outcome = outcome;
-            assert_eq!(brief(&event).headline(), headline);
+            assert_eq!(summary(&event).headline(), headline);
         }
     }
 
@@ -400,8 +400,8 @@ mod tests {
         let labels = [("zone", "a"), ("action", "block"), ("risk_score", "97"), ("successful_exploit", "true")];
         event.labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let told = |event: &Event| {
-            let brief = brief(event);
-            let all = brief.facts.iter().chain(&brief.labels);
+            let summary = summary(event);
+            let all = summary.facts.iter().chain(&summary.labels);
             all.map(|fact| format!("{} {}", fact.name, fact.value)).collect::<Vec<_>>()
         };
         assert_eq!(told(&event), ["risk score 97", "action block", "successful_exploit true", "zone a"]);
@@ -410,15 +410,15 @@ mod tests {
         event.outcome = Some(EventOutcome::Succeeded);
         assert_eq!(told(&event), ["risk score 97", "action block", "zone a"], "the two differ, so both are said");
         event.labels = (0..9).map(|n| (format!("l{n}"), "x".to_owned())).collect();
-        let brief = brief(&event);
-        assert_eq!((brief.few_labels().0.len(), brief.few_labels().1), (5, 4));
+        let summary = summary(&event);
+        assert_eq!((summary.few_labels().0.len(), summary.few_labels().1), (5, 4));
     }
 
     #[test]
     fn labels_are_redacted_by_their_name() {
         let mut event = testing::event("minimal");
         event.labels = [("api_key", "a b c"), ("env", "prod")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let facts = brief(&event).labels;
+        let facts = summary(&event).labels;
         assert_eq!(facts[0], Fact { name: "api_key".into(), value: "[redacted]".into() });
         assert_eq!(facts[1], Fact { name: "env".into(), value: "prod".into() });
     }
