@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::render::{redact, sanitize, truncate};
 use super::{Fault, HttpReply, Reply};
-use crate::domain::{Job, Outcome, Progress, Repeat, Scope};
+use crate::domain::{Job, Operation, Outcome, Progress, Repeat, Scope};
 
 /// Whether sending the same thing again does harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +67,11 @@ impl Answer<'_> {
     /// The fault is in the message.
     pub fn refused(&self, reason: &str) -> Outcome {
         Outcome::Refused { reason: self.with_quote(reason) }
+    }
+
+    /// What was made there is no longer there.
+    pub fn gone(&self, reason: &str) -> Outcome {
+        Outcome::Gone { reason: self.with_quote(reason) }
     }
 
     /// The fault is the operator's.
@@ -158,6 +163,11 @@ fn detail(text: &str) -> String {
 /// It may have arrived; the next try finds out first.
 pub(super) fn in_doubt_now(job: &Job<'_>, reason: String) -> Outcome {
     Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, progress: doubt(job) }
+}
+
+/// The outcome of an operation that this kind of notifier has not.
+pub(super) fn not_supported(who: &str, operation: Operation) -> Outcome {
+    Outcome::Refused { reason: format!("{who} knows no {operation:?}: report this as a defect of gatepost") }
 }
 
 /// Whether an earlier try may have arrived, by the queue's account or by our own notes.

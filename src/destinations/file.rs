@@ -13,6 +13,7 @@ pub const KIND: Kind = Kind {
     name: "file",
     title: "File",
     build,
+    notifier: None,
     template: r#"path = "events.ndjson"              # "-" is standard output
 # format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
 "#,

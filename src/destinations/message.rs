@@ -37,13 +37,13 @@ pub struct HttpRequest {
 impl HttpRequest {
     /// A POST of a JSON document.
     pub fn post_json(url: Url, document: &serde_json::Value) -> Self {
-        Self {
-            method: "POST",
-            url,
-            headers: Vec::new(),
-            content_type: "application/json; charset=utf-8",
-            body: Bytes::from(document.to_string()),
-        }
+        Self::json("POST", url, document.to_string())
+    }
+
+    /// A request with a JSON document that is written already.
+    pub fn json(method: &'static str, url: Url, document: String) -> Self {
+        let content_type = "application/json; charset=utf-8";
+        Self { method, url, headers: Vec::new(), content_type, body: Bytes::from(document) }
     }
 
     /// With one more header.

@@ -11,15 +11,20 @@ mod base;
 mod classify;
 mod errors;
 mod file;
+mod fingerprint;
 mod jira;
+#[cfg(test)]
+mod life;
 mod message;
 mod pagerduty;
+mod probe;
 pub mod render;
 mod slack;
 #[cfg(test)]
 mod testing;
 
 pub use message::{Append, Fault, HttpReply, HttpRequest, Message, Reply};
+pub use probe::ProbeTelling;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -39,11 +44,17 @@ pub struct Kind {
     pub title: &'static str,
     /// Reads the settings of one destination; faults are recorded in the section.
     pub build: fn(&Section) -> Option<Box<dyn Destination>>,
+    /// Reads the same settings for a notifier, which tells incidents; `None` where the kind keeps every event. Only one of
+    /// the two may read a section: each records its faults.
+    pub notifier: Option<BuildNotifier>,
     /// Commented lines for `gatepost.toml` below `type = …`.
     pub template: &'static str,
     /// The settings of the template whose values are examples, which the operator must replace.
     pub examples: &'static [&'static str],
 }
+
+/// Reads the settings of one notifier; faults are recorded in the section.
+pub type BuildNotifier = fn(&Section) -> Option<Box<dyn Notifier>>;
 
 /// One configured receiver.
 pub trait Destination: Send + Sync + Debug {

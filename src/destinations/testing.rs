@@ -6,11 +6,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::errors::{ErrorClass, ErrorRow};
-use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Reply};
+use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Notifier, Reply};
 use crate::domain::{
     Actor, Event, Headers, Job, Link, Outcome, Progress, Purpose, Rule, Scope, Severity, Target, Timestamp,
 };
-use crate::settings::{Document, Environment, PathFacts};
+use crate::settings::{Document, Environment, PathFacts, Section};
 
 /// The names of the events in `tests/fixtures/events`.
 pub const EVENTS: [&str; 7] = ["secureagentics", "akto", "minimal", "hostile", "full", "unparsed", "unrecognized"];
@@ -163,6 +163,15 @@ pub fn random_events(seed: u64, count: usize) -> Vec<Event> {
 
 /// Builds a destination from lines of TOML; the faults as text where there are errors.
 pub fn build(kind: &Kind, settings: &str) -> Result<Box<dyn Destination>, String> {
+    build_with(kind.build, settings)
+}
+
+/// Builds a notifier in the same way.
+pub fn notifier(kind: &Kind, settings: &str) -> Box<dyn Notifier> {
+    build_with(kind.notifier.unwrap(), settings).unwrap()
+}
+
+fn build_with<T>(build: impl Fn(&Section) -> Option<T>, settings: &str) -> Result<T, String> {
     let environment = Environment {
         variable: Box::new(|name| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
@@ -172,7 +181,7 @@ pub fn build(kind: &Kind, settings: &str) -> Result<Box<dyn Destination>, String
     let document = Document::new(settings, &environment);
     let table = document.parse();
     let section = document.root(table.get_ref());
-    let built = (kind.build)(&section);
+    let built = build(&section);
     section.finish();
     let failed = document.any_error();
     let faults = document.into_faults().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -246,6 +255,7 @@ pub fn assert_errors(table: &[ErrorRow], answer: impl Fn(u16, &str) -> Next) {
             ErrorClass::Settings => matches!(outcome, Outcome::Misconfigured { scope: Scope::Destination, .. }),
             ErrorClass::Suspect => matches!(outcome, Outcome::Misconfigured { scope: Scope::Delivery, .. }),
             ErrorClass::Refused => matches!(outcome, Outcome::Refused { .. }),
+            ErrorClass::Gone => matches!(outcome, Outcome::Gone { .. }),
             ErrorClass::Plainer => false,
             ErrorClass::ByStatus => matches!(outcome, Outcome::Retry { .. } | Outcome::Unknown { .. }),
         };

@@ -30,6 +30,7 @@ pub const KIND: Kind = Kind {
     name: "jira",
     title: "Jira",
     build,
+    notifier: None,
     template: r#"url = "https://example.atlassian.net"
 email = "soc-bot@example.com"
 api_token = { env = "JIRA_API_TOKEN" }

@@ -1,14 +1,24 @@
 //! What every destination says, before it takes the shape of one place.
 //!
-//! [`Summary`] holds the words in the order that is the same everywhere: severity and title, who did what to what, when and from where,
-//! one link. Its texts are redacted ([`redact`]) and free of control characters ([`sanitize`]), but **not escaped**: each
+//! [`Summary`] holds the words of one event in the order that is the same everywhere: severity and title, who did what to
+//! what, when and from where, one link. [`IncidentSummary`] holds those of an incident, and [`news`] says what is new about
+//! it. Their texts are redacted ([`redact`]) and free of control characters ([`sanitize`]), but **not escaped**: each
 //! destination cuts ([`truncate`]) and escapes at its last step, because only it knows its markup. [`ocsf`] is the other
 //! projection, for machines: complete and not redacted.
 
+mod incident;
+mod news;
 pub mod ocsf;
 pub mod redact;
 pub mod sanitize;
 mod summary;
 pub mod truncate;
+mod words;
 
+pub use incident::{Form, IncidentSummary, Side};
+pub use news::{newest, news, who_and_what};
 pub use summary::{Action, Fact, Summary};
+pub use words::{Piece, Words, utc};
+
+use summary::rough;
+pub(crate) use summary::{line, web_links};

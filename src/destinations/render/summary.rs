@@ -272,17 +272,22 @@ fn rule(rule: &Rule) -> Option<String> {
 }
 
 fn when(event: &Event) -> String {
-    let mut when = event.time.to_human();
-    let distance = event.time.distance(event.received_at);
-    if distance >= Duration::from_secs(1) {
-        let direction = if event.received_at > event.time { "later" } else { "earlier" };
-        when.push_str(&format!(", received {} {direction}", rough(distance)));
+    let when = event.time.to_human();
+    match delay(event, Duration::from_secs(1)) {
+        Some(delay) => format!("{when}, received {delay}"),
+        None => when,
     }
-    when
+}
+
+/// `5 min later`: how much later than it happened it was received, where that is at least `from`.
+pub(super) fn delay(event: &Event, from: Duration) -> Option<String> {
+    let distance = event.time.distance(event.received_at);
+    let direction = if event.received_at > event.time { "later" } else { "earlier" };
+    (distance >= from).then(|| format!("{} {direction}", rough(distance)))
 }
 
 /// `2 s`, `5 min`, `3 h`, `12 d`: the largest unit of which there are two, or seconds.
-fn rough(duration: Duration) -> String {
+pub(super) fn rough(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..120 => format!("{seconds} s"),

@@ -27,6 +27,7 @@ pub const KIND: Kind = Kind {
     name: "slack",
     title: "Slack",
     build,
+    notifier: None,
     template: r#"webhook_url = { env = "SLACK_WEBHOOK_URL" }   # or a bot token, which can look for a message before repeating it:
 # token = { env = "SLACK_TOKEN" }           # scopes chat:write and channels:history
 # channel = "C0123456789"                   # the channel's id, from its "About" page

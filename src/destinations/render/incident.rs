@@ -1,0 +1,573 @@
+//! The words of an incident: what stands in a message that is kept up to date, and in a ticket.
+//!
+//! What is new against what was told before is in [`news`](super::news).
+
+use super::summary::{self, Fact, Summary};
+use super::words::{Words, count};
+use super::{line, rough, truncate, web_links};
+use crate::domain::{
+    Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link, Origin, Purpose, Rank,
+    StormFacts, Telling,
+};
+
+/// What there is to say about one incident, in the order that is the same everywhere. Texts are redacted and free of control
+/// characters, neither cut nor escaped; what is not known is missing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentSummary {
+    /// The words of the event that shows it best.
+    pub event: Summary,
+    /// Its number; none on a probe.
+    pub number: Option<IncidentNumber>,
+    /// Where it stands.
+    pub state: IncidentState,
+    /// How bad it is.
+    pub rank: Rank,
+    /// What it is made of.
+    pub form: Form,
+    /// One line, never blank.
+    pub title: String,
+    /// Who did it.
+    pub who: Option<Side>,
+    /// To what.
+    pub what: Option<Side>,
+    /// Whom it hit: agent, else host.
+    pub victim: Option<String>,
+    /// `1,204 events since 02:10, last 02:41; 3 attackers, 2 endpoints`; none for a single event.
+    pub extent: Option<Words>,
+    /// What a storm or a digest stands for.
+    pub parts: Vec<Words>,
+    /// Who has it, who has ended it, until when it is silenced.
+    pub standing: Vec<Words>,
+    /// Named values that nothing above says.
+    pub facts: Vec<Fact>,
+    /// `Akto · SqlInjection · source akto · id 6f1c2ab0`
+    pub origin: String,
+    /// Pages to open, at most three.
+    pub links: Vec<Link>,
+    /// `gatepost incidents show 4711`
+    pub lookup: Option<String>,
+}
+
+/// What an incident is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Events with one key.
+    Events,
+    /// Incidents that are too many to be told one by one.
+    Storm,
+    /// Old events that arrived together.
+    Digest,
+}
+
+/// The newest of some values, and how many more there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// The newest.
+    pub newest: String,
+    /// ` and 2 more`; blank where there is only one.
+    pub more: String,
+}
+
+impl IncidentSummary {
+    /// The words of an incident as it is now.
+    pub fn of(job: &Job<'_>, telling: &Telling<'_>) -> Self {
+        let (incident, is_probe) = (telling.incident, job.purpose == Purpose::Probe);
+        let event = Summary::of(job);
+        let form = Form::of(incident);
+        let victim = victim(job.event).or_else(|| telling.facets.victims.newest().find_map(line));
+        let who = side(event.action.as_ref().and_then(|action| action.who.clone()), &telling.facets.actors);
+        let what = side(event.action.as_ref().and_then(|action| action.what.clone()), &telling.facets.targets);
+        let what = what.or_else(|| side(event.agent().map(|agent| format!("agent {agent}")), &telling.facets.victims));
+        let is_told = |fact: &Fact| fact.name == "rule" || fact.name == "agent" && says(what.as_ref(), &fact.value);
+        Self {
+            number: (!is_probe).then_some(incident.number),
+            state: incident.state,
+            rank: incident.rank,
+            form,
+            title: title(incident),
+            victim: (form == Form::Events).then_some(victim).flatten(),
+            extent: extent(telling),
+            parts: parts(incident),
+            standing: standing(job, incident),
+            facts: event.facts.iter().filter(|fact| !is_told(fact)).cloned().collect(),
+            origin: origin(job.event, &event, incident),
+            // The page of one event of many would mislead.
+            links: web_links(&job.event.links)
+                .into_iter()
+                .take(if form == Form::Events { LINKS_MAX } else { 0 })
+                .collect(),
+            lookup: (!is_probe).then(|| lookup(incident)),
+            who: who.filter(|_| form == Form::Events),
+            what: what.filter(|_| form == Form::Events),
+            event,
+        }
+    }
+
+    /// `CRITICAL · SUCCEEDED · SQL injection · #4711`, on a probe `TEST · …`, of at most `chars_max` characters: the title gives
+    /// way, and the number stays.
+    pub fn headline(&self, chars_max: usize) -> String {
+        let rank = self.rank.to_string();
+        self.line_of(
+            |title| if self.form == Form::Events { format!("{rank} · {title}") } else { self.storm_line(title) },
+            chars_max,
+        )
+    }
+
+    /// The same without the rank, for what never changes again: a ticket's summary.
+    pub fn lasting_title(&self, chars_max: usize) -> String {
+        self.line_of(str::to_owned, chars_max)
+    }
+
+    /// The headline with something between title and number: the victim, on a page.
+    pub fn headline_with(&self, extra: Option<&str>, chars_max: usize) -> String {
+        let Some(extra) = extra else { return self.headline(chars_max) };
+        let extra = truncate::chars(extra, EXTRA_CHARS_MAX);
+        let rank = self.rank.to_string();
+        self.line_of(|title| format!("{rank} · {title} · {extra}"), chars_max)
+    }
+
+    /// `who` → `what` with what there is more of each. `None` where neither is known.
+    pub fn action(&self) -> Option<Words> {
+        let side = |side: &Side| Words::default().value(side.newest.as_str()).ours(side.more.as_str());
+        match (&self.who, &self.what) {
+            (Some(who), Some(what)) => Some(side(who).ours(" → ").then(side(what))),
+            (Some(one), None) | (None, Some(one)) => Some(side(one)),
+            (None, None) => None,
+        }
+    }
+
+    fn storm_line(&self, title: &str) -> String {
+        if self.form == Form::Storm { format!("{title}, {}", rank_words(self.rank)) } else { title.to_owned() }
+    }
+
+    fn line_of(&self, line: impl Fn(&str) -> String, chars_max: usize) -> String {
+        let mark = self.event.mark.map(|mark| format!("{mark} · ")).unwrap_or_default();
+        let number = self.number.map(|number| format!(" · {number}")).unwrap_or_default();
+        let whole = |title: &str| format!("{mark}{}{number}", line(title));
+        let around = whole("").encode_utf16().count();
+        whole(&truncate::chars(&self.title, chars_max.saturating_sub(around).max(1)))
+    }
+}
+
+impl Form {
+    fn of(incident: &Incident) -> Self {
+        match incident.kind {
+            IncidentKind::Events => Self::Events,
+            IncidentKind::Storm(_) => Self::Storm,
+            IncidentKind::Digest(_) => Self::Digest,
+        }
+    }
+}
+
+/// `CRITICAL, SUCCEEDED`, within a sentence.
+pub fn rank_words(rank: Rank) -> String {
+    rank.to_string().replace(" · ", ", ")
+}
+
+/// A person, the vendor or gatepost itself, as a sentence names them.
+pub fn name_of(words: Words, origin: &Origin) -> Words {
+    match origin {
+        Origin::CommandLine { user } => words.value(line(user).unwrap_or_else(|| "a person".into())),
+        Origin::Vendor | Origin::Gatepost => words.ours(origin.shown()),
+    }
+}
+
+/// Where an order came from; blank where the name says it.
+pub fn place_of(origin: &Origin) -> &'static str {
+    match origin {
+        Origin::CommandLine { .. } => " (command line)",
+        Origin::Vendor | Origin::Gatepost => "",
+    }
+}
+
+/// The agent, else the host of the event.
+pub fn victim(event: &Event) -> Option<String> {
+    let target = event.target.as_ref()?;
+    [&target.agent, &target.host].into_iter().flatten().find_map(|text| line(text))
+}
+
+/// How many victims there are, as far as is known.
+pub fn victims(telling: &Telling<'_>) -> u64 {
+    telling.facets.victims.distinct().number().max(telling.incident.victims)
+}
+
+/// The rules of a storm that people have not been told by name.
+pub fn unnamed(storm: &StormFacts) -> Vec<String> {
+    storm.rules.iter().skip(storm.named).take(NAMED_MAX).filter_map(|(rule, _)| line(rule)).collect()
+}
+
+fn title(incident: &Incident) -> String {
+    let source = &incident.source;
+    match &incident.kind {
+        IncidentKind::Storm(storm) => {
+            let rules = u64::try_from(storm.rules.len()).unwrap_or(u64::MAX).saturating_add(storm.more_rules);
+            let incidents = count(storm.incidents, "more incident", "more incidents");
+            format!("{source}: {incidents} of {}", count(rules, "rule", "rules"))
+        }
+        IncidentKind::Digest(_) => {
+            let (events, first, last) =
+                (count(incident.count, "event", "events"), day(incident.first_at), day(incident.last_at));
+            let days = match (first.split_once(' '), last.split_once(' ')) {
+                _ if first == last => format!("of {last}"),
+                (Some((day, month)), Some((_, later))) if month == later => format!("from {day} to {last}"),
+                _ => format!("from {first} to {last}"),
+            };
+            format!("{source}: {events} {days} arrived together")
+        }
+        IncidentKind::Events => line(&incident.title).unwrap_or_else(|| "Alert without a title".into()),
+    }
+}
+
+/// `21 Nov`
+fn day(time: crate::domain::Timestamp) -> String {
+    time.to_human().chars().take(6).collect()
+}
+
+fn parts(incident: &Incident) -> Vec<Words> {
+    match &incident.kind {
+        IncidentKind::Events => Vec::new(),
+        IncidentKind::Digest(digest) => {
+            let highest = match incident.rank.outcome {
+                Some(outcome) => format!("{} ({})", incident.rank.severity.as_str().to_uppercase(), outcome.shown()),
+                None => rank_words(incident.rank),
+            };
+            vec![Words::of(format!("{}, highest {highest}", count(digest.incidents, "incident", "incidents")))]
+        }
+        IncidentKind::Storm(storm) => {
+            let unnamed = unnamed(storm);
+            let unnamed = (!unnamed.is_empty())
+                .then(|| Words::of("new since last told: ").values(unnamed.iter().map(String::as_str)));
+            let mut rules: Vec<&(String, u64)> = storm.rules.iter().collect();
+            rules.sort_by_key(|(_, incidents)| std::cmp::Reverse(*incidents));
+            let mut most = Words::of("most: ");
+            for (index, (rule, incidents)) in rules.iter().take(MOST_MAX).enumerate() {
+                most = if index == 0 { most } else { most.ours(", ") };
+                most = most.value(line(rule).unwrap_or_else(|| "unknown".into()));
+                most = most.ours(format!(" {}", super::words::number(*incidents)));
+            }
+            unnamed.into_iter().chain((!rules.is_empty()).then_some(most)).collect()
+        }
+    }
+}
+
+/// The event's own value, else the newest known; with the number of the others.
+fn side(own: Option<String>, facet: &Facet) -> Option<Side> {
+    let newest = own.or_else(|| facet.newest().find_map(line))?;
+    let more = match facet.distinct() {
+        Distinct::Exactly(0 | 1) => String::new(),
+        Distinct::Exactly(number) => format!(" and {} more", super::words::number(number - 1)),
+        Distinct::About(number) => format!(" and about {} more", super::words::number(number.saturating_sub(1))),
+    };
+    Some(Side { newest, more })
+}
+
+fn says(side: Option<&Side>, value: &str) -> bool {
+    side.is_some_and(|side| side.newest.contains(value))
+}
+
+fn extent(telling: &Telling<'_>) -> Option<Words> {
+    let incident = telling.incident;
+    if incident.count < 2 || Form::of(incident) == Form::Digest {
+        return None;
+    }
+    let events = count(incident.count, "event", "events");
+    let words = Words::of(format!("{events} since ")).time(incident.first_at).ours(", last ").time(incident.last_at);
+    let parties = parties(telling);
+    Some(if parties.is_empty() { words } else { words.ours(format!("; {}", parties.join(", "))) })
+}
+
+/// `3 attackers`, `2 endpoints`, `4 victims`: what there is more than one of.
+pub fn parties(telling: &Telling<'_>) -> Vec<String> {
+    let facets = telling.facets;
+    let victims = match facets.victims.distinct() {
+        Distinct::About(_) => Distinct::About(victims(telling)),
+        Distinct::Exactly(_) => Distinct::Exactly(victims(telling)),
+    };
+    let kinds =
+        [(facets.actors.distinct(), "attackers"), (facets.targets.distinct(), "endpoints"), (victims, "victims")];
+    kinds
+        .into_iter()
+        .filter(|(distinct, _)| distinct.number() > 1)
+        .map(|(distinct, kind)| how_many(distinct, kind))
+        .collect()
+}
+
+fn how_many(distinct: Distinct, kind: &str) -> String {
+    match distinct {
+        Distinct::Exactly(number) => format!("{} {kind}", super::words::number(number)),
+        Distinct::About(number) => format!("about {} {kind}", super::words::number(number)),
+    }
+}
+
+fn standing(job: &Job<'_>, incident: &Incident) -> Vec<Words> {
+    let mut lines: Vec<Words> = state_words(incident).into_iter().collect();
+    if let Some(until) = incident.silenced_until.filter(|until| *until > job.now) {
+        lines.push(Words::of("🔕 silenced until ").time(until).ours(": only a raise or a spread is told"));
+    }
+    lines.extend(incident.follows.map(|number| Words::of(format!("follows {number}"))));
+    lines
+}
+
+fn state_words(incident: &Incident) -> Option<Words> {
+    match incident.state {
+        IncidentState::Open => reopened_words(incident).or_else(|| lapsed_words(incident)),
+        IncidentState::Acknowledged => incident.acknowledgement.as_ref().map(|acknowledgement| {
+            name_of(Words::of("👀 "), &acknowledgement.by)
+                .ours(" has it since ")
+                .time(acknowledgement.at)
+                .ours(place_of(&acknowledgement.by))
+        }),
+        IncidentState::Resolved => Some(resolved_words(incident)),
+        IncidentState::Quiet => {
+            let words = Words::of("💤 no event since ").time(incident.last_at);
+            Some(if incident.is_unattended { words.ours("; not acknowledged") } else { words })
+        }
+    }
+}
+
+/// `✅ resolved by dana at 03:05 after 55 min`
+pub fn resolved_words(incident: &Incident) -> Words {
+    name_of(Words::of("✅ resolved by "), &incident.state_by)
+        .ours(" at ")
+        .time(incident.state_since)
+        .ours(format!(" after {}", rough(incident.state_since.since(incident.first_at))))
+}
+
+fn reopened_words(incident: &Incident) -> Option<Words> {
+    let at = *incident.reopened_at.last()?;
+    let is_later = incident.acknowledgement.as_ref().is_none_or(|acknowledgement| acknowledgement.at <= at);
+    is_later.then(|| Words::of("↩ reopened at ").time(at))
+}
+
+/// An acknowledgement that no longer holds: it is worse, or the time of the acknowledgement is over.
+fn lapsed_words(incident: &Incident) -> Option<Words> {
+    let acknowledgement = incident.acknowledgement.as_ref()?;
+    let words = name_of(Words::default(), &acknowledgement.by).ours(" acknowledged it at ").time(acknowledgement.at);
+    Some(if incident.rank_since > acknowledgement.at {
+        words.ours("; worse since ").time(incident.rank_since)
+    } else {
+        words.ours("; open again since ").time(incident.state_since)
+    })
+}
+
+fn origin(event: &Event, words: &Summary, incident: &Incident) -> String {
+    let rule =
+        line(&incident.rule).filter(|_| Form::of(incident) == Form::Events).unwrap_or_else(|| words.kind.clone());
+    let mut parts = vec![words.vendor.clone(), rule];
+    if Form::of(incident) != Form::Events {
+        parts.truncate(1);
+    }
+    parts.push(format!("source {}", incident.source));
+    if Form::of(incident) == Form::Events {
+        parts.extend(words.vendor_id.as_ref().map(|id| format!("id {id}")));
+        parts.extend(summary::delay(event, LATE).map(|delay| format!("received {delay}")));
+    }
+    parts.join(" · ")
+}
+
+fn lookup(incident: &Incident) -> String {
+    match incident.kind {
+        IncidentKind::Storm(_) => format!("gatepost incidents list --storm {}", incident.number.0),
+        IncidentKind::Events | IncidentKind::Digest(_) => format!("gatepost incidents show {}", incident.number.0),
+    }
+}
+
+/// What was received later than this after it happened says so.
+const LATE: std::time::Duration = std::time::Duration::from_secs(60);
+const LINKS_MAX: usize = 3;
+/// Rules of a storm that are named at once, and the most frequent ones that are counted.
+const NAMED_MAX: usize = 5;
+const MOST_MAX: usize = 3;
+/// Of a victim in a headline: the title and the number must keep their place.
+const EXTRA_CHARS_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::super::{newest, news};
+    use super::*;
+    use crate::destinations::life::{self, OwnedTelling};
+    use crate::domain::{Acknowledgement, Change, NotifierClass, Operation, Severity};
+
+    fn summary(told: &OwnedTelling) -> IncidentSummary {
+        IncidentSummary::of(&told.job(), &told.telling())
+    }
+
+    fn plain(words: &[Words], told: &OwnedTelling) -> Vec<String> {
+        words.iter().map(|words| words.plain(Some(told.now))).collect()
+    }
+
+    #[test]
+    fn the_first_line_keeps_rank_and_number_and_cuts_the_title() {
+        let mut told = life::at("worse", NotifierClass::EditableChat);
+        assert_eq!(summary(&told).headline(200), "CRITICAL · SUCCEEDED · SQL injection on POST /v1/payments · #4711");
+        assert_eq!(summary(&told).lasting_title(200), "SQL injection on POST /v1/payments · #4711");
+        told.incident.title = "😀".repeat(300);
+        for chars_max in [60, 150, 254] {
+            let line = summary(&told).headline(chars_max);
+            assert!(
+                line.encode_utf16().count() <= chars_max && line.starts_with("CRITICAL · SUCCEEDED · 😀"),
+                "{line}"
+            );
+            assert!(line.ends_with("… · #4711"), "{line}");
+        }
+        told.incident.title = " \n".into();
+        assert_eq!(summary(&told).title, "Alert without a title");
+    }
+
+    #[test]
+    fn who_did_what_is_told_with_how_many_more_there_are() {
+        let mut told = life::at("raise", NotifierClass::EditableChat);
+        let action = |told: &OwnedTelling| summary(told).action().map(|words| words.plain(None));
+        let expected = "14.143.179.162 (IN) and 2 more → POST /v1/payments on api.example.com and 1 more";
+        assert_eq!(action(&told).as_deref(), Some(expected));
+        // An event that does not name them leaves it to what others said.
+        (told.event.actor, told.event.target) = (None, None);
+        assert_eq!(action(&told).as_deref(), Some("203.0.113.9 and 2 more → POST /v1/refunds and 1 more"));
+        (told.facets.actors, told.facets.targets) = Default::default();
+        assert_eq!(action(&told).as_deref(), Some("api.example.com"));
+        told.facets = Default::default();
+        assert_eq!(action(&told), None);
+        told.event.target = Some(crate::domain::Target { agent: Some("build-7".into()), ..Default::default() });
+        assert_eq!(action(&told).as_deref(), Some("agent build-7"));
+        assert!(summary(&told).facts.iter().all(|fact| fact.name != "agent"), "it is said already");
+        for number in 0..5_000 {
+            told.facets.actors.add(&format!("10.0.{number}"));
+        }
+        assert!(action(&told).unwrap().contains(" and about "), "{:?}", action(&told));
+    }
+
+    #[test]
+    fn how_often_is_left_out_for_one_event() {
+        let told = life::at("open", NotifierClass::EditableChat);
+        assert_eq!(summary(&told).extent, None);
+        let told = life::at("worse", NotifierClass::EditableChat);
+        let expected = "1,204 events since 02:10 UTC, last 02:50 UTC; 3 attackers, 2 endpoints, 2 victims";
+        assert_eq!(summary(&told).extent.unwrap().plain(Some(told.now)), expected);
+    }
+
+    #[test]
+    fn the_state_is_told_with_who_and_when() {
+        let standing = |stage: &str| {
+            let told = life::at(stage, NotifierClass::EditableChat);
+            plain(&summary(&told).standing, &told)
+        };
+        for (stage, told) in [
+            ("acknowledge", "👀 dana has it since 02:40 UTC (command line)"),
+            ("worse", "dana acknowledged it at 02:40 UTC; worse since 02:50 UTC"),
+            ("resolve", "✅ resolved by dana at 03:05 UTC after 55 min"),
+            ("reopen", "↩ reopened at 03:20 UTC"),
+            ("quiet", "💤 no event since 03:20 UTC; not acknowledged"),
+        ] {
+            assert_eq!(standing(stage), [told], "{stage}");
+        }
+        assert!(standing("open").is_empty());
+        let mut told = life::at("acknowledge", NotifierClass::EditableChat);
+        told.incident.state = IncidentState::Open;
+        told.incident.silenced_until = Some(told.now.plus(std::time::Duration::from_secs(3600)));
+        told.incident.follows = Some(IncidentNumber(4690));
+        let expected = [
+            "dana acknowledged it at 02:40 UTC; open again since 02:40 UTC",
+            "🔕 silenced until 03:40 UTC: only a raise or a spread is told",
+            "follows #4690",
+        ];
+        assert_eq!(plain(&summary(&told).standing, &told), expected);
+    }
+
+    #[test]
+    fn what_is_new_is_one_line_for_each_change() {
+        let told = |stage: &str| {
+            let told = life::at(stage, NotifierClass::AppendOnly);
+            news(&told.job(), &told.telling()).map(|words| words.plain(Some(told.now)))
+        };
+        let action = "14.143.179.162 (IN) → POST /v1/payments on api.example.com";
+        for (stage, expected) in [
+            ("update", Some("120 events".to_owned())),
+            ("raise", Some(format!("⬆ now HIGH, allowed since 02:30 UTC: {action}"))),
+            ("spread", Some("second victim: pay.example.com".to_owned())),
+            ("acknowledge", Some("👀 dana has it since 02:40 UTC (command line)".to_owned())),
+            (
+                "worse",
+                Some(format!(
+                    "worse since dana acknowledged it at 02:40 UTC: ⬆ now CRITICAL, SUCCEEDED since 02:50 UTC: {action}"
+                )),
+            ),
+            ("resolve", Some("✅ resolved by dana at 03:05 UTC after 55 min · 1,204 events".to_owned())),
+            ("reopen", Some("↩ reopened at 03:20 UTC: 1,207 events since".to_owned())),
+            (
+                "quiet",
+                Some(
+                    "💤 no event for 20 h: 1,207 events, last 03:20 UTC; not acknowledged. The next event opens a new \
+                     incident"
+                        .to_owned(),
+                ),
+            ),
+            ("repeat", Some("🔁 still open, not acknowledged: 1,207 events since 02:10 UTC".to_owned())),
+            ("open", None),
+            ("storm", None),
+        ] {
+            assert_eq!(told(stage), expected, "{stage}");
+        }
+    }
+
+    #[test]
+    fn more_events_are_told_as_a_difference_or_as_a_multiple() {
+        let mut told = life::at("update", NotifierClass::AppendOnly);
+        let opened = told.clone().with(Change::Open, Operation::Create { number: 1 });
+        told.told = opened.intent.then;
+        let words = |told: &OwnedTelling| news(&told.job(), &told.telling()).unwrap().plain(Some(told.now));
+        told.incident.count = 432;
+        assert_eq!(words(&told), "+312 events since 02:20 UTC (432 in all)");
+        told.incident.count = 1_204;
+        assert_eq!(words(&told), "ten times as many: 1,204 events (120 when last told, 02:20 UTC)");
+        told.incident.count = 4_440;
+        assert!(words(&told).starts_with("37 times as many: 4,440 events"), "{}", words(&told));
+        let newest = newest(&told.telling()).unwrap().plain(None);
+        assert_eq!(newest, "newest attacker 203.0.113.9; newest endpoint POST /v1/refunds");
+    }
+
+    #[test]
+    fn a_raise_says_what_it_was_and_a_reopening_after_an_acknowledgement_does_not_say_worse() {
+        let mut told = life::at("worse", NotifierClass::AppendOnly);
+        let mut before = told.clone();
+        before.incident.rank = Rank { severity: Severity::Medium, outcome: Some(crate::domain::EventOutcome::Blocked) };
+        told.told = before.with(Change::Open, Operation::Create { number: 1 }).intent.then;
+        told.incident.reopened_at = vec![told.now];
+        let words = news(&told.job(), &told.telling()).unwrap().plain(Some(told.now));
+        assert!(words.starts_with("⬆ now CRITICAL, SUCCEEDED (was MEDIUM, blocked) since 02:50 UTC: "), "{words}");
+        told.incident.acknowledgement = None;
+        told = told.clone().with(Change::Acknowledge, Operation::Edit);
+        let words = news(&told.job(), &told.telling()).unwrap().plain(Some(told.now));
+        assert_eq!(words, "no longer acknowledged: open again since 02:50 UTC");
+    }
+
+    #[test]
+    fn a_storm_and_a_digest_are_told_by_what_they_stand_for() {
+        let told = life::at("storm", NotifierClass::EditableChat);
+        let storm = summary(&told);
+        assert_eq!(storm.headline(200), "akto: 512 more incidents of 37 rules, MEDIUM, blocked · #4720");
+        let parts =
+            ["new since last told: Ssrf, CommandInjection", "most: 4XX_FILTER 341, Ssrf 12, CommandInjection 2"];
+        assert_eq!(plain(&storm.parts, &told), parts);
+        assert_eq!(storm.lookup.as_deref(), Some("gatepost incidents list --storm 4720"));
+        assert!(storm.links.is_empty() && storm.action().is_none() && storm.victim.is_none());
+        let raise = told.with(Change::Raise, Operation::Edit);
+        let words = news(&raise.job(), &raise.telling()).unwrap().plain(None);
+        assert_eq!(words, "⬆ new since last told: Ssrf, CommandInjection");
+        let told = life::at("digest", NotifierClass::EditableChat);
+        assert_eq!(summary(&told).headline(200), "akto: 2,311 events from 18 to 21 Nov arrived together · #4721");
+        assert_eq!(plain(&summary(&told).parts, &told), ["14 incidents, highest HIGH (blocked)"]);
+    }
+
+    #[test]
+    fn names_of_people_and_rules_are_redacted_and_visible() {
+        let mut told = life::at("acknowledge", NotifierClass::EditableChat);
+        let by = Origin::CommandLine { user: "dana\u{202e}\npassword=hunter2".into() };
+        told.incident.acknowledgement = Some(Acknowledgement { at: told.now, by, number: 1 });
+        told.incident.rule = "token=abcdef0123456789".into();
+        let shown = format!("{:?} {}", plain(&summary(&told).standing, &told), summary(&told).origin);
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("abcdef0123456789") && !shown.contains('\u{202e}'),
+            "{shown}"
+        );
+    }
+}

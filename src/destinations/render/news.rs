@@ -1,0 +1,141 @@
+//! What is new about an incident, against what a notifier was told last: the first words of a reply, of a comment, of a
+//! message that stands alone. The words of the incident itself are in [`incident`](super::incident).
+
+use super::incident::{name_of, parties, place_of, rank_words, resolved_words, unnamed, victims};
+use super::words::{Words, count, number};
+use super::{Summary, line, rough};
+use crate::domain::{Change, Distinct, Facet, Incident, IncidentKind, IncidentState, Job, Telling};
+
+/// One line about the change; `None` where the incident itself is the news.
+pub fn news(job: &Job<'_>, telling: &Telling<'_>) -> Option<Words> {
+    let incident = telling.incident;
+    Some(match telling.intent.change {
+        Change::Open => return None,
+        Change::Raise => raised(job, telling),
+        Change::Spread => spread(telling),
+        Change::Reopen => reopened(telling),
+        Change::Acknowledge => acknowledged(incident),
+        Change::Resolve => resolved_words(incident).ours(format!(" · {}", count(incident.count, "event", "events"))),
+        Change::Quiet => quiet(incident),
+        Change::Update => more_events(telling),
+        Change::Repeat => repeat(incident),
+    })
+}
+
+/// The newest of what there is more than one of, for a comment: `newest attacker 203.0.113.7`.
+pub fn newest(telling: &Telling<'_>) -> Option<Words> {
+    let facets = telling.facets;
+    let one = |facet: &Facet, kind: &str| {
+        let value = facet.newest().find_map(line)?;
+        (facet.distinct() != Distinct::Exactly(1)).then(|| Words::of(format!("newest {kind} ")).value(value))
+    };
+    let all = [one(&facets.actors, "attacker"), one(&facets.targets, "endpoint"), one(&facets.victims, "victim")];
+    all.into_iter().flatten().reduce(|words, next| words.ours("; ").then(next))
+}
+
+fn raised(job: &Job<'_>, telling: &Telling<'_>) -> Words {
+    let incident = telling.incident;
+    let before = telling.told.said.map(|told| told.standing.rank);
+    if let IncidentKind::Storm(storm) = &incident.kind {
+        let rules = unnamed(storm);
+        if !rules.is_empty() {
+            return worse(incident).ours("⬆ new since last told: ").values(rules.iter().map(String::as_str));
+        }
+    }
+    let words = worse(incident).ours("⬆ now ").strong(rank_words(incident.rank));
+    let words = match before.filter(|before| *before != incident.rank) {
+        Some(before) => words.ours(format!(" (was {})", rank_words(before))),
+        None => words,
+    };
+    let words = words.ours(" since ").time(incident.rank_since);
+    let action = Summary::of(job).action.map(|action| action.to_string());
+    match action.filter(|_| incident.kind == IncidentKind::Events) {
+        Some(action) => words.ours(": ").value(action),
+        None => words,
+    }
+}
+
+/// `worse since dana acknowledged it at 02:12: `, where that is so.
+fn worse(incident: &Incident) -> Words {
+    let is_back = |at| incident.reopened_at.last().is_some_and(|reopened| *reopened > at);
+    match &incident.acknowledgement {
+        Some(acknowledgement) if incident.state == IncidentState::Open && !is_back(acknowledgement.at) => {
+            let words = name_of(Words::of("worse since "), &acknowledgement.by).ours(" acknowledged it at ");
+            words.time(acknowledgement.at).ours(": ")
+        }
+        _ => Words::default(),
+    }
+}
+
+fn spread(telling: &Telling<'_>) -> Words {
+    let words = worse(telling.incident);
+    let words = match victims(telling) {
+        0..=2 => words.strong("second victim"),
+        more => words.strong(format!("{} victims", number(more))),
+    };
+    match (victims(telling), telling.facets.victims.newest().find_map(line)) {
+        (_, None) => words,
+        (0..=2, Some(newest)) => words.ours(": ").value(newest),
+        (_, Some(newest)) => words.ours(", the newest ").value(newest),
+    }
+}
+
+fn reopened(telling: &Telling<'_>) -> Words {
+    let incident = telling.incident;
+    let at = incident.reopened_at.last().copied().unwrap_or(incident.state_since);
+    let before = telling.told.said.map_or(0, |told| told.standing.count);
+    let words = Words::of("↩ reopened at ").time(at);
+    let words = match incident.count.saturating_sub(before) {
+        0 => words,
+        more => words.ours(format!(": {} since", count(more, "event", "events"))),
+    };
+    match incident.resolution_held_until {
+        Some(until) => words.ours("; it came back often, so a resolution counts only from ").time(until).ours(" on"),
+        None => words,
+    }
+}
+
+fn acknowledged(incident: &Incident) -> Words {
+    match &incident.acknowledgement {
+        Some(acknowledgement) if incident.state != IncidentState::Open => {
+            let words = name_of(Words::of("👀 "), &acknowledgement.by).ours(" has it since ").time(acknowledgement.at);
+            words.ours(place_of(&acknowledgement.by))
+        }
+        _ => Words::of("no longer acknowledged: open again since ").time(incident.state_since),
+    }
+}
+
+fn quiet(incident: &Incident) -> Words {
+    let silence = rough(incident.state_since.since(incident.last_at));
+    let words = Words::of(format!("💤 no event for {silence}: {}, last ", count(incident.count, "event", "events")));
+    let words = words.time(incident.last_at);
+    let words = if incident.is_unattended { words.ours("; not acknowledged") } else { words };
+    words.ours(". The next event opens a new incident")
+}
+
+/// `+312 events since 02:41 (1,516 in all)`, or `ten times as many: 1,204 events (120 when last told, 02:20)`.
+fn more_events(telling: &Telling<'_>) -> Words {
+    let (incident, told) = (telling.incident, telling.told.said.or(telling.told.shown));
+    let Some(told) = told else { return Words::default().strong(count(incident.count, "event", "events")) };
+    let before = told.standing.count;
+    if let Some(times) = incident.count.checked_div(before).filter(|times| *times >= 10) {
+        let times = if times == 10 { "ten".to_owned() } else { number(times) };
+        let now = count(incident.count, "event", "events");
+        let words = Words::default().strong(format!("{times} times as many: {now}"));
+        return words.ours(format!(" ({} when last told, ", number(before))).time(told.at).ours(")");
+    }
+    let more = count(incident.count.saturating_sub(before), "event", "events");
+    let words = Words::default().strong(format!("+{more}")).ours(" since ").time(told.at);
+    words.ours(format!(" ({} in all)", number(incident.count)))
+}
+
+fn repeat(incident: &Incident) -> Words {
+    let events = count(incident.count, "event", "events");
+    Words::of(format!("🔁 still open, not acknowledged: {events} since ")).time(incident.first_at)
+}
+
+/// `3 attackers, 2 endpoints`; `None` where there is one of each.
+pub fn who_and_what(telling: &Telling<'_>) -> Option<String> {
+    let parties = parties(telling);
+    (!parties.is_empty()).then(|| parties.join(", "))
+}
