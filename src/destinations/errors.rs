@@ -45,7 +45,6 @@ pub(super) enum ErrorClass {
     /// The message may be taken in a plainer form.
     Plainer,
     /// What was made there is no longer there, or cannot be changed any more.
-    #[expect(dead_code, reason = "the tables of what can be edited and answered follow")]
     Gone,
     /// What the status means at every destination.
     ByStatus,
@@ -139,6 +138,7 @@ mod tests {
     const TABLES: &[(&str, &[ErrorRow])] = &[
         ("Slack, incoming webhook", slack::errors::WEBHOOK),
         ("Slack, bot token", slack::errors::API),
+        ("Slack, bot token, edits", slack::errors::UPDATE),
         ("Jira", jira::errors::CREATE),
         ("PagerDuty", pagerduty::errors::EVENTS),
     ];

@@ -365,7 +365,7 @@ fn then(told: &Notification, incident: &Incident, operation: Operation, at: Time
 /// The events of [`testing::every_event`] and random ones, each as an incident in the middle of its life.
 pub fn every_telling(class: NotifierClass, seed: u64) -> Vec<OwnedTelling> {
     let mut all = Vec::new();
-    for (index, event) in testing::every_event().into_iter().chain(testing::random_events(seed, 40)).enumerate() {
+    for (index, event) in testing::every_event().into_iter().chain(testing::random_events(seed, 12)).enumerate() {
         let stage = STAGES[index % STAGES.len()];
         let mut told = at(stage, class);
         told.incident.title = event.title.clone();

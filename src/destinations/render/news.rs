@@ -3,7 +3,7 @@
 
 use super::incident::{name_of, parties, place_of, rank_words, resolved_words, unnamed, victims};
 use super::words::{Words, count, number};
-use super::{Summary, line, rough};
+use super::{Action, line, rough};
 use crate::domain::{Change, Distinct, Facet, Incident, IncidentKind, IncidentState, Job, Telling};
 
 /// One line about the change; `None` where the incident itself is the news.
@@ -48,7 +48,7 @@ fn raised(job: &Job<'_>, telling: &Telling<'_>) -> Words {
         None => words,
     };
     let words = words.ours(" since ").time(incident.rank_since);
-    let action = Summary::of(job).action.map(|action| action.to_string());
+    let action = Action::of(job.event).map(|action| action.to_string());
     match action.filter(|_| incident.kind == IncidentKind::Events) {
         Some(action) => words.ours(": ").value(action),
         None => words,

@@ -143,7 +143,8 @@ impl Summary {
 }
 
 impl Action {
-    fn of(event: &Event) -> Option<Self> {
+    /// Of an event; `None` where it names neither side.
+    pub(super) fn of(event: &Event) -> Option<Self> {
         let who = event.actor.as_ref().and_then(who);
         let what = event.target.as_ref().and_then(what);
         (who.is_some() || what.is_some()).then_some(Self { who, what })
@@ -166,8 +167,9 @@ impl std::fmt::Display for Action {
 pub(crate) fn web_links(links: &[Link]) -> Vec<Link> {
     let web = links.iter().filter_map(|link| {
         let url = Url::parse(&redact::url(&link.url)).ok()?;
-        let is_web = matches!(url.scheme(), "http" | "https") && url.as_str().len() <= LINK_BYTES_MAX;
-        is_web.then(|| Link { title: line(&link.title).unwrap_or_else(|| "Open".into()), url: strict(&url) })
+        let strict = strict(&url);
+        let is_web = matches!(url.scheme(), "http" | "https") && strict.len() <= LINK_BYTES_MAX;
+        is_web.then(|| Link { title: line(&link.title).unwrap_or_else(|| "Open".into()), url: strict })
     });
     web.collect()
 }
@@ -375,6 +377,7 @@ mod tests {
             link("ftp://h/"),
             link("https://u:p@h.example/\u{202e}x?token=abc&d=1"),
             link(&format!("https://h.example/{}", "x".repeat(4000))),
+            link(&format!("https://h.example/{}", "|".repeat(2000))),
             link("http://[::1]/a|b]?[c]#{d}"),
         ];
         let shown = web_links(&links);

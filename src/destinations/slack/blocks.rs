@@ -1,13 +1,12 @@
-//! A summary in Slack's shape: Block Kit, and the plain text below it.
-//!
-//! Two rules keep attackers' text from pinging people or faking links. It stands either in `plain_text` objects, which
-//! Slack shows as they are, or in code spans with `&`, `<`, `>` escaped and backticks replaced; everything else in
-//! mrkdwn is ours. And `text`, which Slack always reads as mrkdwn in notifications, is escaped as a whole.
+//! A summary of one event in Slack's shape: Block Kit, and the plain text below it.
 
 use serde_json::{Value, json};
 
+use super::markup::{
+    BLOCKS_BYTES_MAX, EXCERPT_CHARS_MAX, EXCERPT_LINES_MAX, HEADER_CHARS_MAX, SECTION_CHARS_MAX, buttons, code, escape,
+    name, plain, section, serialized_len, symbol,
+};
 use crate::destinations::render::{Fact, Summary, truncate};
-use crate::domain::Severity;
 
 /// The blocks: header, who and what, message, what to do, excerpt, when and where, button. Serialized they stay below
 /// [`BLOCKS_BYTES_MAX`].
@@ -58,10 +57,7 @@ fn with_texts(summary: &Summary, texts_chars_max: usize) -> Vec<Value> {
         all.extend([message, remedy, excerpt].into_iter().flatten().map(|text| section(plain(&text))));
     }
     all.push(json!({ "type": "context", "elements": [plain(&summary.when_and_where())] }));
-    if let Some(link) = &summary.link {
-        let text = plain(&truncate::chars(&link.title, BUTTON_CHARS_MAX));
-        all.push(json!({ "type": "actions", "elements": [{ "type": "button", "text": text, "url": link.url }] }));
-    }
+    all.extend(buttons(summary.link.as_slice()));
     all
 }
 
@@ -110,54 +106,5 @@ fn excerpt(summary: &Summary, chars_max: usize) -> Option<String> {
     Some(format!("Excerpt, credentials redacted:\n{excerpt}"))
 }
 
-/// A name of letters, digits, spaces, `-` and `.` needs no quoting; any other (`_` is markup) is quoted like a value.
-fn name(name: &str) -> String {
-    let is_word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ' '));
-    if is_word && name.len() <= 64 { name.to_owned() } else { code(name) }
-}
-
-/// A code span. Backticks cannot be escaped inside one, so they become apostrophes.
-fn code(value: &str) -> String {
-    let value = truncate::chars(value, VALUE_CHARS_MAX).replace('`', "'");
-    format!("`{}`", escape(&value))
-}
-
-/// The three characters that Slack wants escaped, the ampersand first.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// `emoji` is off: `:skull:` in an alert's text stays text.
-fn plain(text: &str) -> Value {
-    json!({ "type": "plain_text", "text": text, "emoji": false })
-}
-
-fn section(text: Value) -> Value {
-    json!({ "type": "section", "text": text })
-}
-
-/// The color, for the eye that has not read yet; the word follows it.
-fn symbol(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Fatal | Severity::Critical => "🔴",
-        Severity::High => "🟠",
-        Severity::Medium => "🟡",
-        Severity::Low => "🔵",
-        Severity::Informational | Severity::Unknown | Severity::Other => "⚪",
-    }
-}
-
-fn serialized_len(blocks: &[Value]) -> usize {
-    blocks.iter().map(|block| block.to_string().len() + 1).sum::<usize>() + 1
-}
-
-/// Slack refuses blocks beyond some 13,200 characters in total, which no manual says.
-pub const BLOCKS_BYTES_MAX: usize = 11_900;
-const HEADER_CHARS_MAX: usize = 150;
-const SECTION_CHARS_MAX: usize = 2900;
-const BUTTON_CHARS_MAX: usize = 75;
-const VALUE_CHARS_MAX: usize = 150;
 const REMEDY_LINES_MAX: usize = 3;
 const REMEDY_CHARS_MAX: usize = 400;
-const EXCERPT_LINES_MAX: usize = 8;
-const EXCERPT_CHARS_MAX: usize = 600;

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::destinations::errors::{ANY, ErrorClass, ErrorRow};
-use ErrorClass::{Again, Busy, ByStatus, Plainer, Refused, Settings, Suspect, Unknown};
+use ErrorClass::{Again, Busy, ByStatus, Gone, Plainer, Refused, Settings, Suspect, Unknown};
 
 /// The errors of an incoming webhook: a status and one word.
 pub const WEBHOOK: &[ErrorRow] = &[
@@ -34,7 +34,7 @@ pub const WEBHOOK: &[ErrorRow] = &[
     hook(500..=599, ANY, ByStatus, "Slack is in trouble", ""),
 ];
 
-/// The errors of `chat.postMessage`: 200, with the word in the body. `fatal_error` and `internal_error` are documented as
+/// The errors of `chat.postMessage`, for messages and for replies: 200, with the word in the body. `fatal_error` and `internal_error` are documented as
 /// perhaps done in part.
 pub const API: &[ErrorRow] = &[
     api("ratelimited", Busy, "the rate is limited", ""),
@@ -65,9 +65,68 @@ pub const API: &[ErrorRow] = &[
         "the account behind `token` lacks two-factor authentication",
         "set it up",
     ),
+    api("restricted_action_thread_locked", Gone, "the thread is locked", ""),
     api("restricted_action*", Settings, POLICY, ASK),
     api("message_limit_exceeded", Settings, "the workspace has used up its messages", ASK),
     api("messages_tab_disabled", Settings, "the app's messages tab is off", "turn it on, or set another `channel`"),
+    api(
+        "channel_not_found",
+        Settings,
+        "the channel set as `channel` does not exist or the app is not in it",
+        "invite the app, or correct the channel",
+    ),
+    api("not_in_channel", Settings, "the app is not in the channel set as `channel`", "invite it"),
+    api("is_archived", Settings, "the channel set as `channel` is archived", "unarchive it, or set another one"),
+    // Of replies: the message that they answer.
+    api("thread_not_found", Gone, "the message is not there any more", ""),
+    api("message_not_found", Gone, "the message is not there any more", ""),
+    api("cannot_reply_to_message", Gone, "the message cannot be answered any more", ""),
+    api("team_not_found", Settings, "the workspace behind `token` is gone", NEW_TOKEN),
+    api("method_deprecated", Settings, "this version of gatepost is too old for Slack", "update it"),
+    api("deprecated_endpoint", Settings, "this version of gatepost is too old for Slack", "update it"),
+    api("invalid_blocks*", Plainer, "it does not accept the blocks", DEFECT),
+    api("msg_blocks_too_long", Plainer, "the blocks are too long", DEFECT),
+    api("msg_too_long", Refused, "the message is too long", DEFECT),
+    api("no_text", Refused, "the message has no text", DEFECT),
+    api("too_many_attachments", Refused, "the message has too many attachments", DEFECT),
+    api("attachment_payload_limit_exceeded", Refused, "the attachments are too long", DEFECT),
+    api("metadata_too_large", Refused, "the metadata is too long", DEFECT),
+    api("invalid_*", Refused, "it does not accept the message", DEFECT),
+    api(ANY, Suspect, "the error is not in gatepost's table; the message was not posted", UNLISTED),
+    hook(429..=429, ANY, Busy, "the rate is limited", ""),
+    hook(500..=599, ANY, ByStatus, "Slack is in trouble", ""),
+];
+
+/// The errors of `chat.update`: 200, with the word in the body. An edit is absolute, so what may have been done in part is
+/// sent again.
+pub const UPDATE: &[ErrorRow] = &[
+    api("message_not_found", Gone, "the message is not there any more", ""),
+    api("cant_update_message", Gone, "it is not a message of this app any more", ""),
+    api("edit_window_closed", Gone, "the workspace does not let old messages be edited", ""),
+    api("ratelimited", Busy, "the rate is limited", ""),
+    api("rate_limited", Busy, "the rate is limited", ""),
+    api("service_unavailable", Busy, "the service is not available at the moment", ""),
+    api("request_timeout", Again, "the request was cut short on its way", ""),
+    api("team_added_to_org", Busy, "the workspace is being moved into an organization", ""),
+    api("org_login_required", Busy, "the workspace is being moved into an organization", ""),
+    api("update_failed", Again, "something went wrong midway", ""),
+    api("fatal_error", Unknown, "something went wrong midway", ""),
+    api("internal_error", Unknown, "something went wrong midway", ""),
+    api("invalid_auth", Settings, TOKEN, NEW_TOKEN),
+    api("not_authed", Settings, TOKEN, NEW_TOKEN),
+    api("account_inactive", Settings, TOKEN, NEW_TOKEN),
+    api("token_revoked", Settings, TOKEN, NEW_TOKEN),
+    api("token_expired", Settings, TOKEN, NEW_TOKEN),
+    api("not_allowed_token_type", Settings, "`token` is of another kind", BOT_TOKEN),
+    api("metadata_must_be_sent_from_app", Settings, "`token` is of another kind", BOT_TOKEN),
+    api("missing_scope", Settings, "the app lacks a permission", SCOPE),
+    api("no_permission", Settings, "the app lacks a permission", SCOPE),
+    api("access_denied", Settings, POLICY, ASK),
+    api("accesslimited", Settings, POLICY, ASK),
+    api("ekm_access_denied", Settings, POLICY, ASK),
+    api("enterprise_is_restricted", Settings, POLICY, ASK),
+    api("team_access_not_granted", Settings, POLICY, ASK),
+    api("restricted_action*", Settings, POLICY, ASK),
     api(
         "channel_not_found",
         Settings,
@@ -81,13 +140,16 @@ pub const API: &[ErrorRow] = &[
     api("deprecated_endpoint", Settings, "this version of gatepost is too old for Slack", "update it"),
     api("invalid_blocks*", Plainer, "it does not accept the blocks", DEFECT),
     api("msg_blocks_too_long", Plainer, "the blocks are too long", DEFECT),
+    api("block_mismatch", Plainer, "it does not accept the blocks in the place of the old ones", DEFECT),
     api("msg_too_long", Refused, "the message is too long", DEFECT),
     api("no_text", Refused, "the message has no text", DEFECT),
     api("too_many_attachments", Refused, "the message has too many attachments", DEFECT),
     api("attachment_payload_limit_exceeded", Refused, "the attachments are too long", DEFECT),
     api("metadata_too_large", Refused, "the metadata is too long", DEFECT),
+    api("json_not_object", Refused, "it cannot read the request", DEFECT),
+    api("missing_post_type", Refused, "it cannot read the request", DEFECT),
     api("invalid_*", Refused, "it does not accept the message", DEFECT),
-    api(ANY, Suspect, "the error is not in gatepost's table; the message was not posted", UNLISTED),
+    api(ANY, Suspect, "the error is not in gatepost's table; the message was not edited", UNLISTED_UPDATE),
     hook(429..=429, ANY, Busy, "the rate is limited", ""),
     hook(500..=599, ANY, ByStatus, "Slack is in trouble", ""),
 ];
@@ -116,3 +178,4 @@ const SCOPE: &str = "give it the scope chat:write and reinstall it";
 const POLICY: &str = "a policy of the workspace forbids posting there";
 const DEFECT: &str = "report this as a defect of gatepost";
 const UNLISTED: &str = "look it up in Slack's documentation of chat.postMessage";
+const UNLISTED_UPDATE: &str = "look it up in Slack's documentation of chat.update";

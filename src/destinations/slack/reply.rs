@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::errors;
+use super::post::Token;
 use crate::destinations::classify::Answer;
 use crate::destinations::errors::{Classified, ErrorRow};
 use crate::destinations::render::truncate;
-use crate::domain::{DeliveryId, Outcome, Reference, Scope};
+use crate::domain::{Outcome, Reference, Scope};
 
 /// A verdict on a posted message.
 pub enum Verdict {
@@ -29,8 +30,8 @@ pub enum Found {
     No,
     /// Slack does not let us look, or we cannot read what it shows.
     CannotTell,
-    /// Ask later.
-    Later(Outcome),
+    /// The try is over: the thread is gone, or Slack is to be asked later.
+    Done(Outcome),
 }
 
 /// What the answer of a webhook means.
@@ -51,17 +52,17 @@ fn by_table(table: &[ErrorRow], answer: &Answer<'_>, status: u16, word: String) 
     }
 }
 
-/// What the answer of `chat.postMessage` means.
-pub fn api(answer: &Answer<'_>) -> Verdict {
+/// What the answer of `chat.postMessage` or `chat.update` means, by the table of its errors.
+pub fn api(answer: &Answer<'_>, table: &[ErrorRow]) -> Verdict {
     if answer.reply.status != 200 {
-        return by_table(errors::API, answer, answer.reply.status, String::new());
+        return by_table(table, answer, answer.reply.status, String::new());
     }
     let Some(body) = answer.json() else {
         return Verdict::Done(answer.unknown("Slack answered with something that is not its JSON"));
     };
     match (body["ok"].as_bool(), body["error"].as_str()) {
         (Some(true), _) => Verdict::Done(posted(answer, &body)),
-        (Some(false), Some(error)) => by_table(errors::API, answer, 200, error.to_owned()),
+        (Some(false), Some(error)) => by_table(table, answer, 200, error.to_owned()),
         _ => Verdict::Done(answer.unknown("Slack answered without saying whether it worked")),
     }
 }
@@ -75,24 +76,27 @@ fn posted(answer: &Answer<'_>, body: &Value) -> Outcome {
 
 /// What the store keeps of a posted message.
 pub fn remote(channel: &str, ts: &str) -> Reference {
-    Reference::named(truncate::chars(&format!("{channel}:{ts}"), 200))
+    Reference {
+        name: truncate::chars(&format!("{channel}:{ts}"), 200).into_owned(),
+        data: json!({ "channel": truncate::chars(channel, 100), "ts": truncate::chars(ts, 100) }),
+    }
 }
 
-/// Looks for the delivery on a page of `conversations.history`.
-pub fn history(answer: &Answer<'_>, delivery: DeliveryId) -> Found {
+/// Looks for a message on a page of `conversations.history` or `conversations.replies`.
+pub fn history(answer: &Answer<'_>, token: &Token) -> Found {
     match answer.reply.status {
         200 => {}
-        429 | 500.. => return Found::Later(answer.by_status()),
+        429 | 500.. => return Found::Done(answer.by_status()),
         _ => return Found::CannotTell,
     }
     let Some(body) = answer.json() else {
-        // The page may be longer than what is read of a reply. The id stands nowhere but in our own metadata.
-        let here = String::from_utf8_lossy(&answer.reply.body).contains(&delivery.to_string());
+        // The page may be longer than what is read of a reply. The token stands nowhere but in our own metadata.
+        let here = String::from_utf8_lossy(&answer.reply.body).contains(&format!("\"{}\"", token.value));
         return match (here, answer.reply.is_too_long()) {
             (true, _) => Found::Yes(None),
             (false, true) => Found::CannotTell,
             // Broken off, or not Slack at all: it may tell when it is asked again.
-            (false, false) => Found::Later(answer.unknown("Slack did not answer about an earlier message in its JSON")),
+            (false, false) => Found::Done(answer.unknown("Slack did not answer about an earlier message in its JSON")),
         };
     };
     if body["ok"] != true {
@@ -104,10 +108,15 @@ pub fn history(answer: &Answer<'_>, delivery: DeliveryId) -> Found {
                 "Slack is too busy to be asked about an earlier message",
             )
         };
-        return if is_busy { Found::Later(later()) } else { Found::CannotTell };
+        let is_gone = body["error"] == "thread_not_found";
+        return match (is_busy, is_gone) {
+            (true, _) => Found::Done(later()),
+            (_, true) => Found::Done(answer.gone("Slack does not have the thread any more (thread_not_found)")),
+            _ => Found::CannotTell,
+        };
     }
     let Some(messages) = body["messages"].as_array() else { return Found::CannotTell };
-    if let Some(message) = messages.iter().find(|message| is_ours(message, delivery)) {
+    if let Some(message) = messages.iter().find(|message| is_ours(message, token)) {
         return Found::Yes(message["ts"].as_str().map(str::to_owned));
     }
     match body.pointer("/response_metadata/next_cursor").and_then(Value::as_str) {
@@ -117,10 +126,9 @@ pub fn history(answer: &Answer<'_>, delivery: DeliveryId) -> Found {
     }
 }
 
-fn is_ours(message: &Value, delivery: DeliveryId) -> bool {
+fn is_ours(message: &Value, token: &Token) -> bool {
     let metadata = &message["metadata"];
-    metadata["event_type"] == super::METADATA_TYPE
-        && metadata["event_payload"]["delivery"].as_str() == Some(delivery.to_string().as_str())
+    metadata["event_type"] == token.event_type && metadata["event_payload"][token.key] == token.value.as_str()
 }
 
 /// Slack says how long with `Retry-After`; this is for what does not say so.

@@ -1,10 +1,16 @@
 //! Events to messages, replies to outcomes.
 
-use super::super::Fault;
-use super::super::testing::{self, body, reply, reply_with, sent};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::alert::METADATA_TYPE;
+use super::post::{HISTORY, POST, POST_PLAIN, REPEAT};
 use super::*;
+use crate::destinations::testing::{self, body, reply, reply_with, sent};
+use crate::destinations::{Fault, HttpReply, Next, Reply};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Event, Progress, Purpose, Reference, Repeat, Scope};
+use crate::domain::{Event, Outcome, Progress, Purpose, Repeat, Scope};
 
 const WEBHOOK: &str = "webhook_url = { env = \"SLACK_WEBHOOK_URL\" }";
 const API: &str = "token = { env = \"SLACK_TOKEN\" }\nchannel = \"C00000000\"";
@@ -276,7 +282,7 @@ fn the_reply_table_of_the_api() {
     );
     let event = testing::event("minimal");
     let outcome = done(destination(API).next(&testing::job(&event), POST, &reply(200, good)));
-    assert_eq!(outcome, Outcome::Delivered { remote: Some(Reference::named("C1:1700000000.000100")) });
+    assert_eq!(outcome, Outcome::Delivered { remote: Some(reply::remote("C1", "1700000000.000100")) });
 }
 
 #[test]
@@ -308,7 +314,6 @@ fn every_error_of_the_contract_has_a_row() {
     // Errors of arguments that are never sent.
     let never = [
         "as_user_not_supported",
-        "cannot_reply_to_message",
         "duplicate_channel_not_found",
         "duplicate_message_not_found",
         "markdown_text_conflict",
@@ -427,7 +432,7 @@ fn the_api_in_doubt_looks_before_it_repeats() {
     assert_eq!(form, format!("channel=C00000000&oldest={oldest}&include_all_metadata=true&limit=15"));
 
     let found = done(slack.next(&job, step, &page(&job.id.to_string(), "")));
-    assert_eq!(found, Outcome::Delivered { remote: Some(Reference::named("C00000000:2.2")) });
+    assert_eq!(found, Outcome::Delivered { remote: Some(reply::remote("C00000000", "2.2")) });
 
     let (next, request) = sent(slack.next(&job, step, &page("another", "c&1")));
     assert_eq!(next, "history-2");

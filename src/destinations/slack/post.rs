@@ -1,0 +1,271 @@
+//! What is appended: a message in the channel, or a reply in a thread.
+//!
+//! Slack knows no idempotency. By token a message carries what identifies it as metadata, and the channel's history or the
+//! thread's replies are searched for that before anything is sent again. Where Slack cannot tell, and by webhook always,
+//! `on_uncertain` decides.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::reply::{self, Found, Verdict};
+use super::{NAME, OnUncertain, Slack, Way, bearer, errors};
+use crate::destinations::classify::{self, Again};
+use crate::destinations::{HttpRequest, Message, Next, Reply, Step, base};
+use crate::domain::{Job, Outcome, Repeat, Timestamp};
+
+/// Something to append.
+pub struct Post<'a> {
+    /// The try.
+    pub job: &'a Job<'a>,
+    /// What people see.
+    pub content: &'a dyn Fn(Marked) -> Content,
+    /// What it is found again by.
+    pub token: Token,
+    /// The thread that it answers.
+    pub thread: Option<Thread<'a>>,
+    /// It was not sent before this time.
+    pub not_before: Timestamp,
+}
+
+/// What people see of a message.
+pub struct Content {
+    /// For notifications, and for clients and errors that take no blocks. Escaped.
+    pub text: String,
+    /// What is shown in the channel.
+    pub blocks: Vec<Value>,
+}
+
+/// Whether a message says that it may be a repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marked {
+    No,
+    PossibleRepeat,
+}
+
+/// What a message is found again by: ids only, because every app and user of the workspace can read it.
+pub struct Token {
+    /// The type of the metadata.
+    pub event_type: &'static str,
+    /// The one key of the payload that is compared.
+    pub key: &'static str,
+    /// Its value, which stands nowhere else.
+    pub value: String,
+    /// A key that is not compared, for those who look for the incident.
+    pub beside: (&'static str, Value),
+}
+
+/// A thread.
+pub struct Thread<'a> {
+    pub channel: &'a str,
+    pub ts: &'a str,
+    /// Whether the channel sees the reply as well.
+    pub is_broadcast: bool,
+}
+
+impl Token {
+    pub fn metadata(&self) -> Value {
+        let mut payload = json!({ self.beside.0: self.beside.1 });
+        payload[self.key] = json!(self.value);
+        json!({ "event_type": self.event_type, "event_payload": payload })
+    }
+}
+
+impl Slack {
+    /// The first message of a try.
+    pub fn append(&self, post: &Post<'_>) -> Next {
+        match &self.way {
+            _ if !classify::in_doubt(post.job) => self.send(post, POST),
+            Way::Webhook(_) => self.uncertain(post),
+            Way::Api { .. } => self.look(post, HISTORY[0], None),
+        }
+    }
+
+    /// What to make of a reply to one of the steps here.
+    pub fn appended(&self, post: &Post<'_>, step: Step, reply: &Reply) -> Next {
+        match HISTORY.iter().position(|history| *history == step) {
+            Some(page) => self.looked(post, page, reply),
+            None => self.sent(post, step, reply),
+        }
+    }
+
+    fn send(&self, post: &Post<'_>, step: Step) -> Next {
+        let content = (post.content)(if step.starts_with(REPEAT) { Marked::PossibleRepeat } else { Marked::No });
+        let mut message = json!({
+            "text": content.text,
+            "mrkdwn": false,
+            "unfurl_links": false,
+            "unfurl_media": false,
+            "link_names": false,
+        });
+        if !step.ends_with(WITHOUT_BLOCKS) {
+            message["blocks"] = Value::Array(content.blocks);
+        }
+        Next::Send(step, Message::Http(self.request(post, message)))
+    }
+
+    fn request(&self, post: &Post<'_>, mut message: Value) -> HttpRequest {
+        match &self.way {
+            Way::Webhook(url) => HttpRequest::post_json(url.clone(), &message),
+            Way::Api { base, token, channel } => {
+                message["channel"] = json!(channel);
+                message["parse"] = json!("none");
+                message["metadata"] = post.token.metadata();
+                if let Some(thread) = &post.thread {
+                    message["channel"] = json!(thread.channel);
+                    message["thread_ts"] = json!(thread.ts);
+                    message["reply_broadcast"] = json!(thread.is_broadcast);
+                }
+                let url = base::join(base, "/chat.postMessage");
+                HttpRequest::post_json(url, &message).header("Authorization", bearer(token))
+            }
+        }
+    }
+
+    fn sent(&self, post: &Post<'_>, step: Step, reply: &Reply) -> Next {
+        let reply = match classify::http(post.job, NAME, Again::Doubled, reply) {
+            Ok(reply) => reply,
+            Err(outcome) => return Next::Done(self.bounded(post.job, step, outcome)),
+        };
+        let answer = self.answer(post.job, reply, Again::Doubled);
+        let verdict = match &self.way {
+            Way::Webhook(_) => reply::webhook(&answer),
+            Way::Api { .. } => reply::api(&answer, errors::API),
+        };
+        match (verdict, step) {
+            (Verdict::WithoutBlocks(_), POST) => self.send(post, POST_PLAIN),
+            (Verdict::WithoutBlocks(_), REPEAT) => self.send(post, REPEAT_PLAIN),
+            (Verdict::WithoutBlocks(outcome) | Verdict::Done(outcome), _) => {
+                Next::Done(self.bounded(post.job, step, outcome))
+            }
+        }
+    }
+
+    /// Bounds the repeats of a message that may have arrived each time, where Slack cannot be asked: something between
+    /// may deliver everything and answer 502, and the next repeat would do no better.
+    fn bounded(&self, job: &Job<'_>, step: Step, outcome: Outcome) -> Outcome {
+        let is_blind = matches!(self.way, Way::Webhook(_)) || step.starts_with(REPEAT);
+        match outcome {
+            Outcome::Unknown { reason, scope, mut progress, .. } if is_blind => {
+                let sent = job.progress.0[SENT].as_u64().unwrap_or(0).saturating_add(1);
+                progress.0[SENT] = json!(sent);
+                let pause = usize::try_from(sent - 1).ok().and_then(|sent| BLIND_PAUSES.get(sent));
+                let (repeat, reason) = match pause {
+                    Some(pause) => (Repeat::After(*pause), reason),
+                    None => {
+                        (Repeat::Never, format!("{reason}. It may have arrived each of {sent} times. {SENT_ENOUGH}"))
+                    }
+                };
+                Outcome::Unknown { reason, scope, repeat, progress }
+            }
+            other => other,
+        }
+    }
+
+    /// Asks for a page of the channel's history, or of the thread's replies, since the doubt began.
+    fn look(&self, post: &Post<'_>, step: Step, cursor: Option<&str>) -> Next {
+        let Way::Api { base, token, channel } = &self.way else { return self.uncertain(post) };
+        // The clock may have been ahead.
+        let not_before = post.not_before.min(post.job.now);
+        let since = classify::in_doubt_since(post.job).unwrap_or(not_before.as_millis());
+        let oldest = (since / 1000 - HISTORY_MARGIN_SECONDS).max(0);
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        let path = match &post.thread {
+            None => {
+                form.append_pair("channel", channel);
+                "/conversations.history"
+            }
+            Some(thread) => {
+                form.append_pair("channel", thread.channel).append_pair("ts", thread.ts);
+                "/conversations.replies"
+            }
+        };
+        form.append_pair("oldest", &oldest.to_string())
+            .append_pair("include_all_metadata", "true")
+            .append_pair("limit", HISTORY_PAGE);
+        if let Some(cursor) = cursor {
+            form.append_pair("cursor", cursor);
+        }
+        let request = HttpRequest {
+            method: "POST",
+            url: base::join(base, path),
+            headers: vec![("Authorization".into(), bearer(token))],
+            content_type: "application/x-www-form-urlencoded",
+            body: form.finish().into(),
+        };
+        Next::Send(step, Message::Http(request))
+    }
+
+    fn looked(&self, post: &Post<'_>, page: usize, reply: &Reply) -> Next {
+        let reply = match classify::http(post.job, NAME, Again::Harmless, reply) {
+            Ok(reply) => reply,
+            Err(outcome) => return Next::Done(outcome),
+        };
+        match reply::history(&self.answer(post.job, reply, Again::Harmless), &post.token) {
+            Found::Yes(ts) => Next::Done(Outcome::Delivered { remote: ts.and_then(|ts| self.remote(&ts)) }),
+            Found::No => self.send(post, POST),
+            Found::NotYet(cursor) => match HISTORY.get(page + 1) {
+                Some(step) => self.look(post, step, Some(&cursor)),
+                None => self.uncertain(post),
+            },
+            Found::CannotTell => self.uncertain(post),
+            Found::Done(outcome) => Next::Done(outcome),
+        }
+    }
+
+    /// An earlier message may have arrived, and that cannot be found out.
+    fn uncertain(&self, post: &Post<'_>) -> Next {
+        match self.on_uncertain {
+            OnUncertain::Repeat => self.send(post, REPEAT),
+            OnUncertain::Drop => Next::Done(Outcome::Refused { reason: DROPPED.to_owned() }),
+        }
+    }
+
+    fn remote(&self, ts: &str) -> Option<crate::domain::Reference> {
+        match &self.way {
+            Way::Webhook(_) => None,
+            Way::Api { channel, .. } => Some(reply::remote(channel, ts)),
+        }
+    }
+}
+
+pub const POST: Step = "post";
+pub const POST_PLAIN: Step = "post-without-blocks";
+pub const REPEAT: Step = "repeat";
+pub const REPEAT_PLAIN: Step = "repeat-without-blocks";
+const WITHOUT_BLOCKS: &str = "-without-blocks";
+
+/// One step a page: a busy channel is searched no deeper than this.
+pub const HISTORY: [Step; 10] = [
+    "history-1",
+    "history-2",
+    "history-3",
+    "history-4",
+    "history-5",
+    "history-6",
+    "history-7",
+    "history-8",
+    "history-9",
+    "history-10",
+];
+/// Messages a page. A message with blocks takes up to some 4 KB, and no more than 64 KiB of a reply are read.
+const HISTORY_PAGE: &str = "15";
+/// Clocks differ.
+const HISTORY_MARGIN_SECONDS: i64 = 300;
+
+/// In the notes: how often a message was sent that may have arrived, without a way to find out.
+const SENT: &str = "sent";
+/// After each of them, as long as the destination is left alone anyway at first; all of it within the day after which
+/// everything is given up.
+const BLIND_PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_secs(10),
+    Duration::from_secs(120),
+    Duration::from_secs(1800),
+    Duration::from_secs(4 * 3600),
+    Duration::from_secs(19 * 3600),
+];
+const SENT_ENOUGH: &str = "It is not sent again: look into the channel, and replay the delivery if it is not there";
+
+const DROPPED: &str = "an earlier message may have arrived and Slack cannot tell; it was not sent again because of \
+                       `on_uncertain = \"drop\"`: look into the channel, and replay the delivery if it is not there";
