@@ -14,14 +14,14 @@ mod file;
 mod fingerprint;
 mod jira;
 #[cfg(test)]
-mod life;
+pub(crate) mod life;
 mod message;
 mod pagerduty;
 mod probe;
 pub mod render;
 mod slack;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use message::{Append, Fault, HttpReply, HttpRequest, Message, Reply};
 pub use probe::ProbeTelling;

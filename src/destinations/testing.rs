@@ -238,7 +238,7 @@ pub fn reply_with(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
 }
 
 /// Walks a table of errors: `answer` is given the status and the sample of each row, and must come to what the row says.
-pub fn assert_errors(table: &[ErrorRow], answer: impl Fn(u16, &str) -> Next) {
+pub(super) fn assert_errors(table: &[ErrorRow], answer: impl Fn(u16, &str) -> Next) {
     for row in table {
         let status = *row.status.start();
         let next = answer(status, row.sample);

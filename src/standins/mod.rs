@@ -184,4 +184,6 @@ pub struct Shortfall {
 }
 
 #[cfg(test)]
+mod notifiers;
+#[cfg(test)]
 mod tests;

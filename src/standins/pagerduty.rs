@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::rate::{Limiter, Rate};
@@ -13,7 +14,7 @@ use super::shape::{self, Fault, Field, may, must};
 use super::terminal::{Card, Line, Tone};
 use super::wire::{Answer, Arrived};
 use super::{Service, StandIn};
-use crate::domain::Timestamp;
+use crate::domain::{Clock, SystemClock, Timestamp};
 
 /// The routing key that the stand-in knows; [`StandIn::know_key`] adds others.
 pub const ROUTING_KEY: &str = "0000000000000000000000standin000";
@@ -38,6 +39,24 @@ impl StandIn<PagerDuty> {
     /// The incidents, oldest first, also those that are resolved.
     pub fn incidents(&self) -> Vec<Incident> {
         self.shared.service().incidents.clone()
+    }
+
+    /// Acknowledges what is open under this key, as the person does who was paged.
+    pub fn acknowledge(&self, dedup_key: &str) {
+        self.change(dedup_key, Status::Acknowledged);
+    }
+
+    /// Resolves what is open under this key, as the person does who was paged.
+    pub fn resolve(&self, dedup_key: &str) {
+        self.change(dedup_key, Status::Resolved);
+    }
+
+    fn change(&self, dedup_key: &str, status: Status) {
+        let now = SystemClock.now();
+        let mut pager = self.shared.service();
+        for incident in pager.incidents.iter_mut().filter(|incident| incident.dedup_key == dedup_key) {
+            incident.change(status, now);
+        }
     }
 
     /// Takes events for one more routing key.
@@ -67,8 +86,10 @@ pub struct Incident {
     pub dedup_key: String,
     /// Where it stands.
     pub status: Status,
-    /// What was said about it; the first one paged.
+    /// What was said about it; the first one paged, and no other notified a person.
     pub triggers: Vec<Trigger>,
+    /// What became of it, and when.
+    pub changes: Vec<(Status, Timestamp)>,
 }
 
 /// Where an incident stands.
@@ -89,6 +110,8 @@ pub struct Trigger {
     pub received_at: Timestamp,
     /// The whole event, without its routing key.
     pub event: Value,
+    /// The names of its custom details, in the order in which they are shown.
+    pub details: Vec<String>,
 }
 
 /// The state of the stand-in.
@@ -123,12 +146,13 @@ impl PagerDuty {
         if !self.keys.contains(shape::text_of(&event, "routing_key")) {
             return self.refuse_credentials(request);
         }
-        let dedup_key = self.apply(event, request.received_at);
+        let details = serde_json::from_slice(&request.body).map(|Names(names)| names).unwrap_or_default();
+        let dedup_key = self.apply(event, details, request.received_at);
         Answer::json(202, &json!({"status": "success", "message": "Event processed", "dedup_key": dedup_key}))
     }
 
     /// Does what a valid event says; the dedup key that it has now.
-    fn apply(&mut self, mut event: Value, received_at: Timestamp) -> String {
+    fn apply(&mut self, mut event: Value, details: Vec<String>, received_at: Timestamp) -> String {
         let routing_key = take_text(&mut event, "routing_key");
         let action = shape::text_of(&event, "event_action").to_owned();
         let dedup_key = match shape::text_of(&event, "dedup_key") {
@@ -137,15 +161,16 @@ impl PagerDuty {
         };
         let open = self.incidents.iter_mut().find(|incident| incident.folds(&routing_key, &dedup_key));
         match (action.as_str(), open) {
-            ("trigger", Some(incident)) => incident.triggers.push(Trigger { received_at, event }),
+            ("trigger", Some(incident)) => incident.triggers.push(Trigger { received_at, event, details }),
             ("trigger", None) => {
                 let number = self.incidents.len() + 1;
-                let triggers = vec![Trigger { received_at, event }];
-                let status = Status::Triggered;
-                self.incidents.push(Incident { number, routing_key, dedup_key: dedup_key.clone(), status, triggers });
+                let triggers = vec![Trigger { received_at, event, details }];
+                let (status, changes) = (Status::Triggered, Vec::new());
+                let dedup_key = dedup_key.clone();
+                self.incidents.push(Incident { number, routing_key, dedup_key, status, triggers, changes });
             }
-            ("acknowledge", Some(incident)) => incident.status = Status::Acknowledged,
-            ("resolve", Some(incident)) => incident.status = Status::Resolved,
+            ("acknowledge", Some(incident)) => incident.change(Status::Acknowledged, received_at),
+            ("resolve", Some(incident)) => incident.change(Status::Resolved, received_at),
             // Without an open incident there is nothing to do, and the real service says nothing about it either.
             _ => {}
         }
@@ -192,6 +217,14 @@ impl Incident {
         self.triggers.iter().filter(|trigger| trigger.event.to_string().contains(text)).count()
     }
 
+    /// A second acknowledgement changes nothing, and what is resolved stays so.
+    fn change(&mut self, status: Status, at: Timestamp) {
+        if self.status != Status::Resolved && self.status != status {
+            self.status = status;
+            self.changes.push((status, at));
+        }
+    }
+
     fn mentions(&self, text: &str) -> bool {
         self.dedup_key.contains(text) || self.triggers_with(text) > 0
     }
@@ -209,7 +242,8 @@ impl Incident {
         let tone = if matches!(severity, "critical" | "error") { Tone::Alarm } else { Tone::Strong };
         let mut lines = vec![Line::new(tone, shape::text_of(first, "summary"))];
         lines.push(Line::new(Tone::Faint, self.standing(severity)));
-        for (name, value) in details(&latest["payload"]) {
+        let order = self.triggers.last().map(|trigger| trigger.details.as_slice()).unwrap_or_default();
+        for (name, value) in details(&latest["payload"], order) {
             lines.push(Line::normal(format!("{name}: {value}")));
         }
         for link in shape::elements_of(latest, "links") {
@@ -218,15 +252,14 @@ impl Incident {
                 format!("{} {}", shape::text_of(link, "text"), shape::text_of(link, "href")),
             ));
         }
+        for (status, at) in &self.changes {
+            lines.push(Line::new(Tone::Faint, format!("{} {}", status.as_str(), at.to_human())));
+        }
         Card { heading: format!("PagerDuty · incident #{} · lock screen", self.number), lines }
     }
 
     fn standing(&self, severity: &str) -> String {
-        let status = match self.status {
-            Status::Triggered => "triggered",
-            Status::Acknowledged => "acknowledged",
-            Status::Resolved => "resolved",
-        };
+        let status = self.status.as_str();
         let since = self.triggers.first().map(|trigger| trigger.received_at.to_human()).unwrap_or_default();
         let count = match self.triggers.len() {
             0 | 1 => String::new(),
@@ -236,11 +269,60 @@ impl Incident {
     }
 }
 
-/// What stands under the summary: the payload's own fields, then the custom details, one line each.
-fn details(payload: &Value) -> Vec<(String, String)> {
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Triggered => "triggered",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// The names of the custom details of an event in the order in which they came: a document of values has lost it.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Event {
+            #[serde(default)]
+            payload: Payload,
+        }
+        #[derive(Default, Deserialize)]
+        struct Payload {
+            #[serde(default, deserialize_with = "keys")]
+            custom_details: Vec<String>,
+        }
+        Ok(Self(Event::deserialize(deserializer)?.payload.custom_details))
+    }
+}
+
+fn keys<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Keys;
+    impl<'de> serde::de::Visitor<'de> for Keys {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut keys = Vec::new();
+            while let Some((key, serde::de::IgnoredAny)) = map.next_entry()? {
+                keys.push(key);
+            }
+            Ok(keys)
+        }
+    }
+    deserializer.deserialize_map(Keys)
+}
+
+/// What stands under the summary: the payload's own fields, then the custom details in their order, one line each.
+fn details(payload: &Value, order: &[String]) -> Vec<(String, String)> {
     let fixed = ["source", "component", "group", "class", "timestamp"].into_iter();
     let fixed = fixed.filter_map(|name| Some((name.to_owned(), payload.get(name)?.as_str()?.to_owned())));
-    let custom = payload["custom_details"].as_object().into_iter().flatten();
+    let custom = order.iter().filter_map(|name| Some((name, payload["custom_details"].get(name)?)));
     let custom = custom.map(|(name, value)| match value {
         Value::String(text) => (name.clone(), text.clone()),
         other => (name.clone(), other.to_string()),

@@ -154,6 +154,40 @@ async fn one_incident_collects_triggers_until_it_is_resolved() {
 }
 
 #[tokio::test]
+async fn a_trigger_notifies_a_person_only_where_nothing_is_open() {
+    let pager = start().await.unwrap();
+    for event in [act("acknowledge", "k"), trigger("k"), act("acknowledge", "k"), act("acknowledge", "k"), trigger("k")]
+    {
+        assert_eq!(send(&pager, &event).await.0, 202);
+    }
+    let incidents = pager.incidents();
+    assert_eq!((incidents.len(), incidents[0].status), (1, Status::Acknowledged), "it stays acknowledged");
+    assert_eq!(incidents[0].changes.len(), 1, "a second acknowledgement changes nothing");
+    pager.resolve("k");
+    for event in [act("acknowledge", "k"), act("resolve", "k")] {
+        assert_eq!(send(&pager, &event).await.0, 202, "dropped without a word");
+    }
+    assert_eq!(pager.incidents()[0].status, Status::Resolved);
+    send(&pager, &trigger("k")).await;
+    pager.acknowledge("k");
+    let seen: Vec<Status> = pager.incidents().iter().map(|incident| incident.status).collect();
+    assert_eq!(seen, [Status::Resolved, Status::Acknowledged], "after the resolution it is a new page");
+    let shown = pager.render_terminal(Style::Plain);
+    assert!(shown.contains("│ acknowledged · error") && shown.matches("│ resolved ").count() == 2, "{shown}");
+}
+
+#[tokio::test]
+async fn details_are_shown_in_the_order_in_which_they_came() {
+    let pager = start().await.unwrap();
+    let text =
+        trigger("k").to_string().replace("\"payload\":{", "\"payload\":{\"custom_details\":{\"who\":\"z\",\"a\":1},");
+    let url = format!("{}/v2/enqueue", pager.base_url());
+    let answer = client().post(url).header("content-type", "application/json").body(text).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    assert!(pager.render_terminal(Style::Plain).contains("│ who: z\n│ a: 1\n"));
+}
+
+#[tokio::test]
 async fn another_routing_key_is_another_service() {
     let pager = start().await.unwrap();
     let other = "1".repeat(32);

@@ -50,8 +50,9 @@ fn call(slack: &mut Slack, method: &str, request: &Arrived) -> Result<Value, Fai
         ("chat.postMessage", "POST") => post_message(slack, request),
         ("chat.update", "POST") => update(slack, request),
         ("conversations.history", "GET" | "POST") => history(slack, request),
+        ("conversations.replies", "GET" | "POST") => replies(slack, request),
         ("auth.test", "GET" | "POST") => Ok(json!({"team": "stand-in", "user": "gatepost", "bot_id": "B000"})),
-        ("chat.postMessage" | "chat.update" | "conversations.history" | "auth.test", _) => {
+        ("chat.postMessage" | "chat.update" | "conversations.history" | "conversations.replies" | "auth.test", _) => {
             Err(Refusal::new("invalid_post_type", "another HTTP method").into())
         }
         _ => Err(Refusal::new("unknown_method", method).into()),
@@ -102,7 +103,26 @@ fn history(slack: &mut Slack, request: &Arrived) -> Result<Value, Failure> {
     in_channel(get("channel").unwrap_or_default())?;
     let page = Page::read(get)?;
     slack.methods.admit("conversations.history", request.received_at).map_err(Failure::TooFast)?;
-    Ok(page.of(&slack.messages))
+    let in_channel = |message: &&Message| message.thread_ts.is_none() || message.is_broadcast;
+    Ok(page.of(slack.messages.iter().rev().filter(in_channel).filter(|message| page.holds(message))))
+}
+
+/// The message, then what answers it, oldest first.
+fn replies(slack: &mut Slack, request: &Arrived) -> Result<Value, Failure> {
+    if slack.history == Scope::Missing {
+        return Err(Refusal::new("missing_scope", "channels:history").into());
+    }
+    let arguments = loose_arguments(request)?;
+    let get = |key: &str| arguments.get(key).map(String::as_str);
+    in_channel(get("channel").unwrap_or_default())?;
+    let ts = get("ts").unwrap_or_default();
+    let page = Page::read(get)?;
+    slack.methods.admit("conversations.replies", request.received_at).map_err(Failure::TooFast)?;
+    let parent = slack.messages.iter().find(|message| message.ts == ts && message.thread_ts.is_none());
+    let parent = parent.ok_or_else(|| Refusal::new("thread_not_found", ts))?;
+    let answers = slack.messages.iter().filter(|message| message.thread_ts.as_deref() == Some(ts));
+    // The message itself comes whatever time is asked for.
+    Ok(page.of([parent].into_iter().chain(answers.filter(|message| page.holds(message)))))
 }
 
 /// Which part of the channel is asked for.
@@ -136,12 +156,12 @@ impl Page {
         Ok(Self { oldest, latest, limit, skip, show })
     }
 
-    /// Newest first; replies stand in their threads and not in the channel.
-    fn of(&self, messages: &[Message]) -> Value {
-        let in_time =
-            |message: &&Message| micros(&message.ts).is_some_and(|ts| (self.oldest..=self.latest).contains(&ts));
-        let in_channel = messages.iter().rev().filter(|message| message.thread_ts.is_none()).filter(in_time);
-        let mut found: Vec<&Message> = in_channel.skip(self.skip).take(self.limit + 1).collect();
+    fn holds(&self, message: &Message) -> bool {
+        micros(&message.ts).is_some_and(|ts| (self.oldest..=self.latest).contains(&ts))
+    }
+
+    fn of<'m>(&self, messages: impl Iterator<Item = &'m Message>) -> Value {
+        let mut found: Vec<&Message> = messages.skip(self.skip).take(self.limit + 1).collect();
         let has_more = found.len() > self.limit;
         found.truncate(self.limit);
         let shown: Vec<Value> = found.into_iter().map(self.show).collect();

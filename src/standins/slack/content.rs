@@ -13,6 +13,7 @@ pub(super) struct Content {
     pub(super) attachments: Option<Vec<Value>>,
     pub(super) metadata: Option<Value>,
     pub(super) thread_ts: Option<String>,
+    pub(super) is_broadcast: bool,
     pub(super) client_msg_id: Option<String>,
 }
 
@@ -42,8 +43,12 @@ impl Content {
             attachments: array(given, "attachments"),
             metadata: given.get("metadata").cloned(),
             thread_ts: text(given, "thread_ts"),
+            is_broadcast: given.get("reply_broadcast").is_some_and(|value| *value == true),
             client_msg_id: text(given, "client_msg_id"),
         };
+        if content.is_broadcast && content.thread_ts.is_none() && !known.iter().any(|field| field.name == "ts") {
+            return Err(Refusal::new("invalid_arguments", "/reply_broadcast is for replies"));
+        }
         blocks::check_total(content.blocks.iter().flatten().chain(attached_blocks(&content.attachments)))?;
         Ok(content)
     }

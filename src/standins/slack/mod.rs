@@ -71,7 +71,12 @@ impl StandIn<Slack> {
         slack.methods = Limiter::new(methods);
     }
 
-    /// Takes away the scope that `conversations.history` needs.
+    /// Deletes a message as a person does: it can be neither edited nor answered any more. Its replies stay.
+    pub fn delete(&self, ts: &str) {
+        self.shared.service().messages.retain(|message| message.ts != ts);
+    }
+
+    /// Takes away the scope that `conversations.history` and `conversations.replies` need.
     pub fn revoke_history(&self) {
         self.shared.service().history = Scope::Missing;
     }
@@ -94,6 +99,8 @@ pub struct Message {
     pub metadata: Option<Value>,
     /// The `ts` of the message that this one answers.
     pub thread_ts: Option<String>,
+    /// Whether the channel sees this reply as well.
+    pub is_broadcast: bool,
     /// The undocumented token that the sender chose.
     pub client_msg_id: Option<String>,
     /// How often it was updated.
@@ -149,6 +156,7 @@ impl Slack {
             attachments: content.attachments.unwrap_or_default(),
             metadata: content.metadata,
             thread_ts: content.thread_ts,
+            is_broadcast: content.is_broadcast,
             client_msg_id: content.client_msg_id,
             updates: 0,
             received_at,
@@ -226,6 +234,7 @@ impl Message {
             .into_iter()
             .chain([("thread_ts", self.thread_ts.clone().map(Value::from))])
             .chain([("client_msg_id", self.client_msg_id.clone().map(Value::from))]);
+        let optional = optional.chain([("subtype", self.is_broadcast.then(|| "thread_broadcast".into()))]);
         for (key, value) in optional {
             if let Some(value) = value {
                 json[key] = value;
@@ -239,7 +248,11 @@ impl Message {
         if self.updates > 0 {
             lines.push(Line::new(Tone::Faint, "(edited)"));
         }
-        let reply = if self.thread_ts.is_some() { " · reply in thread" } else { "" };
+        let reply = match (&self.thread_ts, self.is_broadcast) {
+            (None, _) => "",
+            (Some(_), false) => " · reply in thread",
+            (Some(_), true) => " · reply in thread, also sent to the channel",
+        };
         Card { heading: format!("Slack {CHANNEL_NAME} · {}{reply}", self.received_at.to_human()), lines }
     }
 }

@@ -350,6 +350,50 @@ async fn threads_hang_on_messages_and_not_on_replies() {
     assert!(slack.render_terminal(Style::Plain).contains("reply in thread"));
 }
 
+async fn replies(slack: &StandIn<Slack>, query: &str) -> Value {
+    let url = format!("{}/conversations.replies?channel={CHANNEL}&{query}", slack.api_url());
+    let answer = client().get(url).bearer_auth(BOT_TOKEN).send().await.unwrap();
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_thread_shows_its_message_and_what_answers_it_oldest_first() {
+    let slack = quick().await;
+    let parent = post(&slack, json!({"text": "parent"})).await["ts"].as_str().unwrap().to_owned();
+    post(&slack, json!({"text": "elsewhere"})).await;
+    let metadata = json!({"event_type": "delivery", "event_payload": {"id": "id-1"}});
+    let first = post(&slack, json!({"text": "a", "thread_ts": parent, "metadata": metadata})).await["ts"].clone();
+    post(&slack, json!({"text": "b", "thread_ts": parent, "reply_broadcast": true})).await;
+    let found = replies(&slack, &format!("ts={parent}&include_all_metadata=true")).await;
+    assert_eq!((texts(&found), &found["messages"][1]["metadata"]), (vec!["parent", "a", "b"], &metadata));
+    assert_eq!(replies(&slack, &format!("ts={parent}")).await["messages"][1].get("metadata"), None);
+    let later = replies(&slack, &format!("ts={parent}&oldest={}", first.as_str().unwrap())).await;
+    assert_eq!(texts(&later), ["parent", "b"]);
+    let page = replies(&slack, &format!("ts={parent}&limit=2")).await;
+    assert_eq!((texts(&page), &page["has_more"]), (vec!["parent", "a"], &json!(true)));
+    assert_eq!(texts(&history(&slack, "").await), ["b", "elsewhere", "parent"], "a broadcast is in the channel, too");
+    assert!(slack.render_terminal(Style::Plain).contains("reply in thread, also sent to the channel"));
+    assert_eq!(post(&slack, json!({"reply_broadcast": true})).await["error"], "invalid_arguments");
+    for bad in ["1.000000", "x", first.as_str().unwrap()] {
+        assert_eq!(replies(&slack, &format!("ts={bad}")).await["error"], "thread_not_found");
+    }
+    slack.revoke_history();
+    assert_eq!(replies(&slack, &format!("ts={parent}")).await["error"], "missing_scope");
+}
+
+#[tokio::test]
+async fn a_message_that_a_person_deleted_is_gone_for_good() {
+    let slack = quick().await;
+    let parent = post(&slack, json!({"text": "parent"})).await["ts"].clone();
+    post(&slack, json!({"text": "reply", "thread_ts": parent})).await;
+    slack.delete(parent.as_str().unwrap());
+    let edit = json!({"channel": CHANNEL, "ts": parent, "text": "x"});
+    assert_eq!(call(&slack, "chat.update", &edit).await["error"], "message_not_found");
+    assert_eq!(post(&slack, json!({"thread_ts": parent})).await["error"], "cannot_reply_to_message");
+    let found = replies(&slack, &format!("ts={}", parent.as_str().unwrap())).await;
+    assert_eq!((&found["error"], slack.effects()), (&json!("thread_not_found"), 1));
+}
+
 #[tokio::test]
 async fn history_finds_metadata_only_on_request() {
     let slack = quick().await;

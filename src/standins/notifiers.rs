@@ -1,0 +1,206 @@
+//! The notifiers against the stand-ins, over real HTTP: every operation, and what is gone, refused or in doubt.
+
+use super::{Fault, Rate, StandIn, Style, pagerduty, slack};
+use crate::destinations::life::{self, OwnedTelling};
+use crate::destinations::{Next, Notifier, testing};
+use crate::domain::{
+    Audience, Clock, Job, Notification, NotifierClass, Operation, Outcome, OutcomeKind, Progress, Reference,
+    SystemClock, Telling,
+};
+use crate::egress::Egress;
+
+/// Drives a notifier to the end of a try, as a worker does.
+async fn converse(notifier: &dyn Notifier, egress: &Egress, job: &Job<'_>, telling: &Telling<'_>) -> Outcome {
+    let mut next = notifier.first(job, telling);
+    for _ in 0..32 {
+        match next {
+            Next::Done(outcome) => return outcome,
+            Next::Send(step, message) => next = notifier.next(job, telling, step, &egress.send(message).await),
+        }
+    }
+    panic!("its steps do not come to an end");
+}
+
+/// A notifier, what it was told, and how it is driven.
+struct Told {
+    notifier: Box<dyn Notifier>,
+    egress: Egress,
+    reference: Option<Reference>,
+    told: Option<Notification>,
+}
+
+impl Told {
+    fn by(kind: &str, settings: &str) -> Self {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let notifier = testing::notifier(crate::destinations::find(kind).unwrap(), settings);
+        Self { notifier, egress: Egress::new().unwrap(), reference: None, told: None }
+    }
+
+    fn telling(&self, stage: &str, operation: Operation) -> OwnedTelling {
+        let mut told = life::at(stage, self.notifier.class());
+        if let Some(before) = &self.told {
+            told.told = before.clone();
+        }
+        told.told.reference = self.reference.clone();
+        // The stand-ins keep the time of this machine, by which an earlier try is looked for.
+        told.now = SystemClock.now();
+        told.told.opened_at = told.now;
+        let change = told.intent.change;
+        told.with(change, operation)
+    }
+
+    /// A first, certain try.
+    async fn tell(&mut self, stage: &str, operation: Operation) -> Outcome {
+        let told = self.telling(stage, operation);
+        let outcome = converse(self.notifier.as_ref(), &self.egress, &told.job(), &told.telling()).await;
+        self.settle(told, outcome)
+    }
+
+    /// A try after one of which it is not known whether it arrived.
+    async fn tell_again(&mut self, stage: &str, operation: Operation) -> Outcome {
+        let told = self.telling(stage, operation);
+        let nothing = Progress::default();
+        let job = life::in_doubt(told.job(), &nothing);
+        let outcome = converse(self.notifier.as_ref(), &self.egress, &job, &told.telling()).await;
+        self.settle(told, outcome)
+    }
+
+    async fn delivers(&mut self, stage: &str, operation: Operation) {
+        let outcome = self.tell(stage, operation).await;
+        assert_eq!(outcome.kind(), OutcomeKind::Delivered, "{stage} {operation:?}: {outcome:?}");
+    }
+
+    fn settle(&mut self, told: OwnedTelling, outcome: Outcome) -> Outcome {
+        if let Outcome::Delivered { remote } = &outcome {
+            self.reference = remote.clone().or(self.reference.take());
+            self.told = Some(told.intent.then);
+        }
+        outcome
+    }
+}
+
+const CREATE: Operation = Operation::Create { number: 1 };
+
+fn reply(number: u32, audience: Audience) -> Operation {
+    Operation::Reply { number, audience }
+}
+
+async fn pager() -> (StandIn<pagerduty::PagerDuty>, Told) {
+    let pager = pagerduty::start().await.unwrap();
+    let settings =
+        format!("routing_key = {{ value = \"{}\" }}\nurl = \"{}\"", pagerduty::ROUTING_KEY, pager.base_url());
+    (pager, Told::by("pagerduty", &settings))
+}
+
+#[tokio::test]
+async fn pages_are_triggered_acknowledged_and_resolved_each_by_its_own_key() {
+    use pagerduty::Status::{Acknowledged, Resolved, Triggered};
+    let (pager, mut told) = pager().await;
+    let statuses = || pager.incidents().iter().map(|incident| incident.status).collect::<Vec<_>>();
+    told.delivers("open", Operation::Trigger { page: 1 }).await;
+    told.delivers("raise", Operation::Trigger { page: 2 }).await;
+    // A lost answer: the same key again is the same page.
+    pager.script([Fault::TakenThenReset]);
+    assert_eq!(told.tell("worse", Operation::Trigger { page: 3 }).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("worse", Operation::Trigger { page: 3 }).await.kind(), OutcomeKind::Delivered);
+    assert_eq!(statuses(), [Triggered; 3]);
+    for page in 1..=2 {
+        told.delivers("acknowledge", Operation::AcknowledgePage { page }).await;
+    }
+    assert_eq!(statuses(), [Acknowledged, Acknowledged, Triggered]);
+    for page in 1..=3 {
+        pager.script([Fault::TakenThenReset]);
+        assert_eq!(told.tell("resolve", Operation::ResolvePage { page }).await.kind(), OutcomeKind::Unknown);
+        assert_eq!(told.tell_again("resolve", Operation::ResolvePage { page }).await.kind(), OutcomeKind::Delivered);
+    }
+    assert_eq!(statuses(), [Resolved; 3]);
+    told.delivers("reopen", Operation::Trigger { page: 4 }).await;
+    assert_eq!(statuses(), [Resolved, Resolved, Resolved, Triggered]);
+    assert!(pager.render_terminal(Style::Plain).contains("#4711"));
+}
+
+async fn channel() -> (StandIn<slack::Slack>, Told) {
+    let slack = slack::start().await.unwrap();
+    slack.limit_rates(Rate::UNLIMITED, Rate::UNLIMITED);
+    let settings = format!(
+        "token = {{ value = \"{}\" }}\nchannel = \"{}\"\nurl = \"{}\"",
+        slack::BOT_TOKEN,
+        slack::CHANNEL,
+        slack.api_url()
+    );
+    (slack, Told::by("slack", &settings))
+}
+
+#[tokio::test]
+async fn a_message_is_posted_edited_and_answered() {
+    let (slack, mut told) = channel().await;
+    told.delivers("open", CREATE).await;
+    told.delivers("raise", Operation::Edit).await;
+    told.delivers("raise", reply(1, Audience::Channel)).await;
+    told.delivers("acknowledge", Operation::Edit).await;
+    told.delivers("acknowledge", reply(2, Audience::Thread)).await;
+    told.delivers("resolve", Operation::Edit).await;
+    let messages = slack.messages();
+    assert_eq!(messages.len(), 3);
+    assert_eq!(messages[0].updates, 3);
+    assert!(messages[0].text.starts_with("✅ resolved"), "{}", messages[0].text);
+    assert!(messages[1..].iter().all(|reply| reply.thread_ts.as_ref() == Some(&messages[0].ts)));
+    assert_eq!((messages[1].is_broadcast, messages[2].is_broadcast), (true, false));
+    assert!(messages.iter().all(|message| message.pings().is_empty()));
+}
+
+#[tokio::test]
+async fn what_was_appended_is_found_again_after_a_lost_answer_and_sent_where_it_is_not() {
+    let (slack, mut told) = channel().await;
+    for (stage, operation) in
+        [("open", CREATE), ("raise", reply(1, Audience::Channel)), ("spread", reply(2, Audience::Thread))]
+    {
+        let before = slack.effects();
+        slack.script([Fault::TakenThenReset]);
+        assert_eq!(told.tell(stage, operation).await.kind(), OutcomeKind::Unknown);
+        assert_eq!(told.tell_again(stage, operation).await.kind(), OutcomeKind::Delivered);
+        assert_eq!(slack.effects(), before + 1, "{operation:?} is there once");
+    }
+    slack.script([Fault::Reset]);
+    assert_eq!(told.tell("worse", reply(3, Audience::Thread)).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("worse", reply(3, Audience::Thread)).await.kind(), OutcomeKind::Delivered);
+    assert_eq!(slack.effects(), 4, "it had not arrived, and was sent");
+    slack.script([Fault::TakenThenReset]);
+    assert_eq!(told.tell("resolve", Operation::Edit).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("resolve", Operation::Edit).await.kind(), OutcomeKind::Delivered);
+    assert_eq!((slack.effects(), slack.messages()[0].updates), (4, 2));
+    // Without the scope Slack cannot tell: once more, with a mark.
+    slack.revoke_history();
+    assert_eq!(told.tell_again("reopen", reply(4, Audience::Thread)).await.kind(), OutcomeKind::Delivered);
+    assert!(slack.messages()[4].text.contains("Possible repeat"));
+}
+
+#[tokio::test]
+async fn a_message_that_was_deleted_is_gone_and_can_be_made_again() {
+    let (slack, mut told) = channel().await;
+    told.delivers("open", CREATE).await;
+    slack.delete(&slack.messages()[0].ts);
+    assert_eq!(told.tell("raise", Operation::Edit).await.kind(), OutcomeKind::Gone);
+    assert_eq!(told.tell("raise", reply(1, Audience::Channel)).await.kind(), OutcomeKind::Gone);
+    assert_eq!(told.tell_again("raise", reply(1, Audience::Channel)).await.kind(), OutcomeKind::Gone);
+    told.delivers("raise", Operation::Create { number: 2 }).await;
+    told.delivers("acknowledge", Operation::Edit).await;
+    assert_eq!((slack.effects(), slack.messages()[0].updates), (1, 1));
+}
+
+#[tokio::test]
+async fn by_webhook_every_message_stands_alone() {
+    let slack = slack::start().await.unwrap();
+    slack.limit_rates(Rate::UNLIMITED, Rate::UNLIMITED);
+    let settings = format!("webhook_url = {{ value = \"{}\" }}", slack.webhook_url());
+    let mut told = Told::by("slack", &settings);
+    assert_eq!(told.notifier.class(), NotifierClass::AppendOnly);
+    told.delivers("open", CREATE).await;
+    for (number, stage) in (1..).zip(["update", "raise", "spread", "acknowledge", "resolve", "reopen", "quiet"]) {
+        told.delivers(stage, reply(number, Audience::Channel)).await;
+    }
+    let messages = slack.messages();
+    assert_eq!(messages.len(), 8);
+    assert!(messages.iter().all(|message| message.text.contains("#4711") && message.thread_ts.is_none()));
+    assert_eq!(told.reference, None);
+}
