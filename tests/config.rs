@@ -236,6 +236,7 @@ const EVERYTHING: &str = r#"
 [retention]
 [sources.adrian]
 vendor = "secureagentics"
+backlog = { events = 1000 }
 [sources.akto]
 vendor = "akto"
 [sources.signed]

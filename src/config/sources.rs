@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::Severity;
 use crate::settings::Section;
-use crate::vendors::{self, OnOld, Source, Sources, Vendor};
+use crate::vendors::{self, BacklogLimit, OnOld, Source, Sources, Vendor};
 use crate::verify::Verifier;
 
 use super::name_of;
@@ -30,6 +30,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     let gzip = section.switch("gzip");
     let default_severity = section.choice("default_severity", &Severity::SCALE);
     let rate_limit = read_rate_limit(&section);
+    let backlog_limit = read_backlog(&section);
     let repeat_window = section.duration("repeat_window", Duration::from_secs(1)..REPEAT_WINDOW_MOST);
     let danger_trust_unsigned_id = section.flag("danger_trust_unsigned_id");
     let on_old = section.choice("on_old", &[("deliver", OnOld::Deliver), ("quarantine", OnOld::Quarantine)]);
@@ -54,6 +55,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
         body_limit_bytes: body_limit_bytes.unwrap_or(vendor.body_limit_bytes),
         gzip: gzip.unwrap_or(vendor.gzip),
         rate_limit_per_second: rate_limit,
+        backlog_limit,
         repeat_window: repeat_window.unwrap_or(REPEAT_WINDOW),
         danger_trust_unsigned_id,
     };
@@ -93,6 +95,19 @@ fn read_rate_limit(section: &Section<'_>) -> Option<u32> {
     number
 }
 
+/// `backlog = { events = 1000000, bytes = "1GiB" }`. A request counts as one event: how many it holds is known when it is
+/// read.
+fn read_backlog(source: &Section<'_>) -> BacklogLimit {
+    let mut limit = BacklogLimit { requests: 1_000_000, bytes: 1 << 30 };
+    if let Some(section) = source.section("backlog") {
+        let requests = section.integer("events", 1..BACKLOG_EVENTS_MOST + 1);
+        limit.requests = requests.and_then(|requests| u64::try_from(requests).ok()).unwrap_or(limit.requests);
+        limit.bytes = section.size("bytes", BODY_LIMIT_LEAST..BACKLOG_BYTES_MOST + 1).unwrap_or(limit.bytes);
+        section.finish();
+    }
+    limit
+}
+
 /// Long enough for the retries of most who have no ids, and over before a check that runs once an hour says the same again.
 const REPEAT_WINDOW: Duration = Duration::from_secs(30 * 60);
 /// As long as keys are kept unless the operator says otherwise.
@@ -101,3 +116,7 @@ const REPEAT_WINDOW_MOST: Duration = Duration::from_secs(30 * 24 * 3600 + 1);
 const BODY_LIMIT_LEAST: u64 = 1 << 10;
 /// What one body may cost in memory.
 const BODY_LIMIT_MOST: u64 = 64 << 20;
+/// More is not read within a day.
+const BACKLOG_EVENTS_MOST: i64 = 1_000_000_000;
+/// As large a disk is seldom.
+const BACKLOG_BYTES_MOST: u64 = 1 << 40;

@@ -19,6 +19,7 @@ mod request;
 mod secret;
 mod severity;
 mod severity_word;
+mod urgency;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dedupe::{DedupeKey, EventKey, RequestKey};
@@ -43,3 +44,4 @@ pub use request::{Headers, Request};
 pub use secret::Secret;
 pub use severity::{Severity, UnknownSeverity};
 pub use severity_word::folded_word;
+pub use urgency::Urgency;

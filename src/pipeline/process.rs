@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::domain::{Draft, Event, ReceiptId, Request, Secret, Timestamp};
     use crate::routing::{Flow, Route, Router};
-    use crate::vendors::{self, Normalizer, OnOld};
+    use crate::vendors::{self, BacklogLimit, Normalizer, OnOld};
     use crate::verify::{Scheme, TokenScheme, Verifier};
 
     /// A vendor's reader with a defect.
@@ -197,6 +197,7 @@ mod tests {
             body_limit_bytes: 1024,
             gzip: false,
             rate_limit_per_second: None,
+            backlog_limit: BacklogLimit { requests: 1_000, bytes: 1 << 20 },
             repeat_window: Duration::from_secs(60),
             on_old,
             danger_trust_unsigned_id: false,

@@ -5,13 +5,16 @@
 //! incidents and ends those (`group`, `correlation`, `state`, `victim`). The id of a request is read from a header or from
 //! the body as it stands on the wire: from a compressed body no id is taken, and the raw body stands in for it.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::lenient::{self, Fields, Records, Text};
 use super::outcomes::Outcomes;
 use super::severities::{Severities, Stated};
-use super::{Normalizer, Reading, Sample, Unfound, Vendor, own_words};
-use crate::domain::{Actor, Draft, EventOutcome, EventState, Link, Note, Request, Rule, Severity, Target, Timestamp};
+use super::urgency_hint;
+use super::{Hint, Normalizer, Reading, Sample, Unfound, Vendor, own_words};
+use crate::domain::{Actor, Draft, EventOutcome, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
 
 /// Any vendor that is not built in.
@@ -212,6 +215,28 @@ impl Normalizer for Generic {
                 parsed.value.pointer(pointer).and_then(scalar)
             }
         }
+    }
+
+    /// By the names at the ends of the pointers. Where the events stand in a list, what is found raises only.
+    fn urgency_hint(&self, beginning: &[u8]) -> Hint {
+        let mut hint = Hint::default();
+        let place = |name: &'static str| {
+            let mapped = self.map.iter().find(|(known, _)| *known == name).and_then(|(_, pointer)| pointer.as_deref());
+            mapped.map_or((1, Cow::Borrowed(name)), end_of)
+        };
+        let [(severity_depth, severity), (_, outcome), (_, action)] = ["severity", "outcome", "action"].map(place);
+        let is_list = self.events.as_deref().is_some_and(|events| !events.is_empty());
+        let own_depth = if is_list { 0 } else { severity_depth };
+        let names = [severity.as_ref(), outcome.as_ref(), action.as_ref()];
+        urgency_hint::fields(beginning, &names, own_depth, |field| {
+            if field.is_one_of(&names[..1]) {
+                let severity = self.severities.of_kind(field.value).or_else(|| self.severities.of_word(field.value));
+                hint.note(severity, field.depth, own_depth);
+            }
+            hint.has_succeeded |=
+                field.is_one_of(&names[1..]) && self.outcomes.of(field.value) == Some(EventOutcome::Succeeded);
+        });
+        hint
     }
 
     fn unfound(&self, body: &[u8]) -> Vec<Unfound> {
@@ -505,6 +530,13 @@ fn add_what_was_done(draft: &mut Draft, found: &mut Found, outcomes: &Outcomes) 
     for (name, value) in [("action", action), ("risk_score", found.text("risk_score"))] {
         draft.labels.extend(value.map(|value| (name.to_owned(), value)));
     }
+}
+
+/// How deep the field stands that a pointer leads to, and its name.
+fn end_of(pointer: &str) -> (usize, Cow<'_, str>) {
+    let last = pointer.rsplit('/').next().unwrap_or_default();
+    let name = if last.contains('~') { last.replace("~1", "/").replace("~0", "~").into() } else { last.into() };
+    (pointer.matches('/').count(), name)
 }
 
 fn camel_case(name: &str) -> String {

@@ -17,9 +17,11 @@ mod severities;
 mod source;
 #[cfg(test)]
 mod tests;
+mod urgency_hint;
 
 pub use severities::Severities;
-pub use source::{OnOld, Source, Sources};
+pub use source::{BacklogLimit, OnOld, Source, Sources};
+pub use urgency_hint::Hint;
 
 use std::fmt;
 
@@ -88,6 +90,12 @@ pub trait Normalizer: Send + Sync {
     /// not part of what is signed, and then nobody vouches for the id.
     fn id_header(&self) -> Option<&str> {
         None
+    }
+
+    /// What the beginning of a body, as it stands on the wire, says about how bad its event is. Called on the path of the
+    /// answer, and only to put requests that wait in an order: bounded work, and nothing is decided by it.
+    fn urgency_hint(&self, _beginning: &[u8]) -> Hint {
+        Hint::default()
     }
 
     /// Reads a body, already inflated, and hands out its events one by one, in the order of the body: there may be more

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use super::lenient::{self, Fields, Record, Records, Text};
 use super::severities::{Severities, Stated};
-use super::{Normalizer, Reading, Sample, Vendor, own_words};
+use super::urgency_hint::{self, worse};
+use super::{Hint, Normalizer, Reading, Sample, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, Note, Request, Rule, Severity, Target};
 use crate::settings::Section;
 use crate::verify::{HmacScheme, Scheme};
@@ -61,6 +62,22 @@ impl Normalizer for Secureagentics {
         }
     }
 
+    /// As [`Secureagentics::severity`] has it: `type` stands in the envelope, the others in `data`.
+    fn urgency_hint(&self, beginning: &[u8]) -> Hint {
+        let mut hint = Hint::default();
+        let (mut ordered, mut of_kind) = (None, None);
+        urgency_hint::fields(beginning, HINTS, DATA_DEPTH, |field| match field.value {
+            kind if field.is_one_of(KINDS) && field.depth < DATA_DEPTH => {
+                ordered = worse(ordered, self.severities.of_kind(kind));
+                of_kind = worse(of_kind, severity_of_kind(kind));
+            }
+            _ if field.is_one_of(KINDS) => {}
+            word if field.is_one_of(&["severity"]) => hint.note(self.severities.of_word(word), field.depth, DATA_DEPTH),
+            _ => hint.has_succeeded |= field.says_success(),
+        });
+        Hint { own: ordered.or(hint.own).or(of_kind), ..hint }
+    }
+
     fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
         if lenient::is_blank(body) {
             return Some(Note::Ping);
@@ -108,7 +125,7 @@ impl Secureagentics {
     fn draft(&self, mut envelope: Fields) -> Draft {
         let doubled = envelope.doubled();
         let id = envelope.text(&["id"]);
-        let kind = envelope.text(&["type", "event_type", "event"]).unwrap_or_else(|| UNKNOWN.to_owned());
+        let kind = envelope.text(KINDS).unwrap_or_else(|| UNKNOWN.to_owned());
         let stated = envelope.value("timestamp");
         let test = envelope.flag("test");
         let mut data = envelope.object("data").unwrap_or_default();
@@ -174,9 +191,12 @@ impl Secureagentics {
         if let Some(severity) = self.severities.of_kind(kind) {
             return Stated { severity: Some(severity), unknown: None };
         }
-        let of_kind = TYPES.iter().find(|row| row.0 == kind).map(|row| row.1);
-        Stated { severity: stated.severity.or(of_kind), ..stated }
+        Stated { severity: stated.severity.or(severity_of_kind(kind)), ..stated }
     }
+}
+
+fn severity_of_kind(kind: &str) -> Option<Severity> {
+    TYPES.iter().find(|row| row.0 == kind).map(|row| row.1)
 }
 
 /// The id with all its digits, of a body that is valid JSON and says it once.
@@ -320,6 +340,13 @@ fn keep_rest(draft: &mut Draft, envelope: Fields, data: Fields) {
         draft.unmapped.entry(name).or_insert(value);
     }
 }
+
+/// Names of the type.
+const KINDS: &[&str] = &["type", "event_type", "event"];
+/// Names of the fields by which a request is put in order.
+const HINTS: &[&str] = &["type", "event_type", "event", "severity", "outcome", "action"];
+/// Where the fields of `data` stand.
+const DATA_DEPTH: usize = 2;
 
 /// The documented types and how bad each is unless the event or the operator says otherwise.
 const TYPES: &[(&str, Severity)] = &[

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Normalizer, Vendor};
-use crate::domain::{DedupeKey, Draft, RequestKey, Severity, SourceName, Timestamp};
+use super::{Normalizer, Vendor, lenient};
+use crate::domain::{DedupeKey, Draft, Encoding, RequestKey, Severity, SourceName, Timestamp, Urgency};
 use crate::verify::{Verified, Verifier};
 
 /// One configured ingress: who sends, how it is verified, what it may send.
@@ -25,6 +25,8 @@ pub struct Source {
     pub gzip: bool,
     /// Requests a second that are accepted, if limited.
     pub rate_limit_per_second: Option<u32>,
+    /// What may wait to be read.
+    pub backlog_limit: BacklogLimit,
     /// For how long the same words are taken for a repetition, where there is neither an id nor a time in them, and the
     /// same bytes where the request has no id.
     pub repeat_window: Duration,
@@ -32,6 +34,15 @@ pub struct Source {
     pub on_old: OnOld,
     /// Another id in a header that is not signed makes another request of the same body.
     pub danger_trust_unsigned_id: bool,
+}
+
+/// How much of a source may wait to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BacklogLimit {
+    /// How many requests.
+    pub requests: u64,
+    /// How many bytes of bodies, together.
+    pub bytes: u64,
 }
 
 /// What becomes of an event that happened so long ago that its key may have been forgotten.
@@ -90,6 +101,35 @@ impl Source {
         }
     }
 }
+
+impl Source {
+    /// How soon a request should be read, by a look at the beginning of its body. Only of requests that have been verified.
+    ///
+    /// A list is as urgent as the source's default or more, because most of it is not looked at; so is a body whose own word
+    /// is not found. What cannot be looked into counts as `high`, and so does a long body without a word at its beginning.
+    pub fn urgency(&self, body: &[u8], encoding: Encoding) -> Urgency {
+        let default = Urgency::of(self.default_severity);
+        let text = lenient::without_bom(body).trim_ascii_start();
+        let is_list = match (encoding, text.first()) {
+            (Encoding::Identity, None) => return default,
+            (Encoding::Identity, Some(b'{')) => false,
+            (Encoding::Identity, Some(b'[')) => true,
+            _ => return default.max(Urgency::High),
+        };
+        let hint = self.normalizer.urgency_hint(&text[..text.len().min(LOOKED_AT_BYTES_MAX)]);
+        let [own, nested] = [hint.own, hint.nested].map(|severity| severity.map(Urgency::of));
+        let least = match own {
+            Some(own) if !is_list => own,
+            None if !is_list && text.len() > LOOKED_AT_BYTES_MAX => default.max(Urgency::High),
+            _ => default,
+        };
+        let success = hint.has_succeeded.then_some(Urgency::Critical);
+        [own, nested, success].into_iter().flatten().fold(least, Urgency::max)
+    }
+}
+
+/// As much of a body is looked at to find out how urgent it is: some microseconds, and more than most alerts.
+const LOOKED_AT_BYTES_MAX: usize = 8 << 10;
 
 /// All sources, by name.
 pub type Sources = BTreeMap<SourceName, Source>;

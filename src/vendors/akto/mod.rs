@@ -25,7 +25,8 @@ use url::Url;
 
 use super::lenient::{self, Fields, Records, Text};
 use super::severities::Severities;
-use super::{Normalizer, Reading, Sample, Vendor};
+use super::urgency_hint::{self, worse};
+use super::{Hint, Normalizer, Reading, Sample, Vendor};
 use crate::domain::{Draft, Note, Request, Severity};
 use crate::settings::Section;
 use crate::verify::{Scheme, TokenScheme};
@@ -68,6 +69,28 @@ impl Normalizer for Akto {
     /// Akto gives its requests no id.
     fn event_id(&self, _request: &Request) -> Option<String> {
         None
+    }
+
+    /// As the severity of a threat is found, of records that stand alone; those of a list raise the urgency of all.
+    fn urgency_hint(&self, beginning: &[u8]) -> Hint {
+        let mut hint = Hint::default();
+        let (mut ordered, mut of_filter) = (Hint::default(), Hint::default());
+        urgency_hint::fields(beginning, HINTS, 1, |field| match field.value {
+            word if field.is_one_of(&["severity"]) => hint.note(self.severities.of_word(word), field.depth, 1),
+            word if field.is_one_of(&["filterId", "filter", "subCategory"]) => {
+                ordered.note(self.severities.of_kind(word), field.depth, 1);
+                of_filter.note(filters::severity(word), field.depth, 1);
+            }
+            exploit if field.is_one_of(&["successfulExploit"]) => {
+                hint.has_succeeded |= exploit.trim().eq_ignore_ascii_case("true");
+            }
+            _ => hint.has_succeeded |= field.says_success(),
+        });
+        Hint {
+            own: ordered.own.or(hint.own).or(of_filter.own),
+            nested: worse(worse(ordered.nested, hint.nested), of_filter.nested),
+            ..hint
+        }
     }
 
     fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
@@ -162,6 +185,10 @@ impl Akto {
         Some(url)
     }
 }
+
+/// Names of the fields by which a request is put in order.
+const HINTS: &[&str] =
+    &["severity", "filterId", "filter", "subCategory", "successfulExploit", "behaviour", "behavior", "action"];
 
 const SAMPLES: &[Sample] = &[
     sample("documented", include_bytes!("../../../tests/fixtures/vendors/akto/documented.txt")),
