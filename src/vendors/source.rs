@@ -133,3 +133,229 @@ const LOOKED_AT_BYTES_MAX: usize = 8 << 10;
 
 /// All sources, by name.
 pub type Sources = BTreeMap<SourceName, Source>;
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{build, processor_time};
+    use super::super::{VENDORS, find};
+    use super::*;
+    use crate::verify::{Scheme, Verifier};
+
+    fn source(vendor: &'static str, settings: &str) -> Source {
+        let vendor = find(vendor).unwrap();
+        Source {
+            name: "s".parse().unwrap(),
+            vendor,
+            verifier: Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap(),
+            normalizer: build(vendor.name, settings).unwrap_or_else(|faults| panic!("{faults:?}")),
+            default_severity: vendor.default_severity,
+            body_limit_bytes: 1 << 20,
+            gzip: false,
+            rate_limit_per_second: None,
+            backlog_limit: BacklogLimit { requests: 1, bytes: 1 },
+            repeat_window: Duration::from_secs(1),
+            on_old: OnOld::Deliver,
+            danger_trust_unsigned_id: false,
+        }
+    }
+
+    fn holds(source: &Source, cases: &[(&str, Urgency)]) {
+        for (body, urgency) in cases {
+            assert_eq!(source.urgency(body.as_bytes(), Encoding::Identity), *urgency, "{body}");
+        }
+    }
+
+    #[test]
+    fn secureagentics_says_it_by_the_type_and_in_data() {
+        use Urgency::{Critical, High, Low, Normal};
+        let plain = source("secureagentics", "");
+        holds(
+            &plain,
+            &[
+                (r#"{"id":"x","type":"alert.triggered","data":{}}"#, High),
+                (r#"{"id":"x","type":"agent.error","data":{}}"#, Normal),
+                (r#"{"id":"x","type":"agent.registered","data":{}}"#, Low),
+                (r#"{"id":"x","type":"agent.error","data":{"severity":"CRITICAL"}}"#, Critical),
+                (r#"{"id":"x","data":{"severity":"low"},"type":"policy.violated"}"#, Low),
+                (r#"{"id":"x","type":"agent.error","data":{"outcome":"succeeded"}}"#, Critical),
+                (r#"{"id":"x","type":"agent.error","data":{"action":"block"}}"#, Normal),
+                (r#"{"id":"x","type":"agent.retired"}"#, High),
+                (r#"{"id":"x"}"#, High),
+                // The type of something in the data says nothing about the event.
+                (r#"{"type":"policy.violated","data":{"type":"agent.registered"}}"#, High),
+            ],
+        );
+        let ordered =
+            source("secureagentics", "severity = { \"agent.error\" = \"fatal\", \"alert.triggered\" = \"low\" }");
+        holds(
+            &ordered,
+            &[
+                (r#"{"type":"agent.error","data":{"severity":"low"}}"#, Critical),
+                (r#"{"type":"alert.triggered","data":{"severity":"high"}}"#, Low),
+            ],
+        );
+    }
+
+    #[test]
+    fn akto_says_it_in_a_record_by_filter_and_exploit() {
+        use Urgency::{Critical, High, Low, Normal};
+        let plain = source("akto", "severities = { purple = \"low\" }");
+        holds(
+            &plain,
+            &[
+                (r#"{"filterId":"x","url":"/","severity":"CRITICAL"}"#, Critical),
+                (r#"{"filterId":"x","url":"/","severity":"purple"}"#, Low),
+                (r#"{"filterId":"x","url":"/","severity":"medium"}"#, Normal),
+                (r#"{"filterId":"x","url":"/","severity":""}"#, High),
+                (r#"{"filterId":"x","url":"/","severity":"low","successfulExploit":true}"#, Critical),
+                (r#"{"filterId":"x","url":"/","severity":"low","successfulExploit":"TRUE"}"#, Critical),
+                (r#"{"filterId":"x","url":"/","severity":"low","successfulExploit":false}"#, Low),
+                // A list holds more than is looked at.
+                (r#"[{"filterId":"x","severity":"low"},{"filterId":"y","severity":"low"}]"#, High),
+                (r#"[{"filterId":"x","severity":"low"},{"filterId":"y","severity":"critical"}]"#, Critical),
+                (r#"{"maliciousEvents":[{"filterId":"x","severity":"low"}]}"#, High),
+                (r#"{"maliciousEvents":[{"filterId":"x","successfulExploit":true}]}"#, Critical),
+            ],
+        );
+        let ordered = source("akto", "severity = { \"4XX_FILTER\" = \"low\", \"SSRF\" = \"critical\" }");
+        holds(
+            &ordered,
+            &[
+                (r#"{"filterId":"4XX_FILTER","severity":"critical"}"#, Low),
+                (r#"{"filterId":"other","subCategory":"SSRF","severity":"low"}"#, Critical),
+                (r#"[{"filterId":"4XX_FILTER"}]"#, High),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_generic_sender_says_it_where_its_map_leads() {
+        use Urgency::{Critical, High, Low, Normal};
+        holds(
+            &source("generic", "severities = { S1 = \"fatal\" }"),
+            &[
+                (r#"{"severity":"critical"}"#, Critical),
+                (r#"{"severity":"S-1"}"#, Critical),
+                (r#"{"severity":"info"}"#, Low),
+                (r#"{"severity":"odd"}"#, Normal),
+                (r#"{"title":"x"}"#, Normal),
+                (r#"{"severity":"low","outcome":"compromised"}"#, Critical),
+                (r#"{"severity":"low","action":"exploited"}"#, Critical),
+            ],
+        );
+        let mapped = "severity_numbers = \"cvss\"\noutcomes = { through = \"succeeded\" }\n\
+            map = { severity = \"/rule/a~1b\", outcome = \"/did\" }\nseverity = { noisy = \"low\" }";
+        holds(
+            &source("generic", mapped),
+            &[
+                (r#"{"rule":{"a/b":9.8}}"#, Critical),
+                (r#"{"rule":{"a/b":3}}"#, Low),
+                (r#"{"rule":{"a/b":"noisy"}}"#, Low),
+                (r#"{"rule":{"a/b":"high"},"did":"through"}"#, Critical),
+                (r#"{"severity":"critical"}"#, Normal),
+            ],
+        );
+        let listed = source("generic", "events = \"/alerts\"\nmap = { severity = \"/labels/severity\" }");
+        holds(
+            &listed,
+            &[
+                (r#"{"alerts":[{"labels":{"severity":"critical"}},{"labels":{"severity":"info"}}]}"#, Critical),
+                (r#"{"alerts":[{"labels":{"severity":"info"}}]}"#, Normal),
+                (r#"{"alerts":[{"labels":{"severity":"high"}}]}"#, High),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_word_that_is_not_the_vendors_makes_more_urgent_and_never_less() {
+        for (vendor, own) in [
+            ("secureagentics", r#""type":"agent.error","data":{"severity":"OWN","x":THEIRS}"#),
+            ("akto", r#""filterId":"x","severity":"OWN","payload":THEIRS"#),
+            ("generic", r#""severity":"OWN","details":THEIRS"#),
+        ] {
+            let source = source(vendor, "");
+            let urgency = |own_word: &str, theirs: &str| {
+                let body = format!("{{{}}}", own.replace("OWN", own_word).replace("THEIRS", theirs));
+                source.urgency(body.as_bytes(), Encoding::Identity)
+            };
+            for (word, own) in [("low", Urgency::Low), ("high", Urgency::High), ("critical", Urgency::Critical)] {
+                for theirs in [
+                    r#"{"severity":"low","filterId":"other","type":"agent.registered","outcome":"blocked"}"#,
+                    r#"[[[{"severity":"informational"}]]]"#,
+                    r#""\"severity\":\"low\"""#,
+                    r#""{\"severity\":\"low\"}""#,
+                    r#"{"severity":{"severity":"low"}}"#,
+                ] {
+                    assert_eq!(urgency(word, theirs), own, "{vendor} {word} {theirs}");
+                }
+                assert_eq!(urgency(word, r#"{"severity":"critical"}"#), Urgency::Critical, "{vendor}");
+            }
+            // Where the vendor's word is missing, theirs does not take its place.
+            let missing = r#"{"a":{"b":{"c":{"severity":"low"}}}}"#;
+            let default = Urgency::of(find(vendor).unwrap().default_severity);
+            assert_eq!(source.urgency(missing.as_bytes(), Encoding::Identity), default, "{vendor}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_into_is_urgent_enough() {
+        let generic = source("generic", "");
+        for (body, encoding) in [
+            (&b"\x1f\x8b\x08 {}"[..], Encoding::Gzip),
+            (b"{\"severity\":\"low\"}", Encoding::Unknown),
+            (b"severity=low", Encoding::Identity),
+            (b"\xff\xfe{\0", Encoding::Identity),
+            (b"\"low\"", Encoding::Identity),
+        ] {
+            assert_eq!(generic.urgency(body, encoding), Urgency::High, "{body:?}");
+        }
+        for body in ["", " \r\n"] {
+            assert_eq!(generic.urgency(body.as_bytes(), Encoding::Identity), Urgency::Normal);
+        }
+        // With or without a mark of its encoding, and wherever it begins.
+        assert_eq!(generic.urgency("\u{feff} {\"severity\":\"low\"}".as_bytes(), Encoding::Identity), Urgency::Low);
+        // The vendor's word may stand behind what is looked at.
+        let long = format!("{{\"x\":\"{}\",\"severity\":\"low\"}}", "y".repeat(LOOKED_AT_BYTES_MAX));
+        assert_eq!(generic.urgency(long.as_bytes(), Encoding::Identity), Urgency::High);
+        let first = format!("{{\"severity\":\"low\",\"x\":\"{}\"}}", "y".repeat(LOOKED_AT_BYTES_MAX));
+        assert_eq!(generic.urgency(first.as_bytes(), Encoding::Identity), Urgency::Low);
+    }
+
+    #[test]
+    fn no_sample_of_a_vendor_is_put_behind_what_it_is() {
+        for vendor in VENDORS {
+            let source = source(vendor.name, "");
+            for sample in vendor.samples {
+                let drafts = source.normalizer.normalize(sample.body).drafts;
+                let severities = drafts.iter().map(|draft| draft.severity.unwrap_or(source.default_severity));
+                let Some(worst) = severities.map(Urgency::of).max() else { continue };
+                let urgency = source.urgency(sample.body, Encoding::Identity);
+                assert!(urgency >= worst, "{} {}: {urgency:?} < {worst:?}", vendor.name, sample.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_body_takes_long_to_look_at() {
+        let bodies = [
+            "[".repeat(1 << 20),
+            "{\"a\":".repeat(1 << 18),
+            format!("{{{}", "\"severity\":\"odd word\",".repeat(1 << 16)),
+            format!("{{\"o\":{{{}", "\"severity\":\"odd word\",".repeat(1 << 16)),
+            format!("{{\"o\":{{{}", "\"filterId\":\"x\",\"type\":\"y\",\"outcome\":\"z\",".repeat(1 << 15)),
+            format!("{{\"{}", "\\\"".repeat(1 << 19)),
+            format!("{{\"a\"{}", " ".repeat(1 << 20)),
+            format!("{{{}", "\"\":1,".repeat(1 << 17)),
+            format!("{{\"severity\":\"{}\"}}", "x".repeat(1 << 20)),
+        ];
+        for vendor in VENDORS {
+            let source = source(vendor.name, "");
+            for body in &bodies {
+                let look = || (0..100).map(|_| source.urgency(body.as_bytes(), Encoding::Identity)).max();
+                let (_, took) = processor_time(look);
+                // A debug build takes some tens of microseconds for one.
+                assert!(took < Duration::from_millis(200), "{} {}: {took:?}", vendor.name, &body[..20]);
+            }
+        }
+    }
+}

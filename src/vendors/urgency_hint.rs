@@ -142,7 +142,7 @@ impl<'b> Look<'b> {
 }
 
 /// How many fields are looked at of those where they should stand, and of those that stand deeper.
-const FIELDS_MAX: usize = 32;
+const FIELDS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -205,3 +205,73 @@ const FIRST: &str = "
     );
     INSERT INTO pulse VALUES (1, 0, 0, 0);
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of the first schema, with these rows in it.
+    fn first(rows: &str) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS[0].iter().for_each(|piece| connection.execute_batch(piece).unwrap());
+        connection.execute_batch(rows).unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection
+    }
+
+    fn rows(connection: &Connection, select: &str) -> Vec<String> {
+        let mut select = connection.prepare(select).unwrap();
+        let columns = select.column_count();
+        let rows = select.query_map([], |row| {
+            let values = (0..columns).map(|column| Ok(format!("{:?}", row.get::<_, rusqlite::types::Value>(column)?)));
+            Ok(values.collect::<rusqlite::Result<Vec<_>>>()?.join(" "))
+        });
+        rows.unwrap().collect::<rusqlite::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn what_waited_in_a_store_of_the_first_schema_waits_as_before() {
+        let mut connection = first(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 12)
+             INSERT INTO receipts (id, source, received_at, encoding, bytes, body)
+             SELECT randomblob(16), iif(n IN (6, 7, 9), 'b', 'a'), n, iif(n = 12, 'gzip', 'identity'),
+                iif(n IN (2, 11), 131073, iif(n = 12, 16385, 10)), x'00' FROM n;
+             UPDATE dispatch_mark SET seq = 3;
+             INSERT INTO receipt_queue (seq, generation, tries, replay) VALUES (1, 4, 2, 0), (2, 0, 0, 1);",
+        );
+        prepare(&mut connection, Path::new("test.db")).unwrap();
+        let text = |value: &str| format!("Text(\"{value}\")");
+        let (a, b) = (text("a"), text("b"));
+        let run = |first: i64, last: i64, bytes: i64, large: i64, source: &str| {
+            format!(
+                "Integer({first}) Integer({first}) Integer({last}) Integer({bytes}) Integer({large}) {source} Integer(1)"
+            )
+        };
+        assert_eq!(
+            rows(&connection, "SELECT first, next, last, bytes, large, source, urgency FROM runs ORDER BY first"),
+            [run(4, 5, 20, 0, &a), run(6, 7, 20, 0, &b), run(8, 8, 10, 0, &a), run(9, 9, 10, 0, &b)]
+                .into_iter()
+                .chain([run(10, 10, 10, 0, &a), run(11, 12, 147_458, 1, &a)])
+                .collect::<Vec<_>>()
+        );
+        assert_eq!(
+            rows(&connection, "SELECT seq, generation, tries, replay, large FROM receipt_queue ORDER BY seq"),
+            [
+                "Integer(1) Integer(4) Integer(2) Integer(0) Integer(0)",
+                "Integer(2) Integer(0) Integer(0) Integer(1) Integer(1)"
+            ]
+        );
+        assert_eq!(rows(&connection, "SELECT 1 FROM sqlite_schema WHERE name = 'dispatch_mark'"), [""; 0]);
+    }
+
+    #[test]
+    fn a_store_of_the_first_schema_with_nothing_waiting_has_no_runs() {
+        let mut connection = first(
+            "INSERT INTO receipts VALUES (7, x'00', 'a', 0, NULL, 'identity', 1, x'00', NULL);
+             UPDATE dispatch_mark SET seq = 7;",
+        );
+        prepare(&mut connection, Path::new("test.db")).unwrap();
+        assert_eq!(rows(&connection, "SELECT * FROM runs"), [""; 0]);
+    }
+}

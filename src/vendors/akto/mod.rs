@@ -25,7 +25,7 @@ use url::Url;
 
 use super::lenient::{self, Fields, Records, Text};
 use super::severities::Severities;
-use super::urgency_hint::{self, worse};
+use super::urgency_hint::{self, Field, worse};
 use super::{Hint, Normalizer, Reading, Sample, Vendor};
 use crate::domain::{Draft, Note, Request, Severity};
 use crate::settings::Section;
@@ -71,26 +71,21 @@ impl Normalizer for Akto {
         None
     }
 
-    /// As the severity of a threat is found, of records that stand alone; those of a list raise the urgency of all.
+    /// As the severity of a threat is found, of records that stand alone; those of a list, and the facts of a card, raise the
+    /// urgency of all.
     fn urgency_hint(&self, beginning: &[u8]) -> Hint {
-        let mut hint = Hint::default();
-        let (mut ordered, mut of_filter) = (Hint::default(), Hint::default());
-        urgency_hint::fields(beginning, HINTS, 1, |field| match field.value {
-            word if field.is_one_of(&["severity"]) => hint.note(self.severities.of_word(word), field.depth, 1),
-            word if field.is_one_of(&["filterId", "filter", "subCategory"]) => {
-                ordered.note(self.severities.of_kind(word), field.depth, 1);
-                of_filter.note(filters::severity(word), field.depth, 1);
+        let mut words = Words::default();
+        let mut fact = "";
+        urgency_hint::fields(beginning, HINTS, 1, |field| {
+            if field.is_one_of(&["title"]) {
+                fact = field.value.trim_end_matches(':');
+            } else if field.is_one_of(&["value"]) {
+                words.note(&self.severities, Field { name: fact.as_bytes(), ..field });
+            } else {
+                words.note(&self.severities, field);
             }
-            exploit if field.is_one_of(&["successfulExploit"]) => {
-                hint.has_succeeded |= exploit.trim().eq_ignore_ascii_case("true");
-            }
-            _ => hint.has_succeeded |= field.says_success(),
         });
-        Hint {
-            own: ordered.own.or(hint.own).or(of_filter.own),
-            nested: worse(worse(ordered.nested, hint.nested), of_filter.nested),
-            ..hint
-        }
+        words.hint()
     }
 
     fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
@@ -125,6 +120,40 @@ impl Normalizer for Akto {
                     None => Reading::unparsed(body, why).hand_out(take),
                 }
             }
+        }
+    }
+}
+
+/// What the beginning of a body says, by the fields that say it.
+#[derive(Default)]
+struct Words {
+    stated: Hint,
+    /// What the operator says of filters and subcategories.
+    ordered: Hint,
+    of_filter: Hint,
+}
+
+impl Words {
+    fn note(&mut self, severities: &Severities, field: Field<'_>) {
+        let (word, depth) = (field.value, field.depth);
+        if field.is_one_of(&["severity"]) {
+            self.stated.note(severities.of_word(word), depth, 1);
+        } else if field.is_one_of(&["filterId", "filter", "subCategory"]) {
+            self.ordered.note(severities.of_kind(word), depth, 1);
+            self.of_filter.note(filters::severity(word), depth, 1);
+        } else if field.is_one_of(&["successfulExploit"]) {
+            self.stated.has_succeeded |= word.trim().eq_ignore_ascii_case("true");
+        } else if field.is_one_of(&["behaviour", "behavior", "action"]) {
+            self.stated.has_succeeded |= field.says_success();
+        }
+    }
+
+    fn hint(self) -> Hint {
+        let Self { stated, ordered, of_filter } = self;
+        Hint {
+            own: ordered.own.or(stated.own).or(of_filter.own),
+            nested: worse(worse(ordered.nested, stated.nested), of_filter.nested),
+            has_succeeded: stated.has_succeeded,
         }
     }
 }
@@ -187,8 +216,18 @@ impl Akto {
 }
 
 /// Names of the fields by which a request is put in order.
-const HINTS: &[&str] =
-    &["severity", "filterId", "filter", "subCategory", "successfulExploit", "behaviour", "behavior", "action"];
+const HINTS: &[&str] = &[
+    "severity",
+    "filterId",
+    "filter",
+    "subCategory",
+    "successfulExploit",
+    "behaviour",
+    "behavior",
+    "action",
+    "title",
+    "value",
+];
 
 const SAMPLES: &[Sample] = &[
     sample("documented", include_bytes!("../../../tests/fixtures/vendors/akto/documented.txt")),
