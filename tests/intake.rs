@@ -708,6 +708,44 @@ fn a_source_over_its_rate_is_asked_to_come_again() {
     until("the source is let in again", || (posts.next().unwrap().status == 200).then_some(()));
 }
 
+/// Puts receipts of `akto` into the store of a gateway that is stopped, as if it had accepted them and read none.
+fn leave_unread(gateway: &Gateway, receipts: usize) {
+    let store = rusqlite::Connection::open(gateway.folder.path().join("gatepost.db")).unwrap();
+    let statements = format!(
+        "BEGIN;
+         WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {receipts})
+         INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body, long_body)
+         SELECT randomblob(16), 'akto', 1763600000000, NULL, 'identity', 5, CAST('flood' AS BLOB), NULL FROM n;
+         INSERT INTO runs (first, next, last, bytes, large, source, urgency)
+         SELECT min(seq), min(seq), max(seq), sum(bytes), 0, 'akto', 1 FROM receipts WHERE source = 'akto';
+         COMMIT"
+    );
+    store.execute_batch(&statements).unwrap();
+}
+
+#[test]
+fn a_source_whose_backlog_is_full_is_asked_to_come_again_and_others_are_read_meanwhile() {
+    let limited = config().replace("[sources.akto]", "[sources.akto]\nbacklog = { events = 10000 }");
+    let mut gateway = Gateway::start(&limited);
+    assert!(gateway.stop().success());
+    leave_unread(&gateway, 20_000);
+    gateway.serve_again();
+    let post = || gateway.post_bearer("akto", AKTO, b"{}");
+    let refused = post();
+    refused.refused(503, "backlog-full");
+    assert_eq!(refused.header("retry-after"), Some("10"));
+    // What is not authentic does not get to know it.
+    bearer("akto")
+        .line("authorization", "Bearer wrong")
+        .body("{}")
+        .send(gateway.server)
+        .refused(401, "signature-mismatch");
+    gateway.post_signed("adrian", ADRIAN, &alert("evt_1")).accepted();
+    until("the other source is read", || (!gateway.list("events", &["--source", "adrian"]).is_empty()).then_some(()));
+    post().refused(503, "backlog-full");
+    until("there is room again", || (post().status == 200).then_some(()));
+}
+
 #[test]
 fn no_authentic_body_is_refused_lost_or_changed() {
     let mut gateway = Gateway::start(&config());

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use gatepost::domain::{
     Attempt, DedupeKey, DeliveryState, Draft, Encoding, Event, EventKey, Headers, Note, OutcomeKind, Progress,
-    ReceiptId, Request, RequestKey, Secret, Severity, SourceName, Timestamp,
+    ReceiptId, Request, RequestKey, Secret, Severity, SourceName, Timestamp, Urgency,
 };
 use gatepost::store::{
-    Acceptance, Access, Arrival, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter,
-    Horizons, Inbox, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries, ReceiptFilter,
-    ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError, Upkeep, Verdict,
+    Acceptance, Access, Arrival, Backlog, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt,
+    EventFilter, Horizons, Inbox, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries,
+    ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError,
+    Upkeep, Verdict,
 };
 use gatepost::verify::{Scheme, TokenScheme, Verifier};
 
@@ -56,6 +57,7 @@ impl Fixture {
             source,
             content_type: Some("application/json".to_owned()),
             encoding: Encoding::Identity,
+            urgency: Urgency::Normal,
         }
     }
 
@@ -64,7 +66,7 @@ impl Fixture {
     }
 
     fn claim_receipts(&self, now: i64) -> Vec<Claim<ReceiptWork>> {
-        self.store.claim_receipts(100, lease(now)).wait().unwrap().claims
+        self.store.claim_receipts(ReceiptLimits::of_any_size(100), lease(now)).wait().unwrap().claims
     }
 
     /// Dispatches everything, one event a receipt, to these destinations.
@@ -202,7 +204,7 @@ fn a_long_body_is_kept_byte_for_byte_once_and_holds_up_nobody() {
     let fixture = fixture.reopen();
     let lengths: Vec<usize> = fixture
         .store
-        .claim_receipts(10, lease(0))
+        .claim_receipts(ReceiptLimits::of_any_size(10), lease(0))
         .wait()
         .unwrap()
         .claims
@@ -792,7 +794,7 @@ fn leases_go_by_the_clock_that_nobody_sets() {
     let set_forward = Lease { now: at(day), steady: at(1_000), length: Duration::from_secs(30) };
     assert_eq!(fixture.claim_receipts(0).len(), 1);
     assert!(
-        fixture.store.claim_receipts(100, set_forward).wait().unwrap().claims.is_empty(),
+        fixture.store.claim_receipts(ReceiptLimits::of_any_size(100), set_forward).wait().unwrap().claims.is_empty(),
         "the lease has not ended"
     );
     let fixture = fixture.reopen();
@@ -852,7 +854,7 @@ fn the_oldest_that_waits_is_known_for_each_source_and_destination() {
     let oldest = |name: &str| fixture.store.oldest_unread().unwrap().get(&name.parse().unwrap()).copied();
     assert_eq!((oldest("a"), oldest("b"), oldest("c")), (Some(at(10)), Some(at(20)), None));
     // Claimed is not dispatched.
-    let claims = fixture.store.claim_receipts(1, lease(0)).wait().unwrap().claims;
+    let claims = fixture.store.claim_receipts(ReceiptLimits::of_any_size(1), lease(0)).wait().unwrap().claims;
     assert_eq!((oldest("a"), oldest("b")), (Some(at(10)), Some(at(20))));
     let id = claims[0].work().receipt.id;
     drop(claims);
@@ -898,8 +900,11 @@ fn receipts_that_cannot_be_read_are_set_aside_and_keep_no_others() {
             fixture.accept(id);
         }
         fixture.tamper(damage);
-        let claimed =
-            fixture.store.claim_receipts(100, lease(0)).wait().unwrap_or_else(|fault| panic!("{damage}: {fault}"));
+        let claimed = fixture
+            .store
+            .claim_receipts(ReceiptLimits::of_any_size(100), lease(0))
+            .wait()
+            .unwrap_or_else(|fault| panic!("{damage}: {fault}"));
         assert_eq!(claimed.claims.len(), 2, "{damage}");
         let [aside] = claimed.set_aside.as_slice() else { panic!("{damage}: {:?}", claimed.set_aside) };
         assert_eq!(aside.row, 2, "{damage}");
@@ -911,7 +916,7 @@ fn receipts_that_cannot_be_read_are_set_aside_and_keep_no_others() {
         assert!(rows.iter().all(|row| row.cursor == 2 || row.reason.is_none()));
         // It is not claimed again, and what comes after it is.
         fixture.accept("4");
-        let claimed = fixture.store.claim_receipts(100, lease(60_000)).wait().unwrap();
+        let claimed = fixture.store.claim_receipts(ReceiptLimits::of_any_size(100), lease(60_000)).wait().unwrap();
         assert_eq!((claimed.claims.len(), claimed.set_aside.len()), (3, 0), "{damage}");
         assert_eq!(fixture.store.undispatched(), Ok(3), "{damage}");
     }
@@ -922,9 +927,16 @@ fn a_receipt_that_was_repaired_is_read_when_it_is_replayed() {
     let fixture = Fixture::new();
     let Acceptance::New(id) = fixture.accept("1") else { panic!() };
     fixture.tamper("UPDATE receipts SET source = 'not a name'");
-    assert_eq!(fixture.store.claim_receipts(1, lease(0)).wait().unwrap().set_aside.len(), 1);
+    assert_eq!(
+        fixture.store.claim_receipts(ReceiptLimits::of_any_size(1), lease(0)).wait().unwrap().set_aside.len(),
+        1
+    );
     assert!(fixture.store.replay_receipt(id).unwrap());
-    assert_eq!(fixture.store.claim_receipts(1, lease(0)).wait().unwrap().set_aside.len(), 1, "it is as before");
+    assert_eq!(
+        fixture.store.claim_receipts(ReceiptLimits::of_any_size(1), lease(0)).wait().unwrap().set_aside.len(),
+        1,
+        "it is as before"
+    );
     fixture.tamper("UPDATE receipts SET source = 's'");
     assert!(fixture.store.replay_receipt(id).unwrap());
     fixture.dispatch(0, &[]);
@@ -991,4 +1003,257 @@ fn a_store_of_a_newer_gatepost_is_refused_untouched() {
         assert!(message.contains("was written by a newer gatepost (schema 99"), "{message}");
         assert!(content(folder.path()) == before, "{access:?} has changed it");
     }
+}
+
+impl Fixture {
+    /// Accepts requests of these sources and urgencies as one transaction would, if they come at once.
+    fn accept_urgent(&self, source: &str, id: &str, urgency: Urgency) {
+        let arrival = Arrival { urgency, ..self.arrival(source, id, id) };
+        assert!(matches!(self.store.accept(arrival, None).wait(), Ok(Acceptance::New(_))));
+    }
+
+    /// The bodies of the receipts that the next claim holds, in its order.
+    fn claim_bodies(&self, limits: ReceiptLimits) -> Vec<String> {
+        let claims = self.store.claim_receipts(limits, lease(0)).wait().unwrap().claims;
+        claims.iter().map(|claim| String::from_utf8_lossy(&claim.work().receipt.body).into_owned()).collect()
+    }
+
+    fn count(&self, statement: &str) -> i64 {
+        let connection = rusqlite::Connection::open(self.folder.path().join("test.db")).unwrap();
+        connection.query_row(statement, [], |row| row.get(0)).unwrap()
+    }
+
+    /// A store in which so many receipts of a source have been accepted, five hundred in a commit.
+    fn flooded(source: &str, receipts: usize) -> Self {
+        let fixture = Self::new();
+        fixture.store.close();
+        fixture.tamper(&format!(
+            "BEGIN;
+             WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {receipts})
+             INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body, long_body)
+             SELECT randomblob(16), '{source}', 500, NULL, 'identity', 5, CAST('flood' AS BLOB), NULL FROM n;
+             INSERT INTO runs (first, next, last, bytes, large, source, urgency)
+             SELECT min(seq), min(seq), max(seq), sum(bytes), 0, '{source}', 1 FROM receipts GROUP BY (seq - 1) / 500;
+             COMMIT"
+        ));
+        fixture.reopen()
+    }
+}
+
+/// Up to so many small ones.
+fn small(receipts: usize) -> ReceiptLimits {
+    ReceiptLimits { size: Some(ReceiptSize::Small), receipts, bytes: 256 << 10 }
+}
+
+fn large(receipts: usize) -> ReceiptLimits {
+    ReceiptLimits { size: Some(ReceiptSize::Large), receipts, bytes: 8 << 20 }
+}
+
+fn flood_of(fixture: &Fixture, source: &str, count: usize) {
+    let arrival = |n: usize| Arrival { urgency: Urgency::High, ..fixture.arrival(source, &n.to_string(), source) };
+    let tickets: Vec<_> = (0..count).map(|n| fixture.store.accept(arrival(n), None)).collect();
+    tickets.into_iter().for_each(|ticket| assert!(matches!(ticket.wait(), Ok(Acceptance::New(_)))));
+}
+
+#[test]
+fn sources_have_their_receipts_claimed_in_turn() {
+    let fixture = Fixture::new();
+    flood_of(&fixture, "b", 500);
+    flood_of(&fixture, "a", 20);
+    fixture.accept("s");
+    let count = |bodies: &[String], body: &str| bodies.iter().filter(|found| *found == body).count();
+    // Eight turns of eight: a, b, s, and again without s, which has nothing left.
+    let first = fixture.claim_bodies(small(64));
+    assert_eq!((count(&first, "a"), count(&first, "b"), count(&first, "s")), (20, 43, 1));
+    fixture.accept("later");
+    let second = fixture.claim_bodies(small(64));
+    assert_eq!((count(&second, "b"), count(&second, "later")), (63, 1));
+    // Wherever the round stands, nobody has the first turn twice.
+    flood_of(&fixture, "c", 100);
+    let third = fixture.claim_bodies(small(8));
+    let fourth = fixture.claim_bodies(small(8));
+    assert_eq!([count(&third, "b") + count(&fourth, "b"), count(&third, "c") + count(&fourth, "c")], [8, 8]);
+}
+
+#[test]
+fn of_a_source_the_urgent_go_first_and_a_quarter_of_its_turn_is_for_the_oldest() {
+    let fixture = Fixture::new();
+    for (id, urgency) in [
+        ("low", Urgency::Low),
+        ("normal", Urgency::Normal),
+        ("high", Urgency::High),
+        ("critical", Urgency::Critical),
+        ("critical2", Urgency::Critical),
+    ] {
+        fixture.accept_urgent("s", id, urgency);
+    }
+    assert_eq!(fixture.claim_bodies(small(32)), ["critical", "critical2", "high", "normal", "low"]);
+
+    // Urgent ones that keep coming do not keep the oldest back.
+    fixture.accept_urgent("s", "oldest", Urgency::Low);
+    fixture.accept_urgent("s", "old", Urgency::Low);
+    let mut places = Vec::new();
+    for round in 0..10 {
+        (0..3).for_each(|n| fixture.accept_urgent("s", &format!("{round}/{n}"), Urgency::Critical));
+        let bodies: Vec<String> = (0..2).flat_map(|_| fixture.claim_bodies(small(1))).collect();
+        places.extend(bodies.iter().position(|body| body.starts_with("old")).map(|_| round));
+    }
+    assert_eq!(places.len(), 2, "two of twenty claims, and all that were old");
+    assert!(places[1] < 4, "{places:?}");
+    // It is claimed with the others, and read after them.
+    let fixture = Fixture::new();
+    fixture.accept_urgent("s", "old", Urgency::Low);
+    (0..20).for_each(|n| fixture.accept_urgent("s", &format!("{n}"), Urgency::Critical));
+    let bodies = fixture.claim_bodies(small(8));
+    assert_eq!(bodies, ["0", "1", "2", "3", "4", "5", "6", "old"]);
+}
+
+#[test]
+fn an_urgent_receipt_is_in_the_next_claim_whatever_waits() {
+    let fixture = Fixture::flooded("flood", 200_000);
+    assert_eq!(fixture.store.backlog(&"flood".parse().unwrap()), Backlog { receipts: 200_000, bytes: 1_000_000 });
+    drop(fixture.claim_bodies(small(64)));
+    fixture.accept_urgent("flood", "urgent here", Urgency::Critical);
+    fixture.accept_urgent("other", "urgent there", Urgency::Critical);
+    fixture.accept_urgent("third", "low there", Urgency::Low);
+    let begun = std::time::Instant::now();
+    let bodies = fixture.claim_bodies(small(64));
+    let took = begun.elapsed();
+    assert_eq!(bodies.len(), 64);
+    assert_eq!(bodies[..2], ["urgent there", "urgent here"].map(str::to_owned), "{took:?}");
+    assert!(bodies.contains(&"low there".to_owned()));
+    assert!(took < Duration::from_millis(100), "a claim took {took:?}");
+    // What they cost a source is its turn.
+    assert_eq!(fixture.store.undispatched(), Ok(200_003));
+}
+
+#[test]
+fn sources_that_come_and_go_cost_nothing() {
+    let fixture = Fixture::new();
+    let arrivals = (0..10_000).map(|n| fixture.arrival(&format!("source-{n}"), "id", "body"));
+    let tickets: Vec<_> = arrivals.map(|arrival| fixture.store.accept(arrival, None)).collect();
+    // More than may wait for their commit at once are refused.
+    let accepted = tickets.into_iter().map(|ticket| ticket.wait());
+    let accepted = accepted.filter(|answer| matches!(answer, Ok(Acceptance::New(_)))).count();
+    assert!(accepted > 5_000, "{accepted}");
+    let begun = std::time::Instant::now();
+    let mut sources = std::collections::BTreeSet::new();
+    let mut claims = 0;
+    loop {
+        let claimed = fixture.store.claim_receipts(small(64), lease(0)).wait().unwrap().claims;
+        if claimed.is_empty() {
+            break;
+        }
+        claims += 1;
+        sources.extend(claimed.iter().map(|claim| claim.work().receipt.source.clone()));
+        let conclusions = claimed.into_iter().map(|claim| Conclusion { claim, events: Vec::new(), note: None });
+        fixture.store.conclude(Arc::new(conclusions.collect()), at(0)).wait().unwrap();
+    }
+    let took = begun.elapsed();
+    assert_eq!((sources.len(), claims), (accepted, accepted.div_ceil(64)), "each has had its turn");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(fixture.count("SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM receipt_queue)"), 0);
+    assert!(fixture.store.backlogs().unwrap().is_empty());
+}
+
+#[test]
+fn what_waits_is_in_the_same_order_after_a_restart() {
+    let fixture = Fixture::new();
+    for (id, urgency) in [("low", Urgency::Low), ("critical", Urgency::Critical), ("high", Urgency::High)] {
+        fixture.accept_urgent("s", id, urgency);
+    }
+    let source = "s".parse().unwrap();
+    let before = fixture.store.backlog(&source);
+    assert_eq!(before, Backlog { receipts: 3, bytes: 15 });
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.store.backlog(&source), before);
+    assert_eq!(fixture.claim_bodies(small(2)), ["critical", "high"]);
+    // What a dead process had claimed comes first.
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.store.backlog(&source), Backlog { receipts: 1, bytes: 3 });
+    assert_eq!(fixture.claim_bodies(small(8)), ["critical", "high", "low"]);
+}
+
+#[test]
+fn a_backlog_counts_what_has_never_been_claimed() {
+    let fixture = Fixture::new();
+    let source: SourceName = "s".parse().unwrap();
+    let receipts = || fixture.store.backlog(&source).receipts;
+    assert_eq!(fixture.store.backlog(&source), Backlog::default());
+    fixture.accept("one");
+    assert!(matches!(fixture.accept("one"), Acceptance::Duplicate(_)));
+    fixture.accept("two");
+    assert_eq!(receipts(), 2, "a repetition does not wait");
+    assert_eq!(fixture.store.backlogs().unwrap()[&source], fixture.store.backlog(&source));
+    drop(fixture.claim_bodies(small(1)));
+    assert_eq!(receipts(), 1);
+    drop(fixture.claim_bodies(small(8)));
+    assert_eq!((receipts(), fixture.store.backlogs().unwrap().len()), (0, 0));
+}
+
+#[test]
+fn large_receipts_are_claimed_apart_from_small_ones() {
+    let fixture = Fixture::new();
+    let body = "x".repeat(200_000);
+    for id in ["1", "2"] {
+        fixture.store.accept(fixture.arrival("s", id, &body), None).wait().unwrap();
+    }
+    let gzip = Arrival { encoding: Encoding::Gzip, ..fixture.arrival("s", "3", &body[..20_000]) };
+    fixture.store.accept(gzip, None).wait().unwrap();
+    fixture.accept("small");
+    let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap();
+    assert_eq!((claimed.claims.len(), claimed.is_other_size_waiting), (1, true));
+    let lengths = |limits| fixture.claim_bodies(limits).iter().map(String::len).collect::<Vec<_>>();
+    assert_eq!(lengths(large(8)), [200_000, 200_000, 20_000]);
+    let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap();
+    assert_eq!((claimed.claims.len(), claimed.is_other_size_waiting), (0, false));
+    // A replay goes the same way.
+    let fixture = fixture.reopen();
+    let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap();
+    assert_eq!((claimed.claims.len(), claimed.is_other_size_waiting), (1, true));
+    assert_eq!(fixture.claim_bodies(large(8)).len(), 3);
+}
+
+#[test]
+fn many_that_are_replayed_leave_room_for_what_is_new() {
+    let fixture = Fixture::new();
+    let old: Vec<ReceiptId> = (0..20)
+        .map(|n| {
+            let Acceptance::New(id) = fixture.accept(&format!("old {n}")) else { panic!() };
+            id
+        })
+        .collect();
+    fixture.dispatch(0, &[]);
+    old.iter().for_each(|id| assert!(fixture.store.replay_receipt(*id).unwrap()));
+    (0..20).for_each(|n| fixture.accept_urgent("s", &format!("new {n}"), Urgency::Critical));
+    let bodies = fixture.claim_bodies(small(8));
+    assert_eq!(bodies.iter().filter(|body| body.starts_with("new")).count(), 4, "{bodies:?}");
+    assert_eq!(fixture.claim_bodies(ReceiptLimits::of_any_size(100)).len(), 32);
+}
+
+#[test]
+fn a_receipt_that_may_end_the_process_is_claimed_alone_while_no_other_is_under_way() {
+    let fixture = Fixture::new();
+    fixture.accept("poison");
+    let body = "x".repeat(200_000);
+    fixture.store.accept(fixture.arrival("s", "large", &body), None).wait().unwrap();
+    let mut fixture = fixture;
+    for _ in 0..2 {
+        assert_eq!((fixture.claim_bodies(small(8)).len(), fixture.claim_bodies(large(8)).len()), (1, 1));
+        fixture = fixture.reopen();
+    }
+    fixture.accept_urgent("s", "new", Urgency::Critical);
+    // Both were under way each time: now each has to show alone what it does.
+    let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap().claims;
+    assert_eq!((claimed.len(), claimed[0].work().tries), (1, 3));
+    assert!(fixture.claim_bodies(large(8)).is_empty() && fixture.claim_bodies(small(8)).is_empty());
+    let conclude = |claims: Vec<Claim<ReceiptWork>>| {
+        let conclusions = claims.into_iter().map(|claim| Conclusion { claim, events: Vec::new(), note: None });
+        fixture.store.conclude(Arc::new(conclusions.collect()), at(0)).wait().unwrap();
+    };
+    conclude(claimed);
+    let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap().claims;
+    assert_eq!((claimed.len(), claimed[0].work().receipt.body.len()), (1, 200_000));
+    conclude(claimed);
+    assert_eq!(fixture.claim_bodies(small(8)), ["new"]);
 }

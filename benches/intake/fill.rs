@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gatepost::config::Config;
-use gatepost::domain::{Clock, Encoding, Note, Request, SystemClock, Timestamp};
+use gatepost::domain::{Clock, Encoding, Note, Request, SystemClock, Timestamp, Urgency};
 use gatepost::store::{
-    Acceptance, Access, Arrival, Claim, Conclusion, Inbox, Lease, Outbox, PlannedEvent, ReceiptWork, Routed,
-    SqliteStore,
+    Acceptance, Access, Arrival, Claim, Conclusion, Inbox, Lease, Outbox, PlannedEvent, ReceiptLimits, ReceiptWork,
+    Routed, SqliteStore,
 };
 use gatepost::vendors::Source;
 
@@ -84,7 +84,8 @@ impl Filler<'_> {
         let request = Request { headers, body: Bytes::from(body), received_at: at };
         let request = self.source.verifier.verify(request, at).map_err(|refusal| format!("{refusal:?}"))?;
         let key = self.source.dedupe_key(&request, at);
-        Ok(Arrival { request, source: self.source.name.clone(), key, content_type: None, encoding: Encoding::Identity })
+        let (source, encoding) = (self.source.name.clone(), Encoding::Identity);
+        Ok(Arrival { request, source, key, content_type: None, encoding, urgency: Urgency::Normal })
     }
 
     /// Closes every receipt, with its deliveries to the one destination.
@@ -92,7 +93,7 @@ impl Filler<'_> {
         loop {
             let now = SystemClock.now();
             let lease = Lease { now, steady: now, length: Duration::from_secs(60) };
-            let claims = self.store.claim_receipts(1_000, lease).await?.claims;
+            let claims = self.store.claim_receipts(ReceiptLimits::of_any_size(1_000), lease).await?.claims;
             if claims.is_empty() {
                 return Ok(());
             }

@@ -1,4 +1,8 @@
 //! Receipts become events and deliveries.
+//!
+//! Small and large receipts are worked on side by side: a body of five thousand records takes seconds to read, and an urgent
+//! alert must not wait for it. A batch of small ones is so small that it takes some 20 ms at most, because what comes
+//! meanwhile waits for its end, however urgent it is.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +18,8 @@ use super::severity_log::SeverityLog;
 use super::supervisor::{LaneBoard, Rules};
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
 use crate::store::{
-    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, ReceiptWork, Routed, SetAside, StoreError, Tally,
+    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, ReceiptLimits, ReceiptSize, ReceiptWork, Routed,
+    SetAside, StoreError, Tally,
 };
 use crate::telemetry::{ByRoute, BySource, Metrics};
 
@@ -46,35 +51,49 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Works until `stop` changes.
-    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(&self, stop: watch::Receiver<bool>) {
+        let large = Notify::new();
+        tokio::join!(
+            self.work(SMALL, (&self.wake, &large), stop.clone()),
+            self.work(LARGE, (&large, &self.wake), stop.clone())
+        );
+    }
+
+    /// Works on receipts of one size. Intake wakes the worker of the small ones, and each worker wakes the other.
+    async fn work(&self, limits: ReceiptLimits, (own, other): (&Notify, &Notify), mut stop: watch::Receiver<bool>) {
         loop {
-            match self.round().await {
-                Ok(0) => {}
-                Ok(_) if !*stop.borrow() => continue,
-                Ok(_) => {}
+            match self.round(limits).await {
+                Ok(round) => {
+                    if round.is_other_size_waiting {
+                        other.notify_one();
+                    }
+                    if round.receipts > 0 && !*stop.borrow() {
+                        continue;
+                    }
+                }
                 Err(fault) => tracing::warn!(%fault, "receipts cannot be dispatched now; they wait in the store"),
             }
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = own.notified() => {}
                 () = tokio::time::sleep(LOOK_INTERVAL) => {}
                 _ = stop.changed() => return,
             }
         }
     }
 
-    /// Dispatches a batch; returns how many receipts it held. One thread reads while the other records, piece by piece: a
-    /// body of many events is never in memory as events, and no transaction holds intake up for long.
-    async fn round(&self) -> Result<usize, StoreError> {
-        let ClaimedReceipts { mut claims, set_aside } =
-            self.outbox.claim_receipts(BATCH_RECEIPTS, self.lease()).await?;
+    /// Dispatches a batch. One thread reads while the other records, piece by piece: a body of many events is never in
+    /// memory as events, and no transaction holds intake up for long.
+    async fn round(&self, limits: ReceiptLimits) -> Result<Round, StoreError> {
+        let ClaimedReceipts { mut claims, set_aside, is_other_size_waiting, .. } =
+            self.outbox.claim_receipts(limits, self.lease()).await?;
         for SetAside { row, reason } in &set_aside {
             self.metrics.receipts_unreadable.inc();
             tracing::error!(row, reason, "a stored request cannot be read; it is set aside and nobody is told of it");
         }
+        let round = Round { receipts: claims.len() + set_aside.len(), is_other_size_waiting };
         if claims.is_empty() {
-            return Ok(set_aside.len());
+            return Ok(round);
         }
-        let count = claims.len();
         let rules = self.rules.borrow().clone();
         let (now, keys) = (*self.vouched.borrow(), self.retention.borrow().keys);
         let work = |claim: &mut Claim<ReceiptWork>| {
@@ -125,7 +144,7 @@ impl Dispatcher {
         try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
         self.workers.wake(&destinations);
         drop(reader.await);
-        Ok(count)
+        Ok(round)
     }
 
     /// Records conclusions, and while the store cannot take them keeps them in hand: let go of, their receipts would wait
@@ -215,6 +234,14 @@ impl Dispatcher {
     fn lease(&self) -> Lease {
         Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE }
     }
+}
+
+/// What a batch held.
+struct Round {
+    /// How many receipts were claimed or set aside.
+    receipts: usize,
+    /// Whether there is work for the other worker.
+    is_other_size_waiting: bool,
 }
 
 /// Some events of a receipt.
@@ -351,8 +378,10 @@ fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<Destination
     }
 }
 
-/// Receipts taken at once.
-const BATCH_RECEIPTS: usize = 128;
+/// Small receipts taken at once: some 20 ms of work.
+const SMALL: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Small), receipts: 64, bytes: 256 << 10 };
+/// Large receipts taken at once: one, where it is a large one.
+const LARGE: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Large), receipts: 4, bytes: 512 << 10 };
 /// Events recorded in one piece of work: about a millisecond, so that intake need not wait for it.
 const PIECE_EVENTS: usize = 24;
 /// Reading 64 MiB takes seconds; the rest is room for a machine that is busy.

@@ -445,11 +445,11 @@ mod tests {
     use crate::destinations::{Append, Message, Pace, Reply, Step};
     use crate::domain::{
         DedupeKey, DeliveryId, DeliveryState, Draft, Encoding, Event, Headers, Receipt, ReceiptId, Request, Severity,
-        SourceName, SystemClock,
+        SourceName, SystemClock, Urgency,
     };
     use crate::store::{
-        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Page, PlannedEvent, Queries, ReceiptWork,
-        Routed, SqliteStore,
+        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Page, PlannedEvent, Queries, ReceiptLimits,
+        ReceiptWork, Routed, SqliteStore,
     };
     use crate::verify::{Scheme, Verifier};
     use std::path::PathBuf;
@@ -588,11 +588,12 @@ mod tests {
                 key: DedupeKey::of_id(&source, title).into(),
                 content_type: None,
                 encoding: Encoding::Identity,
+                urgency: Urgency::Normal,
             };
             store.accept(arrival, None).await.unwrap();
         }
-        let claims =
-            store.claim_receipts(titles.len(), Lease { now, steady: now, length: LEASE }).await.unwrap().claims;
+        let limits = ReceiptLimits::of_any_size(titles.len());
+        let claims = store.claim_receipts(limits, Lease { now, steady: now, length: LEASE }).await.unwrap().claims;
         let conclude = |claim: Claim<ReceiptWork>| {
             let receipt = &claim.work().receipt;
             let title = String::from_utf8(receipt.body.to_vec()).unwrap();

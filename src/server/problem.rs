@@ -32,6 +32,8 @@ pub enum Problem {
         /// When there is room again.
         retry_after: Duration,
     },
+    /// As much of its source waits to be read as may.
+    BacklogFull,
     /// It cannot be stored now.
     StoreUnavailable,
     /// There are too many connections, in all or from its address.
@@ -46,7 +48,7 @@ pub enum Problem {
 
 impl Problem {
     /// One of each kind, of the public listener.
-    const EACH: [Self; 13] = [
+    const EACH: [Self; 14] = [
         Self::NotAuthentic(Refusal::SignatureMissing),
         Self::NotAuthentic(Refusal::SignatureMismatch),
         Self::NotAuthentic(Refusal::TimestampStale),
@@ -57,6 +59,7 @@ impl Problem {
         Self::BodyTooSlow,
         Self::BodyIncomplete,
         Self::RateLimited { retry_after: Duration::ZERO },
+        Self::BacklogFull,
         Self::StoreUnavailable,
         Self::TooManyConnections,
         Self::TooManyBodies,
@@ -78,6 +81,7 @@ impl Problem {
             Self::BodyTooSlow => "body-too-slow",
             Self::BodyIncomplete => "body-incomplete",
             Self::RateLimited { .. } => "rate-limited",
+            Self::BacklogFull => "backlog-full",
             Self::StoreUnavailable => "store-unavailable",
             Self::TooManyConnections => "too-many-connections",
             Self::TooManyBodies => "too-many-bodies",
@@ -96,7 +100,9 @@ impl Problem {
             Self::BodyIncomplete => StatusCode::BAD_REQUEST,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
-            Self::StoreUnavailable | Self::TooManyConnections | Self::TooManyBodies => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BacklogFull | Self::StoreUnavailable | Self::TooManyConnections | Self::TooManyBodies => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -110,6 +116,7 @@ impl Problem {
             Self::BodyTooSlow => "The body did not arrive in time.",
             Self::BodyIncomplete => "The body did not arrive whole.",
             Self::RateLimited { .. } => "This source sends faster than it may.",
+            Self::BacklogFull => "Too many requests of this source wait to be read; send it again later.",
             Self::StoreUnavailable => "The request cannot be stored now; send it again later.",
             Self::TooManyConnections => "There are too many connections; send it again later, on fewer of them.",
             Self::ForeignHost => "Ask by address, or add this host name to hosts in the configuration.",
@@ -130,6 +137,9 @@ impl Problem {
             }
             Self::RateLimited { retry_after } => {
                 answer.insert_header((header::RETRY_AFTER, retry_after.as_secs().max(1)));
+            }
+            Self::BacklogFull => {
+                answer.insert_header((header::RETRY_AFTER, BACKLOG_RETRY_AFTER.as_secs()));
             }
             Self::StoreUnavailable => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs()));
@@ -156,3 +166,5 @@ impl Problem {
 
 /// A full disk or a locked database is seldom mended faster.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Some ten thousand requests are read meanwhile.
+const BACKLOG_RETRY_AFTER: Duration = Duration::from_secs(10);

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::domain::{
     Attempt, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, IdPrefix, Note,
-    Progress, Receipt, ReceiptId, RequestKey, RouteName, Severity, SourceName, Timestamp,
+    Progress, Receipt, ReceiptId, RequestKey, RouteName, Severity, SourceName, Timestamp, Urgency,
 };
 use crate::verify::Verified;
 
@@ -36,8 +36,21 @@ pub trait Inbox: Send + Sync {
     /// many answers has them put into its `replies`.
     fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
 
+    /// What is accepted of a source and waits to be read, without what has been handed out. Counted in memory and answered
+    /// at once.
+    fn backlog(&self, source: &SourceName) -> Backlog;
+
     /// Writes and syncs a few bytes, to find out whether an accept would be committed.
     fn check_writable(&self) -> Ticket<()>;
+}
+
+/// What of a source waits to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many receipts.
+    pub receipts: u64,
+    /// How long their bodies are together, in bytes.
+    pub bytes: u64,
 }
 
 /// A verified request on its way into the store.
@@ -53,6 +66,8 @@ pub struct Arrival {
     pub content_type: Option<String>,
     /// How the body is encoded.
     pub encoding: Encoding,
+    /// How soon it should be read.
+    pub urgency: Urgency,
 }
 
 /// What became of an arrival.
@@ -68,9 +83,16 @@ pub enum Acceptance {
 
 /// Where work is handed out and taken back.
 pub trait Outbox: Send + Sync {
-    /// Leases up to `limit` receipts that nobody has dispatched yet, oldest first. Those whose rows cannot be read are set
-    /// aside, so that they do not keep the others.
-    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<ClaimedReceipts>;
+    /// Leases receipts that are not dispatched yet.
+    ///
+    /// The sources that have some waiting are served in turn. Of a source the most urgent go first, and a quarter of its
+    /// turn goes to its oldest. What has been claimed before and was not concluded, or is replayed, goes first, up to half
+    /// of the limit where others wait. The claims are answered in the order in which they should be read.
+    ///
+    /// A receipt that was under way when the process ended more than twice is claimed alone, while no other receipt is
+    /// leased, so that only the one that ends the process gets the blame. Those whose rows cannot be read are set aside,
+    /// so that they do not keep the others.
+    fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts>;
 
     /// Records some of a large receipt's events and gives the claim back, its lease renewed.
     fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended>;
@@ -111,6 +133,33 @@ pub enum ClaimOrder {
     LongestDue,
 }
 
+/// How much work a receipt may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReceiptSize {
+    /// A few milliseconds at most.
+    Small,
+    /// Up to seconds: a long body, or a compressed one that may become long.
+    Large,
+}
+
+/// How many receipts are claimed at once.
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiptLimits {
+    /// Those of this size only; `None` for all.
+    pub size: Option<ReceiptSize>,
+    /// At most so many receipts.
+    pub receipts: usize,
+    /// At most so many bytes of bodies, beyond the first receipt.
+    pub bytes: usize,
+}
+
+impl ReceiptLimits {
+    /// Up to so many receipts of any size, with together eight mebibytes.
+    pub fn of_any_size(receipts: usize) -> Self {
+        Self { size: None, receipts, bytes: 8 << 20 }
+    }
+}
+
 /// From when and until when a claim is good.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
@@ -138,6 +187,10 @@ pub struct ClaimedReceipts {
     pub claims: Vec<Claim<ReceiptWork>>,
     /// What was set aside. It keeps its row and is not claimed again unless it is replayed.
     pub set_aside: Vec<SetAside>,
+    /// Whether receipts of the size that was not asked for wait.
+    pub is_other_size_waiting: bool,
+    /// What no longer waits, by source.
+    pub(in crate::store) no_longer_waiting: BTreeMap<String, Backlog>,
 }
 
 /// A row that this binary cannot read: it was damaged, or something else wrote it.
@@ -421,11 +474,14 @@ pub trait Queries: Send + Sync {
     fn depths(&self) -> Result<Vec<Depth>, StoreError>;
 
     /// When the oldest receipt of each source was received that has not been dispatched yet. Replays do not count. Looked
-    /// for among the oldest 10,000, so that a long queue costs no more: the oldest of all is always among them.
+    /// for among the oldest 10,000 commits, so that a long queue costs no more: the oldest of all is always among them.
     fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreError>;
 
-    /// How many receipts nobody has dispatched yet.
+    /// How many receipts are not dispatched yet.
     fn undispatched(&self) -> Result<u64, StoreError>;
+
+    /// What waits to be read of each source that has something waiting, without what has been handed out.
+    fn backlogs(&self) -> Result<BTreeMap<SourceName, Backlog>, StoreError>;
 
     /// Has a receipt dispatched again. Events that exist get the deliveries that they lack, dead ones revive, those in
     /// quarantine are released, and what has arrived is not sent again. `false`: there is no such receipt.

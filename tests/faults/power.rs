@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
-use gatepost::domain::{Clock, Encoding, Headers, Request, SystemClock, Timestamp};
+use gatepost::domain::{Clock, Encoding, Headers, Request, SystemClock, Timestamp, Urgency};
 use gatepost::store::{Acceptance, Access, Arrival, Inbox, Page, Queries, ReceiptFilter, SqliteStore};
 use gatepost::vendors::Sources;
 
@@ -510,6 +510,7 @@ impl<'r> Bench<'r> {
             source: source.name.clone(),
             content_type: None,
             encoding: Encoding::Identity,
+            urgency: Urgency::Normal,
         }
     }
 }

@@ -27,7 +27,7 @@ use super::connections::Connection;
 use super::problem::Problem;
 use super::unread::closing;
 use crate::domain::{Clock, Encoding, Headers, InflateError, Request, inflate};
-use crate::store::{Acceptance, Arrival, Inbox, ReplyBatch, StoreError};
+use crate::store::{Acceptance, Arrival, Backlog, Inbox, ReplyBatch, StoreError};
 use crate::telemetry::{IntakeOutcome, Metrics, UNKNOWN_SOURCE};
 use crate::vendors::{Source, Sources};
 use crate::verify::Verifier;
@@ -174,7 +174,11 @@ impl Ingress {
             check_inflated(verified.body().clone(), source.body_limit_bytes).await.map_err(refused)?;
         }
         self.rates.admit(source, received_at).map_err(|retry_after| refused(Problem::RateLimited { retry_after }))?;
-        let arrival = Arrival { request: verified, source: source.name.clone(), key, content_type, encoding };
+        if self.is_backlog_full(source) {
+            return Err(refused(Problem::BacklogFull));
+        }
+        let urgency = source.urgency(verified.body(), encoding);
+        let arrival = Arrival { request: verified, source: source.name.clone(), key, content_type, encoding, urgency };
         let acceptance = self.commit(arrival).await.map_err(refused)?;
         if !matches!(acceptance, Acceptance::New(_)) {
             self.rates.refund(source);
@@ -207,6 +211,13 @@ impl Ingress {
             }
             Err(problem) => Err(problem),
         }
+    }
+
+    /// Whether as much waits of a source as may. What is on its way to the commit is not counted yet; it is bounded by the
+    /// store.
+    fn is_backlog_full(&self, source: &Source) -> bool {
+        let Backlog { receipts, bytes } = self.inbox.backlog(&source.name);
+        receipts >= source.backlog_limit.requests || bytes >= source.backlog_limit.bytes
     }
 
     async fn commit(&self, arrival: Arrival) -> Result<Acceptance, Problem> {

@@ -27,6 +27,8 @@ pub struct CommitLoop {
     keys: KeysAtHand,
     waiting: Arc<WaitingRoom>,
     turn: Schedule,
+    /// A commit has failed since the backlogs were counted: it may have survived all the same.
+    are_backlogs_in_doubt: bool,
     /// Bodies of refused requests that are still there, and when their removal was last tried again.
     left: Arc<Left>,
     tried: Instant,
@@ -72,7 +74,15 @@ impl Gathered {
 impl CommitLoop {
     /// Over a database that is ready.
     pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<WaitingRoom>) -> Self {
-        Self { database, keys, waiting, turn: Schedule::default(), left: Arc::default(), tried: Instant::now() }
+        Self {
+            database,
+            keys,
+            waiting,
+            turn: Schedule::default(),
+            are_backlogs_in_doubt: false,
+            left: Arc::default(),
+            tried: Instant::now(),
+        }
     }
 
     /// Works until no more can come and everything is done.
@@ -200,12 +210,17 @@ impl CommitLoop {
         slice: Duration,
         done: &mut Vec<Done>,
     ) -> Result<Taken, StoreError> {
-        let Self { database, keys, turn, .. } = self;
+        let Self { database, keys, turn, waiting, are_backlogs_in_doubt, .. } = self;
         database.tend();
         if database.was_replaced() {
             *keys = KeysAtHand::default();
+            *are_backlogs_in_doubt = true;
         }
         let result = database.ready().and_then(|connection| {
+            if *are_backlogs_in_doubt {
+                waiting.backlogs.load(connection)?;
+                *are_backlogs_in_doubt = false;
+            }
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let taken = take_in(&transaction, keys, arrivals, staged)?;
             if !slice.is_zero() {
@@ -217,6 +232,7 @@ impl CommitLoop {
         match &result {
             Err(fault) => {
                 database.note(fault);
+                *are_backlogs_in_doubt = true;
                 // Work that was not even begun must not wait for a database that may not come back.
                 if !slice.is_zero() && done.is_empty() {
                     done.extend(works.pop_front().map(|work| (work, Ok(()))));
@@ -254,9 +270,9 @@ impl CommitLoop {
                 Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreError::Stopped),
                 Err(fault) => Err(fault.clone()),
             };
-            if let Some(body) = waiting.body
-                && !matches!(outcome, Ok(Acceptance::New(_)))
-            {
+            if let Ok(Acceptance::New(_)) = outcome {
+                self.waiting.backlogs.add(&waiting.arrival);
+            } else if let Some(body) = waiting.body {
                 works.push_back(Box::new(Removal { body, left: Arc::clone(&self.left) }));
             }
             // A client that has gone gets no answer; its request is stored all the same.
@@ -275,8 +291,7 @@ fn take_in(
         return Ok(Taken { acceptances: Vec::new(), step: None });
     }
     let keys = keys.get(transaction)?;
-    let acceptances =
-        if arrivals.is_empty() { Vec::new() } else { inbox::insert_all(transaction, keys, arrivals.iter())? };
+    let acceptances = if arrivals.is_empty() { Vec::new() } else { inbox::insert_all(transaction, keys, arrivals)? };
     let step = staged.map(|staged| staged.step(transaction, keys)).transpose()?;
     Ok(Taken { acceptances, step })
 }

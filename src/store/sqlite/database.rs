@@ -251,7 +251,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 mod tests {
     use super::super::{OpenError, SqliteStore};
     use super::*;
-    use crate::domain::{DedupeKey, Encoding, Headers, Request, Secret, SourceName, Timestamp};
+    use crate::domain::{DedupeKey, Encoding, Headers, Request, Secret, SourceName, Timestamp, Urgency};
     use crate::store::{Acceptance, Arrival, Inbox, Queries};
     use crate::verify::{Scheme, TokenScheme, Verifier};
 
@@ -270,7 +270,19 @@ mod tests {
         let source: SourceName = "s".parse().unwrap();
         let request = verifier.verify(request, now).unwrap();
         let key = DedupeKey::of_id(&source, id).into();
-        store.accept(Arrival { request, source, key, content_type: None, encoding: Encoding::Identity }, None).wait()
+        store
+            .accept(
+                Arrival {
+                    request,
+                    source,
+                    key,
+                    content_type: None,
+                    encoding: Encoding::Identity,
+                    urgency: Urgency::Normal,
+                },
+                None,
+            )
+            .wait()
     }
 
     fn fail(store: &SqliteStore, fault: StoreError) {

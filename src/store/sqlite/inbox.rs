@@ -1,16 +1,21 @@
-//! Acceptance: the dedupe key and the raw request in one transaction.
+//! Acceptance: the dedupe key, the raw request and its place among those that wait in one transaction.
 
 use rusqlite::{CachedStatement, Transaction, params};
 
-use super::super::{Acceptance, Arrival, Inbox, ReplyBatch, StoreError, Ticket};
+use super::super::{Acceptance, Arrival, Backlog, Inbox, ReplyBatch, StoreError, Ticket};
 use super::keys::{KeyTable, Keys};
+use super::runs::{Lane, RunWriter};
 use super::writer::Waiting;
 use super::{SqliteStore, bodies};
-use crate::domain::ReceiptId;
+use crate::domain::{ReceiptId, SourceName};
 
 impl Inbox for SqliteStore {
     fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
         self.writer.accept(arrival, replies)
+    }
+
+    fn backlog(&self, source: &SourceName) -> Backlog {
+        self.writer.backlog(source.as_str())
     }
 
     fn check_writable(&self) -> Ticket<()> {
@@ -25,19 +30,33 @@ impl Inbox for SqliteStore {
     }
 }
 
-/// Inserts arrivals. `dedupe_keys` decides what is a repetition, also between two arrivals of the same transaction.
-/// A receipt beyond the mark of `dispatch_mark` is waiting to be dispatched: nothing else needs to be written for that.
-pub fn insert_all<'a>(
+/// Inserts arrivals, sorted by lane, and answers in the order in which they were handed in. `dedupe_keys` decides what is a
+/// repetition, also between two arrivals of the same transaction.
+pub fn insert_all(
     transaction: &Transaction<'_>,
     keys: &mut Keys,
-    arrivals: impl Iterator<Item = &'a Waiting>,
+    arrivals: &[Waiting],
 ) -> Result<Vec<Acceptance>, StoreError> {
     let mut table = KeyTable::of(transaction)?;
+    let mut runs = RunWriter::of(transaction)?;
     let mut receipts = transaction.prepare_cached(
         "INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body, long_body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    arrivals.map(|waiting| insert(transaction, &mut table, keys, &mut receipts, waiting)).collect()
+    let mut by_lane: Vec<(Lane<'_>, usize, &Waiting)> =
+        arrivals.iter().enumerate().map(|(place, waiting)| (Lane::of(&waiting.arrival), place, waiting)).collect();
+    by_lane.sort_unstable_by_key(|(lane, place, _)| (*lane, *place));
+    let mut acceptances = Vec::with_capacity(arrivals.len());
+    for (lane, place, waiting) in by_lane {
+        let acceptance = insert(transaction, &mut table, keys, &mut receipts, waiting)?;
+        if let Acceptance::New(_) = acceptance {
+            runs.add(lane, transaction.last_insert_rowid(), length(&waiting.arrival))?;
+        }
+        acceptances.push((place, acceptance));
+    }
+    runs.finish()?;
+    acceptances.sort_unstable_by_key(|(place, _)| *place);
+    Ok(acceptances.into_iter().map(|(_, acceptance)| acceptance).collect())
 }
 
 fn insert(
@@ -53,19 +72,24 @@ fn insert(
     if let Some(known) = keys.claim(table, &arrival.key, id, received_at)? {
         return Ok(known);
     }
-    let body: &[u8] = arrival.request.body();
+    // Nothing may be inserted behind the receipt: its row is what was inserted last.
+    if let Some(body) = waiting.body {
+        bodies::hold(transaction, body)?;
+    }
     receipts.execute(params![
         id.as_bytes(),
         arrival.source.as_str(),
         received_at.as_millis(),
         arrival.content_type,
         arrival.encoding.as_str(),
-        i64::try_from(body.len()).unwrap_or(i64::MAX),
-        if waiting.body.is_some() { &[] } else { body },
+        length(arrival),
+        if waiting.body.is_some() { &[] } else { arrival.request.body().as_ref() },
         waiting.body,
     ])?;
-    if let Some(body) = waiting.body {
-        bodies::hold(transaction, body)?;
-    }
     Ok(Acceptance::New(id))
+}
+
+/// How long the body is on the wire, in bytes.
+fn length(arrival: &Arrival) -> i64 {
+    i64::try_from(arrival.request.body().len()).unwrap_or(i64::MAX)
 }

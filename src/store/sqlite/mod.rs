@@ -5,6 +5,7 @@
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
+mod backlogs;
 mod bodies;
 mod check;
 mod commit_loop;
@@ -22,8 +23,10 @@ mod record;
 mod remedy;
 mod reserve;
 mod rows;
+mod runs;
 mod scheduling;
 mod schema;
+mod turns;
 mod upkeep;
 mod wal;
 mod wal_resync;
@@ -32,8 +35,8 @@ mod writer;
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use parking::ReadConnection;
@@ -41,11 +44,13 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, OpenFlags};
 
 use super::{Soundness, StoreError};
+use backlogs::Backlogs;
 use check::SoundnessCheck;
 use database::Service;
 use keys::KeysAtHand;
 use lock::Lock;
 use reserve::Reserve;
+use turns::Turns;
 use writer::Writer;
 
 mod parking {
@@ -98,6 +103,8 @@ pub struct SqliteStore {
     reader: Arc<ReadConnection>,
     /// Whether keys have ever been deleted.
     forgets: Arc<AtomicBool>,
+    /// Which source's turn it is to have its receipts claimed. It need not outlive the process.
+    turns: Arc<Mutex<Turns>>,
     check: SoundnessCheck,
 }
 
@@ -194,7 +201,7 @@ impl SqliteStore {
             }
             opened => opened,
         };
-        let Connections { connection, keys, reader, forgets } = opened?;
+        let Connections { connection, keys, backlogs, reader, forgets } = opened?;
         let reader = Arc::new(ReadConnection::new(reader));
         let check = SoundnessCheck::new(path.to_owned());
         let service = lock.zip(reserve).map(|(lock, reserve)| Service {
@@ -203,10 +210,11 @@ impl SqliteStore {
             reader: Arc::clone(&reader),
             check: check.clone(),
         });
-        let writer =
-            Writer::start(connection, path.to_owned(), keys, service).map_err(|error| unusable(path, error))?;
+        let writer = Writer::start(connection, path.to_owned(), (keys, backlogs), service)
+            .map_err(|error| unusable(path, error))?;
         let forgets = Arc::new(AtomicBool::new(forgets));
-        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(writer), reader, forgets, check })
+        let turns = Arc::default();
+        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(writer), reader, forgets, turns, check })
     }
 
     /// The database at `path` and everything that is kept beside it under names of ours or of SQLite.
@@ -240,6 +248,7 @@ impl SqliteStore {
             writer: Arc::new(Writer::absent()),
             reader: Arc::new(ReadConnection::new(connection)),
             forgets: Arc::new(AtomicBool::new(forgets)),
+            turns: Arc::default(),
             check: SoundnessCheck::new(path.to_owned()),
         })
     }
@@ -283,6 +292,7 @@ impl SqliteStore {
 struct Connections {
     connection: Connection,
     keys: KeysAtHand,
+    backlogs: Backlogs,
     reader: Connection,
     forgets: bool,
 }
@@ -302,15 +312,17 @@ impl Connections {
         }
         // Whoever does not serve accepts nothing, and need not know what has been accepted.
         let mut keys = KeysAtHand::default();
+        let backlogs = Backlogs::default();
         if access == Access::Serve {
             outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
             bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
             keys.get(&connection).map_err(|error| unusable(path, error))?;
+            backlogs.load(&connection).map_err(|error| unusable(path, error))?;
         }
         let reader = connect_to_read(path, access)?;
         let forgets = reader.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
         let forgets = forgets.map_err(|error| unusable(path, error))?;
-        Ok(Self { connection, keys, reader, forgets })
+        Ok(Self { connection, keys, backlogs, reader, forgets })
     }
 }
 

@@ -3,14 +3,14 @@
 //! A claim raises the row's generation; whoever settles must show the generation it was given. A lease that has run out
 //! is simply claimed again, with the delivery marked uncertain: whoever held it may have sent it before it died.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use rusqlite::Connection;
 
 use super::super::{
     Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Dispatched, Extended, Lease, LeasesLost, Outbox,
-    PlannedEvent, ReceiptWork, Settlement, StoreError, Ticket,
+    PlannedEvent, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
 use super::SqliteStore;
 use super::delivery_queue::{Settler, claim_longest_due, claim_most_severe, free_expired, make_due};
@@ -19,8 +19,15 @@ use super::record::{Recorder, add_result, conclude, document};
 use crate::domain::{DestinationName, Timestamp};
 
 impl Outbox for SqliteStore {
-    fn claim_receipts(&self, limit: usize, lease: Lease) -> Ticket<ClaimedReceipts> {
-        self.writer.write(move |transaction| claim_receipts(transaction, limit, lease))
+    fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts> {
+        let turns = Arc::clone(&self.turns);
+        self.writer.write_then(
+            move |transaction, _| {
+                let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+                claim_receipts(transaction, &mut turns, limits, lease)
+            },
+            |waiting, claimed| waiting.backlogs.take(&claimed.no_longer_waiting),
+        )
     }
 
     fn extend(&self, mut claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended> {

@@ -6,11 +6,12 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::super::{
-    DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Page, Queries, ReceiptFilter, ReceiptRow,
-    StoreError,
+    Backlog, DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Page, Queries, ReceiptFilter,
+    ReceiptRow, StoreError,
 };
+use super::backlogs::Backlogs;
 use super::rows::{attempt_of, unreadable};
-use super::{SqliteStore, bodies};
+use super::{SqliteStore, bodies, runs};
 use crate::domain::{
     Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, Name, Note, Receipt, ReceiptId,
     Severity, SourceName, Timestamp,
@@ -18,7 +19,7 @@ use crate::domain::{
 
 impl Queries for SqliteStore {
     fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreError> {
-        let mut query = Query::new(RECEIPTS, "r.seq");
+        let mut query = Query::new(&select_receipts(), "r.seq");
         query.and_text("r.source = ?", filter.source.as_deref());
         query.and_time("r.received_at >= ?", filter.since);
         query.and_time("r.received_at < ?", filter.until);
@@ -28,7 +29,7 @@ impl Queries for SqliteStore {
 
     fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreError> {
         let connection = self.reader.lock();
-        let statement = format!("{RECEIPTS} WHERE r.id = ?1");
+        let statement = format!("{} WHERE r.id = ?1", select_receipts());
         let row = connection.query_row(&statement, [id.as_bytes()], receipt_row).optional()?;
         let Some(row) = row else { return Ok(None) };
         let receipt = connection
@@ -156,20 +157,27 @@ impl Queries for SqliteStore {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
+    fn backlogs(&self) -> Result<BTreeMap<SourceName, Backlog>, StoreError> {
+        let backlogs = Backlogs::read(&self.reader.lock())?;
+        // A name that cannot be read is told of where its receipts are claimed.
+        Ok(backlogs.into_iter().filter_map(|(source, backlog)| Some((source.parse().ok()?, backlog))).collect())
+    }
+
     fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreError> {
         let ticket = self.writer.write(move |transaction| {
             let found: Option<(i64, bool)> = transaction
-                .query_row(
-                    "SELECT seq, seq > (SELECT seq FROM dispatch_mark) FROM receipts WHERE id = ?1",
-                    [id.as_bytes()],
-                    |row| Ok((row.get(0)?, row.get(1)?)),
-                )
+                .query_row(&format!("SELECT r.seq, {} FROM receipts r WHERE r.id = ?1", runs::WAITS), [id.as_bytes()], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .optional()?;
-            // What nobody has claimed yet is dispatched anyway.
+            // What has never been claimed is dispatched anyway.
             if let Some((seq, false)) = found {
                 transaction.execute(
-                    "INSERT INTO receipt_queue (seq, replay) VALUES (?1, 1)
-                     ON CONFLICT (seq) DO UPDATE SET replay = 1, tries = 0",
+                    &format!(
+                        "INSERT INTO receipt_queue (seq, replay, large) SELECT r.seq, 1, {} FROM receipts r WHERE r.seq = ?1
+                         ON CONFLICT (seq) DO UPDATE SET replay = 1, tries = 0",
+                        runs::IS_LARGE
+                    ),
                     [seq],
                 )?;
             }
@@ -339,6 +347,15 @@ fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryState> {
     Ok(DeliveryState::ALL.get(number).copied().unwrap_or(DeliveryState::Dead))
 }
 
+fn select_receipts() -> String {
+    format!(
+        "SELECT r.seq, r.id, r.source, r.received_at, r.bytes, q.seq IS NOT NULL OR {},
+         s.events_new, s.events_duplicate, s.note
+         FROM receipts r LEFT JOIN receipt_queue q ON q.seq = r.seq LEFT JOIN receipt_results s ON s.seq = r.seq",
+        runs::WAITS
+    )
+}
+
 fn state_number(state: DeliveryState) -> i64 {
     match state {
         DeliveryState::Waiting => 0,
@@ -350,14 +367,10 @@ fn state_number(state: DeliveryState) -> i64 {
 
 /// What is shown for the name of a source that is none.
 const UNREADABLE_NAME: &str = "unreadable";
-const RECEIPTS: &str = "SELECT r.seq, r.id, r.source, r.received_at, r.bytes,
-    q.seq IS NOT NULL OR r.seq > (SELECT seq FROM dispatch_mark),
-    s.events_new, s.events_duplicate, s.note
-    FROM receipts r LEFT JOIN receipt_queue q ON q.seq = r.seq LEFT JOIN receipt_results s ON s.seq = r.seq";
 const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM receipts WHERE id = ?1";
-/// What has been claimed or is replayed, and what lies beyond the mark, where there are no gaps.
+/// What has been claimed or is replayed, and what has never been claimed.
 const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
-    + max(0, coalesce((SELECT max(seq) FROM receipts), 0) - m.seq) FROM dispatch_mark m";
+    + coalesce((SELECT sum(last - next + 1) FROM runs), 0)";
 /// What is delivered is not counted: it is the whole history, and no queue. The first row of a group has its lowest `seq`, which each of these indexes holds.
 const DEPTHS: &str = "SELECT g.destination, g.state, g.count, d.created_at FROM (
     SELECT destination, 0 AS state, count(*) AS count, min(seq) AS first
@@ -370,10 +383,10 @@ const DEPTHS: &str = "SELECT g.destination, g.state, g.count, d.created_at FROM 
 const OLDEST_CLAIMED: &str = "SELECT r.source, min(r.received_at)
     FROM (SELECT seq FROM receipt_queue WHERE replay = 0 ORDER BY seq LIMIT ?1) q JOIN receipts r ON r.seq = q.seq
     GROUP BY 1";
-const OLDEST_NEVER_CLAIMED: &str = "SELECT source, min(received_at)
-    FROM (SELECT source, received_at FROM receipts WHERE seq > (SELECT seq FROM dispatch_mark) ORDER BY seq LIMIT ?1)
-    GROUP BY 1";
-/// At about a kilobyte each, as much as is read in some ten milliseconds.
+const OLDEST_NEVER_CLAIMED: &str = "SELECT o.source, r.received_at
+    FROM (SELECT source, min(next) AS next FROM (SELECT source, next FROM runs ORDER BY first LIMIT ?1) GROUP BY 1) o
+    JOIN receipts r ON r.seq = o.next";
+/// As much as is read in some ten milliseconds.
 const UNREAD_LOOKED_AT: i64 = 10_000;
 pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document FROM events e";
 pub const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,

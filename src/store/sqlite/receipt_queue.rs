@@ -1,55 +1,255 @@
 //! Receipts that wait to be processed, handed out under a lease.
+//!
+//! What has never been claimed lies in [`runs`]; a claimed receipt has a row in `receipt_queue` until it is concluded.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::super::{Claim, ClaimedReceipts, Lease, ReceiptWork, SetAside, StoreError};
+use super::super::{
+    Backlog, Claim, ClaimedReceipts, Lease, ReceiptLimits, ReceiptSize, ReceiptWork, SetAside, StoreError,
+};
 use super::bodies;
 use super::rows::{row_limit, set_aside, unreadable};
-use crate::domain::{Encoding, Note, Receipt, ReceiptId, Timestamp};
+use super::runs::{self, Lane, Run};
+use super::turns::Turns;
+use crate::domain::{Encoding, Note, Receipt, ReceiptId, Timestamp, Urgency};
 
-/// Whatever has been claimed before and was not concluded comes first, then what nobody has claimed yet.
+/// Claims receipts: see [`Outbox::claim_receipts`](super::super::Outbox::claim_receipts).
 pub fn claim_receipts(
     transaction: &Transaction<'_>,
-    limit: usize,
+    turns: &mut Turns,
+    limits: ReceiptLimits,
     lease: Lease,
 ) -> Result<ClaimedReceipts, StoreError> {
-    let mut batch = Batch { claims: Vec::new(), set_aside: Vec::new(), bytes: 0, limit, last_row: None };
-    let until = lease.until().as_millis();
-    {
-        let mut select = transaction.prepare_cached(CLAIMED_BEFORE)?;
-        let mut rows = select.query(params![lease.steady.as_millis(), row_limit(limit)])?;
-        while let Some(row) = rows.next()?
-            && batch.takes(transaction, row)?
-        {}
+    let mut batch = Batch::new(transaction, limits, lease);
+    if has_suspects(transaction, lease)? {
+        if !is_any_leased(transaction, lease)? {
+            batch.claim_again(SUSPECT, 1)?;
+        }
+        return batch.end();
     }
-    let mut update = transaction.prepare_cached(
-        "UPDATE receipt_queue SET generation = generation + 1, tries = tries + 1, lease_until = ?2 WHERE seq = ?1",
-    )?;
-    for claim in &batch.claims {
-        update.execute(params![claim.row, until])?;
+    let sizes =
+        [ReceiptSize::Small, ReceiptSize::Large].into_iter().filter(|size| limits.size.is_none_or(|of| of == *size));
+    for size in sizes.clone() {
+        batch.claim_again(claimed_before(size), limits.receipts.div_ceil(2))?;
+        batch.claim_in_turn(turns, size)?;
     }
-    let first = batch.claims.len();
-    batch.last_row = None;
-    if batch.is_open() {
-        let mut select = transaction.prepare_cached(NEVER_CLAIMED)?;
-        let mut rows = select.query([row_limit(limit - first)])?;
-        while let Some(row) = rows.next()?
-            && batch.takes(transaction, row)?
-        {}
+    for size in sizes {
+        batch.claim_again(claimed_before(size), limits.receipts)?;
     }
-    let mut insert = transaction
-        .prepare_cached("INSERT INTO receipt_queue (seq, lease_until, generation, tries) VALUES (?1, ?2, 1, 1)")?;
-    for claim in &batch.claims[first..] {
-        insert.execute(params![claim.row, until])?;
+    if let Some(size) = limits.size {
+        let other = if size == ReceiptSize::Small { ReceiptSize::Large } else { ReceiptSize::Small };
+        batch.is_other_size_waiting = is_waiting(transaction, other, lease)?;
     }
-    if let Some(last) = batch.last_row {
-        transaction.prepare_cached("UPDATE dispatch_mark SET seq = ?1")?.execute([last])?;
+    batch.end()
+}
+
+/// Whether a receipt waits for its third try or a later one, or has it: it may be what ends the process.
+fn has_suspects(connection: &Connection, lease: Lease) -> rusqlite::Result<bool> {
+    let statement = "SELECT 1 FROM receipt_queue INDEXED BY receipt_queue_suspects
+        WHERE tries >= 2 AND (tries > 2 OR lease_until <= ?1)";
+    connection.prepare_cached(statement)?.exists([lease.steady.as_millis()])
+}
+
+fn is_any_leased(connection: &Connection, lease: Lease) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM receipt_queue WHERE lease_until > ?1")?.exists([lease.steady.as_millis()])
+}
+
+/// Whether receipts of that size wait, for the first time or again.
+fn is_waiting(connection: &Connection, size: ReceiptSize, lease: Lease) -> rusqlite::Result<bool> {
+    Ok(runs::is_waiting(connection, size)?
+        || connection.prepare_cached(claimed_before(size))?.exists(params![lease.steady.as_millis(), 1])?)
+}
+
+/// Receipts that are claimed together.
+struct Batch<'t> {
+    transaction: &'t Transaction<'t>,
+    limits: ReceiptLimits,
+    lease: Lease,
+    /// With the place of each in the order of reading.
+    claims: Vec<(Place, Claim<ReceiptWork>)>,
+    set_aside: Vec<SetAside>,
+    bytes: usize,
+    no_longer_waiting: BTreeMap<String, Backlog>,
+    is_other_size_waiting: bool,
+}
+
+/// In which order claimed receipts are read: what has been claimed before, then the most urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    ClaimedBefore,
+    New(std::cmp::Reverse<Urgency>),
+}
+
+impl<'t> Batch<'t> {
+    fn new(transaction: &'t Transaction<'t>, limits: ReceiptLimits, lease: Lease) -> Self {
+        Self {
+            transaction,
+            limits,
+            lease,
+            claims: Vec::new(),
+            set_aside: Vec::new(),
+            bytes: 0,
+            no_longer_waiting: BTreeMap::new(),
+            is_other_size_waiting: false,
+        }
     }
-    let Batch { claims, set_aside, .. } = batch;
-    set_aside.iter().try_for_each(|receipt| set_receipt_aside(transaction, receipt, lease.now))?;
-    Ok(ClaimedReceipts { claims, set_aside })
+
+    /// Claims rows of the queue whose lease is over, until the batch holds `count`.
+    fn claim_again(&mut self, select: &str, count: usize) -> Result<(), StoreError> {
+        let Some(count) = count.min(self.limits.receipts).checked_sub(self.len()).filter(|count| *count > 0) else {
+            return Ok(());
+        };
+        let first = self.claims.len();
+        {
+            let mut select = self.transaction.prepare_cached(select)?;
+            let mut rows = select.query(params![self.lease.steady.as_millis(), row_limit(count)])?;
+            while let Some(row) = rows.next()?
+                && self.takes(row, Place::ClaimedBefore)?
+            {}
+        }
+        let mut update = self.transaction.prepare_cached(
+            "UPDATE receipt_queue SET generation = generation + 1, tries = tries + 1, lease_until = ?2 WHERE seq = ?1",
+        )?;
+        for (_, claim) in &self.claims[first..] {
+            update.execute(params![claim.row, self.lease.until().as_millis()])?;
+        }
+        Ok(())
+    }
+
+    /// Claims what has never been claimed, of one source after the other.
+    fn claim_in_turn(&mut self, turns: &mut Turns, size: ReceiptSize) -> Result<(), StoreError> {
+        let turn = turns.of(size);
+        let count = (self.limits.receipts / TURNS_A_BATCH).max(1);
+        while self.is_open()
+            && let Some(source) = turn.next(self.transaction, size)?
+        {
+            let oldest = turn.oldest_share(count);
+            if !self.serve(&source, size, (count - oldest, oldest))? {
+                return Ok(());
+            }
+            turn.served(source);
+        }
+        Ok(())
+    }
+
+    /// A source's turn: so many of its most urgent and then of its oldest, within a share of the bytes. Whether anything
+    /// has changed.
+    fn serve(&mut self, source: &str, size: ReceiptSize, (urgent, oldest): (usize, usize)) -> Result<bool, StoreError> {
+        let lane = |urgency| Lane { size, source, urgency };
+        let bytes_max = self.bytes + self.limits.bytes / TURNS_A_BATCH;
+        let mut has_changed = false;
+        let mut left = urgent;
+        for urgency in Urgency::MOST_URGENT_FIRST {
+            while self.is_open()
+                && (left > 0 && self.bytes <= bytes_max)
+                && let Some(run) = lane(urgency).head(self.transaction)?
+            {
+                left -= self.claim_of_run(lane(urgency), run, left)?;
+                has_changed = true;
+            }
+        }
+        let mut left = left + oldest;
+        while self.is_open() && left > 0 && self.bytes <= bytes_max {
+            let mut oldest: Option<(Urgency, Run)> = None;
+            for urgency in Urgency::MOST_URGENT_FIRST {
+                let head = lane(urgency).head(self.transaction)?.map(|run| (urgency, run));
+                oldest = [oldest, head].into_iter().flatten().min_by_key(|(_, run)| run.first);
+            }
+            let Some((urgency, run)) = oldest else { break };
+            left -= self.claim_of_run(lane(urgency), run, left)?;
+            has_changed = true;
+        }
+        Ok(has_changed)
+    }
+
+    /// Claims up to `count` receipts of a run; how many of its rows have been taken, into claims or aside.
+    fn claim_of_run(&mut self, lane: Lane<'_>, mut run: Run, count: usize) -> Result<usize, StoreError> {
+        let (before, first) = (run, self.claims.len());
+        let mut rows_taken = 0;
+        let mut has_room = true;
+        {
+            let mut select = self.transaction.prepare_cached(OF_RUN)?;
+            let mut rows = select.query(params![run.next, run.last, row_limit(count)])?;
+            while has_room && let Some(row) = rows.next()? {
+                has_room = self.takes(row, Place::New(std::cmp::Reverse(lane.urgency)))?;
+                if has_room {
+                    run.next = row.get::<_, i64>(0)? + 1;
+                    run.bytes -= row.get::<_, i64>(10).unwrap_or(0);
+                    rows_taken += 1;
+                }
+            }
+        }
+        if has_room && rows_taken < count {
+            // Those of its rows that are left are gone.
+            run.next = run.last + 1;
+        }
+        run.store(self.transaction)?;
+        self.note_gone(lane.source, &before, &run);
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO receipt_queue (seq, lease_until, generation, tries, large) VALUES (?1, ?2, 1, 1, ?3)",
+        )?;
+        for (_, claim) in &self.claims[first..] {
+            insert.execute(params![claim.row, self.lease.until().as_millis(), runs::is_large(lane.size)])?;
+        }
+        Ok(rows_taken)
+    }
+
+    /// Counts what has been taken off a run.
+    fn note_gone(&mut self, source: &str, before: &Run, after: &Run) {
+        let left = if after.is_over() { 0 } else { after.bytes };
+        let gone = match self.no_longer_waiting.get_mut(source) {
+            Some(gone) => gone,
+            None => self.no_longer_waiting.entry(source.to_owned()).or_default(),
+        };
+        gone.receipts += before.receipts() - after.receipts();
+        gone.bytes += u64::try_from(before.bytes - left).unwrap_or(0);
+    }
+
+    /// Takes the claim in a row if it fits, or sets it aside if it cannot be read.
+    fn takes(&mut self, row: &Row<'_>, place: Place) -> Result<bool, StoreError> {
+        let seq = row.get(0)?;
+        match self.takes_readable(row, place) {
+            Ok(fits) => Ok(fits),
+            Err(error) => {
+                self.set_aside.push(set_aside(seq, error)?);
+                Ok(true)
+            }
+        }
+    }
+
+    /// A handful of large bodies is as much work as a batch of small ones, and as much memory as may be used.
+    fn takes_readable(&mut self, row: &Row<'_>, place: Place) -> rusqlite::Result<bool> {
+        self.bytes += usize::try_from(row.get::<_, i64>(10)?).unwrap_or(0);
+        let fits = self.claims.is_empty() || self.is_open();
+        if fits {
+            self.claims.push((place, receipt_claim(self.transaction, row)?));
+        }
+        Ok(fits)
+    }
+
+    /// How many rows it has taken.
+    fn len(&self) -> usize {
+        self.claims.len() + self.set_aside.len()
+    }
+
+    /// Whether more may be taken.
+    fn is_open(&self) -> bool {
+        self.len() < self.limits.receipts && self.bytes <= self.limits.bytes
+    }
+
+    fn end(self) -> Result<ClaimedReceipts, StoreError> {
+        let Self { transaction, mut claims, set_aside, lease, .. } = self;
+        set_aside.iter().try_for_each(|receipt| set_receipt_aside(transaction, receipt, lease.now))?;
+        claims.sort_by_key(|(place, _)| *place);
+        Ok(ClaimedReceipts {
+            claims: claims.into_iter().map(|(_, claim)| claim).collect(),
+            set_aside,
+            is_other_size_waiting: self.is_other_size_waiting,
+            no_longer_waiting: self.no_longer_waiting,
+        })
+    }
 }
 
 /// Takes a receipt out of the queue with the reason, in the words that `receipts list` reads back.
@@ -63,57 +263,6 @@ fn set_receipt_aside(transaction: &Transaction<'_>, receipt: &SetAside, now: Tim
         )?
         .execute(params![receipt.row, now.as_millis(), note])?;
     Ok(())
-}
-
-/// Receipts that are claimed together.
-struct Batch {
-    claims: Vec<Claim<ReceiptWork>>,
-    set_aside: Vec<SetAside>,
-    bytes: usize,
-    limit: usize,
-    /// The last row that was taken, into a claim or aside.
-    last_row: Option<i64>,
-}
-
-impl Batch {
-    /// Takes the claim in a row if it fits, or sets it aside if it cannot be read.
-    fn takes(&mut self, connection: &Connection, row: &Row<'_>) -> Result<bool, StoreError> {
-        let seq = row.get(0)?;
-        let takes = match self.takes_readable(connection, row) {
-            Ok(fits) => fits,
-            Err(error) => {
-                self.set_aside.push(set_aside(seq, error)?);
-                true
-            }
-        };
-        if takes {
-            self.last_row = Some(seq);
-        }
-        Ok(takes)
-    }
-
-    fn takes_readable(&mut self, connection: &Connection, row: &Row<'_>) -> rusqlite::Result<bool> {
-        let tries: u32 = row.get(2)?;
-        self.bytes += usize::try_from(row.get::<_, i64>(10)?).unwrap_or(0);
-        // Whoever was under way when the process ended more than once is read alone, so that only the one that ends it
-        // gets the blame. And a handful of large bodies is as much work as a batch of small ones, and as much memory as
-        // may be used.
-        let fits = self.claims.is_empty() || (self.is_open() && !is_suspect(tries.saturating_add(1)));
-        if fits {
-            self.claims.push(receipt_claim(connection, row)?);
-        }
-        Ok(fits)
-    }
-
-    /// Whether more may be taken.
-    fn is_open(&self) -> bool {
-        let is_alone = self.claims.iter().any(|claim| is_suspect(claim.work().tries));
-        self.claims.len() < self.limit && self.bytes <= CLAIMED_BYTES_MAX && !is_alone
-    }
-}
-
-fn is_suspect(tries: u32) -> bool {
-    tries > SUSPECT_TRIES
 }
 
 fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Claim<ReceiptWork>> {
@@ -145,12 +294,29 @@ pub fn renew(transaction: &Transaction<'_>, claim: &Claim<ReceiptWork>, lease: L
     Ok(changed == 1)
 }
 
-const CLAIMED_BEFORE: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at,
+/// What has been claimed before, or is replayed, of a size.
+fn claimed_before(size: ReceiptSize) -> &'static str {
+    match size {
+        ReceiptSize::Small => SMALL_CLAIMED_BEFORE,
+        ReceiptSize::Large => LARGE_CLAIMED_BEFORE,
+    }
+}
+
+/// How many turns of sources a batch has room for.
+const TURNS_A_BATCH: usize = 8;
+
+/// Two tries say nothing yet: a machine may be switched off and on.
+const SUSPECT: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at,
     r.content_type, r.encoding, r.body, r.bytes, r.long_body
-    FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2";
-const NEVER_CLAIMED: &str = "SELECT r.seq, 0, 0, 0, r.id, r.source, r.received_at, r.content_type, r.encoding,
-    r.body, r.bytes, r.long_body FROM receipts r WHERE r.seq > (SELECT seq FROM dispatch_mark) ORDER BY r.seq LIMIT ?1";
-/// So many tries say nothing yet: a machine may be switched off and on.
-const SUSPECT_TRIES: u32 = 2;
-/// How many bytes of bodies one claim may hold, beyond its first receipt.
-const CLAIMED_BYTES_MAX: usize = 8 << 20;
+    FROM receipt_queue q INDEXED BY receipt_queue_suspects JOIN receipts r ON r.seq = q.seq
+    WHERE q.tries >= 2 AND q.lease_until <= ?1 ORDER BY q.seq LIMIT ?2";
+const SMALL_CLAIMED_BEFORE: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at,
+    r.content_type, r.encoding, r.body, r.bytes, r.long_body
+    FROM receipt_queue q JOIN receipts r ON r.seq = q.seq
+    WHERE q.lease_until <= ?1 AND q.large = 0 ORDER BY q.seq LIMIT ?2";
+const LARGE_CLAIMED_BEFORE: &str = "SELECT q.seq, q.generation, q.tries, q.replay, r.id, r.source, r.received_at,
+    r.content_type, r.encoding, r.body, r.bytes, r.long_body
+    FROM receipt_queue q INDEXED BY receipt_queue_large JOIN receipts r ON r.seq = q.seq
+    WHERE q.lease_until <= ?1 AND q.large = 1 ORDER BY q.seq LIMIT ?2";
+const OF_RUN: &str = "SELECT r.seq, 0, 0, 0, r.id, r.source, r.received_at, r.content_type, r.encoding,
+    r.body, r.bytes, r.long_body FROM receipts r WHERE r.seq BETWEEN ?1 AND ?2 ORDER BY r.seq LIMIT ?3";

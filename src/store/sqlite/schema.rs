@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Access, OpenError, unusable};
+use super::{Access, OpenError, runs, unusable};
 
 /// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
 /// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a
@@ -75,12 +75,13 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `dedupe_keys` and `event_keys` are the arbiters of "once": narrow, apart from what they guard, so that they can
 ///   outlive it and stay small.
 /// - `receipts` is only ever appended to: what becomes of a receipt is written into `receipt_results`, so that no page
-///   with bodies is written twice. Whatever lies beyond `dispatch_mark` waits to be claimed by a dispatcher;
-///   `receipt_queue` holds what has been claimed, or is replayed, and is not dispatched yet.
+///   with bodies is written twice. What waits to be claimed by a dispatcher is in `runs`: receipts of one source and
+///   urgency with consecutive numbers, as one commit took them in. `receipt_queue` holds what has been claimed, or is
+///   replayed, and is not dispatched yet.
 /// - `body_pieces` holds long bodies: `receipts.body` is empty then, and `receipts.long_body` says which. `loose_bodies`
 ///   are those that no receipt holds yet.
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
-const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST]];
+const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST], &[runs::SCHEMA]];
 
 /// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).
 const KEYS: &str = "

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Row, Transaction, params};
 
 use super::super::{Horizons, NotedTime, StoreError, Ticket, Upkeep};
-use super::{SqliteStore, bodies, create_private, keys};
+use super::{SqliteStore, bodies, create_private, keys, runs};
 use crate::domain::Timestamp;
 
 impl Upkeep for SqliteStore {
@@ -75,12 +75,13 @@ fn prune_results(transaction: &Transaction<'_>, before: Timestamp, limit: usize)
 /// Deletes old receipts, few enough that the pages of their bodies are freed in no time: to free a page it is read.
 fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut select = transaction.prepare_cached(
+    let mut select = transaction.prepare_cached(&format!(
         "SELECT r.seq, r.bytes, r.long_body
          FROM (SELECT seq, bytes, received_at, long_body FROM receipts ORDER BY seq LIMIT ?2) AS r
-         WHERE r.received_at < ?1 AND r.seq <= (SELECT seq FROM dispatch_mark)
+         WHERE r.received_at < ?1 AND NOT {}
          AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq)",
-    )?;
+        runs::WAITS
+    ))?;
     let rows =
         select.query_map(params![before.as_millis(), limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let oldest: Vec<(i64, i64, Option<i64>)> = rows.collect::<Result<_, _>>()?;

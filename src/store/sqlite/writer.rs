@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, Transaction};
 
 use super::super::reply_batch::PendingReply;
-use super::super::{Acceptance, Arrival, ReplyBatch, StoreError, Ticket};
+use super::super::{Acceptance, Arrival, Backlog, ReplyBatch, StoreError, Ticket};
+use super::backlogs::Backlogs;
 use super::commit_loop::CommitLoop;
 use super::database::{Database, Service};
 use super::keys::KeysAtHand;
@@ -28,6 +29,8 @@ pub struct WaitingRoom {
     arrivals: AtomicUsize,
     bytes: AtomicUsize,
     is_shut: AtomicBool,
+    /// What is committed and not read yet.
+    pub backlogs: Backlogs,
 }
 
 /// What the thread is asked to do.
@@ -62,6 +65,9 @@ pub trait Work: Send {
 /// A piece of work with the value that it yields.
 struct Job<T, F> {
     work: Option<F>,
+    /// What is done with the value once it is on the disk.
+    committed: fn(&WaitingRoom, &T),
+    waiting: Arc<WaitingRoom>,
     value: Option<T>,
     answer: PendingReply<T>,
 }
@@ -79,7 +85,10 @@ where
     }
 
     fn answer(self: Box<Self>, fate: Result<(), StoreError>) {
-        let Self { value, answer, .. } = *self;
+        let Self { value, answer, committed, waiting, .. } = *self;
+        if let (Some(value), Ok(())) = (&value, &fate) {
+            committed(&waiting, value);
+        }
         answer.send(fate.and_then(|()| value.ok_or(StoreError::Stopped)));
     }
 }
@@ -89,11 +98,11 @@ impl Writer {
     pub fn start(
         connection: Connection,
         path: PathBuf,
-        keys: KeysAtHand,
+        (keys, backlogs): (KeysAtHand, Backlogs),
         service: Option<Service>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        let waiting = Arc::new(WaitingRoom::default());
+        let waiting = Arc::new(WaitingRoom { backlogs, ..WaitingRoom::default() });
         let commit_loop = CommitLoop::new(Database::new(connection, path, service), keys, Arc::clone(&waiting));
         let thread =
             std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || commit_loop.run(&receiver))?;
@@ -103,6 +112,11 @@ impl Writer {
     /// The handle of a store that is only read: what is handed in is refused.
     pub fn absent() -> Self {
         Self { commands: Mutex::new(None), waiting: Arc::default(), thread: Mutex::new(None) }
+    }
+
+    /// What of a source is committed and not read yet.
+    pub fn backlog(&self, source: &str) -> Backlog {
+        self.waiting.backlogs.of(source)
     }
 
     /// Whether arrivals are refused because the disk is full.
@@ -140,8 +154,18 @@ impl Writer {
         &self,
         work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
     ) -> Ticket<T> {
+        self.write_then(work, |_, _| {})
+    }
+
+    /// The same; `committed` is called with the value once what was done is on the disk, before it is answered.
+    pub fn write_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
+        committed: fn(&WaitingRoom, &T),
+    ) -> Ticket<T> {
         let (answer, ticket) = Ticket::by(None);
-        if !self.send(Command::Work(Box::new(Job { work: Some(work), value: None, answer }))) {
+        let job = Job { work: Some(work), committed, waiting: Arc::clone(&self.waiting), value: None, answer };
+        if !self.send(Command::Work(Box::new(job))) {
             return Ticket::refused(StoreError::Stopped);
         }
         ticket
