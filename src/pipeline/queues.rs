@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::{DeliveryState, DestinationName, SourceName, Timestamp};
-use crate::store::Depth;
+use crate::store::{Backlog, Depth};
 use crate::telemetry::Metrics;
 
 /// The queue of one destination.
@@ -79,6 +79,15 @@ impl QueueGauges {
         *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = queues;
     }
 
+    /// Shows what waits of each source to be read for the first time.
+    pub fn show_backlogs(&mut self, backlogs: &BTreeMap<SourceName, Backlog>, metrics: &Metrics) {
+        self.sources.extend(backlogs.keys().cloned());
+        for source in &self.sources {
+            let Backlog { receipts, bytes } = backlogs.get(source).copied().unwrap_or_default();
+            metrics.show_backlog(source.as_str(), receipts, bytes);
+        }
+    }
+
     /// Shows the age of the oldest unread receipt of each source.
     pub fn show_unread(&mut self, oldest: &BTreeMap<SourceName, Timestamp>, now: Timestamp, metrics: &Metrics) {
         self.sources.extend(oldest.keys().cloned());
@@ -145,5 +154,16 @@ mod tests {
         shows(&metrics, "gatepost_oldest_unread_age_seconds{source=\"b\"} 0");
         gauges.show_unread(&BTreeMap::new(), at(101), &metrics);
         shows(&metrics, "gatepost_oldest_unread_age_seconds{source=\"a\"} 0");
+    }
+
+    #[test]
+    fn what_waits_of_a_source_is_shown_until_nothing_is_left() {
+        let (metrics, mut gauges) = (Metrics::new(), QueueGauges::default());
+        gauges.show_backlogs(&[("a".parse().unwrap(), Backlog { receipts: 3, bytes: 900 })].into(), &metrics);
+        shows(&metrics, "gatepost_backlog_receipts{source=\"a\"} 3");
+        shows(&metrics, "gatepost_backlog_bytes{source=\"a\"} 900");
+        gauges.show_backlogs(&BTreeMap::new(), &metrics);
+        shows(&metrics, "gatepost_backlog_receipts{source=\"a\"} 0");
+        shows(&metrics, "gatepost_backlog_bytes{source=\"a\"} 0");
     }
 }

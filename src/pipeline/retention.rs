@@ -105,9 +105,10 @@ impl RetentionTask {
         self.metrics.show_store_check(&Soundness::WORDS, self.store.soundness().as_str());
         let store = self.store.clone();
         let read = move || -> Result<_, StoreError> {
-            Ok((store.depths()?, store.oldest_unread()?, store.undispatched()?, store.size_bytes()))
+            let unread = (store.oldest_unread()?, store.backlogs()?);
+            Ok((store.depths()?, unread, store.undispatched()?, store.size_bytes()))
         };
-        let Ok(Ok((depths, unread, receipts, bytes))) = tokio::task::spawn_blocking(read).await else {
+        let Ok(Ok((depths, (unread, backlogs), receipts, bytes))) = tokio::task::spawn_blocking(read).await else {
             tracing::warn!("the queue cannot be measured now");
             return;
         };
@@ -117,6 +118,7 @@ impl RetentionTask {
         let now = self.clock.now();
         gauges.show_deliveries(&depths, self.workers.names(), now, &self.metrics);
         gauges.show_unread(&unread, now, &self.metrics);
+        gauges.show_backlogs(&backlogs, &self.metrics);
         self.metrics.queue_receipts.set(i64::try_from(receipts).unwrap_or(i64::MAX));
         self.metrics.store_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }

@@ -49,6 +49,10 @@ pub struct Metrics {
     pub queue_receipts: Gauge,
     /// The age of the oldest receipt that is not dispatched yet, by source; replays do not count.
     pub oldest_unread_age: Family<BySource, Gauge>,
+    /// Receipts that wait to be read for the first time, by source.
+    pub backlog_receipts: Family<BySource, Gauge>,
+    /// How long their bodies are together, by source.
+    pub backlog: Family<BySource, Gauge>,
     /// The age of the oldest delivery that is neither delivered nor dead, by destination.
     pub oldest_untold_age: Family<ByDestination, Gauge>,
     /// 1 while a destination is stopped for a fault of the operator's making.
@@ -245,6 +249,8 @@ impl Metrics {
             queue_deliveries: Family::default(),
             queue_receipts: Gauge::default(),
             oldest_unread_age: Family::default(),
+            backlog_receipts: Family::default(),
+            backlog: Family::default(),
             oldest_untold_age: Family::default(),
             destination_stopped: Family::default(),
             destination_failing: Family::default(),
@@ -279,6 +285,10 @@ impl Metrics {
         registry.register("queue_receipts", "Receipts that are not dispatched", all.queue_receipts.clone());
         let help = "Age of the oldest receipt that is not dispatched";
         registry.register_with_unit("oldest_unread_age", help, Unit::Seconds, all.oldest_unread_age.clone());
+        let help = "Receipts that wait to be read for the first time";
+        registry.register("backlog_receipts", help, all.backlog_receipts.clone());
+        let help = "Bodies of receipts that wait to be read for the first time";
+        registry.register_with_unit("backlog", help, Unit::Bytes, all.backlog.clone());
         let help = "Age of the oldest delivery that is neither delivered nor dead";
         registry.register_with_unit("oldest_untold_age", help, Unit::Seconds, all.oldest_untold_age.clone());
         let help = "1 while the destination fails and is tried again";
@@ -327,7 +337,9 @@ impl Metrics {
             ] {
                 drop(counters.get_or_create(&by_source));
             }
-            drop(self.oldest_unread_age.get_or_create(&by_source));
+            for gauge in [&self.oldest_unread_age, &self.backlog_receipts, &self.backlog] {
+                drop(gauge.get_or_create(&by_source));
+            }
         }
         for route in &known.routes {
             drop(self.routing_undecided.get_or_create(&ByRoute { route: route.clone() }));
@@ -386,6 +398,14 @@ impl Metrics {
         self.oldest_unread_age.get_or_create(&BySource { source: source.to_owned() }).set(whole_seconds(age));
     }
 
+    /// Shows how many receipts of a source wait to be read for the first time, and how long their bodies are together.
+    pub fn show_backlog(&self, source: &str, receipts: u64, bytes: u64) {
+        let labels = BySource { source: source.to_owned() };
+        let shown = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.backlog_receipts.get_or_create(&labels).set(shown(receipts));
+        self.backlog.get_or_create(&labels).set(shown(bytes));
+    }
+
     /// Shows how old the oldest delivery is that a destination has not been told.
     pub fn show_untold_age(&self, destination: &str, age: Duration) {
         let labels = ByDestination { destination: destination.to_owned() };
@@ -423,6 +443,7 @@ mod tests {
         metrics.show_destination("soc", false, true);
         metrics.show_unread_age("adrian", Duration::from_millis(61_999));
         metrics.show_untold_age("soc", Duration::from_secs(3));
+        metrics.show_backlog("adrian", 5, 4_096);
         metrics.intake_duration.observe(0.001);
         let text = metrics.render();
         for line in [
@@ -436,6 +457,8 @@ mod tests {
             "gatepost_destination_failing{destination=\"soc\"} 1",
             "gatepost_oldest_unread_age_seconds{source=\"adrian\"} 61",
             "gatepost_oldest_untold_age_seconds{destination=\"soc\"} 3",
+            "gatepost_backlog_receipts{source=\"adrian\"} 5",
+            "gatepost_backlog_bytes{source=\"adrian\"} 4096",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
