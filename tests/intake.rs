@@ -725,7 +725,7 @@ fn leave_unread(gateway: &Gateway, receipts: usize) {
 
 #[test]
 fn a_source_whose_backlog_is_full_is_asked_to_come_again_and_others_are_read_meanwhile() {
-    let limited = config().replace("[sources.akto]", "[sources.akto]\nbacklog = { events = 10000 }");
+    let limited = config().replace("[sources.akto]", "[sources.akto]\nbacklog = { events = 1 }");
     let mut gateway = Gateway::start(&limited);
     assert!(gateway.stop().success());
     leave_unread(&gateway, 20_000);
@@ -743,7 +743,21 @@ fn a_source_whose_backlog_is_full_is_asked_to_come_again_and_others_are_read_mea
     gateway.post_signed("adrian", ADRIAN, &alert("evt_1")).accepted();
     until("the other source is read", || (!gateway.list("events", &["--source", "adrian"]).is_empty()).then_some(()));
     post().refused(503, "backlog-full");
-    until("there is room again", || (post().status == 200).then_some(()));
+    gateway.configure(&config());
+    gateway.signal("HUP");
+    until("more may wait", || (post().status == 200).then_some(()));
+}
+
+#[test]
+fn a_body_of_many_records_holds_up_no_other() {
+    let gateway = Gateway::start(&config());
+    let record = |n: usize| format!(r#"{{"id":"{n}","filterId":"X","actor":"203.0.113.9","url":"/{n}"}}"#);
+    let export = format!("[{}]", (0..20_000).map(record).collect::<Vec<_>>().join(","));
+    gateway.post_bearer("akto", AKTO, export.as_bytes()).accepted();
+    gateway.post_signed("adrian", ADRIAN, &alert("evt_1")).accepted();
+    until("the other source is read", || (!gateway.list("events", &["--source", "adrian"]).is_empty()).then_some(()));
+    let receipts = gateway.list("receipts", &["--source", "akto"]);
+    assert_eq!((receipts.len(), &receipts[0]["state"]), (1, &Value::from("waiting")), "reading it takes longer");
 }
 
 #[test]

@@ -1068,7 +1068,7 @@ fn sources_have_their_receipts_claimed_in_turn() {
     fixture.accept("later");
     let second = fixture.claim_bodies(small(64));
     assert_eq!((count(&second, "b"), count(&second, "later")), (63, 1));
-    // Wherever the round stands, nobody has the first turn twice.
+    // Wherever the round stands, the next source is another one.
     flood_of(&fixture, "c", 100);
     let third = fixture.claim_bodies(small(8));
     let fourth = fixture.claim_bodies(small(8));

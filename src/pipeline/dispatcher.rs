@@ -1,8 +1,8 @@
 //! Receipts become events and deliveries.
 //!
-//! Small and large receipts are worked on side by side: a body of five thousand records takes seconds to read, and an urgent
-//! alert must not wait for it. A batch of small ones is so small that it takes some 20 ms at most, because what comes
-//! meanwhile waits for its end, however urgent it is.
+//! Small and large receipts are worked on side by side: a body of five thousand records takes seconds to read, and an
+//! urgent alert must not wait for it. What comes while a batch is worked on waits for its end, however urgent it is: so a
+//! batch holds as many receipts as have lately been done in 40 ms.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,16 +54,18 @@ impl Dispatcher {
     pub async fn run(&self, stop: watch::Receiver<bool>) {
         let large = Notify::new();
         tokio::join!(
-            self.work(SMALL, (&self.wake, &large), stop.clone()),
-            self.work(LARGE, (&large, &self.wake), stop.clone())
+            self.work(Batches::new(SMALL), (&self.wake, &large), stop.clone()),
+            self.work(Batches::new(LARGE), (&large, &self.wake), stop.clone())
         );
     }
 
     /// Works on receipts of one size. Intake wakes the worker of the small ones, and each worker wakes the other.
-    async fn work(&self, limits: ReceiptLimits, (own, other): (&Notify, &Notify), mut stop: watch::Receiver<bool>) {
+    async fn work(&self, mut batches: Batches, (own, other): (&Notify, &Notify), mut stop: watch::Receiver<bool>) {
         loop {
-            match self.round(limits).await {
+            let begun = tokio::time::Instant::now();
+            match self.round(batches.limits()).await {
                 Ok(round) => {
+                    batches.note(round.receipts, begun.elapsed());
                     if round.is_other_size_waiting {
                         other.notify_one();
                     }
@@ -244,6 +246,33 @@ struct Round {
     is_other_size_waiting: bool,
 }
 
+/// How many receipts are claimed at once: as many as have lately been done in `BATCH_TIME`.
+#[derive(Debug)]
+struct Batches {
+    most: ReceiptLimits,
+    receipts: usize,
+}
+
+impl Batches {
+    /// Of at most that size.
+    fn new(most: ReceiptLimits) -> Self {
+        Self { most, receipts: most.receipts }
+    }
+
+    fn limits(&self) -> ReceiptLimits {
+        ReceiptLimits { receipts: self.receipts, ..self.most }
+    }
+
+    /// A batch of so many receipts took so long, from its claim to its last commit.
+    fn note(&mut self, receipts: usize, took: Duration) {
+        if receipts > 0 && took > BATCH_TIME {
+            self.receipts = (self.receipts / 2).max(BATCH_RECEIPTS_MIN.min(self.most.receipts));
+        } else if receipts >= self.receipts && took < BATCH_TIME / 2 {
+            self.receipts = (self.receipts * 2).min(self.most.receipts);
+        }
+    }
+}
+
 /// Some events of a receipt.
 struct Piece {
     events: Vec<PlannedEvent>,
@@ -378,10 +407,15 @@ fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<Destination
     }
 }
 
-/// Small receipts taken at once: some 20 ms of work.
-const SMALL: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Small), receipts: 64, bytes: 256 << 10 };
+/// Small receipts taken at once, at most.
+const SMALL: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Small), receipts: 128, bytes: 256 << 10 };
 /// Large receipts taken at once: one, where it is a large one.
 const LARGE: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Large), receipts: 4, bytes: 512 << 10 };
+/// How long a batch may take before the next one is made smaller. An urgent receipt waits for the end of one batch and the
+/// claim of the next.
+const BATCH_TIME: Duration = Duration::from_millis(40);
+/// Fewer receipts than are recorded in one piece of work take no less time.
+const BATCH_RECEIPTS_MIN: usize = PIECE_EVENTS;
 /// Events recorded in one piece of work: about a millisecond, so that intake need not wait for it.
 const PIECE_EVENTS: usize = 24;
 /// Reading 64 MiB takes seconds; the rest is room for a machine that is busy.
@@ -406,5 +440,23 @@ mod tests {
         assert_eq!(due(2, 100), Some(2));
         assert_eq!((due(5, 101), due(1, 159)), (None, None));
         assert_eq!(due(1, 160), Some(7));
+    }
+
+    #[test]
+    fn a_batch_holds_as_many_as_are_done_in_time() {
+        let mut batches = Batches::new(SMALL);
+        let (slow, quick) = (BATCH_TIME + Duration::from_millis(1), BATCH_TIME / 4);
+        let mut after = |receipts, took| {
+            batches.note(receipts, took);
+            batches.limits().receipts
+        };
+        assert_eq!(after(128, quick), 128);
+        assert_eq!([after(128, slow), after(64, slow), after(32, slow), after(24, slow)], [64, 32, 24, 24]);
+        assert_eq!(after(0, slow), 24, "waiting for a claim of nothing says nothing");
+        assert_eq!((after(5, quick), after(24, BATCH_TIME)), (24, 24), "nothing says that more could be done");
+        assert_eq!([after(24, quick), after(48, quick), after(96, quick)], [48, 96, 128]);
+        let mut large = Batches::new(LARGE);
+        large.note(1, Duration::from_secs(9));
+        assert_eq!(large.limits().receipts, LARGE.receipts);
     }
 }
