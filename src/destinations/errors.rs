@@ -44,6 +44,8 @@ pub(super) enum ErrorClass {
     Refused,
     /// The message may be taken in a plainer form.
     Plainer,
+    /// It is not possible there, and left as it is.
+    Left,
     /// What was made there is no longer there, or cannot be changed any more.
     Gone,
     /// What the status means at every destination.
@@ -62,6 +64,7 @@ impl ErrorClass {
             Self::Suspect => "misconfigured; refused if only this message is answered so",
             Self::Refused => "refused",
             Self::Plainer => "once more in a plainer form, then refused",
+            Self::Left => "left as it is; the reason is kept with the ticket",
             Self::Gone => "gone; made anew at the next raise or reopening",
             Self::ByStatus => "as the status says",
         }
@@ -72,7 +75,7 @@ impl ErrorClass {
 pub(super) enum Classified {
     /// The try is over.
     Done(Outcome),
-    /// A plainer form may be taken; if there is none, this is the outcome.
+    /// A plainer form may be taken, or nothing at all is needed; if that is not so, this is the outcome.
     Plainer(Outcome),
 }
 
@@ -95,7 +98,7 @@ impl ErrorRow {
             ErrorClass::Settings => answer.settings_at_fault(&reason),
             ErrorClass::Suspect => answer.misconfigured(&reason),
             ErrorClass::Refused => answer.refused(&reason),
-            ErrorClass::Plainer => return Classified::Plainer(answer.refused(&reason)),
+            ErrorClass::Plainer | ErrorClass::Left => return Classified::Plainer(answer.refused(&reason)),
             ErrorClass::Gone => answer.gone(&reason),
             ErrorClass::ByStatus => answer.by_status(),
         })
@@ -139,7 +142,9 @@ mod tests {
         ("Slack, incoming webhook", slack::errors::WEBHOOK),
         ("Slack, bot token", slack::errors::API),
         ("Slack, bot token, edits", slack::errors::UPDATE),
-        ("Jira", jira::errors::CREATE),
+        ("Jira, new tickets", jira::errors::CREATE),
+        ("Jira, comments", jira::errors::COMMENT),
+        ("Jira, status and priority", jira::errors::CHANGE),
         ("PagerDuty", pagerduty::errors::EVENTS),
     ];
 

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::Extent;
-use crate::destinations::render::{Summary, truncate};
+use super::description::Part;
+use crate::destinations::render::{Piece, Summary, truncate, utc};
 
 /// The description: notes, who did what, facts, when and where, link; then what happened, what it means, what to do,
 /// and the excerpt.
@@ -45,6 +46,47 @@ pub fn document(summary: &Summary, extent: &Extent) -> Value {
     }
     json!({ "type": "doc", "version": 1, "content": content })
 }
+
+/// The parts of a ticket or a comment.
+pub fn of(parts: &[Part]) -> Value {
+    let content: Vec<Value> = parts.iter().map(part).collect();
+    json!({ "type": "doc", "version": 1, "content": content })
+}
+
+fn part(part: &Part) -> Value {
+    match part {
+        Part::Strong(words) => paragraph(vec![strong(words)]),
+        Part::Line(words) => paragraph(words.pieces().iter().filter_map(piece).collect()),
+        Part::Heading(heading) => json!({ "type": "heading", "attrs": { "level": 3 }, "content": [text(heading)] }),
+        Part::Text(body) => paragraph(lines(body)),
+        Part::Code(body) => json!({ "type": "codeBlock", "attrs": {}, "content": [text(body)] }),
+        Part::Facts(facts) => json!({ "type": "bulletList", "content": facts.iter().map(|fact| {
+            let content = paragraph(vec![text(&format!("{}: ", fact.name)), code(&fact.value)]);
+            json!({ "type": "listItem", "content": [content] })
+        }).collect::<Vec<_>>() }),
+        Part::Link(link) => {
+            let marks = json!([{ "type": "link", "attrs": { "href": link.url } }]);
+            paragraph(vec![
+                json!({ "type": "text", "text": truncate::chars(&link.title, LINK_CHARS_MAX), "marks": marks }),
+            ])
+        }
+        Part::Mark(mark) => paragraph(vec![text(mark)]),
+    }
+}
+
+/// An empty text node is refused.
+fn piece(piece: &Piece) -> Option<Value> {
+    Some(match piece {
+        Piece::Ours(words) if !words.is_empty() => text(words),
+        Piece::Strong(words) if !words.is_empty() => strong(words),
+        Piece::Value(value) if !value.is_empty() => code(value),
+        // A ticket is read for days: the time has its date.
+        Piece::Time(time) => text(&utc(*time, None)),
+        _ => return None,
+    })
+}
+
+const LINK_CHARS_MAX: usize = 80;
 
 /// The long texts with their headings.
 pub fn sections(summary: &Summary) -> Vec<(&'static str, &str)> {

@@ -1,11 +1,11 @@
-//! The errors of `POST /issue`, by Jira's documentation of Cloud and Data Center and by what its users report.
+//! The errors of Jira, by its documentation of Cloud and Data Center and by what its users report.
 //!
 //! What an answer says is each of its `errorMessages`, its `message`, and each of its `errors` as `field: text`.
 
 use crate::destinations::errors::{ANY, ErrorClass, ErrorRow};
-use ErrorClass::{Again, Busy, ByStatus, Plainer, Refused, Settings, Suspect};
+use ErrorClass::{Again, Busy, ByStatus, Gone, Left, Plainer, Refused, Settings, Suspect};
 
-/// The errors, the most telling first.
+/// The errors of `POST /issue`, the most telling first.
 pub const CREATE: &[ErrorRow] = &[
     ErrorRow {
         status: 400..=400,
@@ -70,6 +70,14 @@ pub const CREATE: &[ErrorRow] = &[
         meaning: "the project does not take the labels",
         remedy: SCREEN,
         sample: r#"{"errorMessages":[],"errors":{"labels":"Field 'labels' cannot be set. It is not on the appropriate screen, or unknown."}}"#,
+    },
+    ErrorRow {
+        status: 400..=400,
+        word: "issuelinks: *",
+        class: Plainer,
+        meaning: "the project does not take links of a new issue",
+        remedy: "add linked issues to the project's create screen",
+        sample: r#"{"errorMessages":[],"errors":{"issuelinks":"Field 'issuelinks' cannot be set. It is not on the appropriate screen, or unknown."}}"#,
     },
     ErrorRow {
         status: 400..=400,
@@ -203,6 +211,136 @@ pub const CREATE: &[ErrorRow] = &[
     ErrorRow { status: 500..=599, word: ANY, class: ByStatus, meaning: "Jira is in trouble", remedy: "", sample: "" },
 ];
 
+/// The errors of `POST /issue/KEY/comment`, and of reading the comments.
+pub const COMMENT: &[ErrorRow] = &[
+    row(
+        400,
+        "comment: *",
+        Refused,
+        "it does not accept the comment",
+        DEFECT,
+        r#"{"errorMessages":[],"errors":{"comment":"Comment body can not be empty!"}}"#,
+    ),
+    row(
+        400,
+        "CONTENT_LIMIT_EXCEEDED",
+        Refused,
+        "the comment is too long",
+        DEFECT,
+        r#"{"errorMessages":["CONTENT_LIMIT_EXCEEDED"],"errors":{}}"#,
+    ),
+    row(
+        400,
+        "INVALID_INPUT",
+        Refused,
+        "it does not accept the comment",
+        DEFECT,
+        r#"{"errorMessages":["INVALID_INPUT"],"errors":{}}"#,
+    ),
+    row(
+        400,
+        "There was an error parsing JSON*",
+        Refused,
+        "it cannot read the request",
+        DEFECT,
+        r#"{"errorMessages":["There was an error parsing JSON. Check that your request body is valid."]}"#,
+    ),
+    row(
+        400,
+        "You do not have the permission to comment *",
+        Suspect,
+        "the account must not comment on the ticket",
+        ISSUE,
+        r#"{"errorMessages":["You do not have the permission to comment on this issue."],"errors":{}}"#,
+    ),
+    row(400, ANY, Suspect, "the comment cannot be made", ISSUE, r#"{"errorMessages":["Something else."],"errors":{}}"#),
+    row(401, ANY, Settings, "it refused the credentials", CREDENTIALS, ""),
+    row(403, ANY, Suspect, "the account lacks a permission", ISSUE, ""),
+    row(404, ANY, Gone, "the ticket does not exist any more, or the account must not see it", "", GONE_SAMPLE),
+    row(409, ANY, Again, "it is changing the same thing at the moment", "", ""),
+    row(410, ANY, Gone, "the ticket does not exist any more", "", ""),
+    row(413, ANY, Refused, "the comment is too large", DEFECT, ""),
+    row(429, ANY, Busy, "the rate is limited", "", ""),
+    ErrorRow { status: 500..=599, word: ANY, class: ByStatus, meaning: "Jira is in trouble", remedy: "", sample: "" },
+];
+
+/// The errors of reading a ticket, of changing its priority and of its transitions. What a workflow or a screen does not
+/// allow is left as it is.
+pub const CHANGE: &[ErrorRow] = &[
+    row(
+        400,
+        "priority: *",
+        Left,
+        "the project does not take the priority",
+        "",
+        r#"{"errorMessages":[],"errors":{"priority":"The priority selected is invalid."}}"#,
+    ),
+    row(
+        400,
+        "*: Field '*' cannot be set*",
+        Left,
+        "the field is not on the project's screen",
+        "",
+        r#"{"errorMessages":[],"errors":{"resolution":"Field 'resolution' cannot be set. It is not on the appropriate screen, or unknown."}}"#,
+    ),
+    row(
+        400,
+        "*: * is required*",
+        Left,
+        "the transition demands a field that gatepost does not fill",
+        "",
+        r#"{"errorMessages":[],"errors":{"resolution":"Resolution is required."}}"#,
+    ),
+    row(
+        400,
+        "* is not valid for this issue*",
+        Left,
+        "the transition is not possible any more",
+        "",
+        r#"{"errorMessages":["Transition id '31' is not valid for this issue."],"errors":{}}"#,
+    ),
+    row(
+        400,
+        "It seems that you have tried to perform a workflow operation*",
+        Left,
+        "the transition is not possible any more",
+        "",
+        r#"{"errorMessages":["It seems that you have tried to perform a workflow operation (Done) that is not valid for the current state of this issue."],"errors":{}}"#,
+    ),
+    row(
+        400,
+        ANY,
+        Suspect,
+        "the ticket cannot be changed, perhaps because of a rule of the project's workflow",
+        ISSUE,
+        r#"{"errorMessages":["Something else."],"errors":{}}"#,
+    ),
+    row(401, ANY, Settings, "it refused the credentials", CREDENTIALS, ""),
+    row(403, ANY, Suspect, "the account lacks a permission", ISSUE, ""),
+    row(404, ANY, Gone, "the ticket does not exist any more, or the account must not see it", "", GONE_SAMPLE),
+    row(409, ANY, Again, "it is changing the same thing at the moment", "", ""),
+    row(410, ANY, Gone, "the ticket does not exist any more", "", ""),
+    row(413, ANY, Refused, "the request is too large", DEFECT, ""),
+    row(422, ANY, Suspect, "the project's configuration prevents it", ISSUE, ""),
+    row(429, ANY, Busy, "the rate is limited", "", ""),
+    ErrorRow { status: 500..=599, word: ANY, class: ByStatus, meaning: "Jira is in trouble", remedy: "", sample: "" },
+];
+
+const fn row(
+    status: u16,
+    word: &'static str,
+    class: ErrorClass,
+    meaning: &'static str,
+    remedy: &'static str,
+    sample: &'static str,
+) -> ErrorRow {
+    ErrorRow { status: status..=status, word, class, meaning, remedy, sample }
+}
+
+const GONE_SAMPLE: &str =
+    r#"{"errorMessages":["Issue does not exist or you do not have permission to see it."],"errors":{}}"#;
+const ISSUE: &str =
+    "give the account the permissions to browse the project, to add comments, to edit and to transition issues";
 const PROJECT: &str = "check `project`, and give the account the permissions to browse it and to create issues in it";
 const CREDENTIALS: &str = "renew or correct them (Cloud: `email` and `api_token`; Data Center: `token`)";
 const SCREEN: &str = "add summary, description and labels to the project's create screen";

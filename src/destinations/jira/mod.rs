@@ -1,13 +1,20 @@
-//! Jira, Cloud and Data Center: one ticket an event.
+//! Jira, Cloud and Data Center: tickets.
 //!
-//! Jira has no idempotency key. Each ticket is created with a label made of the event's key; after a try that may have
-//! arrived the label is searched for before anything is created again. Cloud's index lags by seconds to minutes, so a
-//! miss counts only after several searches with pauses in between; a lag beyond them makes a second ticket. A certain
-//! refusal needs no search.
+//! Jira has no idempotency key. Each ticket is created with a label of its own, which is searched for before anything is
+//! created again ([`create`]); each comment ends with a mark that is looked for among the ticket's comments ([`comment`]). What
+//! people have changed stays as they left it ([`ticket`]).
+//!
+//! [`ticket`] tells incidents; [`alert`] tells single events, for as long as the pipeline sends them.
 
 mod adf;
+mod alert;
+mod comment;
+mod create;
+mod description;
 pub(super) mod errors;
 mod reply;
+mod ticket;
+mod transition;
 mod wiki;
 
 use std::time::Duration;
@@ -15,22 +22,19 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use url::Url;
 
-use self::reply::{Found, Verdict};
-use super::classify::{self, Again, Answer};
-use super::render::{Summary, truncate};
-use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Step, base};
-use crate::domain::{EventKey, Job, Outcome, Progress, Reference, Scope, Secret, Severity, Timestamp};
+use super::classify::{Again, Answer};
+use super::{Destination, HttpReply, HttpRequest, Kind, Message, Notifier, Pace, base};
+use crate::domain::{Job, Secret, Severity};
 use crate::settings::Section;
 
 /// The `jira` destination.
 pub const KIND: Kind = Kind {
     name: "jira",
     title: "Jira",
-    build,
-    notifier: None,
+    build: |section| Some(Box::new(read(section)?) as Box<dyn Destination>),
+    notifier: Some(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
     template: r#"url = "https://example.atlassian.net"
 email = "soc-bot@example.com"
 api_token = { env = "JIRA_API_TOKEN" }
@@ -38,6 +42,8 @@ project = "SEC"                     # the project's key or id
 # issue_type = "Task"               # name or id
 # labels = ["security"]             # beside gatepost's own label
 # priority = true                   # sets Highest … Lowest, where the project has these names
+# resolve_transition = "Done"       # by name or id, once the incident is resolved; default: the status is left alone
+# reopen_transition = "Reopen"      # for a closed ticket whose incident is back; default: a new ticket, linked to it
 # deployment = "datacenter"         # then, instead of email and api_token:
 # token = { env = "JIRA_TOKEN" }    # a personal access token
 "#,
@@ -56,6 +62,10 @@ struct Jira {
     issue_type: String,
     labels: Vec<String>,
     priorities: Priorities,
+    /// The transition of a ticket whose incident is resolved, by name or id.
+    resolve_transition: Option<String>,
+    /// The transition of a closed ticket whose incident is back.
+    reopen_transition: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +88,7 @@ struct Extent {
     facts_max: usize,
 }
 
-fn build(section: &Section) -> Option<Box<dyn Destination>> {
+fn read(section: &Section) -> Option<Jira> {
     let words = [("cloud", Deployment::Cloud), ("datacenter", Deployment::DataCenter)];
     let deployment = if section.has("deployment") { section.choice("deployment", &words) } else { Some(words[0].1) };
     let base = base::setting(section, None);
@@ -87,9 +97,11 @@ fn build(section: &Section) -> Option<Box<dyn Destination>> {
     let issue_type = if section.has("issue_type") { section.required_text("issue_type") } else { Some("Task".into()) };
     let labels = labels(section);
     let priorities = if section.flag("priority") { Priorities::Set } else { Priorities::Unset };
+    let transition = |key| if section.has(key) { section.required_text(key) } else { None };
+    let (resolve_transition, reopen_transition) = (transition("resolve_transition"), transition("reopen_transition"));
     let deployment = deployment?;
     let (authorization, token) = credentials(section, deployment)?;
-    Some(Box::new(Jira {
+    Some(Jira {
         deployment,
         base: base?,
         authorization,
@@ -98,7 +110,9 @@ fn build(section: &Section) -> Option<Box<dyn Destination>> {
         issue_type: issue_type?,
         labels: labels?,
         priorities,
-    }))
+        resolve_transition,
+        reopen_transition,
+    })
 }
 
 /// Nothing arrives where the operator left the template's host or address.
@@ -179,128 +193,37 @@ fn credentials(section: &Section, deployment: Deployment) -> Option<(Secret, Sec
     Some((Secret::new(authorization), token))
 }
 
-impl Destination for Jira {
-    fn pace(&self) -> Pace {
-        Pace { concurrency: 4, burst: 5, interval: Duration::from_millis(100) }
-    }
-
-    fn first(&self, job: &Job<'_>) -> Next {
-        match (classify::in_doubt(job), too_early(job)) {
-            (true, Some(rest)) => Next::Done(not_found_yet(rest, classify::carried(job))),
-            (true, None) => self.search(job),
-            (false, _) => self.create(job, CREATE),
-        }
-    }
-
-    fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
-        if step == SEARCH { self.searched(job, reply) } else { self.created(job, step, reply) }
-    }
-}
-
 impl Jira {
-    fn search(&self, job: &Job<'_>) -> Next {
-        // Both names are of an alphabet that needs no escaping: checked when the settings were read, and hexadecimal.
-        let jql = format!("project = \"{}\" AND labels = \"{}\"", self.project, own_label(job.event.key));
-        let query = json!({ "jql": jql, "fields": ["key"], "maxResults": 1 });
-        let path = match self.deployment {
-            Deployment::Cloud => "/rest/api/3/search/jql",
-            Deployment::DataCenter => "/rest/api/2/search",
+    /// The address of an API call below the version that the deployment speaks.
+    fn address(&self, path: &str) -> Url {
+        let version = match self.deployment {
+            Deployment::Cloud => 3,
+            Deployment::DataCenter => 2,
         };
-        Next::Send(SEARCH, self.request(path, &query))
+        base::join(&self.base, &format!("/rest/api/{version}{path}"))
     }
 
-    fn create(&self, job: &Job<'_>, step: Step) -> Next {
-        let path = match self.deployment {
-            Deployment::Cloud => "/rest/api/3/issue",
-            Deployment::DataCenter => "/rest/api/2/issue",
-        };
-        Next::Send(step, self.request(path, &self.issue(job, step)))
+    fn post(&self, path: &str, document: &Value) -> Message {
+        self.send(HttpRequest::post_json(self.address(path), document))
     }
 
-    fn request(&self, path: &str, document: &Value) -> Message {
-        let request = HttpRequest::post_json(base::join(&self.base, path), document);
+    fn put(&self, path: &str, document: &Value) -> Message {
+        self.send(HttpRequest::json("PUT", self.address(path), document.to_string()))
+    }
+
+    /// A question; `query` is made of our own words only.
+    fn get(&self, path: &str, query: &str) -> Message {
+        let mut url = self.address(path);
+        url.set_query((!query.is_empty()).then_some(query));
+        self.send(HttpRequest { body: bytes::Bytes::new(), ..HttpRequest::json("GET", url, String::new()) })
+    }
+
+    fn send(&self, request: HttpRequest) -> Message {
         Message::Http(
             request
                 .header("Authorization", self.authorization.clone())
                 .header("Accept", Secret::new("application/json")),
         )
-    }
-
-    fn issue(&self, job: &Job<'_>, step: Step) -> Value {
-        let summary = Summary::of(job);
-        let mut labels = vec![own_label(job.event.key)];
-        let mut fields = json!({
-            "project": by_id_or("key", &self.project),
-            "issuetype": by_id_or("name", &self.issue_type),
-            "summary": truncate::chars(&summary.headline(), SUMMARY_CHARS_MAX),
-            "description": self.description(&summary),
-        });
-        if step == CREATE {
-            labels.extend(self.labels.iter().cloned());
-            if self.priorities == Priorities::Set {
-                fields["priority"] = json!({ "name": priority(summary.severity) });
-            }
-        }
-        fields["labels"] = json!(labels);
-        json!({ "fields": fields })
-    }
-
-    /// The longest description that Jira takes.
-    fn description(&self, summary: &Summary) -> Value {
-        let mut description = Value::Null;
-        for extent in &EXTENTS {
-            description = match self.deployment {
-                Deployment::Cloud => adf::document(summary, extent),
-                Deployment::DataCenter => Value::String(wiki::document(summary, extent)),
-            };
-            if description.to_string().len() <= DESCRIPTION_BYTES_MAX {
-                break;
-            }
-        }
-        description
-    }
-
-    fn created(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
-        let reply = match classify::http(job, NAME, Again::Doubled, reply) {
-            Ok(reply) => reply,
-            Err(outcome) => return Next::Done(outcome),
-        };
-        match reply::create(&self.answer(job, reply, Again::Doubled)) {
-            Verdict::WithoutOptional(_) if step == CREATE && self.has_optional() => self.create(job, CREATE_BARE),
-            Verdict::WithoutOptional(outcome) | Verdict::Done(outcome) => Next::Done(outcome),
-        }
-    }
-
-    fn has_optional(&self) -> bool {
-        self.priorities == Priorities::Set || !self.labels.is_empty()
-    }
-
-    fn searched(&self, job: &Job<'_>, reply: &Reply) -> Next {
-        let reply = match classify::http(job, NAME, Again::Harmless, reply) {
-            Ok(reply) => reply,
-            Err(outcome) => return Next::Done(outcome),
-        };
-        match reply::search(&self.answer(job, reply, Again::Harmless)) {
-            Found::Yes(key) => Next::Done(Outcome::Delivered { remote: Some(Reference::named(key)) }),
-            Found::Done(outcome) => Next::Done(outcome),
-            Found::No => self.missed(job),
-        }
-    }
-
-    /// Searches again after a pause, and creates after the last miss.
-    fn missed(&self, job: &Job<'_>) -> Next {
-        let misses = job.progress.0["misses"].as_u64().unwrap_or(0);
-        let pauses = match self.deployment {
-            Deployment::Cloud => &CLOUD_PAUSES[..],
-            Deployment::DataCenter => &DATA_CENTER_PAUSES[..],
-        };
-        let Some(pause) = usize::try_from(misses).ok().and_then(|misses| pauses.get(misses)) else {
-            return self.create(job, CREATE);
-        };
-        let mut progress = classify::carried(job);
-        progress.0["misses"] = json!(misses + 1);
-        progress.0["search_at"] = json!(job.now.plus(*pause).as_millis());
-        Next::Done(not_found_yet(*pause, progress))
     }
 
     fn answer<'a>(&self, job: &'a Job<'a>, reply: &'a HttpReply, again: Again) -> Answer<'a> {
@@ -310,28 +233,7 @@ impl Jira {
     }
 }
 
-fn not_found_yet(pause: Duration, progress: Progress) -> Outcome {
-    Outcome::Retry {
-        reason: "an earlier try may have made the ticket; it is not in Jira's search yet, which lags behind".into(),
-        after: Some(pause),
-        scope: Scope::Delivery,
-        progress,
-    }
-}
-
-/// What is left of the pause after a miss, where the queue made the delivery due before its end: a miss counts only if
-/// the search had the time to catch up.
-fn too_early(job: &Job<'_>) -> Option<Duration> {
-    let rest = Timestamp::from_millis(job.progress.0["search_at"].as_i64()?).since(job.now);
-    // More than a pause is left only where a clock was set.
-    (!rest.is_zero() && rest <= CLOUD_PAUSES[CLOUD_PAUSES.len() - 1]).then_some(rest)
-}
-
-/// The label by which a ticket is found again: the same for every try of every delivery of the event.
-fn own_label(key: EventKey) -> String {
-    let digest = Sha256::digest(key.to_string().as_bytes());
-    format!("{LABEL_PREFIX}{}", hex::encode(&digest[..8]))
-}
+const PACE: Pace = Pace { concurrency: 4, burst: 5, interval: Duration::from_millis(100) };
 
 /// Names are translated and renamed, ids are not: a number is an id.
 fn by_id_or(name: &str, value: &str) -> Value {
@@ -354,10 +256,6 @@ fn priority(severity: Severity) -> &'static str {
 }
 
 const NAME: &str = "Jira";
-const SEARCH: Step = "search";
-const CREATE: Step = "create";
-const CREATE_BARE: Step = "create-without-optional-fields";
-
 const LABEL_PREFIX: &str = "gatepost-";
 const LABEL_BYTES_MAX: usize = 255;
 const LABELS_MAX: usize = 20;
@@ -374,11 +272,6 @@ const EXTENTS: [Extent; 4] = [
     Extent { text_chars_max: 1000, value_chars_max: 150, facts_max: 20 },
     Extent { text_chars_max: 200, value_chars_max: 80, facts_max: 8 },
 ];
-
-/// After each miss but the last. Cloud's index is eventually consistent, seconds to minutes; Data Center's lags by less
-/// than a second.
-const CLOUD_PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(60)];
-const DATA_CENTER_PAUSES: [Duration; 1] = [Duration::from_secs(5)];
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::errors;
+use super::{errors, is_number};
 use crate::destinations::classify::Answer;
 use crate::destinations::errors::{Classified, ErrorRow};
 use crate::destinations::render::truncate;
@@ -20,8 +20,8 @@ pub enum Verdict {
 
 /// What a search says.
 pub enum Found {
-    /// The issue is there, under this key.
-    Yes(String),
+    /// The issue is there.
+    Yes(Reference),
     /// There is no such issue, or the index does not have it yet.
     No,
     /// No answer.
@@ -31,8 +31,8 @@ pub enum Found {
 /// What the answer of `POST /issue` means.
 pub fn create(answer: &Answer<'_>) -> Verdict {
     Verdict::Done(match answer.reply.status {
-        201 => match answer.json().as_ref().and_then(|body| body["key"].as_str()) {
-            Some(key) => Outcome::Delivered { remote: Some(Reference::named(truncate::chars(key, 255))) },
+        201 => match answer.json().as_ref().and_then(reference) {
+            Some(reference) => Outcome::Delivered { remote: Some(reference) },
             None => answer.unknown("Jira answered 201 without the key of the issue"),
         },
         401 if wants_captcha(answer) => captcha(answer),
@@ -86,12 +86,48 @@ pub fn search(answer: &Answer<'_>) -> Found {
 fn found(answer: &Answer<'_>, body: &Value) -> Found {
     match body["issues"].as_array() {
         Some(issues) if issues.is_empty() => Found::No,
-        Some(issues) => match issues[0]["key"].as_str().or(issues[0]["id"].as_str()) {
-            Some(key) => Found::Yes(truncate::chars(key, 255).into_owned()),
+        Some(issues) => match reference(&issues[0]) {
+            Some(reference) => Found::Yes(reference),
             None => Found::Done(answer.unknown("Jira found an issue without a key")),
         },
         None => Found::Done(answer.unknown("Jira answered a search without a list of issues")),
     }
+}
+
+/// What the store keeps of an issue: its key for people, and its id, which stays when the issue is moved.
+fn reference(issue: &Value) -> Option<Reference> {
+    let (key, id) = (issue["key"].as_str(), issue["id"].as_str().filter(|id| is_number(id)));
+    let name = truncate::chars(key.or(id)?, 255).into_owned();
+    Some(Reference { name, data: id.map(|id| json!({ "id": id })).unwrap_or_default() })
+}
+
+/// What the answer to a request about an issue that exists means.
+pub enum Change {
+    /// It is done; the body, where there is one.
+    Done(Option<Value>),
+    /// It is not possible here, and left as it is: why.
+    Left(String),
+    /// The try is over.
+    Over(Outcome),
+}
+
+/// What the answer of a request about one issue means, by the table of its errors.
+pub fn change(answer: &Answer<'_>, table: &[ErrorRow]) -> Change {
+    Change::Over(match answer.reply.status {
+        200 if answer.json().is_none() => answer.unknown("Jira answered 200 with something that is not its JSON"),
+        200 | 201 | 204 => return Change::Done(answer.json()),
+        401 if wants_captcha(answer) => captcha(answer),
+        429 if concerns_one_issue(answer) => rate_limit(answer),
+        status => match ErrorRow::find(table, status, &said(answer)) {
+            Some(row) => match row.classify(answer, RATE_LIMIT_PAUSE) {
+                Classified::Done(outcome) => outcome,
+                Classified::Plainer(outcome) => {
+                    return Change::Left(outcome.reason().unwrap_or_default().to_owned());
+                }
+            },
+            None => answer.by_status(),
+        },
+    })
 }
 
 fn wants_captcha(answer: &Answer<'_>) -> bool {

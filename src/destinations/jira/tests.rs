@@ -1,10 +1,15 @@
 //! Events to requests, replies to outcomes.
 
-use super::super::Fault;
-use super::super::testing::{self, body, reply, reply_with, sent};
+use std::time::Duration;
+
+use super::alert::own_label;
+use super::create::{CREATE, SEARCH};
 use super::*;
+use crate::destinations::render::{Summary, truncate};
+use crate::destinations::testing::{self, body, reply, reply_with, sent};
+use crate::destinations::{Fault, Next, Reply, Step, classify};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Event, Progress, Reference};
+use crate::domain::{Event, Outcome, Progress, Reference, Scope};
 
 const CLOUD: &str = "url = \"https://example.atlassian.net\"\nemail = \"soc@example.com\"\n\
                      api_token = { env = \"JIRA_API_TOKEN\" }\nproject = \"SEC\"";

@@ -1,6 +1,7 @@
 //! A summary as wiki markup: what Jira Data Center takes. Whatever is not ours stands inside `{noformat}`, where only
 //! `{noformat}` itself has a meaning; that one word is broken up.
 
+use super::description::Part;
 use super::{Extent, adf};
 use crate::destinations::render::{Summary, truncate};
 
@@ -27,6 +28,36 @@ pub fn document(summary: &Summary, extent: &Extent) -> String {
         parts.push(format!("h3. {}\n{evidence}", super::EXCERPT_HEADING));
     }
     parts.join("\n\n")
+}
+
+/// The parts of a ticket or a comment. Lines and facts that follow each other share one `{noformat}`.
+pub fn of(parts: &[Part]) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut plain: Vec<String> = Vec::new();
+    for part in parts {
+        match part {
+            // A ticket is read for days: the time has its date.
+            Part::Line(words) => plain.push(words.plain(None)),
+            Part::Facts(facts) => plain.extend(facts.iter().map(|fact| format!("{}: {}", fact.name, fact.value))),
+            other => {
+                texts.extend((!plain.is_empty()).then(|| verbatim(&std::mem::take(&mut plain).join("\n"))));
+                texts.push(one(other));
+            }
+        }
+    }
+    texts.extend((!plain.is_empty()).then(|| verbatim(&plain.join("\n"))));
+    texts.join("\n\n")
+}
+
+fn one(part: &Part) -> String {
+    match part {
+        Part::Strong(words) => format!("*{words}*"),
+        Part::Heading(heading) => format!("h3. {heading}"),
+        Part::Text(body) | Part::Code(body) => verbatim(body),
+        Part::Link(link) => format!("[{}|{}]", label(&link.title), address(&link.url)),
+        Part::Mark(mark) => mark.clone(),
+        Part::Line(_) | Part::Facts(_) => String::new(),
+    }
 }
 
 fn verbatim(text: &str) -> String {

@@ -113,18 +113,22 @@ fn quiet(incident: &Incident) -> Words {
     words.ours(". The next event opens a new incident")
 }
 
-/// `+312 events since 02:41 (1,516 in all)`, or `ten times as many: 1,204 events (120 when last told, 02:20)`.
+/// `ten times as many: 1,204 events (120 when last told, 02:20)`, below that as [`growth`].
 fn more_events(telling: &Telling<'_>) -> Words {
     let (incident, told) = (telling.incident, telling.told.said.or(telling.told.shown));
+    let before = told.map_or(0, |told| told.standing.count);
+    let times = incident.count.checked_div(before).filter(|times| *times >= 10);
+    let (Some(told), Some(times)) = (told, times) else { return growth(telling) };
+    let times = if times == 10 { "ten".to_owned() } else { number(times) };
+    let words = Words::default().strong(format!("{times} times as many: {}", count(incident.count, "event", "events")));
+    words.ours(format!(" ({} when last told, ", number(before))).time(told.at).ours(")")
+}
+
+/// `+312 events since 02:41 (1,516 in all)`, for a comment.
+pub fn growth(telling: &Telling<'_>) -> Words {
+    let (incident, told) = (telling.incident, telling.told.said.or(telling.told.shown));
     let Some(told) = told else { return Words::default().strong(count(incident.count, "event", "events")) };
-    let before = told.standing.count;
-    if let Some(times) = incident.count.checked_div(before).filter(|times| *times >= 10) {
-        let times = if times == 10 { "ten".to_owned() } else { number(times) };
-        let now = count(incident.count, "event", "events");
-        let words = Words::default().strong(format!("{times} times as many: {now}"));
-        return words.ours(format!(" ({} when last told, ", number(before))).time(told.at).ours(")");
-    }
-    let more = count(incident.count.saturating_sub(before), "event", "events");
+    let more = count(incident.count.saturating_sub(told.standing.count), "event", "events");
     let words = Words::default().strong(format!("+{more}")).ours(" since ").time(told.at);
     words.ours(format!(" ({} in all)", number(incident.count)))
 }

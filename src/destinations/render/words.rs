@@ -3,6 +3,7 @@
 //! Slack shows a time in the reader's zone and a value in a code span, a document of Jira has marks, a page is plain text.
 //! Nothing is escaped here: each place escapes by the kind of the part.
 
+use super::truncate;
 use crate::domain::Timestamp;
 
 /// One line of words.
@@ -60,6 +61,15 @@ impl Words {
             self = if index == 0 { self } else { self.ours(", ") }.value(value);
         }
         self
+    }
+
+    /// With every value of at most `chars_max` characters.
+    pub fn shortened(&self, chars_max: usize) -> Self {
+        let short = |piece: &Piece| match piece {
+            Piece::Value(text) => Piece::Value(truncate::chars(text, chars_max).into_owned()),
+            piece => piece.clone(),
+        };
+        Self(self.0.iter().map(short).collect())
     }
 
     /// Its parts.
