@@ -1,6 +1,6 @@
 //! The notifiers against the stand-ins, over real HTTP: every operation, and what is gone, refused or in doubt.
 
-use super::{Fault, Rate, StandIn, Style, pagerduty, slack};
+use super::{Fault, Rate, StandIn, Style, jira, pagerduty, slack};
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::{Next, Notifier, testing};
 use crate::domain::{
@@ -203,4 +203,111 @@ async fn by_webhook_every_message_stands_alone() {
     assert_eq!(messages.len(), 8);
     assert!(messages.iter().all(|message| message.text.contains("#4711") && message.thread_ts.is_none()));
     assert_eq!(told.reference, None);
+}
+
+async fn project(more: &str) -> (StandIn<jira::Jira>, Told) {
+    let jira = jira::start().await.unwrap();
+    jira.limit_rate(Rate::UNLIMITED);
+    let settings = format!(
+        "url = \"{}\"\nemail = \"{}\"\napi_token = {{ value = \"{}\" }}\nproject = \"{}\"\npriority = true\n{more}",
+        jira.base_url(),
+        jira::EMAIL,
+        jira::API_TOKEN,
+        jira::PROJECT
+    );
+    (jira, Told::by("jira", &settings))
+}
+
+const MOVES: &str = "resolve_transition = \"Done\"\nreopen_transition = \"Reopen\"";
+
+#[tokio::test]
+async fn a_ticket_is_made_commented_on_raised_and_moved() {
+    let (jira, mut told) = project(MOVES).await;
+    told.delivers("open", CREATE).await;
+    told.delivers("update", reply(1, Audience::Thread)).await;
+    told.delivers("raise", Operation::Edit).await;
+    told.delivers("raise", reply(2, Audience::Thread)).await;
+    told.delivers("resolve", reply(3, Audience::Thread)).await;
+    told.delivers("resolve", Operation::Transition).await;
+    let issue = jira.issues().remove(0);
+    assert_eq!((issue.comments.len(), issue.status, &issue.fields["priority"]["name"]), (3, "Done", &"High".into()));
+    told.delivers("reopen", Operation::Transition).await;
+    assert_eq!(jira.issues()[0].status, "To Do");
+    assert_eq!(jira.effects(), 1);
+}
+
+#[tokio::test]
+async fn what_people_have_done_to_a_ticket_stays() {
+    let (jira, mut told) = project(MOVES).await;
+    told.delivers("open", CREATE).await;
+    jira.set_priority("SEC-1", "Low");
+    told.delivers("raise", Operation::Edit).await;
+    told.delivers("worse", Operation::Edit).await;
+    assert_eq!(jira.issues()[0].fields["priority"]["name"], "Low");
+    jira.set_status("SEC-1", "Done");
+    told.delivers("resolve", Operation::Transition).await;
+    assert!(!jira.requests().iter().any(|request| request.path.ends_with("/transitions")));
+}
+
+#[tokio::test]
+async fn an_incident_that_is_back_is_a_new_ticket_where_people_closed_the_old_one() {
+    let (jira, mut told) = project("").await;
+    told.delivers("open", CREATE).await;
+    jira.set_status("SEC-1", "Done");
+    // The answer is lost: it is found by its label, and made once.
+    jira.script([Fault::NoFault, Fault::TakenThenReset]);
+    assert_eq!(told.tell("reopen", Operation::Transition).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("reopen", Operation::Transition).await.kind(), OutcomeKind::Delivered);
+    let issues = jira.issues();
+    assert_eq!((issues.len(), issues[1].links.as_slice()), (2, &["SEC-1".to_owned()][..]));
+    assert_eq!(told.reference.as_ref().unwrap().name, "SEC-2");
+    told.delivers("reopen", reply(1, Audience::Thread)).await;
+    assert_eq!(jira.issues()[1].comments.len(), 1);
+}
+
+#[tokio::test]
+async fn a_ticket_and_a_comment_are_found_again_after_a_lost_answer() {
+    for deployment in ["cloud", "datacenter"] {
+        let (jira, cloud) = project("").await;
+        let settings = format!(
+            "deployment = \"datacenter\"\nurl = \"{}\"\ntoken = {{ value = \"{}\" }}\nproject = \"{}\"",
+            jira.base_url(),
+            jira::API_TOKEN,
+            jira::PROJECT
+        );
+        let mut told = if deployment == "cloud" { cloud } else { Told::by("jira", &settings) };
+        jira.script([Fault::TakenThenReset]);
+        assert_eq!(told.tell("open", CREATE).await.kind(), OutcomeKind::Unknown);
+        assert_eq!(told.tell_again("open", CREATE).await.kind(), OutcomeKind::Delivered);
+        for (number, arrived) in [(1, Fault::TakenThenReset), (2, Fault::Reset)] {
+            jira.script([arrived]);
+            assert_eq!(told.tell("raise", reply(number, Audience::Thread)).await.kind(), OutcomeKind::Unknown);
+            assert_eq!(told.tell_again("raise", reply(number, Audience::Thread)).await.kind(), OutcomeKind::Delivered);
+            assert_eq!(jira.issues()[0].comments.len(), number as usize, "{deployment}: each is there once");
+        }
+        assert_eq!(jira.effects(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_deleted_is_gone_and_can_be_made_again() {
+    let (jira, mut told) = project(MOVES).await;
+    told.delivers("open", CREATE).await;
+    jira.delete("SEC-1");
+    for operation in [Operation::Edit, reply(1, Audience::Thread), Operation::Transition] {
+        assert_eq!(told.tell("resolve", operation).await.kind(), OutcomeKind::Gone, "{operation:?}");
+    }
+    assert_eq!(told.tell_again("raise", reply(1, Audience::Thread)).await.kind(), OutcomeKind::Gone);
+    // The link to what is gone is refused, and left out.
+    told.delivers("raise", Operation::Create { number: 2 }).await;
+    assert_eq!((jira.effects(), jira.issues()[0].links.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_transition_that_the_workflow_does_not_offer_is_no_failure() {
+    let (jira, mut told) = project("resolve_transition = \"Close forever\"").await;
+    told.delivers("open", CREATE).await;
+    told.delivers("resolve", Operation::Transition).await;
+    assert_eq!(jira.issues()[0].status, "To Do");
+    assert!(told.reference.unwrap().data["left"].as_str().unwrap().contains("Close forever"));
 }

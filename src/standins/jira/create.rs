@@ -41,6 +41,7 @@ pub(super) fn check(dialect: Dialect, body: &Value, hidden: &BTreeSet<String>) -
     }
     let Some(fields) = body["fields"].as_object() else { return Err(Refusal::whole("The fields are missing")) };
     check_properties(body.get("properties"))?;
+    check_update(body.get("update"), hidden)?;
     let mut refusal = Refusal::default();
     for (name, verdict) in [
         ("project", project(fields.get("project"))),
@@ -57,6 +58,58 @@ pub(super) fn check(dialect: Dialect, body: &Value, hidden: &BTreeSet<String>) -
             Some(Err(Fault::Whole(why))) => refusal.messages.push(why),
             Some(Ok(())) => {}
         }
+    }
+    refusal.into_result()
+}
+
+/// Checks the body of `PUT /issue/KEY`: the same fields, none of them required.
+pub(super) fn check_edit(dialect: Dialect, body: &Value, hidden: &BTreeSet<String>) -> Result<(), Refusal> {
+    let Some(fields) = body["fields"].as_object().filter(|_| body.as_object().is_some_and(|body| body.len() == 1))
+    else {
+        return Err(Refusal::whole("An edit is an object with fields and nothing else"));
+    };
+    let mut refusal = Refusal::default();
+    for (name, value) in fields {
+        let verdict = match name.as_str() {
+            "summary" => Some(summary(Some(value)).map_err(Fault::Field)),
+            _ => optional(dialect, name, value),
+        };
+        match verdict {
+            Some(_) if hidden.contains(name) => refusal.field(name, Err(not_on_screen(name))),
+            None => refusal.field(name, Err(not_on_screen(name))),
+            Some(Err(Fault::Field(why))) => refusal.field(name, Err(why)),
+            Some(Err(Fault::Whole(why))) => refusal.messages.push(why),
+            Some(Ok(())) => {}
+        }
+    }
+    refusal.into_result()
+}
+
+/// The keys of the issues that a new one is to be linked to.
+pub(super) fn links(body: &Value) -> Vec<String> {
+    let links = shape::elements_of(&body["update"], "issuelinks").iter();
+    links.filter_map(|link| link.pointer("/add/outwardIssue/key")?.as_str()).map(str::to_owned).collect()
+}
+
+/// The only operation on a new issue that is known here: a link of a type that every site has.
+fn check_update(update: Option<&Value>, hidden: &BTreeSet<String>) -> Result<(), Refusal> {
+    let Some(update) = update else { return Ok(()) };
+    let mut refusal = Refusal::default();
+    let is_link = |link: &Value| {
+        let added = &link["add"];
+        shape::text_of(&added["type"], "name") == "Relates" && !shape::text_of(&added["outwardIssue"], "key").is_empty()
+    };
+    for (name, operations) in update.as_object().into_iter().flatten() {
+        let is_known = name == "issuelinks" && !hidden.contains(name);
+        let is_sound = operations.as_array().is_some_and(|operations| operations.iter().all(is_link));
+        refusal.field(
+            name,
+            match (is_known, is_sound) {
+                (false, _) => Err(not_on_screen(name)),
+                (true, false) => Err("An issue link is a type and an issue".to_owned()),
+                (true, true) => Ok(()),
+            },
+        );
     }
     refusal.into_result()
 }

@@ -35,6 +35,16 @@ pub const ISSUE_TYPES: [&str; 3] = ["Task", "Bug", "Incident"];
 /// The priorities that the site has, most urgent first.
 pub const PRIORITIES: [&str; 5] = ["Highest", "High", "Medium", "Low", "Lowest"];
 
+/// The statuses of the workflow, each with the category by which Jira orders all statuses.
+pub const STATUSES: [(&str, &str); 3] = [("To Do", "new"), ("In Progress", "indeterminate"), ("Done", "done")];
+
+/// The transitions: id, name, from which statuses, to which.
+const TRANSITIONS: [(&str, &str, &[&str], &str); 3] = [
+    ("11", "Start", &["To Do"], "In Progress"),
+    ("21", "Done", &["To Do", "In Progress"], "Done"),
+    ("31", "Reopen", &["Done"], "To Do"),
+];
+
 /// Starts a stand-in on a free port of 127.0.0.1.
 ///
 /// # Errors
@@ -55,6 +65,27 @@ impl StandIn<Jira> {
     /// The issues, oldest first.
     pub fn issues(&self) -> Vec<Issue> {
         self.shared.service().issues.clone()
+    }
+
+    /// Deletes an issue as a person does: it is gone for good.
+    pub fn delete(&self, key: &str) {
+        self.shared.service().issues.retain(|issue| issue.key != key);
+    }
+
+    /// Moves an issue to this status, as a person does: one of [`STATUSES`].
+    pub fn set_status(&self, key: &str, status: &'static str) {
+        let mut jira = self.shared.service();
+        for issue in jira.issues.iter_mut().filter(|issue| issue.key == key) {
+            issue.status = status;
+        }
+    }
+
+    /// Sets the priority of an issue, as a person does.
+    pub fn set_priority(&self, key: &str, priority: &str) {
+        let mut jira = self.shared.service();
+        for issue in jira.issues.iter_mut().filter(|issue| issue.key == key) {
+            issue.fields.insert("priority".to_owned(), json!({ "name": priority }));
+        }
     }
 
     /// Lets the search of the Cloud dialect find an issue only after this long. At first it finds it at once.
@@ -86,6 +117,12 @@ pub struct Issue {
     pub properties: Vec<Value>,
     /// The bodies of its comments, oldest first.
     pub comments: Vec<Value>,
+    /// When each of them was written.
+    pub commented_at: Vec<Timestamp>,
+    /// The keys of the issues that it is linked to.
+    pub links: Vec<String>,
+    /// Its status: one of [`STATUSES`].
+    pub status: &'static str,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -134,13 +171,22 @@ impl Jira {
             ("POST", ["search", "jql"], Dialect::Cloud) | ("POST", ["search"], Dialect::DataCenter) => {
                 self.post(dialect, "search", request, Self::search)
             }
+            ("GET", ["issue", key], _) => self.show(dialect, key, request),
+            ("PUT", ["issue", key], _) => self
+                .post(dialect, "edit", request, |jira, dialect, request, body| jira.edit(dialect, key, request, body)),
+            ("GET", ["issue", key, "comment"], _) => self.comments(key, request),
+            ("GET", ["issue", key, "transitions"], _) => self.transitions(key),
+            ("POST", ["issue", key, "transitions"], _) => {
+                self.post(dialect, "transitions", request, |jira, _, request, body| jira.transition(key, request, body))
+            }
             ("POST", ["issue", key, "comment"], _) => {
                 self.post(dialect, "comment", request, |jira, dialect, request, body| {
                     jira.comment(dialect, key, request, body)
                 })
             }
             (_, ["myself"], _) => Answer::text(405, "").header("Allow", "GET"),
-            (_, ["issue"] | ["issue", _, "comment"], _) => Answer::text(405, "").header("Allow", "POST"),
+            (_, ["issue"], _) => Answer::text(405, "").header("Allow", "POST"),
+            (_, ["issue", _] | ["issue", _, "comment" | "transitions"], _) => Answer::text(405, ""),
             _ => refuse(404, "null for uri"),
         }
     }
@@ -179,11 +225,124 @@ impl Jira {
             fields: body["fields"].as_object().cloned().unwrap_or_default(),
             properties: body["properties"].as_array().cloned().unwrap_or_default(),
             comments: Vec::new(),
+            commented_at: Vec::new(),
+            links: create::links(body),
+            status: STATUSES[0].0,
             created_at: request.received_at,
         };
+        if let Some(unknown) = issue.links.iter().find(|key| !self.issues.iter().any(|issue| issue.key == **key)) {
+            let why = format!("No issue link could be made: {unknown} does not exist.");
+            return Answer::json(400, &json!({"errorMessages": [], "errors": {"issuelinks": why}}));
+        }
         let answer = json!({"id": issue.id, "key": issue.key, "self": self_url(dialect, request, &issue.id)});
         self.issues.push(issue);
         Answer::json(201, &answer)
+    }
+
+    fn issue(&mut self, key: &str) -> Result<&mut Issue, Answer> {
+        let found = self.issues.iter_mut().find(|issue| issue.key == key || issue.id == key);
+        found.ok_or_else(|| refuse(404, "Issue does not exist or you do not have permission to see it."))
+    }
+
+    /// Counts a write to one issue.
+    fn admit(&mut self, key: &str, request: &Arrived) -> Result<(), Answer> {
+        self.writes
+            .admit(key, request.received_at)
+            .map_err(|wait| self.throttle(request, Some(wait)).header("RateLimit-Reason", "jira-per-issue-on-write"))
+    }
+
+    fn show(&mut self, dialect: Dialect, key: &str, request: &Arrived) -> Answer {
+        let issue = match self.issue(key) {
+            Ok(issue) => issue,
+            Err(refusal) => return refusal,
+        };
+        let wanted = query_of(request, "fields");
+        let is_wanted = |name: &str| wanted.as_ref().is_none_or(|wanted| wanted.split(',').any(|field| field == name));
+        let category = STATUSES.iter().find(|(name, _)| *name == issue.status).map_or("undefined", |(_, key)| key);
+        let status = json!({"name": issue.status, "statusCategory": {"key": category}});
+        let default = json!({"name": "Medium"});
+        let mut fields: Map<String, Value> =
+            issue.fields.iter().filter(|(name, _)| is_wanted(name)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        for (name, value) in [("status", status), ("priority", default)] {
+            if is_wanted(name) && !fields.contains_key(name) {
+                fields.insert(name.to_owned(), value);
+            }
+        }
+        let url = self_url(dialect, request, &issue.id);
+        Answer::json(200, &json!({"id": issue.id, "key": issue.key, "self": url, "fields": fields}))
+    }
+
+    fn edit(&mut self, dialect: Dialect, key: &str, request: &Arrived, body: &Value) -> Answer {
+        let hidden = self.hidden.clone();
+        let checked = self.issue(key).map(|_| ()).and_then(|()| self.admit(key, request));
+        if let Err(refusal) = checked {
+            return refusal;
+        }
+        if let Err(refusal) = create::check_edit(dialect, body, &hidden) {
+            return Answer::json(400, &refusal.to_json());
+        }
+        if let (Ok(issue), Some(fields)) = (self.issue(key), body["fields"].as_object()) {
+            issue.fields.extend(fields.clone());
+        }
+        Answer::text(204, "")
+    }
+
+    fn transitions(&mut self, key: &str) -> Answer {
+        match self.issue(key) {
+            Ok(issue) => {
+                let offered = TRANSITIONS.iter().filter(|(_, _, from, _)| from.contains(&issue.status));
+                let offered: Vec<Value> =
+                    offered.map(|(id, name, _, to)| json!({"id": id, "name": name, "to": {"name": to}})).collect();
+                Answer::json(200, &json!({"expand": "transitions", "transitions": offered}))
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    fn transition(&mut self, key: &str, request: &Arrived, body: &Value) -> Answer {
+        if let Err(refusal) = self.issue(key).map(|_| ()).and_then(|()| self.admit(key, request)) {
+            return refusal;
+        }
+        let id = body["transition"]["id"].as_str().unwrap_or_default().to_owned();
+        let is_alone = body.as_object().is_some_and(|body| body.len() == 1);
+        if id.is_empty() || !is_alone {
+            return Answer::json(400, &json!({"errorMessages": ["Missing 'transition' identifier"], "errors": {}}));
+        }
+        let issue = match self.issue(key) {
+            Ok(issue) => issue,
+            Err(refusal) => return refusal,
+        };
+        match TRANSITIONS.iter().find(|(known, _, from, _)| *known == id && from.contains(&issue.status)) {
+            Some((_, _, _, to)) => {
+                issue.status = to;
+                Answer::text(204, "")
+            }
+            None => refuse(400, &format!("Transition id '{id}' is not valid for this issue.")),
+        }
+    }
+
+    /// The comments, oldest first unless `orderBy` asks for the newest.
+    fn comments(&mut self, key: &str, request: &Arrived) -> Answer {
+        let issue = match self.issue(key) {
+            Ok(issue) => issue,
+            Err(refusal) => return refusal,
+        };
+        let number = |name: &str, default: usize| query_of(request, name).map_or(Ok(default), |text| text.parse());
+        let (Ok(start), Ok(size)) = (number("startAt", 0), number("maxResults", 50)) else {
+            return refuse(400, "startAt and maxResults must be numbers");
+        };
+        let bodies = issue.comments.iter().zip(&issue.commented_at).enumerate();
+        let mut all: Vec<Value> = bodies
+            .map(|(index, (body, at))| json!({"id": comment_id(issue, index + 1), "created": at, "body": body}))
+            .collect();
+        match query_of(request, "orderBy").as_deref() {
+            Some("-created") => all.reverse(),
+            None | Some("created" | "+created") => {}
+            Some(_) => return refuse(400, "The comments cannot be ordered by that"),
+        }
+        let total = all.len();
+        let shown: Vec<Value> = all.into_iter().skip(start).take(size).collect();
+        Answer::json(200, &json!({"startAt": start, "maxResults": size, "total": total, "comments": shown}))
     }
 
     fn comment(&mut self, dialect: Dialect, key: &str, request: &Arrived, body: &Value) -> Answer {
@@ -198,7 +357,8 @@ impl Jira {
         }
         let issue = &mut self.issues[place];
         issue.comments.push(body["body"].clone());
-        let id = format!("{}{:03}", issue.id, issue.comments.len());
+        issue.commented_at.push(request.received_at);
+        let id = comment_id(issue, issue.comments.len());
         let url = format!("{}/comment/{id}", self_url(dialect, request, &issue.id));
         Answer::json(201, &json!({"id": id, "self": url, "body": body["body"]}))
     }
@@ -302,7 +462,12 @@ impl Issue {
     fn standing(&self) -> String {
         let named = |field: &str| self.fields.get(field).and_then(|value| value["name"].as_str()).map(str::to_owned);
         let labels = self.labels().join(" ");
-        let parts = [named("issuetype"), named("priority"), Some(labels).filter(|labels| !labels.is_empty())];
+        let links = self.links.iter().map(|key| format!("relates to {key}")).collect::<Vec<_>>().join(" ");
+        let links = Some(links).filter(|links| !links.is_empty());
+        // A new issue has the first status of every workflow, which says nothing.
+        let status = Some(self.status.to_owned()).filter(|status| status != STATUSES[0].0);
+        let parts =
+            [named("issuetype"), status, named("priority"), links, Some(labels).filter(|labels| !labels.is_empty())];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 }
@@ -333,6 +498,15 @@ fn self_url(dialect: Dialect, request: &Arrived, id: &str) -> String {
         Dialect::DataCenter => 2,
     };
     format!("http://{}/rest/api/{version}/issue/{id}", request.headers.only("host").unwrap_or("localhost"))
+}
+
+fn comment_id(issue: &Issue, number: usize) -> String {
+    format!("{}{number:03}", issue.id)
+}
+
+fn query_of(request: &Arrived, name: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(request.query.as_bytes());
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
 fn refuse(status: u16, why: &str) -> Answer {

@@ -239,6 +239,7 @@ async fn other_methods_paths_and_media_types_are_refused() {
     let base = jira.base_url();
     let status = |request: reqwest::RequestBuilder| async { send(request.bearer_auth(API_TOKEN)).await.0 };
     assert_eq!(status(client().get(format!("{base}/rest/api/3/issue"))).await, 405);
+    assert_eq!(status(client().delete(format!("{base}/rest/api/3/issue/SEC-1"))).await, 405);
     assert_eq!(status(client().post(format!("{base}/rest/api/3/myself"))).await, 405);
     assert_eq!(status(client().post(format!("{base}/rest/api/3/search"))).await, 404, "removed from Cloud");
     assert_eq!(status(client().post(format!("{base}/rest/api/2/search/jql"))).await, 404);
@@ -333,6 +334,109 @@ async fn comments_are_checked_like_descriptions() {
         assert_eq!(post(&jira, path, &body).await.0, expected, "{path} {body}");
     }
     assert_eq!((jira.issues()[0].comments.len(), jira.effects()), (2, 1), "a comment is no issue");
+}
+
+async fn get(jira: &StandIn<Jira>, path: &str) -> (u16, Value) {
+    send(client().get(format!("{}/rest/api/{path}", jira.base_url())).bearer_auth(API_TOKEN)).await
+}
+
+async fn put(jira: &StandIn<Jira>, path: &str, body: &Value) -> (u16, Value) {
+    let request = client().put(format!("{}/rest/api/{path}", jira.base_url())).bearer_auth(API_TOKEN);
+    send(request.header("content-type", "application/json").body(body.to_string())).await
+}
+
+#[tokio::test]
+async fn an_issue_is_shown_with_the_fields_that_are_asked_for_and_edited() {
+    let jira = quick().await;
+    post(&jira, "3/issue", &cloud()).await;
+    let (status, issue) = get(&jira, "3/issue/SEC-1?fields=status,priority").await;
+    let expected = json!({"status": {"name": "To Do", "statusCategory": {"key": "new"}}, "priority": {"name": "High"}});
+    assert_eq!((status, &issue["id"], &issue["fields"]), (200, &json!("10001"), &expected));
+    let highest = json!({"fields": {"priority": {"name": "Highest"}}});
+    assert_eq!(put(&jira, "3/issue/10001", &highest).await.0, 204);
+    assert_eq!(get(&jira, "2/issue/SEC-1").await.1["fields"]["priority"]["name"], "Highest");
+    jira.set_priority("SEC-1", "Low");
+    assert_eq!(get(&jira, "2/issue/SEC-1").await.1["fields"]["priority"]["name"], "Low");
+    for (body, expected) in [
+        (json!({"fields": {"priority": {"name": "Urgent"}}}), 400),
+        (json!({"fields": {"summary": ""}}), 400),
+        (json!({"fields": {"customfield_1": "x"}}), 400),
+        (json!({"fields": {}, "update": {}}), 400),
+        (json!([]), 400),
+        (json!({"fields": {"summary": "another"}}), 204),
+    ] {
+        assert_eq!(put(&jira, "3/issue/SEC-1", &body).await.0, expected, "{body}");
+    }
+    jira.hide_field("priority");
+    assert_eq!(put(&jira, "3/issue/SEC-1", &highest).await.0, 400);
+    jira.delete("SEC-1");
+    assert_eq!(get(&jira, "3/issue/SEC-1").await.0, 404);
+    assert_eq!(put(&jira, "3/issue/SEC-1", &highest).await.0, 404);
+    assert_eq!(get(&jira, "3/issue/SEC-1/comment").await.0, 404);
+    assert_eq!(get(&jira, "3/issue/SEC-1/transitions").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_transition_is_possible_only_from_its_status() {
+    let jira = quick().await;
+    post(&jira, "3/issue", &cloud()).await;
+    let names = async || {
+        let (_, answer) = get(&jira, "3/issue/SEC-1/transitions").await;
+        let names = answer["transitions"].as_array().unwrap().iter();
+        names.map(|transition| transition["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let go = async |body: Value| post(&jira, "3/issue/SEC-1/transitions", &body).await.0;
+    assert_eq!(names().await, ["Start", "Done"]);
+    assert_eq!(go(json!({"transition": {"id": "31"}})).await, 400);
+    assert_eq!(go(json!({"transition": {}})).await, 400);
+    assert_eq!(go(json!({"transition": {"id": "21"}, "fields": {}})).await, 400);
+    assert_eq!(go(json!({"transition": {"id": "21"}})).await, 204);
+    assert_eq!((names().await, jira.issues()[0].status), (vec!["Reopen".to_owned()], "Done"));
+    assert!(jira.render_terminal(Style::Plain).contains("Task · Done · High"));
+    jira.set_status("SEC-1", "In Progress");
+    assert_eq!(names().await, ["Done"]);
+}
+
+#[tokio::test]
+async fn comments_are_listed_in_the_order_that_is_asked_for() {
+    let jira = quick().await;
+    post(&jira, "3/issue", &cloud()).await;
+    for text in ["a", "b", "c"] {
+        post(&jira, "2/issue/SEC-1/comment", &json!({"body": text})).await;
+    }
+    let listed = async |query: &str| {
+        let (_, answer) = get(&jira, &format!("2/issue/SEC-1/comment?{query}")).await;
+        let comments = answer["comments"].as_array().unwrap().iter();
+        (
+            comments.map(|comment| comment["body"].as_str().unwrap().to_owned()).collect::<String>(),
+            answer["total"].clone(),
+        )
+    };
+    assert_eq!(listed("").await, ("abc".to_owned(), json!(3)));
+    assert_eq!(listed("orderBy=-created&maxResults=2").await, ("cb".to_owned(), json!(3)));
+    assert_eq!(listed("startAt=2").await, ("c".to_owned(), json!(3)));
+    assert_eq!(get(&jira, "2/issue/SEC-1/comment?maxResults=x").await.0, 400);
+    assert_eq!(get(&jira, "2/issue/SEC-1/comment?orderBy=author").await.0, 400);
+}
+
+#[tokio::test]
+async fn a_new_issue_may_be_linked_to_one_that_exists() {
+    let jira = quick().await;
+    post(&jira, "3/issue", &cloud()).await;
+    let linked = |key: &str, kind: &str| {
+        let mut body = cloud();
+        let link = json!({"type": {"name": kind}, "outwardIssue": {"key": key}});
+        body["update"] = json!({"issuelinks": [{"add": link}]});
+        body
+    };
+    assert_eq!(post(&jira, "3/issue", &linked("SEC-1", "Relates")).await.0, 201);
+    assert_eq!(jira.issues()[1].links, ["SEC-1"]);
+    for body in [linked("SEC-9", "Relates"), linked("SEC-1", "Hates")] {
+        let (status, answer) = post(&jira, "3/issue", &body).await;
+        assert!(status == 400 && answer["errors"]["issuelinks"].is_string(), "{answer}");
+    }
+    jira.hide_field("issuelinks");
+    assert_eq!(post(&jira, "3/issue", &linked("SEC-1", "Relates")).await.0, 400);
 }
 
 #[tokio::test]
