@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use gatepost::domain::{
     Attempt, DedupeKey, DeliveryState, Draft, Encoding, Event, EventKey, Headers, Note, OutcomeKind, Progress,
-    ReceiptId, Request, RequestKey, Secret, Severity, SourceName, Timestamp, Urgency,
+    ReceiptId, Reference, Request, RequestKey, Secret, Severity, SourceName, Timestamp, Urgency,
 };
 use gatepost::store::{
     Acceptance, Access, Arrival, Backlog, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt,
-    EventFilter, Horizons, Inbox, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries,
-    ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError,
-    Upkeep, Verdict,
+    EventFilter, Horizons, Inbox, Joining, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent,
+    Queries, ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore,
+    StoreError, Upkeep, Verdict,
 };
 use gatepost::verify::{Scheme, TokenScheme, Verifier};
 
@@ -79,12 +79,12 @@ impl Fixture {
                 Conclusion { claim, events, note: None }
             })
             .collect();
-        self.store.conclude(Arc::new(conclusions), at(now)).wait().unwrap();
+        self.store.conclude(Arc::new(conclusions), &Arc::default(), at(now)).wait().unwrap();
     }
 
     fn claim(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<Consignment>> {
         self.store
-            .claim_deliveries(&destination.parse().unwrap(), limit, ClaimOrder::MostSevere, lease(now))
+            .claim_deliveries(&destination.parse().unwrap(), limit, ClaimOrder::MostSevere, &Arc::default(), lease(now))
             .wait()
             .unwrap()
             .claims
@@ -98,7 +98,10 @@ impl Fixture {
             outcome: OutcomeKind::Retry,
             reason: Some("busy".to_owned()),
         };
-        self.store.settle(Arc::new(vec![Settlement { claim, attempt, verdict }])).wait().unwrap()
+        self.store
+            .settle(Arc::new(vec![Settlement { claim, attempt, verdict }]), &Arc::default(), at(0))
+            .wait()
+            .unwrap()
     }
 
     fn states(&self) -> Vec<DeliveryState> {
@@ -122,11 +125,12 @@ fn planned(claim: &Claim<ReceiptWork>, key: &str, severity: Severity, to: &[&str
     let event: Event = draft.into_event(receipt, "v", severity, 0);
     let deliveries = to.iter().map(|name| (name.parse().unwrap(), "r".parse().unwrap())).collect();
     let routed = if to.is_empty() { Routed::No } else { Routed::Yes };
-    PlannedEvent { event, deliveries, routed, recurrence: None }
+    let joining = Joining::of(&event);
+    PlannedEvent { event, deliveries, routed, recurrence: None, joining }
 }
 
 fn delivered() -> Verdict {
-    Verdict::Delivered { remote: Some("KEY-1".to_owned()) }
+    Verdict::Delivered { remote: Some(Reference::named("KEY-1")) }
 }
 
 fn again(not_before: i64, uncertain: bool) -> Verdict {
@@ -261,7 +265,7 @@ fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
         .into_iter()
         .map(|claim| Conclusion { events: vec![planned(&claim, "late", Severity::Low, &[])], claim, note: None })
         .collect();
-    let outcome = fixture.store.conclude(Arc::new(late), at(30_001)).wait().unwrap();
+    let outcome = fixture.store.conclude(Arc::new(late), &Arc::default(), at(30_001)).wait().unwrap();
     assert_eq!((outcome.leases_lost, outcome.by_source.len()), (1, 0));
     let held: Vec<Conclusion> = second
         .into_iter()
@@ -271,7 +275,7 @@ fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
             note: Some(Note::Repaired),
         })
         .collect();
-    let outcome = fixture.store.conclude(Arc::new(held), at(30_002)).wait().unwrap();
+    let outcome = fixture.store.conclude(Arc::new(held), &Arc::default(), at(30_002)).wait().unwrap();
     let tally = outcome.total();
     assert_eq!((tally.events_new, tally.deliveries), (1, 1));
     assert!(fixture.claim_receipts(100_000).is_empty());
@@ -286,8 +290,11 @@ fn an_event_key_has_its_effect_once() {
     let claim = fixture.claim_receipts(0).remove(0);
     let twice =
         vec![planned(&claim, "k", Severity::Low, &["d", "e"]), planned(&claim, "k", Severity::Low, &["d", "e"])];
-    let outcome =
-        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events: twice, note: None }]), at(0)).wait().unwrap();
+    let outcome = fixture
+        .store
+        .conclude(Arc::new(vec![Conclusion { claim, events: twice, note: None }]), &Arc::default(), at(0))
+        .wait()
+        .unwrap();
     let tally = outcome.by_source[&"s".parse().unwrap()];
     assert_eq!((tally.events_new, tally.events_duplicate, tally.deliveries), (1, 1, 2));
     assert_eq!(outcome.total(), tally);
@@ -300,7 +307,7 @@ fn dispatch_recurring(fixture: &Fixture, key: &str) -> bool {
     let key = EventKey::of(&"s".parse().unwrap(), &[key]);
     event.recurrence = Some(Recurrence { key, known_for: Duration::from_secs(10) });
     let conclusions = Arc::new(vec![Conclusion { claim, events: vec![event], note: None }]);
-    let tally = fixture.store.conclude(conclusions, at(1_000_000)).wait().unwrap().total();
+    let tally = fixture.store.conclude(conclusions, &Arc::default(), at(1_000_000)).wait().unwrap().total();
     assert_eq!((tally.events_new + tally.events_duplicate, tally.deliveries), (1, tally.events_new));
     tally.events_new == 1
 }
@@ -333,7 +340,7 @@ fn what_recurs_is_known_for_a_while_and_then_it_has_happened_again() {
     let claim = fixture.claim_receipts(2_000_000).remove(0);
     let events = vec![planned(&claim, "e", Severity::Low, &["d", "f"])];
     let conclusions = Arc::new(vec![Conclusion { claim, events, note: None }]);
-    let tally = fixture.store.conclude(conclusions, at(2_000_000)).wait().unwrap().total();
+    let tally = fixture.store.conclude(conclusions, &Arc::default(), at(2_000_000)).wait().unwrap().total();
     assert_eq!((tally.events_duplicate, tally.deliveries), (1, 2), "the dead one and the one that it lacked");
 }
 
@@ -346,7 +353,12 @@ fn what_is_in_quarantine_waits_for_a_replay() {
         let claim = fixture.claim_receipts(0).remove(0);
         assert_eq!(claim.work().replay, routed == Routed::Yes);
         let events = vec![PlannedEvent { routed, ..planned(&claim, "e", Severity::Low, to) }];
-        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap().total()
+        fixture
+            .store
+            .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(0))
+            .wait()
+            .unwrap()
+            .total()
     };
     let tally = conclude(Routed::Quarantined, &[]);
     assert_eq!((tally.events_new, tally.events_quarantined, tally.deliveries), (1, 1, 0));
@@ -373,7 +385,7 @@ fn the_key_of_an_event_that_is_dated_ahead_is_kept_until_the_event_is_old() {
             let mut planned = planned(&claim, &time.to_string(), Severity::Low, &[]);
             planned.event.time = at(time);
             let conclusions = Arc::new(vec![Conclusion { claim, events: vec![planned], note: None }]);
-            fixture.store.conclude(conclusions, at(0)).wait().unwrap().total().events_new
+            fixture.store.conclude(conclusions, &Arc::default(), at(0)).wait().unwrap().total().events_new
         };
         let horizons = |ms| Horizons { keys: at(ms), receipts: at(0), events: at(0) };
         assert_eq!(dispatch(&format!("{time}-1")), 1);
@@ -392,12 +404,16 @@ fn a_large_receipt_is_recorded_piece_by_piece() {
     let mut claim = fixture.claim_receipts(0).remove(0);
     for piece in 0..3 {
         let events = (0..10).map(|i| planned(&claim, &format!("{piece}/{i}"), Severity::Low, &["d"])).collect();
-        let recorded = fixture.store.extend(claim, events, lease(piece)).wait().unwrap();
+        let recorded = fixture.store.extend(claim, events, &Arc::default(), lease(piece)).wait().unwrap();
         assert_eq!(recorded.tally.events_new, 10);
         claim = recorded.claim;
     }
     let events = vec![planned(&claim, "last", Severity::Low, &["d"])];
-    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(9)).wait().unwrap();
+    fixture
+        .store
+        .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(9))
+        .wait()
+        .unwrap();
     let row = &fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap()[0];
     assert_eq!((row.events, row.state), (31, "dispatched"));
     assert_eq!(fixture.claim("d", 100, 10).len(), 31);
@@ -410,10 +426,14 @@ fn the_most_severe_goes_first_and_each_destination_has_its_own_queue() {
         fixture.accept(id);
         let claim = fixture.claim_receipts(0).remove(0);
         let events = vec![planned(&claim, id, severity, &["d", "e"])];
-        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
+        fixture
+            .store
+            .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(0))
+            .wait()
+            .unwrap();
     }
     let titles = |claims: &[Claim<Consignment>]| -> Vec<String> {
-        claims.iter().map(|claim| claim.work().document.read().unwrap().title).collect()
+        claims.iter().map(|claim| claim.work().content.event().unwrap().title).collect()
     };
     assert_eq!(titles(&fixture.claim("d", 2, 1)), ["b", "c"]);
     assert_eq!(titles(&fixture.claim("d", 2, 1)), ["a"]);
@@ -428,8 +448,11 @@ fn a_delivery_waits_for_its_time_and_says_when() {
     fixture.dispatch(0, &["d"]);
     let claim = fixture.claim("d", 1, 1).remove(0);
     assert_eq!(fixture.settle(claim, again(5_000, false)), LeasesLost(0));
-    let claimed =
-        fixture.store.claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, lease(4_999)).wait().unwrap();
+    let claimed = fixture
+        .store
+        .claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, &Arc::default(), lease(4_999))
+        .wait()
+        .unwrap();
     assert_eq!((claimed.claims.len(), claimed.next_due), (0, Some(at(5_000))));
     let claim = fixture.claim("d", 1, 5_000).remove(0);
     let work = claim.work();
@@ -447,16 +470,26 @@ fn a_trial_is_handed_what_has_been_due_the_longest() {
         fixture.accept(id);
         let claim = fixture.claim_receipts(0).remove(0);
         let events = vec![planned(&claim, id, severity, &["d"])];
-        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
+        fixture
+            .store
+            .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(0))
+            .wait()
+            .unwrap();
     }
     for claim in fixture.claim("d", 3, 1) {
-        let due = if claim.work().document.read().unwrap().title == "b" { 10 } else { 20 };
+        let due = if claim.work().content.event().unwrap().title == "b" { 10 } else { 20 };
         fixture.settle(claim, again(due, false));
     }
     let trial = |now| {
-        let claimed = fixture.store.claim_deliveries(&"d".parse().unwrap(), 5, ClaimOrder::LongestDue, lease(now));
+        let claimed = fixture.store.claim_deliveries(
+            &"d".parse().unwrap(),
+            5,
+            ClaimOrder::LongestDue,
+            &Arc::default(),
+            lease(now),
+        );
         let claimed = claimed.wait().unwrap();
-        let title = |claim: &Claim<Consignment>| claim.work().document.read().unwrap().title;
+        let title = |claim: &Claim<Consignment>| claim.work().content.event().unwrap().title;
         (claimed.claims.iter().map(title).collect::<Vec<String>>(), claimed.next_due)
     };
     assert_eq!(trial(9), (vec![], Some(at(10))));
@@ -473,7 +506,11 @@ fn what_waits_for_one_destination_is_made_due_the_most_severe_first() {
         fixture.accept(id);
         let claim = fixture.claim_receipts(0).remove(0);
         let events = vec![planned(&claim, id, severity, &["d", "e"])];
-        fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
+        fixture
+            .store
+            .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(0))
+            .wait()
+            .unwrap();
     }
     for destination in ["d", "e"] {
         for claim in fixture.claim(destination, 3, 1) {
@@ -483,7 +520,7 @@ fn what_waits_for_one_destination_is_made_due_the_most_severe_first() {
     let make_due = |limit| fixture.store.make_due(&"d".parse().unwrap(), at(10), limit).wait().unwrap();
     assert_eq!(make_due(1), 1);
     let first = fixture.claim("d", 10, 10);
-    assert_eq!(first[0].work().document.read().unwrap().title, "b");
+    assert_eq!(first[0].work().content.event().unwrap().title, "b");
     assert_eq!((first.len(), make_due(10), make_due(10)), (1, 2, 0), "what is under way stays so");
     assert_eq!(fixture.claim("d", 10, 10).len(), 2);
     assert!(fixture.claim("e", 10, 10).is_empty(), "the others wait on");
@@ -524,8 +561,8 @@ fn a_settlement_that_is_handed_in_twice_counts_once() {
     let attempt =
         Attempt { number: 1, started_at: at(0), duration_ms: 1, outcome: OutcomeKind::Delivered, reason: None };
     let settlements = Arc::new(vec![Settlement { claim, attempt, verdict: delivered() }]);
-    assert_eq!(fixture.store.settle(Arc::clone(&settlements)).wait(), Ok(LeasesLost(0)));
-    assert_eq!(fixture.store.settle(settlements).wait(), Ok(LeasesLost(1)));
+    assert_eq!(fixture.store.settle(Arc::clone(&settlements), &Arc::default(), at(0)).wait(), Ok(LeasesLost(0)));
+    assert_eq!(fixture.store.settle(settlements, &Arc::default(), at(0)).wait(), Ok(LeasesLost(1)));
     let id = fixture.store.deliveries(&ALL, &DeliveryFilter::default()).unwrap()[0].delivery.id;
     let (row, attempts) = fixture.store.delivery(id).unwrap().unwrap();
     assert_eq!((attempts.len(), row.delivery.remote.as_deref()), (1, Some("KEY-1")));
@@ -589,7 +626,7 @@ fn a_replayed_event_takes_over_what_reading_it_says_now() {
             planned
         });
         let conclusion = Conclusion { events: events.collect(), claim, note: None };
-        fixture.store.conclude(Arc::new(vec![conclusion]), at(2)).wait().unwrap();
+        fixture.store.conclude(Arc::new(vec![conclusion]), &Arc::default(), at(2)).wait().unwrap();
         fixture.store.events(&ALL, &EventFilter::default()).unwrap().remove(0).event
     };
     fixture.store.accept(fixture.arrival("s", "b", "a"), None).wait().unwrap();
@@ -603,7 +640,7 @@ fn a_replayed_event_takes_over_what_reading_it_says_now() {
     let high = EventFilter { severity: Some(Severity::High), ..EventFilter::default() };
     assert_eq!(fixture.store.events(&ALL, &high).unwrap().len(), 1, "lists agree");
     let urgent = fixture.claim("d", 9, 3).remove(0);
-    assert!(urgent.work().document.read().unwrap() == now, "destinations are told it");
+    assert!(urgent.work().content.event().unwrap() == now, "destinations are told it");
     assert_eq!((fixture.claim("e", 9, 3).len(), fixture.claim("f", 9, 3).len()), (0, 1));
     // What cannot be read now is no better account of an event that could be read once.
     assert!(fixture.store.replay_receipt(receipt).unwrap());
@@ -619,10 +656,14 @@ fn the_first_of_two_with_one_key_counts_in_a_replay_of_many_pieces() {
     let mut claim = fixture.claim_receipts(1).remove(0);
     for severity in [Severity::Critical, Severity::Low] {
         let events = vec![planned(&claim, "e", severity, &["d"])];
-        claim = fixture.store.extend(claim, events, lease(1)).wait().unwrap().claim;
+        claim = fixture.store.extend(claim, events, &Arc::default(), lease(1)).wait().unwrap().claim;
     }
     let events = vec![planned(&claim, "e", Severity::Low, &["d"])];
-    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(1)).wait().unwrap();
+    fixture
+        .store
+        .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(1))
+        .wait()
+        .unwrap();
     let severity = || fixture.store.events(&ALL, &EventFilter::default()).unwrap()[0].event.severity;
     assert_eq!(severity(), Severity::Critical);
     assert!(fixture.store.replay_receipt(receipt).unwrap());
@@ -631,7 +672,11 @@ fn the_first_of_two_with_one_key_counts_in_a_replay_of_many_pieces() {
     assert!(fixture.store.replay_receipt(receipt).unwrap());
     let claim = fixture.claim_receipts(3).remove(0);
     let events = [Severity::Critical, Severity::Low].map(|severity| planned(&claim, "new", severity, &["d"])).into();
-    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(3)).wait().unwrap();
+    fixture
+        .store
+        .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(3))
+        .wait()
+        .unwrap();
     assert_eq!(severity(), Severity::Critical, "also of an event that is new in the replay");
 }
 
@@ -643,13 +688,21 @@ fn a_delivery_that_waits_takes_the_urgency_of_the_severity_of_now() {
     fixture.accept("b");
     let claim = fixture.claim_receipts(0).remove(0);
     let events = vec![planned(&claim, "e", Severity::High, &["d"])];
-    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(0)).wait().unwrap();
+    fixture
+        .store
+        .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(0))
+        .wait()
+        .unwrap();
     assert!(fixture.store.replay_receipt(first).unwrap());
     let claim = fixture.claim_receipts(2).remove(0);
     let events = vec![planned(&claim, "e", Severity::Critical, &["d"])];
-    fixture.store.conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), at(2)).wait().unwrap();
+    fixture
+        .store
+        .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(2))
+        .wait()
+        .unwrap();
     let claimed = fixture.claim("d", 1, 3).remove(0);
-    assert_eq!(claimed.work().document.read().unwrap().receipt, first, "the critical one goes first");
+    assert_eq!(claimed.work().content.event().unwrap().receipt, first, "the critical one goes first");
 }
 
 #[test]
@@ -686,7 +739,7 @@ fn an_event_is_found_by_its_id_at_the_vendor() {
         Conclusion { claim, events: vec![planned], note: None }
     };
     let conclusions = vec![conclusion(Some("alr'_\"1")), conclusion(None)];
-    fixture.store.conclude(Arc::new(conclusions), at(0)).wait().unwrap();
+    fixture.store.conclude(Arc::new(conclusions), &Arc::default(), at(0)).wait().unwrap();
     let found = |vendor_id: &str| {
         let filter = EventFilter { vendor_id: Some(vendor_id.to_owned()), ..EventFilter::default() };
         fixture.store.events(&ALL, &filter).unwrap()
@@ -801,7 +854,13 @@ fn leases_go_by_the_clock_that_nobody_sets() {
     fixture.dispatch(0, &["d"]);
     let destination = "d".parse().unwrap();
     let again = |lease| {
-        fixture.store.claim_deliveries(&destination, 10, ClaimOrder::MostSevere, lease).wait().unwrap().claims.len()
+        fixture
+            .store
+            .claim_deliveries(&destination, 10, ClaimOrder::MostSevere, &Arc::default(), lease)
+            .wait()
+            .unwrap()
+            .claims
+            .len()
     };
     assert_eq!(fixture.claim("d", 10, 0).len(), 1);
     assert_eq!(again(set_forward), 0, "the lease has not ended");
@@ -866,14 +925,14 @@ fn the_oldest_that_waits_is_known_for_each_source_and_destination() {
     let later = fixture.accept("later");
     fixture.dispatch(500_000, &["soc"]);
     assert!(matches!(later, Acceptance::New(_)));
-    let depths = fixture.store.depths().unwrap();
+    let depths = fixture.store.depths(at(1_000_000)).unwrap();
     let of = |name: &str, state| depths.iter().find(|d| d.destination.as_str() == name && d.state == state).unwrap();
     let (waiting, dead) = (DeliveryState::Waiting, DeliveryState::Dead);
     assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (4, at(100_000)));
     for claim in fixture.claim("soc", 3, 600_000) {
         fixture.settle(claim, Verdict::Dead { reason: "no".to_owned() });
     }
-    let depths = fixture.store.depths().unwrap();
+    let depths = fixture.store.depths(at(1_000_000)).unwrap();
     let of = |name: &str, state| depths.iter().find(|d| d.destination.as_str() == name && d.state == state).unwrap();
     assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (1, at(500_000)));
     assert_eq!((of("soc", dead).count, of("pager", waiting).oldest), (3, at(100_000)));
@@ -952,8 +1011,11 @@ fn a_delivery_that_cannot_be_read_becomes_a_dead_letter_and_keeps_no_others() {
     }
     fixture.dispatch(0, &["soc"]);
     fixture.tamper("UPDATE deliveries SET id = x'00' WHERE seq = 2");
-    let claimed =
-        fixture.store.claim_deliveries(&"soc".parse().unwrap(), 10, ClaimOrder::MostSevere, lease(0)).wait().unwrap();
+    let claimed = fixture
+        .store
+        .claim_deliveries(&"soc".parse().unwrap(), 10, ClaimOrder::MostSevere, &Arc::default(), lease(0))
+        .wait()
+        .unwrap();
     assert_eq!((claimed.claims.len(), claimed.unreadable.len()), (2, 1));
     let dead = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
     let rows = fixture.store.deliveries(&ALL, &dead).unwrap();
@@ -1147,7 +1209,7 @@ fn sources_that_come_and_go_cost_nothing() {
         claims += 1;
         sources.extend(claimed.iter().map(|claim| claim.work().receipt.source.clone()));
         let conclusions = claimed.into_iter().map(|claim| Conclusion { claim, events: Vec::new(), note: None });
-        fixture.store.conclude(Arc::new(conclusions.collect()), at(0)).wait().unwrap();
+        fixture.store.conclude(Arc::new(conclusions.collect()), &Arc::default(), at(0)).wait().unwrap();
     }
     let took = begun.elapsed();
     assert_eq!((sources.len(), claims), (accepted, accepted.div_ceil(64)), "each has had its turn");
@@ -1249,7 +1311,7 @@ fn a_receipt_that_may_end_the_process_is_claimed_alone_while_no_other_is_under_w
     assert!(fixture.claim_bodies(large(8)).is_empty() && fixture.claim_bodies(small(8)).is_empty());
     let conclude = |claims: Vec<Claim<ReceiptWork>>| {
         let conclusions = claims.into_iter().map(|claim| Conclusion { claim, events: Vec::new(), note: None });
-        fixture.store.conclude(Arc::new(conclusions.collect()), at(0)).wait().unwrap();
+        fixture.store.conclude(Arc::new(conclusions.collect()), &Arc::default(), at(0)).wait().unwrap();
     };
     conclude(claimed);
     let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap().claims;

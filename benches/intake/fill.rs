@@ -7,8 +7,8 @@ use bytes::Bytes;
 use gatepost::config::Config;
 use gatepost::domain::{Clock, Encoding, Note, Request, SystemClock, Timestamp, Urgency};
 use gatepost::store::{
-    Acceptance, Access, Arrival, Claim, Conclusion, Inbox, Lease, Outbox, PlannedEvent, ReceiptLimits, ReceiptWork,
-    Routed, SqliteStore,
+    Acceptance, Access, Arrival, Claim, Conclusion, Inbox, Joining, Lease, Outbox, PlannedEvent, ReceiptLimits,
+    ReceiptWork, Routed, SqliteStore,
 };
 use gatepost::vendors::Source;
 
@@ -98,7 +98,7 @@ impl Filler<'_> {
                 return Ok(());
             }
             let conclusions: Outcome<Vec<Conclusion>> = claims.into_iter().map(|claim| self.conclude(claim)).collect();
-            self.store.conclude(Arc::new(conclusions?), now).await?;
+            self.store.conclude(Arc::new(conclusions?), &Arc::default(), now).await?;
         }
     }
 
@@ -109,7 +109,8 @@ impl Filler<'_> {
         for (position, draft) in reading.drafts.into_iter().enumerate() {
             let event = draft.into_event(receipt, self.source.vendor.name, self.source.default_severity, position);
             let deliveries = vec![(PAGER.parse()?, "everything".parse()?)];
-            events.push(PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None });
+            let joining = Joining::of(&event);
+            events.push(PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None, joining });
         }
         let note = events.is_empty().then_some(Note::Ping);
         Ok(Conclusion { claim, events, note })

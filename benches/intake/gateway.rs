@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
-use gatepost::destinations::{Destination, Next, Pace, Reply, Step};
-use gatepost::domain::Job;
+use gatepost::destinations::{Destination, Next, Notifier, Pace, Receiver, Reply, Step};
+use gatepost::domain::{Job, NotifierClass, Telling};
 use gatepost::telemetry::{LogFormat, start_logging};
 
 use super::load::Expected;
@@ -216,9 +216,12 @@ pub fn serve_lifted(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     process::announce_ourselves();
     start_logging(LogFormat::Json, "info")?;
     let mut config = Config::load(path)?;
-    for (name, destination) in &mut config.destinations {
+    for (name, receiver) in &mut config.destinations {
         if name.as_str() != PAGER {
-            *destination = Arc::new(Lifted(Arc::clone(destination)));
+            *receiver = match receiver {
+                Receiver::Sink(sink) => Receiver::Sink(Arc::new(Lifted(Arc::clone(sink)))),
+                Receiver::Notifier(notifier) => Receiver::Notifier(Arc::new(LiftedNotifier(Arc::clone(notifier)))),
+            };
         }
     }
     Ok(gatepost::app::run_until_stopped(config, path)?)
@@ -239,6 +242,32 @@ impl Destination for Lifted {
 
     fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
         self.0.next(job, step, reply)
+    }
+}
+
+/// A notifier without its pace; everything else is its own.
+#[derive(Debug)]
+struct LiftedNotifier(Arc<dyn Notifier>);
+
+impl Notifier for LiftedNotifier {
+    fn class(&self) -> NotifierClass {
+        self.0.class()
+    }
+
+    fn fingerprint(&self) -> [u8; 16] {
+        self.0.fingerprint()
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::unlimited(AT_ONCE)
+    }
+
+    fn first(&self, job: &Job<'_>, telling: &Telling<'_>) -> Next {
+        self.0.first(job, telling)
+    }
+
+    fn next(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next {
+        self.0.next(job, telling, step, reply)
     }
 }
 

@@ -277,7 +277,8 @@ fn labels_of(config: &Config) -> KnownLabels {
 }
 
 fn parts_of(config: Config) -> Parts {
-    let rules = Rules { sources: config.sources, router: config.router };
+    let policy = Arc::new(config.policy());
+    let rules = Rules { sources: config.sources, router: config.router, group_by: config.group_by, policy };
     Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention }
 }
 

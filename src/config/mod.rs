@@ -4,9 +4,11 @@
 //! room knows only how they fit together: which source has which vendor, which route names which destination. It does not
 //! promise that a destination can be reached or that an address is free: that shows when it is tried.
 
+mod incidents;
 mod outline;
 mod routes;
 mod sources;
+mod split;
 
 pub use outline::Outline;
 
@@ -16,13 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::destinations::{self, Destination};
-use crate::domain::{DestinationName, Name};
+use crate::destinations::{self, Receiver};
+use crate::domain::{DestinationName, Name, SourceName};
+use crate::incidents::{GroupBy, Timing};
 use crate::pipeline::Retention;
 use crate::routing::Router;
 use crate::server::{ConnectionLimits, IngressLimits, Network};
 use crate::settings::{Document, Environment, Fault, Level, Section};
-use crate::store::SqliteStore;
+use crate::store::{NotifierPolicy, Policy, SqliteStore};
 use crate::vendors::Sources;
 
 /// A configuration that can run.
@@ -42,7 +45,11 @@ pub struct Config {
     /// The sources.
     pub sources: Arc<Sources>,
     /// The destinations.
-    pub destinations: BTreeMap<DestinationName, Arc<dyn Destination>>,
+    pub destinations: BTreeMap<DestinationName, Receiver>,
+    /// What the events of one incident have in common, for sources that say so.
+    pub group_by: BTreeMap<SourceName, GroupBy>,
+    /// How incidents are timed.
+    pub timing: Timing,
     /// The routes.
     pub router: Router,
     /// How long what is kept.
@@ -93,6 +100,18 @@ impl Config {
         }
     }
 
+    /// What the store must know of it to decide inside a transaction.
+    pub fn policy(&self) -> Policy {
+        let notifiers = self.destinations.iter().filter_map(|(name, receiver)| match receiver {
+            Receiver::Notifier(notifier) => {
+                let policy = NotifierPolicy { class: notifier.class(), fingerprint: notifier.fingerprint() };
+                Some((name.clone(), policy))
+            }
+            Receiver::Sink(_) => None,
+        });
+        Policy { notifiers: notifiers.collect(), timing: self.timing }
+    }
+
     /// Every setting that the components ask for when they read `text`: what the published schema must hold.
     pub fn settings_asked(text: &str, environment: &Environment) -> Vec<String> {
         let document = Document::new(text, environment);
@@ -115,7 +134,8 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let (listen, limits, connections) = read_server(root);
     let (admin_listen, admin_hosts) = read_admin(root);
     let store = read_store(root);
-    let sources = sources::read(root);
+    let (sources, group_by) = sources::read(root);
+    let timing = incidents::read(root);
     warn_of_open_listeners(root, listen, admin_listen, &sources);
     let destinations = read_destinations(root, store.as_deref());
     let router = routes::read(root, &destinations);
@@ -139,6 +159,8 @@ fn read(root: &Section<'_>) -> Option<Config> {
         store: store?,
         sources: Arc::new(sources),
         destinations: built,
+        group_by,
+        timing,
         router,
         retention,
         warnings: Vec::new(),
@@ -270,7 +292,7 @@ fn read_retention(root: &Section<'_>) -> Retention {
     retention
 }
 
-type Built = BTreeMap<DestinationName, Option<Arc<dyn Destination>>>;
+type Built = BTreeMap<DestinationName, Option<Receiver>>;
 
 /// Every destination that was named; `None` for one that is at fault, so that routes to it are not faults as well.
 fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
@@ -281,23 +303,31 @@ fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
             destinations::KINDS.iter().map(|kind| (kind.name, *kind)).collect();
         let destination = if section.required_text("type").is_some() {
             section.choice("type", &kinds).and_then(|kind| {
-                let destination = (kind.build)(&section);
+                let destination = build(kind, &section);
                 section.finish();
                 if let Some(file) = destination.as_ref().and_then(|destination| destination.file()) {
                     section.warn_if_folder_absent("path", file);
                 }
-                destination.filter(|destination| is_apart(&section, destination.as_ref(), store))
+                destination.filter(|destination| is_apart(&section, destination, store))
             })
         } else {
             None
         };
-        built.insert(name, destination.map(Arc::from));
+        built.insert(name, destination);
     }
     built
 }
 
+/// A destination of the kind that it is.
+fn build(kind: &destinations::Kind, section: &Section<'_>) -> Option<Receiver> {
+    match kind.notifier {
+        Some(notifier) => Some(Receiver::Notifier(Arc::from(notifier(section)?))),
+        None => Some(Receiver::Sink(Arc::from((kind.build)(section)?))),
+    }
+}
+
 /// Whether the destination writes to no file of the store, which lines of JSON would destroy.
-fn is_apart(section: &Section<'_>, destination: &dyn Destination, store: Option<&Path>) -> bool {
+fn is_apart(section: &Section<'_>, destination: &Receiver, store: Option<&Path>) -> bool {
     let Some((file, store)) = destination.file().zip(store) else { return true };
     let of_store = SqliteStore::files(store).into_iter().find(|kept| (section.paths().is_same_file)(file, kept));
     if let Some(kept) = &of_store {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Built, ConfigError, name_of, read_listen, read_store, read_text, routes};
+use super::{Built, ConfigError, incidents, name_of, read_listen, read_store, read_text, routes};
 use crate::domain::SourceName;
+use crate::incidents::GroupBy;
 use crate::routing::Router;
 use crate::settings::{Document, Environment, Fault, Level, Section};
 use crate::vendors::Severities;
@@ -70,6 +71,15 @@ impl Outline {
         let severities =
             |root: &Section<'_>| Severities::read(&root.named_sections("sources").into_iter().find(named)?);
         read(path, Syntax::MustBeSound, severities).map(|(severities, _)| severities).ok()
+    }
+
+    /// What the events of one incident have in common at a source that says so; `None` where it does not, or where what it
+    /// says is at fault.
+    pub fn load_group_by(path: &Path, source: &SourceName) -> Option<GroupBy> {
+        let named = |section: &Section<'_>| section.name() == source.as_str();
+        let group_by =
+            |root: &Section<'_>| incidents::read_group_by(&root.named_sections("sources").into_iter().find(named)?);
+        read(path, Syntax::MustBeSound, group_by).map(|(group_by, _)| group_by).ok()
     }
 
     /// The routes of the file at `path`, which must be sound; their destinations need not be.

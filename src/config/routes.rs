@@ -1,21 +1,24 @@
 //! `[[routes]]`: which events go where.
 
-use crate::domain::DestinationName;
+use crate::domain::{DestinationName, RouteName};
 use crate::routing::{Condition, Flow, KnownNames, Route, Router};
 use crate::settings::Section;
 use crate::vendors;
 
-use super::Built;
+use super::{Built, split};
 
 /// Reads the routes in the order of the file; those at fault are left out, their faults recorded.
 pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
     let known = known_names(root);
     let mut routes: Vec<Route> = Vec::new();
     let mut named: Vec<DestinationName> = Vec::new();
+    let mut sections: Vec<(RouteName, Section<'_>)> = Vec::new();
     for section in root.section_list("routes") {
         let taken = |name: &str| routes.iter().any(|route| route.name.as_str() == name);
-        let route = read_route(section, taken, destinations, &known, &mut named);
-        routes.extend(route);
+        if let Some(route) = read_route(&section, taken, destinations, &known, &mut named) {
+            sections.push((route.name.clone(), section));
+            routes.push(route);
+        }
     }
     if routes.is_empty() && !root.any_error() {
         root.warn("routes", "there is no route, so nobody is told", "add [[routes]] with name and to");
@@ -26,7 +29,11 @@ pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
             section.warn(name.as_str(), "no route leads here", "add it to a route's `to`, or remove it");
         }
     }
-    Router::new(routes)
+    let router = Router::new(routes);
+    if !root.any_error() {
+        split::warn(root, &sections, &router, destinations);
+    }
+    router
 }
 
 /// What conditions may compare `event.source` and `event.vendor` with. Sources at fault are among them: their own faults
@@ -36,7 +43,7 @@ fn known_names(root: &Section<'_>) -> KnownNames {
 }
 
 fn read_route(
-    section: Section<'_>,
+    section: &Section<'_>,
     taken: impl Fn(&str) -> bool,
     destinations: &Built,
     known: &KnownNames,
@@ -54,8 +61,8 @@ fn read_route(
             None
         }
     });
-    let when = read_condition(&section, known);
-    let to = read_destinations(&section, destinations);
+    let when = read_condition(section, known);
+    let to = read_destinations(section, destinations);
     let flow = if section.flag("stop") { Flow::Stop } else { Flow::Continue };
     section.finish();
     let to = to?;

@@ -1,29 +1,33 @@
 //! `[sources.NAME]`: who sends, and what it may send.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::Severity;
+use crate::domain::{Severity, SourceName};
+use crate::incidents::GroupBy;
 use crate::settings::Section;
 use crate::vendors::{self, BacklogLimit, OnOld, Source, Sources, Vendor};
 use crate::verify::Verifier;
 
-use super::name_of;
+use super::{incidents, name_of};
 
 /// Reads every source; those at fault are left out, their faults recorded.
-pub fn read(root: &Section<'_>) -> Sources {
+pub fn read(root: &Section<'_>) -> (Sources, BTreeMap<SourceName, GroupBy>) {
     let mut sources = Sources::new();
+    let mut grouping = BTreeMap::new();
     for section in root.named_sections("sources") {
-        if let Some(source) = read_source(section) {
+        if let Some((source, group_by)) = read_source(section) {
+            grouping.extend(group_by.map(|group_by| (source.name.clone(), group_by)));
             sources.insert(source.name.clone(), source);
         }
     }
     if sources.is_empty() && !root.any_error() {
         root.warn("sources", "there is no source, so nothing can come in", "add [sources.NAME] with a vendor");
     }
-    sources
+    (sources, grouping)
 }
 
-fn read_source(section: Section<'_>) -> Option<Source> {
+fn read_source(section: Section<'_>) -> Option<(Source, Option<GroupBy>)> {
     let name = name_of(&section);
     let vendor = read_vendor(&section);
     let body_limit_bytes = section.size("body_limit", BODY_LIMIT_LEAST..BODY_LIMIT_MOST + 1);
@@ -33,6 +37,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
     let backlog_limit = read_backlog(&section);
     let repeat_window = section.duration("repeat_window", Duration::from_secs(1)..REPEAT_WINDOW_MOST);
     let danger_trust_unsigned_id = section.flag("danger_trust_unsigned_id");
+    let group_by = incidents::read_group_by(&section);
     let on_old = section.choice("on_old", &[("deliver", OnOld::Deliver), ("quarantine", OnOld::Quarantine)]);
     let Some(vendor) = vendor else {
         // Which further settings there are depends on the vendor; whether the secrets can be read does not.
@@ -60,7 +65,7 @@ fn read_source(section: Section<'_>) -> Option<Source> {
         danger_trust_unsigned_id,
     };
     warn_of_trusted_ids(&section, &source);
-    Some(source)
+    Some((source, group_by))
 }
 
 fn warn_of_trusted_ids(section: &Section<'_>, source: &Source) {

@@ -18,6 +18,7 @@ pub(crate) mod life;
 mod message;
 mod pagerduty;
 mod probe;
+mod receiver;
 pub mod render;
 mod slack;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) mod testing;
 
 pub use message::{Append, Fault, HttpReply, HttpRequest, Message, Reply};
 pub use probe::ProbeTelling;
+pub use receiver::{Exchange, Receiver};
 
 use std::fmt::Debug;
 use std::path::Path;

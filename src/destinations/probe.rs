@@ -28,6 +28,7 @@ impl ProbeTelling {
             victims: incident.victims,
             acknowledgements: 0,
             reopenings: 0,
+            named: 0,
         };
         let said = Some(Told { standing, at: now });
         let (operation, then) = match class {
@@ -78,6 +79,7 @@ fn incident(event: &Event, now: Timestamp) -> Incident {
         reopened_at: Vec::new(),
         resolution_held_until: None,
         is_unattended: false,
+        is_hold_noted: false,
         ends_by_vendor: false,
         silenced_until: None,
         fold: None,

@@ -1,4 +1,4 @@
-//! One event for one destination: the unit of the queue.
+//! One event for a sink, or one change of an incident for a notifier: the unit of the queue.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    DeliveryId, DestinationName, Event, EventId, Facets, Incident, Intent, Notification, NotificationId, Reference,
-    RouteName, Timestamp,
+    Change, DeliveryId, DestinationName, Event, EventId, Facets, Incident, IncidentNumber, Intent, Notification,
+    NotificationId, Reference, RouteName, Timestamp,
 };
 
 /// A delivery as an operator sees it.
@@ -15,8 +15,15 @@ use super::{
 pub struct Delivery {
     /// Its id.
     pub id: DeliveryId,
-    /// The event to tell.
-    pub event: EventId,
+    /// The event to tell, to a sink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventId>,
+    /// The incident that is told of, to a notifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentNumber>,
+    /// What is told of it, once that is decided: when it is first tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
     /// Whom to tell.
     pub destination: DestinationName,
     /// The first route that asked for it.
@@ -49,11 +56,16 @@ pub enum DeliveryState {
     Delivered,
     /// Will not be tried again by itself: a dead letter.
     Dead,
+    /// Not needed any more: the incident has changed since, or what it was to change is gone.
+    Superseded,
 }
 
 impl DeliveryState {
     /// All of them, in the order of their numbers in the store.
-    pub const ALL: [Self; 4] = [Self::Waiting, Self::Leased, Self::Delivered, Self::Dead];
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Leased, Self::Delivered, Self::Dead, Self::Superseded];
+
+    /// Those that have a queue: they wait, are under way, or wait for a person.
+    pub const QUEUED: [Self; 3] = [Self::Waiting, Self::Leased, Self::Dead];
 
     /// The word on the screen.
     pub fn as_str(self) -> &'static str {
@@ -62,6 +74,7 @@ impl DeliveryState {
             Self::Leased => "leased",
             Self::Delivered => "delivered",
             Self::Dead => "dead",
+            Self::Superseded => "superseded",
         }
     }
 }

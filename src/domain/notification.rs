@@ -1,9 +1,9 @@
 //! What one notifier was told about one incident, and what it is to be told next.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{IncidentState, Rank, Timestamp};
+use super::{DeliveryId, EventKey, IncidentState, Rank, Timestamp};
 
 /// What kind of notifier it is: decides what is told, and when. How is the destination's own affair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,9 +98,30 @@ impl Reference {
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), data: Value::Null }
     }
+
+    /// Of what was sent as a single event, before incidents were told, and may have arrived: what each destination found it
+    /// again by. It holds until the destination says what it has.
+    pub fn former(delivery: DeliveryId, event: EventKey) -> Self {
+        let data = json!({
+            FORMER_DELIVERY: delivery.to_string(),
+            FORMER_EVENT_KEY: event.to_string(),
+            "dedup_keys": { "1": event.to_string() },
+        });
+        Self { name: String::new(), data }
+    }
 }
 
 impl Notification {
+    /// The delivery as which its first message may have arrived before incidents were told.
+    pub fn former_delivery(&self) -> Option<&str> {
+        self.reference.as_ref()?.data[FORMER_DELIVERY].as_str()
+    }
+
+    /// The key of the event of which its first ticket may have been made before incidents were told.
+    pub fn former_event_key(&self) -> Option<&str> {
+        self.reference.as_ref()?.data[FORMER_EVENT_KEY].as_str()
+    }
+
     /// One of which nothing was told yet.
     pub fn new(opened_at: Timestamp) -> Self {
         Self {
@@ -130,7 +151,7 @@ pub enum Change {
     Spread,
     /// It is back.
     Reopen,
-    /// A person has taken it.
+    /// A person has taken it, or has it no longer.
     Acknowledge,
     /// It is over.
     Resolve,
@@ -169,6 +190,11 @@ impl Change {
             Self::Update => "update",
             Self::Repeat => "repeat",
         }
+    }
+
+    /// The change of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|change| change.as_str() == word)
     }
 
     /// What goes first at a notifier, from 3: what is new or worse, what has ended, what has more, what is repeated.
@@ -239,3 +265,7 @@ pub struct Intent {
     /// The notification as it is once this has succeeded; its `reference` is filled in then.
     pub then: Notification,
 }
+
+/// In the data of a reference.
+const FORMER_DELIVERY: &str = "former_delivery";
+const FORMER_EVENT_KEY: &str = "former_event_key";

@@ -4,7 +4,7 @@
 //! urgent alert must not wait for it. What comes while a batch is worked on waits for its end, however urgent it is: so a
 //! batch holds as many receipts as have lately been done in 40 ms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use super::severity_log::SeverityLog;
 use super::supervisor::{LaneBoard, Rules};
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
 use crate::store::{
-    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, ReceiptLimits, ReceiptSize, ReceiptWork, Routed,
-    SetAside, StoreError, Tally,
+    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptSize, ReceiptWork,
+    Routed, SetAside, StoreError, Tally,
 };
-use crate::telemetry::{ByRoute, BySource, Metrics};
+use crate::telemetry::{ByReason, ByRoute, BySource, Metrics};
 
 /// Takes receipts off the store, reads them, and records what they hold and who must know.
 pub struct Dispatcher {
@@ -109,6 +109,7 @@ impl Dispatcher {
             };
             (receipt, tries, horizon)
         };
+        let policy = Arc::clone(&rules.policy);
         let works: Vec<(Receipt, u32, Horizon)> = claims.iter_mut().map(work).collect();
         let (sender, receiver) = mpsc::channel(1);
         let reader = tokio::task::spawn_blocking(move || read_all(works, &rules, Shipper::new(sender)));
@@ -125,10 +126,12 @@ impl Dispatcher {
                 self.count(&claim, &planned, &undecided);
                 note_destinations(&planned, &mut destinations);
                 let Some(end) = end else {
-                    let recorded = self.outbox.extend(claim, planned, self.lease()).await?;
+                    let recorded = self.outbox.extend(claim, planned, &policy, self.lease()).await?;
                     claim = recorded.claim;
                     self.count_recorded(&claim.work().receipt.source, recorded.tally);
+                    self.count_held_back(&recorded.held_back);
                     self.workers.wake(&destinations);
+                    self.wake_notifiers(recorded.to_tell);
                     continue;
                 };
                 self.count_end(&claim, end);
@@ -143,7 +146,7 @@ impl Dispatcher {
                 break;
             }
         }
-        try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
+        try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece, &policy))).await?;
         self.workers.wake(&destinations);
         drop(reader.await);
         Ok(round)
@@ -151,13 +154,13 @@ impl Dispatcher {
 
     /// Records conclusions, and while the store cannot take them keeps them in hand: let go of, their receipts would wait
     /// for the end of the lease and count a try, and after too many of those a receipt is passed on unread.
-    async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(), StoreError> {
+    async fn conclude(&self, conclusions: Vec<Conclusion>, policy: &Arc<Policy>) -> Result<(), StoreError> {
         if conclusions.is_empty() {
             return Ok(());
         }
         let conclusions = Arc::new(conclusions);
         let dispatched = loop {
-            match self.outbox.conclude(Arc::clone(&conclusions), self.clock.now()).await {
+            match self.outbox.conclude(Arc::clone(&conclusions), policy, self.clock.now()).await {
                 Ok(dispatched) => break dispatched,
                 Err(StoreError::Stopped) => return Err(StoreError::Stopped),
                 Err(fault) => {
@@ -166,11 +169,21 @@ impl Dispatcher {
                 }
             }
         };
-        let Tally { events_new, events_duplicate, events_quarantined, deliveries } = dispatched.total();
-        tracing::debug!(events_new, events_duplicate, events_quarantined, deliveries, "receipts dispatched");
+        let Tally { events_new, events_duplicate, events_quarantined, deliveries, incidents_opened } =
+            dispatched.total();
+        tracing::debug!(
+            events_new,
+            events_duplicate,
+            events_quarantined,
+            deliveries,
+            incidents_opened,
+            "receipts dispatched"
+        );
         for (source, tally) in &dispatched.by_source {
             self.count_recorded(source, *tally);
         }
+        self.count_held_back(&dispatched.held_back);
+        self.wake_notifiers(dispatched.to_tell);
         if dispatched.leases_lost > 0 {
             let leases_lost = dispatched.leases_lost;
             tracing::warn!(leases_lost, "receipts had been taken up by another worker meanwhile");
@@ -184,9 +197,23 @@ impl Dispatcher {
         if tally.events_duplicate > 0 {
             self.metrics.events_duplicate.get_or_create(&by_source()).inc_by(tally.events_duplicate as u64);
         }
+        if tally.incidents_opened > 0 {
+            self.metrics.incidents_opened.get_or_create(&by_source()).inc_by(tally.incidents_opened as u64);
+        }
         if tally.events_quarantined > 0 {
             self.metrics.events_quarantined.get_or_create(&by_source()).inc_by(tally.events_quarantined as u64);
             self.held.tell(source, tally.events_quarantined as u64, self.clock.steady());
+        }
+    }
+
+    /// Notifiers are woken by what is due, not by the routes: an event may only be counted, or end what others were told of.
+    fn wake_notifiers(&self, to_tell: BTreeSet<DestinationName>) {
+        self.workers.wake(&to_tell.into_iter().collect::<Vec<_>>());
+    }
+
+    fn count_held_back(&self, held_back: &BTreeMap<(SourceName, &'static str), u64>) {
+        for ((_, reason), count) in held_back {
+            self.metrics.events_held_back.get_or_create(&ByReason { reason }).inc_by(*count);
         }
     }
 

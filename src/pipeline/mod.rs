@@ -15,6 +15,7 @@
 mod breaker;
 mod dispatcher;
 mod horizon;
+mod incident_timers;
 mod pace;
 mod process;
 mod queues;

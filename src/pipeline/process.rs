@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::horizon::{Horizon, Witness};
 use super::supervisor::Rules;
-use crate::domain::{Draft, Encoding, Note, Receipt, Severity, inflate, inflated_length_hint};
+use crate::domain::{Draft, Encoding, Event, Note, Receipt, Severity, Timestamp, inflate, inflated_length_hint};
+use crate::incidents::{GroupBy, Grouped, Hint, NewEvent, group};
 use crate::routing::Plan;
-use crate::store::{PlannedEvent, Recurrence, Routed};
+use crate::store::{Joining, PlannedEvent, Recurrence, Routed};
 use crate::vendors::{Reading, Source};
 
 /// An event, who must know of it, and the routes whose condition could not be decided, with the reason.
@@ -59,16 +60,19 @@ pub fn process(
         aging += u64::from(source.is_some_and(|source| horizon.warns_of(source, &draft)));
         is_witness |= source.is_some_and(|source| Witness::is_heard_in(source, draft.time, receipt.received_at));
         unrecognized += u64::from(draft.is_unrecognized);
+        let documented = draft.time.filter(|_| draft.is_time_documented);
+        let hint = Hint { parts: std::mem::take(&mut draft.incident_parts), victim: draft.victim.take() };
         let event = draft.into_event(&receipt, vendor, default, position);
+        let joining = joining(&event, documented, &hint, rules);
         position += 1;
         if is_held {
             let routed = Routed::Quarantined;
-            return take((PlannedEvent { event, deliveries: Vec::new(), routed, recurrence }, Vec::new()));
+            return take((PlannedEvent { event, deliveries: Vec::new(), routed, recurrence, joining }, Vec::new()));
         }
         let Plan { deliveries, routes_taken, undecided } = rules.router.plan(&event);
         let routed = if routes_taken > 0 { Routed::Yes } else { Routed::No };
         let undecided = undecided.into_iter().map(|(route, why)| (route.to_string(), why)).collect();
-        take((PlannedEvent { event, deliveries, routed, recurrence }, undecided));
+        take((PlannedEvent { event, deliveries, routed, recurrence, joining }, undecided));
     };
     let (unread, is_poison) = match source {
         Some(_) if tries > TRIES_MAX => {
@@ -91,6 +95,14 @@ pub fn process(
     };
     unread.drafts.into_iter().for_each(plan);
     End { note: unread.note, is_poison, is_witness, unrecognized, aging }
+}
+
+/// Which incident an event belongs to, and what it brings there. It happened when the vendor documents that it did, else when
+/// it was received.
+fn joining(event: &Event, documented: Option<Timestamp>, hint: &Hint, rules: &Rules) -> Joining {
+    let by = rules.group_by.get(&event.source).unwrap_or(&GroupBy::Vendor);
+    let Grouped { key, victim, .. } = group(event, hint, by);
+    Joining { key, event: NewEvent::of(event, documented.unwrap_or(event.received_at), victim, false) }
 }
 
 /// Reads a body and hands out what it holds. If it cannot be read: what is to be told instead, and whether that is a
@@ -153,7 +165,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::{Draft, Event, ReceiptId, Request, Secret, Timestamp};
+    use crate::domain::{Draft, ReceiptId, Request, Secret};
     use crate::routing::{Flow, Route, Router};
     use crate::vendors::{self, BacklogLimit, Normalizer, OnOld};
     use crate::verify::{Scheme, TokenScheme, Verifier};
@@ -204,7 +216,12 @@ mod tests {
         };
         let to = vec!["d".parse().unwrap()];
         let route = Route { name: "r".parse().unwrap(), when: None, to, flow: Flow::Continue };
-        Rules { sources: Arc::new([(source.name.clone(), source)].into()), router: Router::new(vec![route]) }
+        Rules {
+            sources: Arc::new([(source.name.clone(), source)].into()),
+            router: Router::new(vec![route]),
+            group_by: Default::default(),
+            policy: Default::default(),
+        }
     }
 
     fn process_all(body: &'static [u8], tries: u32) -> (Vec<PlannedEvent>, End) {

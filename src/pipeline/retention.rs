@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use super::queues::{QueueBoard, QueueGauges};
 use super::supervisor::LaneBoard;
 use crate::domain::{Clock, DeliveryState, DestinationName, Timestamp};
-use crate::store::{Depth, Horizons, Queries, Soundness, SqliteStore, StoreError, Upkeep};
-use crate::telemetry::Metrics;
+use crate::store::{Depth, Horizons, IncidentQueries, Queries, Soundness, SqliteStore, StoreError, Upkeep};
+use crate::telemetry::{ByIncidentState, Metrics};
 
 /// How long what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,23 +103,27 @@ impl RetentionTask {
     async fn measure(&self, gauges: &mut QueueGauges, stranded: &mut Stranded) {
         self.metrics.store_full.set(self.store.is_full().into());
         self.metrics.show_store_check(&Soundness::WORDS, self.store.soundness().as_str());
-        let store = self.store.clone();
+        let (store, now) = (self.store.clone(), self.clock.now());
         let read = move || -> Result<_, StoreError> {
             let unread = (store.oldest_unread()?, store.backlogs()?);
-            Ok((store.depths()?, unread, store.undispatched()?, store.size_bytes()))
+            Ok((store.depths(now)?, unread, store.undispatched()?, store.size_bytes(), store.incident_counts()?))
         };
-        let Ok(Ok((depths, (unread, backlogs), receipts, bytes))) = tokio::task::spawn_blocking(read).await else {
+        let measured = tokio::task::spawn_blocking(read).await;
+        let Ok(Ok((depths, (unread, backlogs), receipts, bytes, incidents))) = measured else {
             tracing::warn!("the queue cannot be measured now");
             return;
         };
         for (destination, deliveries) in stranded.look(&depths, |name| self.workers.has(name)) {
             tracing::warn!(%destination, deliveries, "deliveries wait for a destination that is not configured");
         }
-        let now = self.clock.now();
         gauges.show_deliveries(&depths, self.workers.names(), now, &self.metrics);
         gauges.show_unread(&unread, now, &self.metrics);
         gauges.show_backlogs(&backlogs, &self.metrics);
         self.metrics.queue_receipts.set(i64::try_from(receipts).unwrap_or(i64::MAX));
+        for (state, count) in incidents {
+            let gauge = self.metrics.incidents.get_or_create(&ByIncidentState { state: state.as_str() });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         self.metrics.store_size.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }

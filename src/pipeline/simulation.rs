@@ -81,8 +81,20 @@ fn waits_beside(poison: usize, hours: u64, fairness: Fairness) -> Vec<f64> {
         let (tries, retrying_since) = (delivery.tries, delivery.since);
         let started = Timestamp::from_millis(-3_600_000);
         let progress = Progress::default();
-        match decide(outcome, Case { now: time, steady: time, started, tries, retrying_since, progress, held, jitter })
-        {
+        match decide(
+            outcome,
+            Case {
+                now: time,
+                steady: time,
+                started,
+                tries,
+                retrying_since,
+                is_first_word: false,
+                progress,
+                held,
+                jitter,
+            },
+        ) {
             Verdict::Again { not_before, retrying_since, .. } => {
                 (delivery.due_s, delivery.since) = (not_before.as_millis() as f64 / 1000.0, retrying_since);
             }
@@ -90,7 +102,7 @@ fn waits_beside(poison: usize, hours: u64, fairness: Fairness) -> Vec<f64> {
                 delivery.is_done = true;
                 waits.push(now - delivery.created_s);
             }
-            Verdict::Dead { .. } => delivery.is_done = true,
+            Verdict::Dead { .. } | Verdict::Gone { .. } => delivery.is_done = true,
         }
     }
     waits

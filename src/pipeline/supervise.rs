@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::dispatcher::Dispatcher;
+use super::incident_timers::IncidentTimers;
 use super::retention::RetentionTask;
 use super::timekeeper::Timekeeper;
 use super::worker::Worker;
@@ -35,6 +36,12 @@ impl Supervised for Dispatcher {
 impl Supervised for RetentionTask {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
         RetentionTask::run(self, stop)
+    }
+}
+
+impl Supervised for IncidentTimers {
+    fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+        IncidentTimers::run(self, stop)
     }
 }
 

@@ -8,17 +8,19 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::dispatcher::{Dispatcher, HeldLog};
+use super::incident_timers::IncidentTimers;
 use super::queues::{Queue, QueueBoard};
 use super::retention::{Retention, RetentionTask};
 use super::severity_log::SeverityLog;
 use super::supervise::Supervision;
 use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerState};
-use crate::destinations::Destination;
-use crate::domain::{Clock, DestinationName};
+use crate::destinations::Receiver;
+use crate::domain::{Clock, DestinationName, SourceName};
 use crate::egress::Egress;
+use crate::incidents::GroupBy;
 use crate::routing::Router;
-use crate::store::SqliteStore;
+use crate::store::{Policy, SqliteStore};
 use crate::telemetry::{Metrics, Task};
 use crate::vendors::Sources;
 
@@ -28,6 +30,10 @@ pub struct Rules {
     pub sources: Arc<Sources>,
     /// The routes.
     pub router: Router,
+    /// What the events of one incident have in common, for sources that say so.
+    pub group_by: BTreeMap<SourceName, GroupBy>,
+    /// Which destinations are notifiers, and how incidents are timed.
+    pub policy: Arc<Policy>,
 }
 
 /// What the operator configures of the pipeline.
@@ -35,7 +41,7 @@ pub struct Parts {
     /// How to read receipts and whom to tell.
     pub rules: Arc<Rules>,
     /// The destinations, by name.
-    pub destinations: BTreeMap<DestinationName, Arc<dyn Destination>>,
+    pub destinations: BTreeMap<DestinationName, Receiver>,
     /// How long what is kept.
     pub retention: Retention,
 }
@@ -180,6 +186,7 @@ impl Pipeline {
 
     fn start_others(&self) {
         let timekeeper = Timekeeper::new(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&self.metrics));
+        let retention_now = timekeeper.settled();
         let dispatcher = Dispatcher {
             outbox: Arc::new(self.store.clone()),
             rules: self.rules.subscribe(),
@@ -206,19 +213,28 @@ impl Pipeline {
         let (supervision, stop) = (|| self.supervision.clone(), || self.stop_intake.subscribe());
         others.push(tokio::spawn(supervision().supervise(Task::Dispatcher, dispatcher, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Retention, retention, stop())));
+        let timers = IncidentTimers {
+            outbox: Arc::new(self.store.clone()),
+            rules: self.rules.subscribe(),
+            now: retention_now,
+            workers: Arc::clone(&self.board),
+        };
         others.push(tokio::spawn(supervision().supervise(Task::Clock, timekeeper, stop())));
+        others.push(tokio::spawn(supervision().supervise(Task::Incidents, timers, stop())));
     }
 
     /// Starts a worker for each destination, behind the retiring worker of that name if there is one. Retiring workers that
     /// nobody follows are only kept an eye on.
-    async fn start_workers(&self, destinations: BTreeMap<DestinationName, Arc<dyn Destination>>, mut tasks: LaneTasks) {
+    async fn start_workers(&self, destinations: BTreeMap<DestinationName, Receiver>, mut tasks: LaneTasks) {
         let (stop, _) = watch::channel(false);
         let mut entries = BTreeMap::new();
-        for (name, destination) in destinations {
+        let policy = Arc::clone(&self.rules.borrow().policy);
+        for (name, receiver) in destinations {
             let entry = LaneEntry { wake: Arc::default(), state: Arc::new(Mutex::new(WorkerState::Running)) };
             let worker = Worker {
                 name: name.clone(),
-                destination,
+                receiver,
+                policy: Arc::clone(&policy),
                 outbox: Arc::new(self.store.clone()),
                 egress: self.egress.clone(),
                 clock: Arc::clone(&self.clock),

@@ -18,13 +18,15 @@ use super::breaker::{Breaker, Change};
 use super::pace::Pacer;
 use super::retry::{Case, decide};
 use super::suspects::Suspects;
-use crate::destinations::{Destination, Next};
+use crate::destinations::{Exchange, Next, Receiver};
 use crate::domain::{
     Attempt, Clock, DeliveryState, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, ReceiptId,
     Repeat, Scope, Timestamp,
 };
 use crate::egress::Egress;
-use crate::store::{Claim, ClaimOrder, Consignment, Lease, Outbox, SetAside, Settlement, StoreError, Verdict};
+use crate::store::{
+    Claim, ClaimOrder, Consignment, Content, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
+};
 use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 
 /// How a worker is doing, for whoever asks.
@@ -49,7 +51,9 @@ pub struct Worker {
     /// The destination's name.
     pub name: DestinationName,
     /// The destination.
-    pub destination: Arc<dyn Destination>,
+    pub receiver: Receiver,
+    /// Which destinations are notifiers, and how incidents are timed.
+    pub policy: Arc<Policy>,
     /// The store.
     pub outbox: Arc<dyn Outbox>,
     /// The way out.
@@ -92,11 +96,22 @@ struct Finished {
 struct UnderWay {
     running: FuturesUnordered<BoxFuture<'static, Finished>>,
     ended: Vec<Finished>,
+    /// Slots of a notifier that went to the most urgent since one went to the oldest.
+    since_oldest: usize,
 }
 
 impl UnderWay {
     fn len(&self) -> usize {
         self.running.len() + self.ended.len()
+    }
+
+    /// A sink keeps all that it gets: what is less severe may come later there. A person is to hear of it some time.
+    fn note_slots(&mut self, receiver: &Receiver, order: ClaimOrder, claimed: usize) {
+        match (receiver, order) {
+            (Receiver::Sink(_), _) => {}
+            (Receiver::Notifier(_), ClaimOrder::LongestDue) => self.since_oldest = 0,
+            (Receiver::Notifier(_), ClaimOrder::MostSevere) => self.since_oldest += claimed,
+        }
     }
 
     /// Waits until at least one has ended; for ever, where there is none.
@@ -139,7 +154,7 @@ impl Worker {
         let (breaker, suspects) = (Breaker::default(), Suspects::default());
         // A start and a reload may each have mended it.
         let mut health = Health { started: worker.clock.steady(), breaker, suspects, may_be_mended: true };
-        let mut pacer = Pacer::new(worker.destination.pace(), Instant::now());
+        let mut pacer = Pacer::new(worker.receiver.pace(), Instant::now());
         let mut under_way = UnderWay::default();
         // What an earlier worker of this name has shown is over.
         worker.show(&health.breaker);
@@ -181,7 +196,7 @@ impl Worker {
         under_way: &mut UnderWay,
     ) -> Option<Timestamp> {
         let now = Instant::now();
-        let room = self.destination.pace().concurrency.saturating_sub(under_way.len());
+        let room = self.receiver.pace().concurrency.saturating_sub(under_way.len());
         let limit = breaker.allowed(room.min(pacer.available(now)), under_way.len(), now).min(CLAIMED_AT_ONCE);
         if limit == 0 {
             return None;
@@ -189,8 +204,9 @@ impl Worker {
         let lease = Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE };
         // A trial goes to what has waited longest: were it always the most severe, one message that cannot be delivered
         // would keep the others from showing that they can.
-        let order = if breaker.is_on_trial() { ClaimOrder::LongestDue } else { ClaimOrder::MostSevere };
-        let claiming = self.outbox.claim_deliveries(&self.name, limit, order, lease);
+        let is_for_the_oldest = breaker.is_on_trial() || under_way.since_oldest >= SLOTS_BEFORE_OLDEST;
+        let order = if is_for_the_oldest { ClaimOrder::LongestDue } else { ClaimOrder::MostSevere };
+        let claiming = self.outbox.claim_deliveries(&self.name, limit, order, &self.policy, lease);
         let claimed = match under_way.meanwhile(claiming).await {
             Ok(claimed) => claimed,
             Err(fault) => {
@@ -203,6 +219,7 @@ impl Worker {
             self.metrics.delivery_dead.get_or_create(&labels).inc();
             tracing::error!(destination = %self.name, row, reason, "a delivery cannot be read; it became a dead letter");
         }
+        under_way.note_slots(&self.receiver, order, claimed.claims.len());
         pacer.take(claimed.claims.len(), now);
         for claim in claimed.claims {
             under_way.running.push(Arc::clone(self).attempt(claim).boxed());
@@ -227,7 +244,7 @@ impl Worker {
     async fn attempt(self: Arc<Self>, claim: Claim<Consignment>) -> Finished {
         let started_at = self.clock.now();
         let begun = Instant::now();
-        let event = match claim.work().document.read() {
+        let event = match claim.work().content.event() {
             Ok(event) => event,
             // One that cannot be read must not keep the others from being sent.
             Err(fault) => {
@@ -262,7 +279,17 @@ impl Worker {
             progress: &work.progress,
             now,
         };
-        converse(self.destination.as_ref(), &self.egress, &job, |_, _| ()).await
+        match (&self.receiver, &work.content) {
+            (Receiver::Sink(sink), Content::Event { .. }) => {
+                converse(Exchange::Event(sink.as_ref(), &job), &self.egress, |_, _| ()).await
+            }
+            (Receiver::Notifier(notifier), Content::Change(change)) => {
+                let telling = change.telling();
+                converse(Exchange::Change(notifier.as_ref(), &job, &telling), &self.egress, |_, _| ()).await
+            }
+            // The store hands out what the policy says, and both are made of the same configuration.
+            _ => Outcome::Refused { reason: "it was planned for another kind of destination".to_owned() },
+        }
     }
 
     fn panicked(&self, work: &Consignment) -> Outcome {
@@ -281,7 +308,10 @@ impl Worker {
         self.show(&health.breaker);
         let settlements = Arc::new(settlements);
         loop {
-            match under_way.meanwhile(self.outbox.settle(Arc::clone(&settlements))).await {
+            match under_way
+                .meanwhile(self.outbox.settle(Arc::clone(&settlements), &self.policy, self.clock.now()))
+                .await
+            {
                 Ok(lost) if lost.0 > 0 => {
                     tracing::warn!(destination = %self.name, lost = lost.0, "deliveries had been taken up by another worker");
                     return;
@@ -327,6 +357,7 @@ impl Worker {
             started: health.started,
             tries: work.tries,
             retrying_since: work.retrying_since,
+            is_first_word: work.content.is_first_word(),
             progress: work.progress.clone(),
             held: breaker.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
             jitter,
@@ -337,27 +368,32 @@ impl Worker {
     }
 
     fn report(&self, work: &Consignment, receipt: Option<ReceiptId>, attempt: &Attempt, verdict: &Verdict) {
-        let (destination, delivery, event) = (&self.name, work.delivery, work.event);
+        let (destination, delivery) = (&self.name, work.delivery);
+        let (event, incident, change) = work.content.subject();
+        let (event, incident) = (event.map(tracing::field::display), incident.map(tracing::field::display));
         match verdict {
             Verdict::Delivered { .. } => {
                 let receipt = receipt.map(tracing::field::display);
                 let (tries, ms) = (attempt.number, attempt.duration_ms);
                 match self.delivered.line(self.clock.steady()) {
                     Line::Write => {
-                        tracing::info!(%destination, %delivery, %event, receipt, tries, ms, "a delivery has arrived");
+                        tracing::info!(%destination, %delivery, event, incident, change, receipt, tries, ms, "a delivery has arrived");
                     }
                     Line::LeaveOut => {}
                     Line::LeaveOutAndTell => tell_left_out(destination.clone(), Arc::clone(&self.delivered)),
                 }
             }
             Verdict::Again { not_before, reason, .. } if attempt.outcome != OutcomeKind::Misconfigured => {
-                tracing::warn!(%destination, %delivery, %event, reason, again_at = %not_before, "not delivered yet");
+                tracing::warn!(%destination, %delivery, event, incident, change, reason, again_at = %not_before, "not delivered yet");
             }
             Verdict::Again { .. } => {}
+            Verdict::Gone { reason } => {
+                tracing::warn!(%destination, %delivery, event, incident, change, reason, "what was made there is gone");
+            }
             Verdict::Dead { reason } => {
                 let labels = ByQueue::of(destination.as_str(), DeliveryState::Dead);
                 self.metrics.delivery_dead.get_or_create(&labels).inc();
-                tracing::error!(%destination, %delivery, %event, reason, "a delivery became a dead letter");
+                tracing::error!(%destination, %delivery, event, incident, change, reason, "a delivery became a dead letter");
             }
         }
     }
@@ -378,12 +414,11 @@ impl Worker {
 /// Drives a destination's step machine to its outcome. `seen` is told of each step and what came back, for those who
 /// show it to people.
 pub async fn converse(
-    destination: &dyn Destination,
+    exchange: Exchange<'_>,
     egress: &Egress,
-    job: &Job<'_>,
     mut seen: impl FnMut(&'static str, &crate::destinations::Reply),
 ) -> Outcome {
-    let mut next = destination.first(job);
+    let mut next = exchange.first();
     // One round more than messages: the last reply has an outcome too.
     for _ in 0..=STEPS_MAX {
         match next {
@@ -391,7 +426,7 @@ pub async fn converse(
             Next::Send(step, message) => {
                 let reply = egress.send(message).await;
                 seen(step, &reply);
-                next = destination.next(job, step, &reply);
+                next = exchange.next(step, &reply);
             }
         }
     }
@@ -428,6 +463,8 @@ const _: () = assert!(ATTEMPT_LONGEST.as_secs() + 5 <= LEASE.as_secs());
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon an outcome that could not be written down is written again.
 const SETTLE_AGAIN: Duration = Duration::from_millis(500);
+/// Of four slots of a notifier one goes to what has been due the longest, however urgent the others are.
+const SLOTS_BEFORE_OLDEST: usize = 3;
 /// Deliveries claimed in one piece of work: about a millisecond, so that intake need not wait for it.
 const CLAIMED_AT_ONCE: usize = 64;
 /// Deliveries made due in one piece of work.
@@ -442,14 +479,14 @@ const PANICS_MAX: u32 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destinations::{Append, Message, Pace, Reply, Step};
+    use crate::destinations::{Append, Destination, Message, Pace, Reply, Step};
     use crate::domain::{
         DedupeKey, DeliveryId, DeliveryState, Draft, Encoding, Event, Headers, Receipt, ReceiptId, Request, Severity,
         SourceName, SystemClock, Urgency,
     };
     use crate::store::{
-        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Page, PlannedEvent, Queries, ReceiptLimits,
-        ReceiptWork, Routed, SqliteStore,
+        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, PlannedEvent, Queries,
+        ReceiptLimits, ReceiptWork, Routed, SqliteStore,
     };
     use crate::verify::{Scheme, Verifier};
     use std::path::PathBuf;
@@ -512,7 +549,7 @@ mod tests {
             progress: &progress,
             now: Timestamp::default(),
         };
-        converse(&talkative, &Egress::new().unwrap(), &job, |_, _| ()).await
+        converse(Exchange::Event(&talkative, &job), &Egress::new().unwrap(), |_, _| ()).await
     }
 
     #[tokio::test]
@@ -530,8 +567,11 @@ mod tests {
         plan(&store, &["heard"]).await;
         let now = SystemClock.now();
         let lease = Lease { now, steady: now, length: LEASE };
-        let mut claims =
-            store.claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, lease).await.unwrap().claims;
+        let mut claims = store
+            .claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, &Arc::default(), lease)
+            .await
+            .unwrap()
+            .claims;
         let claim = claims.pop().unwrap();
         // Answered at once; whoever listens only after the limit hears nothing any more.
         let exchange = async move {
@@ -599,10 +639,11 @@ mod tests {
             let title = String::from_utf8(receipt.body.to_vec()).unwrap();
             let event = Draft { title, ..Draft::default() }.into_event(receipt, "v", Severity::High, 0);
             let deliveries = vec![("d".parse().unwrap(), "r".parse().unwrap())];
-            let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None }];
+            let joining = Joining::of(&event);
+            let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None, joining }];
             Conclusion { claim, events, note: None }
         };
-        store.conclude(Arc::new(claims.into_iter().map(conclude).collect()), now).await.unwrap();
+        store.conclude(Arc::new(claims.into_iter().map(conclude).collect()), &Arc::default(), now).await.unwrap();
     }
 
     #[tokio::test]
@@ -613,7 +654,8 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let worker = Worker {
             name: "d".parse().unwrap(),
-            destination: Arc::new(Defective),
+            receiver: Receiver::Sink(Arc::new(Defective)),
+            policy: Arc::default(),
             outbox: Arc::new(store.clone()),
             egress: Egress::new().unwrap(),
             clock: Arc::new(SystemClock),

@@ -107,6 +107,11 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// Whether the value is this word; anything else is left for another reader.
+    pub fn is_text(&self, key: &'static str, word: &str) -> bool {
+        self.value(key).is_some_and(|value| value.get_ref().as_str() == Some(word))
+    }
+
     /// A text that must be there and not be blank.
     pub fn required_text(&self, key: &'static str) -> Option<String> {
         if !self.has(key) {
@@ -156,7 +161,8 @@ impl<'d> Section<'d> {
         match parse_duration(&text) {
             Some(duration) if range.contains(&duration) => Some(duration),
             Some(_) => {
-                let fix = format!("write a duration from {:?} to {:?}", range.start, range.end);
+                let least = if range.start.is_zero() { "0s".to_owned() } else { format!("{:?}", range.start) };
+                let fix = format!("write a duration from {least} to {:?}", range.end);
                 self.fault(key, &format!("'{text}' is out of range"), &fix);
                 None
             }

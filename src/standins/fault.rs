@@ -55,6 +55,10 @@ impl Script {
         self.next.extend(faults);
     }
 
+    pub(super) fn forget_script(&mut self) {
+        self.next.clear();
+    }
+
     pub(super) fn always(&mut self, fault: Option<Fault>) {
         self.always = fault;
     }
@@ -80,6 +84,9 @@ mod tests {
         assert_eq!(script.draw(), Fault::Reset);
         assert_eq!(script.draw(), Fault::Reset);
         script.always(None);
+        assert_eq!(script.draw(), Fault::NoFault);
+        script.script([Fault::Reset]);
+        script.forget_script();
         assert_eq!(script.draw(), Fault::NoFault);
     }
 }

@@ -93,6 +93,11 @@ impl<S: Service> StandIn<S> {
         self.shared.faults().script(faults);
     }
 
+    /// Forgets the faults that are scripted and have met no request.
+    pub fn forget_script(&self) {
+        self.shared.faults().forget_script();
+    }
+
     /// Meets every request with this fault once the script is at its end; `None` ends that.
     pub fn always(&self, fault: Option<Fault>) {
         self.shared.faults().always(fault);

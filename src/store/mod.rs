@@ -12,21 +12,29 @@
 //! what happens to a delivery next is computed by `pipeline::retry` and only written down by the store.
 
 mod claim;
+mod incident_roles;
+mod policy;
 mod reply_batch;
 mod sqlite;
 
 pub use claim::{Claim, Ticket};
+pub use incident_roles::{
+    Commands, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow,
+};
+pub use policy::{NotifierPolicy, Policy};
 pub use reply_batch::{ReplyBatch, Responder};
 pub use sqlite::{Access, OpenError, SqliteStore};
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, IdPrefix, Note,
-    Progress, Receipt, ReceiptId, RequestKey, RouteName, Severity, SourceName, Timestamp, Urgency,
+    Attempt, Delivery, DeliveryId, DeliveryState, DestinationName, Encoding, Event, EventId, EventKey, Facets,
+    IdPrefix, Incident, IncidentKey, IncidentNumber, Intent, Note, Notification, NotificationId, Progress, Receipt,
+    ReceiptId, Reference, RequestKey, RouteName, Severity, SourceName, Telling, Timestamp, Urgency,
 };
+use crate::incidents::{GroupBy, Hint, NewEvent, group};
 use crate::verify::Verified;
 
 /// Where verified requests are accepted.
@@ -95,14 +103,20 @@ pub trait Outbox: Send + Sync {
     fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts>;
 
     /// Records some of a large receipt's events and gives the claim back, its lease renewed.
-    fn extend(&self, claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended>;
+    fn extend(
+        &self,
+        claim: Claim<ReceiptWork>,
+        events: Vec<PlannedEvent>,
+        policy: &Arc<Policy>,
+        lease: Lease,
+    ) -> Ticket<Extended>;
 
     /// Whether keys have ever been deleted for their age. As long as none has, whatever was accepted is known.
     fn forgets(&self) -> bool;
 
     /// Records the (remaining) events and deliveries of receipts and closes them, all in one transaction. The conclusions
     /// are shared so that they can be handed in again after a fault.
-    fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, now: Timestamp) -> Ticket<Dispatched>;
+    fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, policy: &Arc<Policy>, now: Timestamp) -> Ticket<Dispatched>;
 
     /// Leases up to `limit` deliveries of one destination that are due.
     fn claim_deliveries(
@@ -110,6 +124,7 @@ pub trait Outbox: Send + Sync {
         destination: &DestinationName,
         limit: usize,
         order: ClaimOrder,
+        policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Claimed>;
 
@@ -121,7 +136,19 @@ pub trait Outbox: Send + Sync {
     /// Records attempts and what is to become of their deliveries, all in one transaction. The answer counts those
     /// whose lease had passed to somebody else, of which nothing was written. The settlements are shared so that they
     /// can be handed in again after a fault: what has been sent must not be forgotten because the disk is full.
-    fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Ticket<LeasesLost>;
+    ///
+    /// What a notifier was told is written with them, and what it is to be told next is planned.
+    fn settle(&self, settlements: Arc<Vec<Settlement>>, policy: &Arc<Policy>, now: Timestamp) -> Ticket<LeasesLost>;
+
+    /// Takes up to `limit` incidents whose time has come: those that nothing has happened to for long go quiet,
+    /// acknowledgements lapse, held resolutions come true. Returns whom there is something to tell.
+    fn advance_incidents(
+        &self,
+        limit: usize,
+        policy: &Arc<Policy>,
+        listening_since: Timestamp,
+        now: Timestamp,
+    ) -> Ticket<Advanced>;
 }
 
 /// Which of the deliveries that are due are handed out first.
@@ -278,6 +305,25 @@ pub struct PlannedEvent {
     pub routed: Routed,
     /// By what else it is known, for a while.
     pub recurrence: Option<Recurrence>,
+    /// Which incident it belongs to, and what it brings there.
+    pub joining: Joining,
+}
+
+/// Which incident an event belongs to, and what it brings there.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    /// What the events of the incident have in common.
+    pub key: IncidentKey,
+    /// What the incident needs to know of it.
+    pub event: NewEvent,
+}
+
+impl Joining {
+    /// As far as the event alone tells: without what its vendor's normalizer and its source's settings know better.
+    pub fn of(event: &Event) -> Self {
+        let grouped = group(event, &Hint::default(), &GroupBy::Vendor);
+        Self { key: grouped.key, event: NewEvent::of(event, event.received_at, grouped.victim, false) }
+    }
 }
 
 /// By what an event is known where nothing in it tells whether the same thing has happened again.
@@ -318,6 +364,19 @@ pub struct Extended {
     pub claim: Claim<ReceiptWork>,
     /// What recording the piece did.
     pub tally: Tally,
+    /// Notifiers that there is something to tell.
+    pub to_tell: BTreeSet<DestinationName>,
+    /// Events that were not told by themselves, by source and reason.
+    pub held_back: BTreeMap<(SourceName, &'static str), u64>,
+}
+
+/// What the passing of time did to incidents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advanced {
+    /// How many were looked at; fewer than the limit means that no other's time has come.
+    pub incidents: usize,
+    /// Notifiers that there is something to tell.
+    pub to_tell: BTreeSet<DestinationName>,
 }
 
 /// What conclusions did.
@@ -327,6 +386,10 @@ pub struct Dispatched {
     pub by_source: BTreeMap<SourceName, Tally>,
     /// Receipts whose lease had passed to somebody else.
     pub leases_lost: usize,
+    /// Notifiers that there is something to tell.
+    pub to_tell: BTreeSet<DestinationName>,
+    /// Events that were not told by themselves, by source and reason.
+    pub held_back: BTreeMap<(SourceName, &'static str), u64>,
 }
 
 impl Dispatched {
@@ -349,6 +412,8 @@ pub struct Tally {
     pub events_quarantined: usize,
     /// Deliveries that were planned.
     pub deliveries: usize,
+    /// Incidents that were opened.
+    pub incidents_opened: usize,
 }
 
 impl Tally {
@@ -358,6 +423,7 @@ impl Tally {
         self.events_duplicate += other.events_duplicate;
         self.events_quarantined += other.events_quarantined;
         self.deliveries += other.deliveries;
+        self.incidents_opened += other.incidents_opened;
     }
 }
 
@@ -392,10 +458,8 @@ impl Document {
 pub struct Consignment {
     /// Its id.
     pub delivery: DeliveryId,
-    /// The event to tell.
-    pub event: EventId,
-    /// The same as it is kept, to be read by whoever needs it: the thread that writes has enough to do.
-    pub document: Document,
+    /// What to tell.
+    pub content: Content,
     /// The number of this try, from 1.
     pub tries: u32,
     /// An earlier try may have arrived.
@@ -404,6 +468,81 @@ pub struct Consignment {
     pub progress: Progress,
     /// The first failure since which it has been retried, by the clock that nobody sets.
     pub retrying_since: Option<Timestamp>,
+}
+
+/// What a delivery tells. Events are kept as text, to be read where they are rendered: the thread that writes has enough to
+/// do.
+#[derive(Debug)]
+pub enum Content {
+    /// An event, to a sink.
+    Event {
+        /// Its id.
+        id: EventId,
+        /// The event.
+        document: Document,
+    },
+    /// A change of an incident, to a notifier.
+    Change(Box<ChangeContent>),
+}
+
+/// What a change of an incident is told with.
+#[derive(Debug)]
+pub struct ChangeContent {
+    /// The notification.
+    pub notification: NotificationId,
+    /// The incident as it is.
+    pub incident: Incident,
+    /// Whom and what it concerns.
+    pub facets: Facets,
+    /// The event that shows it best.
+    pub event: Document,
+    /// What was told so far.
+    pub told: Notification,
+    /// What to do, and what counts as told then.
+    pub intent: Intent,
+}
+
+impl Content {
+    /// The event that is shown.
+    ///
+    /// # Errors
+    ///
+    /// If the store holds something else, which is a defect of gatepost.
+    pub fn event(&self) -> Result<Event, serde_json::Error> {
+        match self {
+            Self::Event { document, .. } => document.read(),
+            Self::Change(change) => change.event.read(),
+        }
+    }
+
+    /// It tells of an incident that goes on and of which nothing was told there before.
+    pub fn is_first_word(&self) -> bool {
+        match self {
+            Self::Event { .. } => false,
+            Self::Change(change) => change.told.said.is_none() && change.incident.state.is_live(),
+        }
+    }
+
+    /// What it is about, for a log line: the event, or the incident and the change.
+    pub fn subject(&self) -> (Option<EventId>, Option<IncidentNumber>, Option<&'static str>) {
+        match self {
+            Self::Event { id, .. } => (Some(*id), None, None),
+            Self::Change(change) => (None, Some(change.incident.number), Some(change.intent.change.as_str())),
+        }
+    }
+}
+
+impl ChangeContent {
+    /// What the notifier is given.
+    pub fn telling(&self) -> Telling<'_> {
+        Telling {
+            notification: self.notification,
+            incident: &self.incident,
+            facets: &self.facets,
+            told: &self.told,
+            intent: &self.intent,
+        }
+    }
 }
 
 /// The end of a try.
@@ -423,7 +562,12 @@ pub enum Verdict {
     /// It has arrived.
     Delivered {
         /// What the destination calls it.
-        remote: Option<String>,
+        remote: Option<Reference>,
+    },
+    /// What was made for the incident is no longer there.
+    Gone {
+        /// What the destination said.
+        reason: String,
     },
     /// It is tried again.
     Again {
@@ -470,8 +614,8 @@ pub trait Queries: Send + Sync {
     /// One delivery with its attempts.
     fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError>;
 
-    /// How many deliveries stand where, by destination.
-    fn depths(&self) -> Result<Vec<Depth>, StoreError>;
+    /// How many deliveries stand where, by destination. What will be due only later than `now` does not wait yet.
+    fn depths(&self, now: Timestamp) -> Result<Vec<Depth>, StoreError>;
 
     /// When the oldest receipt of each source was received that has not been dispatched yet. Replays do not count. Looked
     /// for among the oldest 10,000 commits, so that a long queue costs no more: the oldest of all is always among them.
@@ -568,6 +712,8 @@ pub struct EventFilter {
     pub severity: Option<Severity>,
     /// Of this receipt.
     pub receipt: Option<ReceiptId>,
+    /// Of this incident.
+    pub incident: Option<IncidentNumber>,
     /// With this id at the vendor.
     pub vendor_id: Option<String>,
     /// Only those that no route took.
@@ -585,6 +731,9 @@ pub struct EventRow {
     pub unrouted: bool,
     /// It is in quarantine: nobody is told before its receipt is replayed.
     pub quarantined: bool,
+    /// The incident that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentNumber>,
     /// The event.
     #[serde(flatten)]
     pub event: Event,
@@ -607,6 +756,8 @@ pub struct DeliveryFilter {
     pub text: Option<String>,
     /// Of this event.
     pub event: Option<EventId>,
+    /// That tell of this incident.
+    pub incident: Option<IncidentNumber>,
 }
 
 /// A delivery in a listing.
@@ -617,11 +768,11 @@ pub struct DeliveryRow {
     /// The delivery.
     #[serde(flatten)]
     pub delivery: Delivery,
-    /// The title of its event.
+    /// The title of its event or incident; empty where that is gone.
     pub title: String,
-    /// The severity of its event.
+    /// The severity of its event or incident.
     pub severity: Severity,
-    /// The source of its event.
+    /// The source of its event or incident; `unknown` where that is gone.
     pub source: SourceName,
 }
 

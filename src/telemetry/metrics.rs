@@ -37,6 +37,12 @@ pub struct Metrics {
     pub receipts_poison: Family<BySource, Counter>,
     /// Events that no route took, by source.
     pub events_unrouted: Family<BySource, Counter>,
+    /// Events that were not told by themselves, by reason: counted in an incident, late, or with nothing to resolve.
+    pub events_held_back: Family<ByReason, Counter>,
+    /// Incidents, by state.
+    pub incidents: Family<ByIncidentState, Gauge>,
+    /// Incidents that were opened, by source.
+    pub incidents_opened: Family<BySource, Counter>,
     /// Conditions that could not be decided, by route.
     pub routing_undecided: Family<ByRoute, Counter>,
     /// Attempts, by destination and outcome.
@@ -131,6 +137,20 @@ pub struct ByRoute {
     pub route: String,
 }
 
+/// By reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByReason {
+    /// Why an event was not told by itself.
+    pub reason: &'static str,
+}
+
+/// By the state of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByIncidentState {
+    /// The state.
+    pub state: &'static str,
+}
+
 /// By destination.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByDestination {
@@ -201,11 +221,13 @@ pub enum Task {
     Retention,
     /// The clock is watched.
     Clock,
+    /// Incidents are looked at when their time has come.
+    Incidents,
 }
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Dispatcher, Self::Delivery, Self::Retention, Self::Clock];
+    pub const ALL: [Self; 5] = [Self::Dispatcher, Self::Delivery, Self::Retention, Self::Clock, Self::Incidents];
 
     /// Its name in metrics and in the log.
     pub fn as_str(self) -> &'static str {
@@ -214,6 +236,7 @@ impl Task {
             Self::Delivery => "delivery",
             Self::Retention => "retention",
             Self::Clock => "clock",
+            Self::Incidents => "incidents",
         }
     }
 }
@@ -243,6 +266,9 @@ impl Metrics {
             events_severity_unknown: Family::default(),
             receipts_poison: Family::default(),
             events_unrouted: Family::default(),
+            events_held_back: Family::default(),
+            incidents: Family::default(),
+            incidents_opened: Family::default(),
             routing_undecided: Family::default(),
             delivery_attempts: Family::default(),
             delivery_dead: Family::default(),
@@ -278,6 +304,10 @@ impl Metrics {
         registry.register("events_severity_unknown", help, all.events_severity_unknown.clone());
         registry.register("receipts_poison", "Bodies that reading failed on", all.receipts_poison.clone());
         registry.register("events_unrouted", "Events that no route took", all.events_unrouted.clone());
+        let help = "Events that were not told by themselves";
+        registry.register("events_held_back", help, all.events_held_back.clone());
+        registry.register("incidents", "Incidents by state", all.incidents.clone());
+        registry.register("incidents_opened", "Incidents that were opened", all.incidents_opened.clone());
         registry.register("routing_undecided", "Conditions that could not be decided", all.routing_undecided.clone());
         registry.register("delivery_attempts", "Attempts by outcome", all.delivery_attempts.clone());
         registry.register("delivery_dead", "Deliveries that became dead letters", all.delivery_dead.clone());
@@ -334,6 +364,7 @@ impl Metrics {
                 &self.events_severity_unknown,
                 &self.receipts_poison,
                 &self.events_unrouted,
+                &self.incidents_opened,
             ] {
                 drop(counters.get_or_create(&by_source));
             }
@@ -352,7 +383,7 @@ impl Metrics {
             let labels = ByAttempt { destination: destination.to_owned(), outcome: kind.as_str() };
             drop(self.delivery_attempts.get_or_create(&labels));
         }
-        for state in DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Delivered) {
+        for state in DeliveryState::QUEUED {
             drop(self.queue_deliveries.get_or_create(&ByQueue::of(destination, state)));
         }
         drop(self.delivery_dead.get_or_create(&ByQueue::of(destination, DeliveryState::Dead)));

@@ -14,7 +14,7 @@ use super::outcomes::Outcomes;
 use super::severities::{Severities, Stated};
 use super::urgency_hint;
 use super::{Hint, Normalizer, Reading, Sample, Unfound, Vendor, own_words};
-use crate::domain::{Actor, Draft, EventOutcome, Link, Note, Request, Rule, Severity, Target, Timestamp};
+use crate::domain::{Actor, Draft, EventOutcome, EventState, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
 
 /// Any vendor that is not built in.
@@ -221,7 +221,7 @@ impl Normalizer for Generic {
     fn urgency_hint(&self, beginning: &[u8]) -> Hint {
         let mut hint = Hint::default();
         let place = |name: &'static str| {
-            let mapped = self.map.iter().find(|(known, _)| *known == name).and_then(|(_, pointer)| pointer.as_deref());
+            let mapped = self.places.map.iter().find(|(known, _)| *known == name).map(|(_, pointer)| pointer.as_str());
             mapped.map_or((1, Cow::Borrowed(name)), end_of)
         };
         let [(severity_depth, severity), (_, outcome), (_, action)] = ["severity", "outcome", "action"].map(place);

@@ -136,9 +136,10 @@ pub type Sources = BTreeMap<SourceName, Source>;
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{build, processor_time};
+    use super::super::tests::build;
     use super::super::{VENDORS, find};
     use super::*;
+    use crate::processor_time::processor_time;
     use crate::verify::{Scheme, Verifier};
 
     fn source(vendor: &'static str, settings: &str) -> Source {

@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
 use bytes::Bytes;
 use serde_json::json;
 
 use super::{Normalizer, Reading, VENDORS, find};
 use crate::domain::{Encoding, Event, EventId, Headers, Note, Receipt, ReceiptId, Request, Severity, Timestamp};
+use crate::processor_time::processor_time;
 use crate::settings::{Document, Environment};
 
 /// Builds the normalizer of a vendor from lines of settings; the faults where there are any.
@@ -363,14 +362,6 @@ fn broken_bodies_of_one_shape_are_one_incident() {
     let many = format!("[{}]", vec!["{\"id\":1}"; 10_002].join(","));
     let beyond = parts("generic", &many);
     assert_eq!(beyond, [["unparsed", "more records than are read"]]);
-}
-
-/// The result, and the processor time that this thread took for it.
-pub fn processor_time<T>(read: impl Fn() -> T) -> (T, Duration) {
-    let now = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default();
-    let started = now();
-    let result = read();
-    (result, now() - started)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::description::description;
 use super::reply::{self, Change};
 use super::{Jira, NAME, PACE, Priorities, SUMMARY_CHARS_MAX, errors, is_number, priority, transition};
 use crate::destinations::classify::{self, Again};
-use crate::destinations::render::{IncidentSummary, news};
+use crate::destinations::render::{IncidentSummary, news_of_whole};
 use crate::destinations::{Next, Notifier, Pace, Reply, Step, fingerprint};
 use crate::domain::{Job, NotifierClass, Operation, Outcome, Reference, Telling};
 
@@ -58,10 +58,13 @@ impl Jira {
     pub fn ticket<'a>(&self, job: &'a Job<'a>, telling: &Telling<'_>, name: &str) -> Creation<'a> {
         let incident = IncidentSummary::of(job, telling);
         let follows = telling.told.reference.as_ref().map(|reference| reference.name.clone()).filter(|key| is_key(key));
-        let news = news(job, telling);
+        let news = news_of_whole(job, telling);
         Creation {
             job,
-            label: label(&format!("{}/{name}", telling.notification)),
+            label: match telling.told.former_event_key() {
+                Some(key) => label(key),
+                None => label(&format!("{}/{name}", telling.notification)),
+            },
             summary: incident.lasting_title(SUMMARY_CHARS_MAX),
             description: self.rich_text(|extent| description(&incident, news.as_ref(), follows.as_deref(), extent)),
             severity: incident.rank.severity,

@@ -6,8 +6,8 @@ use super::summary::{self, Fact, Summary};
 use super::words::{Words, count};
 use super::{line, rough, truncate, web_links};
 use crate::domain::{
-    Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link, Origin, Purpose, Rank,
-    StormFacts, Telling,
+    Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link, Notification, Origin,
+    Purpose, Rank, StormFacts, Telling,
 };
 
 /// What there is to say about one incident, in the order that is the same everywhere. Texts are redacted and free of control
@@ -87,7 +87,7 @@ impl IncidentSummary {
             title: title(incident),
             victim: (form == Form::Events).then_some(victim).flatten(),
             extent: extent(telling),
-            parts: parts(incident),
+            parts: parts(incident, telling.told),
             standing: standing(job, incident),
             facts: event.facts.iter().filter(|fact| !is_told(fact)).cloned().collect(),
             origin: origin(job.event, &event, incident),
@@ -191,9 +191,11 @@ pub fn victims(telling: &Telling<'_>) -> u64 {
     telling.facets.victims.distinct().number().max(telling.incident.victims)
 }
 
-/// The rules of a storm that people have not been told by name.
-pub fn unnamed(storm: &StormFacts) -> Vec<String> {
-    storm.rules.iter().skip(storm.named).take(NAMED_MAX).filter_map(|(rule, _)| line(rule)).collect()
+/// The rules that a storm has named since this notifier was told last.
+pub fn newly_named(storm: &StormFacts, told: &Notification) -> Vec<String> {
+    let told = told.said.map_or(0, |said| usize::try_from(said.standing.named).unwrap_or(usize::MAX));
+    let named = storm.rules.get(told..storm.named).unwrap_or_default();
+    named.iter().take(NAMED_MAX).filter_map(|(rule, _)| line(rule)).collect()
 }
 
 fn title(incident: &Incident) -> String {
@@ -223,7 +225,7 @@ fn day(time: crate::domain::Timestamp) -> String {
     time.to_human().chars().take(6).collect()
 }
 
-fn parts(incident: &Incident) -> Vec<Words> {
+fn parts(incident: &Incident, told: &Notification) -> Vec<Words> {
     match &incident.kind {
         IncidentKind::Events => Vec::new(),
         IncidentKind::Digest(digest) => {
@@ -234,9 +236,9 @@ fn parts(incident: &Incident) -> Vec<Words> {
             vec![Words::of(format!("{}, highest {highest}", count(digest.incidents, "incident", "incidents")))]
         }
         IncidentKind::Storm(storm) => {
-            let unnamed = unnamed(storm);
-            let unnamed = (!unnamed.is_empty())
-                .then(|| Words::of("new since last told: ").values(unnamed.iter().map(String::as_str)));
+            let named = newly_named(storm, told);
+            let named = (!named.is_empty() && told.said.is_some())
+                .then(|| Words::of("new since last told: ").values(named.iter().map(String::as_str)));
             let mut rules: Vec<&(String, u64)> = storm.rules.iter().collect();
             rules.sort_by_key(|(_, incidents)| std::cmp::Reverse(*incidents));
             let mut most = Words::of("most: ");
@@ -245,7 +247,7 @@ fn parts(incident: &Incident) -> Vec<Words> {
                 most = most.value(line(rule).unwrap_or_else(|| "unknown".into()));
                 most = most.ours(format!(" {}", super::words::number(*incidents)));
             }
-            unnamed.into_iter().chain((!rules.is_empty()).then_some(most)).collect()
+            named.into_iter().chain((!rules.is_empty()).then_some(most)).collect()
         }
     }
 }

@@ -16,7 +16,7 @@ pub mod truncate;
 mod words;
 
 pub use incident::{Form, IncidentSummary, Side};
-pub use news::{growth, newest, news, who_and_what};
+pub use news::{growth, newest, news, news_of_whole, who_and_what};
 pub use summary::{Action, Fact, Summary};
 pub use words::{Piece, Words, utc};
 

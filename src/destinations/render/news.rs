@@ -1,7 +1,7 @@
 //! What is new about an incident, against what a notifier was told last: the first words of a reply, of a comment, of a
 //! message that stands alone. The words of the incident itself are in [`incident`](super::incident).
 
-use super::incident::{name_of, parties, place_of, rank_words, resolved_words, unnamed, victims};
+use super::incident::{name_of, newly_named, parties, place_of, rank_words, resolved_words, victims};
 use super::words::{Words, count, number};
 use super::{Action, line, rough};
 use crate::domain::{Change, Distinct, Facet, Incident, IncidentKind, IncidentState, Job, Telling};
@@ -22,6 +22,11 @@ pub fn news(job: &Job<'_>, telling: &Telling<'_>) -> Option<Words> {
     })
 }
 
+/// The same where the whole incident stands below it: only what its own lines do not say.
+pub fn news_of_whole(job: &Job<'_>, telling: &Telling<'_>) -> Option<Words> {
+    matches!(telling.intent.change, Change::Raise | Change::Spread).then(|| news(job, telling)).flatten()
+}
+
 /// The newest of what there is more than one of, for a comment: `newest attacker 203.0.113.7`.
 pub fn newest(telling: &Telling<'_>) -> Option<Words> {
     let facets = telling.facets;
@@ -37,7 +42,7 @@ fn raised(job: &Job<'_>, telling: &Telling<'_>) -> Words {
     let incident = telling.incident;
     let before = telling.told.said.map(|told| told.standing.rank);
     if let IncidentKind::Storm(storm) = &incident.kind {
-        let rules = unnamed(storm);
+        let rules = newly_named(storm, telling.told);
         if !rules.is_empty() {
             return worse(incident).ours("⬆ new since last told: ").values(rules.iter().map(String::as_str));
         }

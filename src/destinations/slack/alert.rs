@@ -24,7 +24,7 @@ impl Destination for Slack {
 
 fn post<'a>(job: &'a Job<'a>, content: &'a dyn Fn(Marked) -> Content) -> Post<'a> {
     let beside = ("event", json!(job.event.id));
-    let token = Token { event_type: METADATA_TYPE, key: "delivery", value: job.id.to_string(), beside };
+    let token = Token { event_type: METADATA_TYPE, key: TOKEN_KEY, value: job.id.to_string(), beside };
     Post { job, content, token, thread: None, not_before: job.event.received_at }
 }
 
@@ -37,3 +37,4 @@ fn content(job: &Job<'_>, marked: Marked) -> Content {
 }
 
 pub const METADATA_TYPE: &str = "gatepost_delivery";
+pub const TOKEN_KEY: &str = "delivery";

@@ -8,13 +8,14 @@ use super::markup::{
     mrkdwn, plain, section, serialized_len, symbol,
 };
 use super::post::{Content, Marked};
-use crate::destinations::render::{Form, IncidentSummary, Words, news, truncate};
+use crate::destinations::render::{Form, IncidentSummary, Words, news, news_of_whole, truncate};
 use crate::domain::{Change, IncidentState, Job, Telling, Timestamp};
 
 /// An incident as Slack shows it.
 pub struct Notice {
     incident: IncidentSummary,
     news: Option<Words>,
+    news_of_whole: Option<Words>,
     change: Change,
     now: Timestamp,
 }
@@ -25,7 +26,8 @@ impl Notice {
         if marked == Marked::PossibleRepeat {
             incident.event = incident.event.possible_repeat();
         }
-        Self { incident, news: news(job, telling), change: telling.intent.change, now: job.now }
+        let (news, news_of_whole) = (news(job, telling), news_of_whole(job, telling));
+        Self { incident, news, news_of_whole, change: telling.intent.change, now: job.now }
     }
 
     /// The present state, which stands for itself at any time.
@@ -35,7 +37,7 @@ impl Notice {
 
     /// The present state as the first thing that people see of it: made again for a raise, it says so.
     pub fn opening(&self) -> Content {
-        let news = self.news.as_ref().filter(|_| self.change != Change::Resolve);
+        let news = self.news_of_whole.as_ref();
         Content { text: self.text(news), blocks: shrink(|chars_max| self.state_blocks(news, chars_max)) }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::notice::Notice;
 use super::post::{Content, Marked, Post, Thread, Token};
 use super::reply::{self, Verdict};
-use super::{NAME, PACE, Slack, Way, bearer, errors};
+use super::{NAME, PACE, Slack, Way, alert, bearer, errors};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::{HttpRequest, Message, Next, Notifier, Pace, Reply, Step, base, fingerprint};
 use crate::domain::{Audience, Job, NotifierClass, Operation, Outcome, Reference, Telling, Timestamp};
@@ -137,11 +137,15 @@ enum Made {
 }
 
 fn token_of(telling: &Telling<'_>, made: Made) -> Token {
+    let beside = ("incident", json!(telling.incident.id));
+    if let (Made::Message(1), Some(delivery)) = (&made, telling.told.former_delivery()) {
+        return Token { event_type: alert::METADATA_TYPE, key: alert::TOKEN_KEY, value: delivery.to_owned(), beside };
+    }
     let value = match made {
         Made::Message(number) => format!("{}.m{number}", telling.notification),
         Made::Reply(number) => format!("{}.r{number}", telling.notification),
     };
-    Token { event_type: METADATA_TYPE, key: "token", value, beside: ("incident", json!(telling.incident.id)) }
+    Token { event_type: METADATA_TYPE, key: "token", value, beside }
 }
 
 /// The message of a notification, as its reference names it.

@@ -21,7 +21,7 @@ impl Comparison<'_> {
             IncidentState::Acknowledged => self.acknowledged_since(said).then_some(Change::Acknowledge),
             IncidentState::Open => self.worse_since(said).or_else(|| {
                 // It has been given back, or has lapsed.
-                (said.state == IncidentState::Acknowledged).then_some(Change::Repeat)
+                (said.state == IncidentState::Acknowledged).then_some(Change::Acknowledge)
             }),
         }
     }

@@ -30,7 +30,7 @@ impl Comparison<'_> {
         }
         match change {
             // The edit was made while the incident stood otherwise.
-            Some(Change::Acknowledge) => self.edit(Change::Acknowledge),
+            Some(Change::Acknowledge) if self.is.state == IncidentState::Acknowledged => self.edit(Change::Acknowledge),
             Some(change) => self.reply(change, audience(change)),
             None => self.chat_in_time(said, shown),
         }
@@ -60,10 +60,11 @@ impl Comparison<'_> {
             || (is_acknowledged && self.is.acknowledgements != shown.acknowledgements)
     }
 
-    /// An acknowledgement is told by the edit alone; everything else is said in a reply, or not at all.
+    /// An acknowledgement is told by the edit alone; everything else is said in a reply, or not at all. That it has ended is
+    /// said: another person must take it.
     fn edit(&self, change: Change) -> Due {
         let mut then = Notification { shown: Some(self.told_now()), ..self.told.clone() };
-        if change == Change::Acknowledge {
+        if change == Change::Acknowledge && self.is.state == IncidentState::Acknowledged {
             then.said = then.shown;
         }
         self.tell(change, Operation::Edit, then)
@@ -92,9 +93,13 @@ impl Comparison<'_> {
 
 fn audience(change: Change) -> Audience {
     match change {
-        Change::Resolve | Change::Acknowledge | Change::Update => Audience::Thread,
-        Change::Open | Change::Raise | Change::Spread | Change::Reopen | Change::Quiet | Change::Repeat => {
-            Audience::Channel
-        }
+        Change::Resolve | Change::Update => Audience::Thread,
+        Change::Open
+        | Change::Raise
+        | Change::Spread
+        | Change::Reopen
+        | Change::Acknowledge
+        | Change::Quiet
+        | Change::Repeat => Audience::Channel,
     }
 }

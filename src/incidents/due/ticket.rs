@@ -13,9 +13,8 @@ use super::{Comparison, Due};
 impl Comparison<'_> {
     pub(super) fn ticket(&self) -> Due {
         let Some(said) = &self.told.said else { return self.create(self.opening(), self.shown_when_created()) };
-        // Silence is not told in tickets, nor is it that an acknowledgement has ended.
-        let change =
-            self.change_since(&said.standing).filter(|change| !matches!(change, Change::Quiet | Change::Repeat));
+        // Silence is not told in tickets.
+        let change = self.change_since(&said.standing).filter(|change| *change != Change::Quiet);
         if self.told.is_gone {
             return self.create_again(said, change);
         }

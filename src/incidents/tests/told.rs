@@ -215,9 +215,13 @@ fn an_incident_that_has_not_been_acknowledged_is_said_again_where_that_is_wanted
 }
 
 #[test]
-fn what_is_given_back_or_lapses_is_said_in_chat() {
-    let expected: [&[&str]; 4] =
-        [&[], &["repeat: edit", "repeat: reply 1 to the channel"], &["repeat: reply 2 to the channel"], &[]];
+fn what_is_given_back_or_lapses_is_said_to_all_but_pagers() {
+    let expected: [&[&str]; 4] = [
+        &[],
+        &["acknowledge: edit", "acknowledge: reply 1 to the channel"],
+        &["acknowledge: reply 2 to the channel"],
+        &["acknowledge: reply 2"],
+    ];
     for (class, expected) in CLASSES.into_iter().zip(expected) {
         let (mut world, mut notified) = told(class);
         world.order(Order::Acknowledge).unwrap();

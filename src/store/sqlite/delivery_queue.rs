@@ -1,10 +1,15 @@
 //! Deliveries that wait for a destination, handed out under a lease, and what became of them.
 
-use rusqlite::{CachedStatement, Row, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 
-use super::super::{Claim, Claimed, Consignment, Document, Lease, Settlement, StoreError, Verdict};
-use super::rows::{URGENCY_MAX, row_limit, set_aside};
-use crate::domain::{DeliveryId, DestinationName, EventId, Timestamp};
+use super::super::{
+    Claim, Claimed, Consignment, Content, Document, Lease, Policy, SetAside, Settlement, StoreError, Verdict,
+};
+use super::adoption::Adoption;
+use super::notifications::{Candidate as ChangeCandidate, Notifications, optional_document};
+use super::queries::name;
+use super::rows::{row_limit, set_aside};
+use crate::domain::{DeliveryId, DestinationName, EventId, Progress, RouteName, Timestamp};
 
 /// Frees what was not settled within its lease.
 pub fn free_expired(
@@ -20,93 +25,219 @@ pub fn free_expired(
     Ok(())
 }
 
-pub fn claim_longest_due(
-    transaction: &Transaction<'_>,
-    destination: &DestinationName,
-    limit: usize,
+/// Claims deliveries of one destination, in one transaction.
+pub struct Claimer<'t> {
+    transaction: &'t Transaction<'t>,
+    destination: &'t DestinationName,
+    policy: &'t Policy,
     lease: Lease,
-) -> Result<Claimed, StoreError> {
-    let name = destination.as_str();
-    let mut longest: Option<(i64, u8)> = None;
-    for urgency in (0..=URGENCY_MAX).rev() {
-        if let Some(soonest) = soonest_due(transaction, name, urgency)?
-            && longest.is_none_or(|(found, _)| soonest < found)
-        {
-            longest = Some((soonest, urgency));
-        }
-    }
-    let mut claimed = Claimed::default();
-    if let Some((_, urgency)) = longest {
-        claim_of_urgency(transaction, (name, urgency), limit.min(1), lease, &mut claimed)?;
-    }
-    // After one that was handed out there may be another.
-    let next_due = longest.map(|(due, _)| Timestamp::from_millis(due).max(lease.now));
-    Ok(Claimed { next_due, ..claimed })
+    claimed: Claimed,
+    /// Deliveries that were looked at and not handed out.
+    passed_over: usize,
 }
 
-/// When the next delivery of a destination with this urgency is due.
-fn soonest_due(transaction: &Transaction<'_>, destination: &str, urgency: u8) -> rusqlite::Result<Option<i64>> {
-    transaction
-        .prepare_cached("SELECT min(not_before) FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0")?
-        .query_row(params![destination, urgency], |row| row.get(0))
+impl<'t> Claimer<'t> {
+    pub fn of(
+        transaction: &'t Transaction<'t>,
+        destination: &'t DestinationName,
+        policy: &'t Policy,
+        lease: Lease,
+    ) -> Self {
+        Self { transaction, destination, policy, lease, claimed: Claimed::default(), passed_over: 0 }
+    }
+
+    /// The delivery that has been due the longest.
+    pub fn longest_due(mut self, limit: usize) -> Result<Claimed, StoreError> {
+        let mut longest: Option<(i64, u8)> = None;
+        for urgency in self.urgencies()? {
+            if let Some(soonest) = self.soonest_due(urgency)?
+                && longest.is_none_or(|(found, _)| soonest < found)
+            {
+                longest = Some((soonest, urgency));
+            }
+        }
+        if let Some((_, urgency)) = longest {
+            self.claim_of_urgency(urgency, limit.min(1))?;
+        }
+        // After one that was handed out there may be another.
+        let next_due = longest.map(|(due, _)| Timestamp::from_millis(due).max(self.lease.now));
+        Ok(Claimed { next_due, ..self.claimed })
+    }
+
+    /// The most urgent, then the oldest.
+    pub fn most_severe(mut self, limit: usize) -> Result<Claimed, StoreError> {
+        let mut next_due = None;
+        for urgency in self.urgencies()? {
+            self.claim_of_urgency(urgency, limit - self.claimed.claims.len())?;
+            if self.claimed.claims.len() == limit || self.passed_over >= PASSED_OVER_MAX {
+                return Ok(Claimed { next_due: Some(self.lease.now), ..self.claimed });
+            }
+        }
+        // What was postponed may have another urgency now.
+        for urgency in self.urgencies()? {
+            next_due = [next_due, self.soonest_due(urgency)?].into_iter().flatten().min();
+        }
+        Ok(Claimed { next_due: next_due.map(Timestamp::from_millis), ..self.claimed })
+    }
+
+    /// The urgencies of what waits, the highest first: one step in the index for each.
+    fn urgencies(&self) -> Result<Vec<u8>, StoreError> {
+        urgencies(self.transaction, self.destination)
+    }
+
+    /// When the next delivery with this urgency is due.
+    fn soonest_due(&self, urgency: u8) -> rusqlite::Result<Option<i64>> {
+        self.transaction
+            .prepare_cached(
+                "SELECT min(not_before) FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0",
+            )?
+            .query_row(params![self.destination.as_str(), urgency], |row| row.get(0))
+    }
+
+    fn claim_of_urgency(&mut self, urgency: u8, limit: usize) -> Result<(), StoreError> {
+        let wanted = self.claimed.claims.len() + limit;
+        while self.claimed.claims.len() < wanted && self.passed_over < PASSED_OVER_MAX {
+            let candidates = self.candidates(urgency, wanted - self.claimed.claims.len())?;
+            if candidates.is_empty() {
+                return Ok(());
+            }
+            for candidate in candidates {
+                match candidate {
+                    Ok(candidate) => self.claim(candidate)?,
+                    Err(unreadable) => self.set_aside(unreadable)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn candidates(&self, urgency: u8, limit: usize) -> Result<Vec<Result<Candidate, SetAside>>, StoreError> {
+        let mut select = self.transaction.prepare_cached(CANDIDATES)?;
+        let mut rows =
+            select.query(params![self.destination.as_str(), urgency, self.lease.now.as_millis(), row_limit(limit)])?;
+        let mut candidates = Vec::new();
+        while let Some(row) = rows.next()? {
+            candidates.push(match candidate(row) {
+                Ok(candidate) => Ok(candidate),
+                Err(error) => Err(set_aside(row.get(0)?, error)?),
+            });
+        }
+        Ok(candidates)
+    }
+
+    fn claim(&mut self, candidate: Candidate) -> Result<(), StoreError> {
+        let content = match candidate.content {
+            CandidateContent::Event { .. } if self.policy.notifier(self.destination).is_some() => {
+                self.adopt(&candidate)?;
+                None
+            }
+            CandidateContent::Event { id, ref document, .. } => {
+                Some(Content::Event { id, document: Document(document.clone()) })
+            }
+            CandidateContent::Change(ref change) => {
+                let notifications = Notifications::of(self.transaction, self.policy, self.lease.now);
+                notifications.prepare(change)?.map(|change| Content::Change(Box::new(change)))
+            }
+        };
+        let Some(content) = content else {
+            self.passed_over += 1;
+            return Ok(());
+        };
+        self.transaction
+            .prepare_cached(
+                "UPDATE deliveries SET state = 1, generation = generation + 1, tries = tries + 1, lease_until = ?2
+                 WHERE seq = ?1",
+            )?
+            .execute(params![candidate.row, self.lease.until().as_millis()])?;
+        let consignment = Consignment {
+            delivery: candidate.id,
+            content,
+            tries: candidate.tries.saturating_add(1),
+            uncertain: candidate.is_uncertain,
+            progress: candidate.progress,
+            retrying_since: candidate.retrying_since,
+        };
+        self.claimed.claims.push(Claim::new(candidate.row, candidate.generation + 1, consignment));
+        Ok(())
+    }
+
+    /// A delivery that cannot be read becomes a dead letter.
+    fn set_aside(&mut self, delivery: SetAside) -> Result<(), StoreError> {
+        self.passed_over += 1;
+        write_verdict(self.transaction, delivery.row, &Verdict::Dead { reason: delivery.reason.clone() })?;
+        self.claimed.unreadable.push(delivery);
+        Ok(())
+    }
+
+    /// Takes an event that was planned for this notifier by itself, by an earlier version or while the destination was a
+    /// sink, into its incident.
+    fn adopt(&self, candidate: &Candidate) -> Result<(), StoreError> {
+        Adoption::of(self.transaction, self.policy, self.lease.now).adopt(candidate, self.destination)
+    }
 }
 
-pub fn claim_most_severe(
-    transaction: &Transaction<'_>,
-    destination: &DestinationName,
-    limit: usize,
-    lease: Lease,
-) -> Result<Claimed, StoreError> {
-    let name = destination.as_str();
-    let mut claimed = Claimed::default();
-    let mut next_due = None;
-    for urgency in (0..=URGENCY_MAX).rev() {
-        claim_of_urgency(transaction, (name, urgency), limit - claimed.claims.len(), lease, &mut claimed)?;
-        if claimed.claims.len() == limit {
-            return Ok(Claimed { next_due: Some(lease.now), ..claimed });
-        }
-        let soonest = soonest_due(transaction, name, urgency)?;
-        next_due = [next_due, soonest].into_iter().flatten().min();
-    }
-    Ok(Claimed { next_due: next_due.map(Timestamp::from_millis), ..claimed })
+/// A delivery that is due.
+pub struct Candidate {
+    pub row: i64,
+    generation: i64,
+    pub id: DeliveryId,
+    tries: u32,
+    pub is_uncertain: bool,
+    retrying_since: Option<Timestamp>,
+    progress: Progress,
+    pub route: RouteName,
+    pub content: CandidateContent,
 }
 
-fn claim_of_urgency(
-    transaction: &Transaction<'_>,
-    (destination, urgency): (&str, u8),
-    limit: usize,
-    lease: Lease,
-    claimed: &mut Claimed,
-) -> Result<(), StoreError> {
-    let mut select = transaction.prepare_cached(
-        "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress, e.id,
-                e.document
-         FROM deliveries d JOIN events e ON e.seq = d.event
-         WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
-         ORDER BY d.not_before, d.seq LIMIT ?4",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let (first, first_unreadable) = (claimed.claims.len(), claimed.unreadable.len());
-    let mut rows = select.query(params![destination, urgency, lease.now.as_millis(), limit])?;
-    while let Some(row) = rows.next()? {
-        match delivery_claim(row) {
-            Ok(claim) => claimed.claims.push(claim),
-            Err(error) => claimed.unreadable.push(set_aside(row.get(0)?, error)?),
-        }
+/// What it tells.
+pub enum CandidateContent {
+    Event { row: i64, id: EventId, document: Vec<u8> },
+    Change(ChangeCandidate),
+}
+
+fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+    let progress: Option<String> = row.get(6)?;
+    let is_uncertain = row.get(4)?;
+    let content = match row.get(7)? {
+        Some(notification) => CandidateContent::Change(ChangeCandidate {
+            row: row.get(0)?,
+            notification,
+            is_uncertain,
+            is_forced: row.get(8)?,
+            intent: optional_document(row, 9)?,
+        }),
+        None => CandidateContent::Event {
+            row: row.get(10)?,
+            id: EventId::from_bytes(row.get(11)?),
+            document: row.get_ref(12)?.as_bytes()?.to_vec(),
+        },
+    };
+    Ok(Candidate {
+        row: row.get(0)?,
+        generation: row.get(1)?,
+        id: DeliveryId::from_bytes(row.get(2)?),
+        tries: row.get(3)?,
+        is_uncertain,
+        retrying_since: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
+        progress: progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        route: name(row, 13)?,
+        content,
+    })
+}
+
+/// The urgencies of what waits for a destination, the highest first.
+fn urgencies(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<Vec<u8>, StoreError> {
+    let mut select = transaction
+        .prepare_cached("SELECT max(urgency) FROM deliveries WHERE destination = ?1 AND state = 0 AND urgency < ?2")?;
+    let mut found = Vec::new();
+    let mut below = i64::MAX;
+    while let Some(urgency) =
+        select.query_row(params![destination.as_str(), below], |row| row.get::<_, Option<i64>>(0))?
+    {
+        found.extend(u8::try_from(urgency));
+        below = urgency;
     }
-    drop(rows);
-    for delivery in &claimed.unreadable[first_unreadable..] {
-        write_verdict(transaction, delivery.row, &Verdict::Dead { reason: delivery.reason.clone() })?;
-    }
-    let mut update = transaction.prepare_cached(
-        "UPDATE deliveries SET state = 1, generation = generation + 1, tries = tries + 1, lease_until = ?2
-         WHERE seq = ?1",
-    )?;
-    let until = lease.until().as_millis();
-    for claim in &claimed.claims[first..] {
-        update.execute(params![claim.row, until])?;
-    }
-    Ok(())
+    Ok(found)
 }
 
 pub fn make_due(
@@ -115,12 +246,14 @@ pub fn make_due(
     now: Timestamp,
     limit: usize,
 ) -> Result<usize, StoreError> {
+    // A change that was never tried waits for its own time.
     let mut update = transaction.prepare_cached(
         "UPDATE deliveries SET not_before = min(created_at, ?3) WHERE seq IN (
-             SELECT seq FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0 AND not_before > ?3 LIMIT ?4)",
+             SELECT seq FROM deliveries WHERE destination = ?1 AND urgency = ?2 AND state = 0 AND not_before > ?3
+             AND (notification IS NULL OR retrying_since IS NOT NULL OR reason IS NOT NULL) LIMIT ?4)",
     )?;
     let mut count = 0;
-    for urgency in (0..=URGENCY_MAX).rev() {
+    for urgency in urgencies(transaction, destination)? {
         if count == limit {
             break;
         }
@@ -130,35 +263,24 @@ pub fn make_due(
     Ok(count)
 }
 
-fn delivery_claim(row: &Row<'_>) -> rusqlite::Result<Claim<Consignment>> {
-    let progress: Option<String> = row.get(6)?;
-    let progress = progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let tries: u32 = row.get(3)?;
-    let consignment = Consignment {
-        delivery: DeliveryId::from_bytes(row.get(2)?),
-        event: EventId::from_bytes(row.get(7)?),
-        document: Document(row.get_ref(8)?.as_bytes()?.to_vec()),
-        tries: tries.saturating_add(1),
-        uncertain: row.get(4)?,
-        progress,
-        retrying_since: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
-    };
-    Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, consignment))
-}
-
 /// Writes attempts and verdicts, with statements that are prepared once for all of them.
 pub struct Settler<'t> {
     transaction: &'t Transaction<'t>,
+    policy: &'t Policy,
+    now: Timestamp,
     held: CachedStatement<'t>,
     attempt: CachedStatement<'t>,
 }
 
 impl<'t> Settler<'t> {
-    pub fn of(transaction: &'t Transaction<'t>) -> rusqlite::Result<Self> {
+    pub fn of(transaction: &'t Transaction<'t>, policy: &'t Policy, now: Timestamp) -> rusqlite::Result<Self> {
         Ok(Self {
             transaction,
-            held: transaction
-                .prepare_cached("SELECT 1 FROM deliveries WHERE seq = ?1 AND generation = ?2 AND state = 1")?,
+            policy,
+            now,
+            held: transaction.prepare_cached(
+                "SELECT notification FROM deliveries WHERE seq = ?1 AND generation = ?2 AND state = 1",
+            )?,
             attempt: transaction.prepare_cached(
                 "INSERT INTO attempts (delivery, number, started_at, duration_ms, outcome, reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
@@ -169,9 +291,8 @@ impl<'t> Settler<'t> {
     /// `false`, and nothing written, when the lease had passed to somebody else.
     pub fn settle(&mut self, settlement: &Settlement) -> Result<bool, StoreError> {
         let claim = &settlement.claim;
-        if !self.held.exists(params![claim.row, claim.generation])? {
-            return Ok(false);
-        }
+        let held = self.held.query_row(params![claim.row, claim.generation], |row| row.get::<_, Option<i64>>(0));
+        let Some(notification) = held.optional()? else { return Ok(false) };
         let attempt = &settlement.attempt;
         self.attempt.execute(params![
             claim.row,
@@ -182,6 +303,10 @@ impl<'t> Settler<'t> {
             attempt.reason
         ])?;
         write_verdict(self.transaction, claim.row, &settlement.verdict)?;
+        if let Some(notification) = notification {
+            let notifications = Notifications::of(self.transaction, self.policy, self.now);
+            notifications.settle(claim.row, notification, &settlement.verdict)?;
+        }
         Ok(true)
     }
 }
@@ -192,7 +317,7 @@ fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> 
             .prepare_cached(
                 "UPDATE deliveries SET state = 2, lease_until = 0, remote = ?2, reason = NULL, progress = NULL WHERE seq = ?1",
             )?
-            .execute(params![row, remote])?,
+            .execute(params![row, remote.as_ref().map(|remote| &remote.name)])?,
         Verdict::Again { not_before, retrying_since, uncertain, progress, reason } => {
             let notes = (!progress.0.is_null()).then(|| progress.0.to_string());
             transaction
@@ -209,9 +334,20 @@ fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> 
                     reason
                 ])?
         }
+        Verdict::Gone { reason } => transaction
+            .prepare_cached("UPDATE deliveries SET state = 4, lease_until = 0, reason = ?2 WHERE seq = ?1")?
+            .execute(params![row, reason])?,
         Verdict::Dead { reason } => transaction
             .prepare_cached("UPDATE deliveries SET state = 3, lease_until = 0, reason = ?2 WHERE seq = ?1")?
             .execute(params![row, reason])?,
     };
     Ok(())
 }
+
+const CANDIDATES: &str = "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress,
+    d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route
+    FROM deliveries d LEFT JOIN events e ON e.seq = d.event
+    WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
+    ORDER BY d.not_before, d.seq LIMIT ?4";
+/// So many deliveries that are found to be superfluous or too early are looked at in one transaction.
+const PASSED_OVER_MAX: usize = 256;

@@ -5,16 +5,22 @@
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
+mod adoption;
 mod backlogs;
 mod bodies;
 mod check;
+mod commands;
 mod commit_loop;
 mod database;
 mod delivery_queue;
 mod inbox;
+mod incident_queries;
+mod incident_schema;
+mod incidents;
 mod key_partitions;
 mod keys;
 mod lock;
+mod notifications;
 mod outbox;
 mod overview;
 mod queries;

@@ -9,11 +9,12 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::Connection;
 
 use super::super::{
-    Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Dispatched, Extended, Lease, LeasesLost, Outbox,
-    PlannedEvent, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
+    Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Dispatched, Extended, Lease, LeasesLost, Outbox,
+    PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
 use super::SqliteStore;
-use super::delivery_queue::{Settler, claim_longest_due, claim_most_severe, free_expired, make_due};
+use super::delivery_queue::{Claimer, Settler, free_expired, make_due};
+use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
 use super::record::{Recorder, add_result, conclude, document};
 use crate::domain::{DestinationName, Timestamp};
@@ -30,21 +31,30 @@ impl Outbox for SqliteStore {
         )
     }
 
-    fn extend(&self, mut claim: Claim<ReceiptWork>, events: Vec<PlannedEvent>, lease: Lease) -> Ticket<Extended> {
+    fn extend(
+        &self,
+        mut claim: Claim<ReceiptWork>,
+        events: Vec<PlannedEvent>,
+        policy: &Arc<Policy>,
+        lease: Lease,
+    ) -> Ticket<Extended> {
         // Written out here and not in the transaction: the thread that writes has enough to do.
         let documents = match events.iter().map(document).collect::<Result<Vec<_>, _>>() {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
         };
+        let policy = Arc::clone(policy);
         self.writer.write_with_keys(move |transaction, keys| {
             if !renew(transaction, &claim, lease)? {
                 return Err(StoreError::LeaseLost);
             }
-            let mut recorder = Recorder::of(transaction, keys.get(transaction)?, lease.now)?;
-            let (tally, replayed) = recorder.record(&claim, events.iter().zip(&documents))?;
+            let mut recorder = Recorder::of(transaction, keys.get(transaction)?, &policy, lease.now)?;
+            let (mut tally, replayed) = recorder.record(&claim, events.iter().zip(&documents))?;
+            let absorption = recorder.absorb()?;
+            tally.incidents_opened = absorption.opened.values().sum();
             claim.work_mut().replayed.extend(replayed);
             add_result(transaction, &claim, lease.now, tally, None)?;
-            Ok(Extended { claim, tally })
+            Ok(Extended { claim, tally, to_tell: absorption.to_tell, held_back: absorption.held_back })
         })
     }
 
@@ -52,22 +62,27 @@ impl Outbox for SqliteStore {
         self.forgets.load(Ordering::Acquire)
     }
 
-    fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, now: Timestamp) -> Ticket<Dispatched> {
+    fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, policy: &Arc<Policy>, now: Timestamp) -> Ticket<Dispatched> {
         let events = conclusions.iter().flat_map(|conclusion| &conclusion.events);
         let documents = match events.map(document).collect::<Result<Vec<_>, _>>() {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
         };
+        let policy = Arc::clone(policy);
         self.writer.write_with_keys(move |transaction, keys| {
             let mut total = Dispatched::default();
-            let mut recorder = Recorder::of(transaction, keys.get(transaction)?, now)?;
+            let mut recorder = Recorder::of(transaction, keys.get(transaction)?, &policy, now)?;
             let mut documents = documents.as_slice();
             for conclusion in conclusions.iter() {
                 let (its, rest) = documents.split_at(conclusion.events.len());
                 conclude(transaction, &mut recorder, conclusion, its, &mut total)?;
                 documents = rest;
             }
-            Ok(total)
+            let absorption = recorder.absorb()?;
+            for (source, opened) in absorption.opened {
+                total.by_source.entry(source).or_default().incidents_opened += opened;
+            }
+            Ok(Dispatched { to_tell: absorption.to_tell, held_back: absorption.held_back, ..total })
         })
     }
 
@@ -76,14 +91,16 @@ impl Outbox for SqliteStore {
         destination: &DestinationName,
         limit: usize,
         order: ClaimOrder,
+        policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Claimed> {
-        let destination = destination.clone();
+        let (destination, policy) = (destination.clone(), Arc::clone(policy));
         self.writer.write(move |transaction| {
             free_expired(transaction, &destination, lease)?;
+            let claimer = Claimer::of(transaction, &destination, &policy, lease);
             match order {
-                ClaimOrder::MostSevere => claim_most_severe(transaction, &destination, limit, lease),
-                ClaimOrder::LongestDue => claim_longest_due(transaction, &destination, limit, lease),
+                ClaimOrder::MostSevere => claimer.most_severe(limit),
+                ClaimOrder::LongestDue => claimer.longest_due(limit),
             }
         })
     }
@@ -93,15 +110,27 @@ impl Outbox for SqliteStore {
         self.writer.write(move |transaction| make_due(transaction, &destination, now, limit))
     }
 
-    fn settle(&self, settlements: Arc<Vec<Settlement>>) -> Ticket<LeasesLost> {
+    fn settle(&self, settlements: Arc<Vec<Settlement>>, policy: &Arc<Policy>, now: Timestamp) -> Ticket<LeasesLost> {
+        let policy = Arc::clone(policy);
         self.writer.write(move |transaction| {
-            let mut settler = Settler::of(transaction)?;
+            let mut settler = Settler::of(transaction, &policy, now)?;
             let mut lost = 0;
             for settlement in settlements.iter() {
                 lost += usize::from(!settler.settle(settlement)?);
             }
             Ok(LeasesLost(lost))
         })
+    }
+
+    fn advance_incidents(
+        &self,
+        limit: usize,
+        policy: &Arc<Policy>,
+        listening_since: Timestamp,
+        now: Timestamp,
+    ) -> Ticket<Advanced> {
+        let policy = Arc::clone(policy);
+        self.writer.write(move |transaction| Incidents::of(transaction, &policy, now).advance(limit, listening_since))
     }
 }
 

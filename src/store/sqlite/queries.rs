@@ -10,11 +10,12 @@ use super::super::{
     ReceiptRow, StoreError,
 };
 use super::backlogs::Backlogs;
+use super::incidents::row_of;
 use super::rows::{attempt_of, unreadable};
 use super::{SqliteStore, bodies, runs};
 use crate::domain::{
-    Attempt, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, Name, Note, Receipt, ReceiptId,
-    Severity, SourceName, Timestamp,
+    Attempt, Change, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, IncidentNumber, Name,
+    Note, Receipt, ReceiptId, Severity, SourceName, Timestamp,
 };
 
 impl Queries for SqliteStore {
@@ -73,6 +74,9 @@ impl Queries for SqliteStore {
         if let Some(receipt) = filter.receipt {
             query.and("e.receipt = ?", SqlValue::Blob(receipt.as_bytes().to_vec()));
         }
+        if let Some(incident) = filter.incident {
+            query.and("e.incident = ?", SqlValue::Integer(row_of(incident)));
+        }
         // No column and no index: each event's document is looked into.
         query.and_text("json_extract(e.document, '$.vendor_id') = ?", filter.vendor_id.as_deref());
         if filter.unrouted {
@@ -95,14 +99,18 @@ impl Queries for SqliteStore {
         query.and_time("d.created_at >= ?", filter.since);
         query.and_time("d.created_at < ?", filter.until);
         query.and_id("d.id", filter.id.as_ref());
-        let texts =
-            "e.title || char(10) || coalesce(d.reason, '') || char(10) || coalesce(d.remote, '') LIKE ? ESCAPE '!'";
+        let texts = "coalesce(e.title, json_extract(i.document, '$.title'), '') || char(10) || coalesce(d.reason, '') || char(10) || coalesce(d.remote, '') LIKE ? ESCAPE '!'";
         query.and_text(texts, filter.text.as_deref().map(like).as_deref());
         if let Some(state) = filter.state {
             query.and("d.state = ?", SqlValue::Integer(state_number(state)));
         }
         if let Some(event) = filter.event {
-            query.and("e.id = ?", SqlValue::Blob(event.as_bytes().to_vec()));
+            let id = SqlValue::Blob(event.as_bytes().to_vec());
+            query.and(OF_EVENT, id.clone());
+            query.values.push(id);
+        }
+        if let Some(incident) = filter.incident {
+            query.and("n.incident = ?", SqlValue::Integer(row_of(incident)));
         }
         query.run(&self.reader.lock(), page, delivery_row)
     }
@@ -120,10 +128,10 @@ impl Queries for SqliteStore {
         Ok(Some((row, attempts)))
     }
 
-    fn depths(&self) -> Result<Vec<Depth>, StoreError> {
+    fn depths(&self, now: Timestamp) -> Result<Vec<Depth>, StoreError> {
         let connection = self.reader.lock();
         let mut select = connection.prepare_cached(DEPTHS)?;
-        let rows = select.query_map([], |row| {
+        let rows = select.query_map([now.as_millis()], |row| {
             let count: i64 = row.get(2)?;
             Ok(Depth {
                 destination: name(row, 0)?,
@@ -190,12 +198,19 @@ impl Queries for SqliteStore {
         let forget = doubt == Doubt::Forget;
         let ticket = self.writer.write(move |transaction| {
             // What has certainly arrived is sent again without looking for the first one: that is the order.
-            Ok(transaction.execute(
-                "UPDATE deliveries SET uncertain = uncertain AND state <> 2 AND NOT ?3,
+            let replayed = transaction.execute(
+                "UPDATE deliveries SET is_forced = state = 2 AND notification IS NOT NULL, uncertain = uncertain AND state <> 2 AND NOT ?3,
                  progress = CASE WHEN state = 2 OR ?3 THEN NULL ELSE progress END,
                  state = 0, not_before = ?2, retrying_since = NULL WHERE id = ?1 AND state IN (0, 2, 3)",
                 params![id.as_bytes(), now.as_millis(), forget],
-            )?)
+            )?;
+            // What was refused may be tried again, and whatever else waits for that notification gives way.
+            transaction.execute(
+                "UPDATE notifications SET refused = NULL, pending = coalesce(pending, (SELECT seq FROM deliveries WHERE id = ?1))
+                 WHERE seq = (SELECT notification FROM deliveries WHERE id = ?1)",
+                [id.as_bytes()],
+            )?;
+            Ok(replayed)
         });
         ticket.wait().map(|changed| changed == 1)
     }
@@ -300,14 +315,17 @@ fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
 pub fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     let document: String = row.get(3)?;
     let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(3, fault))?;
-    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, quarantined: row.get(2)?, event })
+    let incident = row.get::<_, Option<i64>>(4)?.map(|number| IncidentNumber(number.unsigned_abs()));
+    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, quarantined: row.get(2)?, incident, event })
 }
 
 pub fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     let delivery = Delivery {
         // A dead letter may be one because its row cannot be read.
         id: DeliveryId::from_bytes(row.get(1).unwrap_or_default()),
-        event: EventId::from_bytes(row.get(2)?),
+        event: row.get::<_, Option<[u8; 16]>>(2)?.map(EventId::from_bytes),
+        incident: row.get::<_, Option<i64>>(14)?.map(|number| IncidentNumber(number.unsigned_abs())),
+        change: row.get::<_, Option<String>>(15)?.and_then(|word| Change::from_word(&word)),
         destination: name(row, 3)?,
         route: name(row, 4)?,
         state: state(row, 5)?,
@@ -332,7 +350,7 @@ pub fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
 }
 
 /// A pattern for `LIKE` that finds a text anywhere; `!` takes the meaning from what has one.
-fn like(text: &str) -> String {
+pub fn like(text: &str) -> String {
     format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
 }
 
@@ -362,6 +380,7 @@ fn state_number(state: DeliveryState) -> i64 {
         DeliveryState::Leased => 1,
         DeliveryState::Delivered => 2,
         DeliveryState::Dead => 3,
+        DeliveryState::Superseded => 4,
     }
 }
 
@@ -372,11 +391,13 @@ const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM r
 const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
     + coalesce((SELECT sum(last - next + 1) FROM runs), 0)";
 /// What is delivered is not counted: it is the whole history, and no queue. The first row of a group has its lowest `seq`, which each of these indexes holds.
-const DEPTHS: &str = "SELECT g.destination, g.state, g.count, d.created_at FROM (
-    SELECT destination, 0 AS state, count(*) AS count, min(seq) AS first
-    FROM deliveries INDEXED BY deliveries_due WHERE state = 0 GROUP BY 1
+/// What will be due later, such as a count to be brought up to date, does not wait yet.
+const DEPTHS: &str = "SELECT destination, 0, count(*), min(created_at)
+    FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND created_at <= ?1 GROUP BY 1
     UNION ALL
-    SELECT destination, 1, count(*), min(seq) FROM deliveries INDEXED BY deliveries_leased WHERE state = 1 GROUP BY 1
+    SELECT g.destination, g.state, g.count, d.created_at FROM (
+    SELECT destination, 1 AS state, count(*) AS count, min(seq) AS first
+    FROM deliveries INDEXED BY deliveries_leased WHERE state = 1 GROUP BY 1
     UNION ALL
     SELECT destination, 3, count(*), min(seq) FROM deliveries INDEXED BY deliveries_dead WHERE state = 3 GROUP BY 1
     ) g JOIN deliveries d ON d.seq = g.first";
@@ -388,6 +409,12 @@ const OLDEST_NEVER_CLAIMED: &str = "SELECT o.source, r.received_at
     JOIN receipts r ON r.seq = o.next";
 /// As much as is read in some ten milliseconds.
 const UNREAD_LOOKED_AT: i64 = 10_000;
-pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document FROM events e";
+pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document, e.incident FROM events e";
+/// A change whose notification was discarded leads to no incident any more.
 pub const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
-    d.not_before, d.remote, d.reason, e.title, e.severity, e.source FROM deliveries d JOIN events e ON e.seq = d.event";
+    d.not_before, d.remote, d.reason, coalesce(e.title, json_extract(i.document, '$.title'), ''),
+    coalesce(e.severity, json_extract(i.document, '$.rank.severity'), 0), coalesce(e.source, i.source, 'unknown'), i.number, d.change
+    FROM deliveries d LEFT JOIN events e ON e.seq = d.event LEFT JOIN notifications n ON n.seq = d.notification
+    LEFT JOIN incidents i ON i.number = n.incident";
+/// The delivery of the event itself, or one that tells of its incident.
+const OF_EVENT: &str = "(e.id = ? OR n.incident = (SELECT x.incident FROM events x WHERE x.id = ?))";

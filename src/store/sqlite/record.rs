@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
-use super::super::{Claim, Conclusion, Dispatched, PlannedEvent, ReceiptWork, Routed, StoreError, Tally};
+use super::super::{Claim, Conclusion, Dispatched, PlannedEvent, Policy, ReceiptWork, Routed, StoreError, Tally};
+use super::incidents::{Absorption, Gathered, Incidents};
 use super::keys::{EventKeyTable, Keys, Seen};
+use super::notifications::Notifications;
 use super::rows::urgency;
-use crate::domain::{DeliveryId, Event, Timestamp};
+use crate::domain::{DeliveryId, DestinationName, Event, EventState, IncidentNumber, RouteName, Timestamp};
 
 pub fn conclude(
     transaction: &Transaction<'_>,
@@ -66,14 +68,24 @@ pub struct Recorder<'t> {
     key_table: EventKeyTable<'t>,
     event: CachedStatement<'t>,
     delivery: CachedStatement<'t>,
+    policy: &'t Policy,
+    /// The new events that may belong to an incident.
+    gathered: Gathered,
 }
 
 impl<'t> Recorder<'t> {
-    pub fn of(transaction: &'t Transaction<'t>, keys: &'t mut Keys, now: Timestamp) -> rusqlite::Result<Self> {
+    pub fn of(
+        transaction: &'t Transaction<'t>,
+        keys: &'t mut Keys,
+        policy: &'t Policy,
+        now: Timestamp,
+    ) -> rusqlite::Result<Self> {
         Ok(Self {
             transaction,
             now,
             keys,
+            policy,
+            gathered: Gathered::default(),
             key_table: EventKeyTable::of(transaction)?,
             release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
             event: transaction.prepare_cached(
@@ -85,6 +97,11 @@ impl<'t> Recorder<'t> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
             )?,
         })
+    }
+
+    /// The new events of the transaction become part of incidents: at its end, so that each incident is touched once.
+    pub fn absorb(self) -> Result<Absorption, StoreError> {
+        Incidents::of(self.transaction, self.policy, self.now).absorb(self.gathered)
     }
 
     /// The primary key of `event_keys` decides what is a repetition. Where it is a replay, the rows of the events are
@@ -174,9 +191,31 @@ impl<'t> Recorder<'t> {
         Ok(seq)
     }
 
+    /// Plans a delivery for each sink, and has the notifiers told of the event's incident.
     fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
+        self.gather(event, planned, self.notifiers(planned));
+        self.plan_sinks(event, planned)
+    }
+
+    fn notifiers(&self, planned: &PlannedEvent) -> Vec<(DestinationName, RouteName)> {
+        let is_notifier = |destination| self.policy.notifier(destination).is_some();
+        planned.deliveries.iter().filter(|(destination, _)| is_notifier(destination)).cloned().collect()
+    }
+
+    /// An event that says that something is over belongs to its incident whatever the routes say.
+    fn gather(&mut self, event: i64, planned: &PlannedEvent, notifiers: Vec<(DestinationName, RouteName)>) {
+        let is_resolved = planned.event.state == Some(EventState::Resolved);
+        if !notifiers.is_empty() || (is_resolved && planned.routed != Routed::Quarantined) {
+            self.gathered.add(&planned.event.source, event, &planned.joining, notifiers);
+        }
+    }
+
+    fn plan_sinks(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
         let mut count = 0;
         for (destination, route) in &planned.deliveries {
+            if self.policy.notifier(destination).is_some() {
+                continue;
+            }
             count += self.delivery.execute(params![
                 DeliveryId::generate().as_bytes(),
                 event,
@@ -211,7 +250,7 @@ impl<'t> Recorder<'t> {
             .prepare_cached("UPDATE events SET severity = ?2, title = ?3, document = ?4 WHERE seq = ?1")?
             .execute(params![seq, event.severity.id(), event.title, document])?;
         self.transaction
-            .prepare_cached("UPDATE deliveries SET urgency = ?2 WHERE event = ?1")?
+            .prepare_cached("UPDATE deliveries SET urgency = ?2 WHERE event = ?1 AND notification IS NULL")?
             .execute(params![seq, urgency(event.severity)])?;
         Ok(())
     }
@@ -224,7 +263,7 @@ impl<'t> Recorder<'t> {
             // The event itself has been pruned: its key alone is left, and says that it has had its effect.
             return Ok(0);
         }
-        let mut count = self.plan(seq, planned)?;
+        let mut count = self.plan_sinks(seq, planned)? + self.plan_notifiers_again(seq, planned)?;
         for (destination, _) in &planned.deliveries {
             count += transaction
                 .prepare_cached(
@@ -238,6 +277,38 @@ impl<'t> Recorder<'t> {
             .prepare_cached("UPDATE events SET unrouted = ?2, quarantined = 0 WHERE seq = ?1")?
             .execute(params![seq, unrouted])?;
         Ok(count)
+    }
+
+    /// Notifiers that were not to know of the event are told of its incident, and what they have refused is tried again. An
+    /// event of no incident joins one, unless an earlier version has told it by itself.
+    fn plan_notifiers_again(&mut self, seq: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
+        let mut notifiers = self.notifiers(planned);
+        let incident: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT incident FROM events WHERE seq = ?1")?
+            .query_row([seq], |row| row.get(0))?;
+        let Some(incident) = incident else {
+            let mut told =
+                self.transaction.prepare_cached("SELECT 1 FROM deliveries WHERE event = ?1 AND destination = ?2")?;
+            let mut untold = Vec::new();
+            for (destination, route) in notifiers {
+                if !told.exists(params![seq, destination.as_str()])? {
+                    untold.push((destination, route));
+                }
+            }
+            let count = untold.len();
+            self.gather(seq, planned, untold);
+            return Ok(count);
+        };
+        let incidents = Incidents::of(self.transaction, self.policy, self.now);
+        match incidents.incident(IncidentNumber(incident.unsigned_abs()))? {
+            Some(incident) => {
+                let notifications = Notifications::of(self.transaction, self.policy, self.now);
+                notifications.join(&incident, &notifiers.drain(..).collect())?;
+                notifications.revive(&incident)
+            }
+            None => Ok(0),
+        }
     }
 }
 

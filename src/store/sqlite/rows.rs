@@ -4,7 +4,8 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 
 use super::super::{SetAside, StoreError};
-use crate::domain::{Attempt, OutcomeKind, Severity, Timestamp};
+use super::notifications;
+use crate::domain::{Attempt, Change, OutcomeKind, Rank, Severity, Timestamp};
 
 /// A row that cannot be read, unless it is SQLite that failed.
 pub fn set_aside(row: i64, error: rusqlite::Error) -> Result<SetAside, StoreError> {
@@ -18,9 +19,9 @@ pub fn row_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// What goes first within a destination: its severity.
+/// The place of an event in the order of a sink, on the same scale as that of a change: its severity.
 pub fn urgency(severity: Severity) -> u8 {
-    severity.rank().min(URGENCY_MAX)
+    notifications::urgency(Change::Open, Rank { severity, outcome: None })
 }
 
 /// A value in the database that this binary did not write like that.
@@ -39,6 +40,3 @@ pub fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         reason: row.get(4)?,
     })
 }
-
-/// The rank of `fatal`.
-pub const URGENCY_MAX: u8 = 6;

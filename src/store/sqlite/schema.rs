@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Access, OpenError, runs, unusable};
+use super::{Access, OpenError, incident_schema, runs, unusable};
 
 /// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
 /// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a
@@ -81,7 +81,11 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `body_pieces` holds long bodies: `receipts.body` is empty then, and `receipts.long_body` says which. `loose_bodies`
 ///   are those that no receipt holds yet.
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
-const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST], &[runs::SCHEMA]];
+/// - `incidents` is narrow, because it is touched in every transaction of a flood; the texts that are shown stand in
+///   `incident_texts`. At most one incident of a key is live.
+/// - `notifications` says what a destination was told about an incident. Its `pending` is the one delivery, if any, that
+///   will bring it up to date: `deliveries.notification` points back. A delivery of a sink has an `event` instead.
+const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST], &[runs::SCHEMA, incident_schema::SCHEMA]];
 
 /// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).
 const KEYS: &str = "

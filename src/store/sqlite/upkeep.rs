@@ -22,6 +22,7 @@ impl Upkeep for SqliteStore {
             left -= prune_results(transaction, horizons.receipts, left)?.min(left);
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
             left -= prune_events(transaction, horizons.events, left)?.min(left);
+            left -= prune_incidents(transaction, horizons.events, left)?.min(left);
             Ok(limit - left)
         })
     }
@@ -121,6 +122,36 @@ fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) 
     Ok(oldest.len())
 }
 
+/// Deletes incidents that have been over for long and of which nothing waits to be told, with everything that belongs to
+/// them except their events.
+fn prune_incidents(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = transaction.prepare_cached(ENDED_INCIDENTS)?;
+    let ended: Vec<i64> =
+        select.query_map(params![before.as_millis(), limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for incident in &ended {
+        for statement in DELETE_INCIDENT {
+            transaction.prepare_cached(statement)?.execute([incident])?;
+        }
+    }
+    Ok(ended.len())
+}
+
+const ENDED_INCIDENTS: &str = "SELECT number FROM incidents i WHERE ended_at IS NOT NULL AND ended_at < ?1
+    AND NOT EXISTS (SELECT 1 FROM notifications n JOIN deliveries d ON d.notification = n.seq
+        WHERE n.incident = i.number AND d.state IN (0, 1))
+    ORDER BY ended_at LIMIT ?2";
+/// What belongs to an incident, from the leaves to the root.
+const DELETE_INCIDENT: [&str; 7] = [
+    "DELETE FROM attempts WHERE delivery IN (SELECT d.seq FROM deliveries d JOIN notifications n ON n.seq = d.notification
+        WHERE n.incident = ?1)",
+    "DELETE FROM deliveries WHERE notification IN (SELECT seq FROM notifications WHERE incident = ?1)",
+    "DELETE FROM notifications WHERE incident = ?1",
+    "DELETE FROM milestones WHERE incident = ?1",
+    "DELETE FROM correlations WHERE incident = ?1",
+    "DELETE FROM incident_texts WHERE incident = ?1",
+    "DELETE FROM incidents WHERE number = ?1",
+];
 const HASTEN: &str = "UPDATE deliveries SET not_before = ?2 WHERE seq IN
     (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1 LIMIT ?3)";
 /// The year 2000: less is a count of checks, and no time.

@@ -1,6 +1,7 @@
 //! Incidents to tickets, replies to outcomes.
 
 use super::*;
+use crate::destinations::jira::alert::own_label;
 use crate::destinations::jira::comment::{COMMENT, COMMENTS, REPEAT, mark};
 use crate::destinations::jira::create::{CREATE, CREATE_BARE, SEARCH};
 use crate::destinations::jira::transition::{STATUS, TRANSITION, TRANSITIONS};
@@ -209,6 +210,13 @@ fn a_ticket_that_is_made_again_follows_the_old_one() {
     let refusal = reply(400, r#"{"errorMessages":[],"errors":{"issuelinks":"Field 'issuelinks' cannot be set."}}"#);
     let (step, bare) = sent(next(CLOUD, &told, CREATE, &refusal));
     assert_eq!((step, body(&bare).get("update")), (CREATE_BARE, None));
+}
+
+#[test]
+fn an_incident_that_was_resolved_before_it_was_told_is_one_ticket_that_says_so_once() {
+    let (_, request) = sent(first(DATA_CENTER, &told("resolve", CREATE_1)));
+    let description = body(&request)["fields"]["description"].as_str().unwrap().to_owned();
+    assert_eq!(description.matches("resolved by dana at").count(), 1, "{description}");
 }
 
 #[test]
@@ -450,4 +458,17 @@ fn another_project_or_credential_is_another_place() {
     assert_eq!(prints.len(), all.len());
     // Labels, priorities and transitions change nothing about what was made.
     assert_eq!(notifier(CLOUD).fingerprint(), notifier(&format!("{CLOUD}\n{PRIORITY_ON}\n{MOVES}")).fingerprint());
+}
+
+#[test]
+fn a_ticket_that_may_have_been_made_before_incidents_were_told_has_the_label_of_its_event() {
+    let event = testing::event("full").key;
+    let mut told = life::at("open", NotifierClass::Ticket);
+    told.told.reference = Some(Reference::former(crate::domain::DeliveryId::generate(), event));
+    let told = told.with(crate::domain::Change::Open, CREATE_1);
+    let progress = Progress::default();
+    let job = life::in_doubt(told.job(), &progress);
+    let (step, request) = sent(notifier(CLOUD).first(&job, &told.telling()));
+    assert_eq!(step, SEARCH);
+    assert!(body(&request)["jql"].as_str().unwrap().contains(&own_label(event)));
 }

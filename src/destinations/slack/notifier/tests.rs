@@ -445,3 +445,21 @@ fn another_channel_or_credential_is_another_place() {
         (NotifierClass::EditableChat, NotifierClass::AppendOnly)
     );
 }
+
+#[test]
+fn what_may_have_arrived_before_incidents_were_told_is_looked_for_as_it_was_sent() {
+    let (delivery, event) = (crate::domain::DeliveryId::generate(), testing::event("full").key);
+    let mut told = life::at("open", NotifierClass::EditableChat);
+    told.told.reference = Some(Reference::former(delivery, event));
+    let told = told.with(crate::domain::Change::Open, CREATE);
+    let (notifier, progress) = (notifier(API), Progress::default());
+    let job = life::in_doubt(told.job(), &progress);
+    let (step, _) = sent(notifier.first(&job, &told.telling()));
+    let metadata = json!({ "event_type": "gatepost_delivery", "event_payload": { "delivery": delivery.to_string() } });
+    let there = json!({ "ok": true, "messages": [{ "ts": "1700000000.000200", "metadata": metadata }] });
+    let outcome = done(notifier.next(&job, &told.telling(), step, &reply(200, &there.to_string())));
+    assert_eq!(outcome, Outcome::Delivered { remote: Some(replies::remote("C00000000", "1700000000.000200")) });
+    let absent = reply(200, r#"{"ok":true,"messages":[]}"#);
+    let (_, request) = sent(notifier.next(&job, &told.telling(), step, &absent));
+    assert_eq!(body(&request)["metadata"]["event_payload"]["delivery"], delivery.to_string());
+}

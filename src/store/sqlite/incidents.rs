@@ -1,0 +1,393 @@
+//! Events become part of incidents, inside the transaction that stores them.
+//!
+//! Called by `record` with the new events of a transaction, and by the passing of time. What happens to an incident is
+//! decided by [`crate::incidents`]; this file loads and saves. Nothing of an incident is kept between transactions.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::super::{Advanced, Joining, Policy, StoreError};
+use super::notifications::Notifications;
+use super::rows::unreadable;
+use crate::domain::{
+    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, Milestone, RouteName, SourceName,
+    Timestamp,
+};
+use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, StormGauge, Subject};
+
+/// New events of a transaction that may belong to an incident, by what they have in common, in their order.
+#[derive(Default)]
+pub struct Gathered {
+    by_key: BTreeMap<(SourceName, IncidentKey), Vec<GatheredEvent>>,
+    rows: HashSet<i64>,
+}
+
+struct GatheredEvent {
+    row: i64,
+    event: NewEvent,
+    notifiers: Vec<(DestinationName, RouteName)>,
+}
+
+impl Gathered {
+    /// How many keys of each source have only events that were old when they arrived: one alone is told by itself, several
+    /// are a first export, which a digest tells.
+    fn old_by_source(&self) -> BTreeMap<SourceName, usize> {
+        let mut counts = BTreeMap::new();
+        for ((source, _), events) in &self.by_key {
+            if events.iter().all(|gathered| gathered.event.is_old()) {
+                *counts.entry(source.clone()).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Takes an event that is stored in `row`.
+    pub fn add(
+        &mut self,
+        source: &SourceName,
+        row: i64,
+        joining: &Joining,
+        notifiers: Vec<(DestinationName, RouteName)>,
+    ) {
+        if !self.rows.insert(row) {
+            // The same event twice in one transaction, by a replay.
+            return;
+        }
+        let event = NewEvent { is_told: !notifiers.is_empty(), ..joining.event.clone() };
+        self.by_key.entry((source.clone(), joining.key)).or_default().push(GatheredEvent { row, event, notifiers });
+    }
+}
+
+/// What became of the events that were absorbed.
+#[derive(Default)]
+pub struct Absorption {
+    /// Incidents that were opened, by source.
+    pub opened: BTreeMap<SourceName, usize>,
+    /// Events that were not told by themselves, by source and reason.
+    pub held_back: BTreeMap<(SourceName, &'static str), u64>,
+    /// Notifiers that there is something to tell.
+    pub to_tell: BTreeSet<DestinationName>,
+}
+
+/// Incidents of one transaction.
+pub struct Incidents<'t> {
+    transaction: &'t Transaction<'t>,
+    policy: &'t Policy,
+    now: Timestamp,
+}
+
+impl<'t> Incidents<'t> {
+    pub fn of(transaction: &'t Transaction<'t>, policy: &'t Policy, now: Timestamp) -> Self {
+        Self { transaction, policy, now }
+    }
+
+    /// Absorbs events: incidents are taken in the order of their keys, each once.
+    pub fn absorb(&self, gathered: Gathered) -> Result<Absorption, StoreError> {
+        let mut absorption = Absorption::default();
+        let old = gathered.old_by_source();
+        for ((source, key), events) in gathered.by_key {
+            let is_one_of_many_old = old.get(&source).is_some_and(|count| *count > 1);
+            self.absorb_key(&source, key, events, is_one_of_many_old, &mut absorption)?;
+        }
+        Ok(absorption)
+    }
+
+    fn absorb_key(
+        &self,
+        source: &SourceName,
+        key: IncidentKey,
+        events: Vec<GatheredEvent>,
+        is_one_of_many_old: bool,
+        absorption: &mut Absorption,
+    ) -> Result<(), StoreError> {
+        let (news, places): (Vec<NewEvent>, Vec<_>) =
+            events.into_iter().map(|gathered| (gathered.event, (gathered.row, gathered.notifiers))).unzip();
+        let latest = self.latest(source, key, &news)?;
+        let mut next = self.next_number()?;
+        let mut numbers = || {
+            let number = IncidentNumber(next);
+            next += 1;
+            (IncidentId::generate(), number)
+        };
+        let absorbed = incidents::absorb(latest, source, key, &news, &mut numbers, &self.policy.timing, self.now);
+        let mut notifiers: Vec<BTreeMap<DestinationName, RouteName>> = vec![BTreeMap::new(); absorbed.subjects.len()];
+        for ((joined, place), (row, to)) in absorbed.joined.iter().zip(&places) {
+            let subject = place.and_then(|place| absorbed.subjects.get(place));
+            self.mark_event(*row, *joined, subject)?;
+            if *joined == Joined::Opened {
+                *absorption.opened.entry(source.clone()).or_default() += 1;
+            } else {
+                *absorption.held_back.entry((source.clone(), joined.as_str())).or_default() += 1;
+            }
+            if let Some(of_subject) = place.and_then(|place| notifiers.get_mut(place)) {
+                for (destination, route) in to {
+                    of_subject.entry(destination.clone()).or_insert_with(|| route.clone());
+                }
+            }
+        }
+        for (place, (mut subject, of_subject)) in absorbed.subjects.into_iter().zip(notifiers).enumerate() {
+            let shown = subject.shows.and_then(|shows| places.get(shows)).map(|(row, _)| *row);
+            let is_opened = absorbed.joined.contains(&(Joined::Opened, Some(place)));
+            let crowd = if is_opened { self.fold(&mut subject, is_one_of_many_old, &mut numbers)? } else { None };
+            self.save(&subject, shown)?;
+            self.tell(&subject.incident, &of_subject, &mut absorption.to_tell)?;
+            if let Some(crowd) = crowd {
+                self.show_first(crowd.incident.number, shown)?;
+                self.save(&crowd, None)?;
+                self.tell(&crowd.incident, &of_subject, &mut absorption.to_tell)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(
+        &self,
+        incident: &Incident,
+        notifiers: &BTreeMap<DestinationName, RouteName>,
+        to_tell: &mut BTreeSet<DestinationName>,
+    ) -> Result<(), StoreError> {
+        let notifications = Notifications::of(self.transaction, self.policy, self.now);
+        notifications.join(incident, notifiers)?;
+        notifications.arm(incident, to_tell)
+    }
+
+    /// Folds a new incident into a storm or a digest where its source opens too many; which of them then stands for it.
+    fn fold(
+        &self,
+        subject: &mut Subject,
+        is_one_of_many_old: bool,
+        numbers: &mut dyn FnMut() -> (IncidentId, IncidentNumber),
+    ) -> Result<Option<Subject>, StoreError> {
+        let source = subject.incident.source.clone();
+        if subject.is_old {
+            let digest = self.latest(&source, incidents::digest_key(&source), &[])?;
+            let is_open = digest.as_ref().is_some_and(|digest| digest.incident.state.is_live());
+            if is_open || is_one_of_many_old {
+                return Ok(Some(incidents::digest(digest, subject, numbers, self.now)));
+            }
+        }
+        let Some(limits) = &self.policy.timing.storm else { return Ok(None) };
+        let Incident { rank, rule, received_at, .. } = &subject.incident;
+        let gauge: Option<StormGauge> = self
+            .transaction
+            .prepare_cached("SELECT document FROM storms WHERE source = ?1")?
+            .query_row([source.as_str()], document)
+            .optional()?;
+        let mut gauge = gauge.unwrap_or_default();
+        let is_admitted = gauge.admit(*rank, rule, *received_at, limits);
+        self.transaction
+            .prepare_cached("INSERT INTO storms (source, document) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET document = ?2")?
+            .execute(params![source.as_str(), to_text(&gauge)?])?;
+        if is_admitted {
+            return Ok(None);
+        }
+        let storm = self.latest(&source, incidents::storm_key(&source, *rank), &[])?;
+        Ok(Some(incidents::fold(storm, subject, numbers, self.now)))
+    }
+
+    /// A storm is shown by the first event that it stands for.
+    fn show_first(&self, incident: IncidentNumber, event: Option<i64>) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO incident_texts (incident, event, facets) SELECT ?1, document, '{}' FROM events WHERE seq = ?2
+                 ON CONFLICT (incident) DO NOTHING",
+            )?
+            .execute(params![row_of(incident), event])?;
+        Ok(())
+    }
+
+    /// The newest incident of a key, with what is known of the correlations of these events.
+    fn latest(
+        &self,
+        source: &SourceName,
+        key: IncidentKey,
+        events: &[NewEvent],
+    ) -> Result<Option<Subject>, StoreError> {
+        let incident: Option<Incident> = self
+            .transaction
+            .prepare_cached(
+                "SELECT document FROM incidents WHERE source = ?1 AND key = ?2 ORDER BY number DESC LIMIT 1",
+            )?
+            .query_row(params![source.as_str(), key.as_bytes()], document)
+            .optional()?;
+        let Some(incident) = incident else { return Ok(None) };
+        let facets = self.facets(incident.number)?;
+        let correlations = self.correlations(incident.number, events)?;
+        Ok(Some(Subject::new(incident, facets, correlations)))
+    }
+
+    fn facets(&self, incident: IncidentNumber) -> Result<Facets, StoreError> {
+        let facets: Option<Facets> = self
+            .transaction
+            .prepare_cached("SELECT facets FROM incident_texts WHERE incident = ?1")?
+            .query_row([row_of(incident)], document)
+            .optional()?;
+        Ok(facets.unwrap_or_default())
+    }
+
+    fn correlations(&self, incident: IncidentNumber, events: &[NewEvent]) -> Result<Correlations, StoreError> {
+        let number = row_of(incident);
+        let mut known = BTreeMap::new();
+        let hashes: BTreeSet<[u8; 16]> = events.iter().filter_map(|event| event.correlation).collect();
+        if hashes.is_empty() {
+            return Ok(Correlations::default());
+        }
+        let mut select = self
+            .transaction
+            .prepare_cached("SELECT at, is_firing FROM correlations WHERE incident = ?1 AND correlation = ?2")?;
+        for hash in hashes {
+            let found = select
+                .query_row(params![number, hash], |row| {
+                    Ok(Correlation { at: Timestamp::from_millis(row.get(0)?), is_firing: row.get(1)? })
+                })
+                .optional()?;
+            known.extend(found.map(|correlation| (hash, correlation)));
+        }
+        let (members, firing): (i64, i64) = self
+            .transaction
+            .prepare_cached("SELECT count(*), coalesce(sum(is_firing), 0) FROM correlations WHERE incident = ?1")?
+            .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Correlations::new(known, members.unsigned_abs(), firing.unsigned_abs()))
+    }
+
+    fn next_number(&self) -> Result<u64, StoreError> {
+        let last: Option<i64> = self
+            .transaction
+            .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'incidents'")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        Ok(last.unwrap_or(0).unsigned_abs() + 1)
+    }
+
+    fn mark_event(&self, row: i64, joined: Joined, subject: Option<&Subject>) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("UPDATE events SET incident = ?2, joined = ?3 WHERE seq = ?1")?
+            .execute(params![row, subject.map(|subject| row_of(subject.incident.number)), joined.number()])?;
+        Ok(())
+    }
+
+    /// Saves an incident with everything that belongs to it. `shown`: the row of the event that shows it best from now on.
+    fn save(&self, subject: &Subject, shown: Option<i64>) -> Result<(), StoreError> {
+        self.save_incident(&subject.incident)?;
+        let number = row_of(subject.incident.number);
+        let facets = to_text(&subject.facets)?;
+        match shown {
+            Some(event) => self
+                .transaction
+                .prepare_cached(
+                    "INSERT INTO incident_texts (incident, event, facets) SELECT ?1, document, ?3 FROM events WHERE seq = ?2
+                     ON CONFLICT (incident) DO UPDATE SET event = excluded.event, facets = excluded.facets",
+                )?
+                .execute(params![number, event, facets])?,
+            None => self
+                .transaction
+                .prepare_cached("UPDATE incident_texts SET facets = ?2 WHERE incident = ?1")?
+                .execute(params![number, facets])?,
+        };
+        let mut correlation = self.transaction.prepare_cached(
+            "INSERT INTO correlations (incident, correlation, at, is_firing) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (incident, correlation) DO UPDATE SET at = excluded.at, is_firing = excluded.is_firing",
+        )?;
+        for (hash, state) in subject.correlations.changed() {
+            correlation.execute(params![number, hash, state.at.as_millis(), state.is_firing])?;
+        }
+        self.add_milestones(subject.incident.number, &subject.milestones)
+    }
+
+    pub fn save_incident(&self, incident: &Incident) -> Result<(), StoreError> {
+        let timing = &self.policy.timing;
+        let check_at = incidents::check_at(incident, timing, incident.received_at);
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO incidents (number, id, source, key, state, is_live, level, storm, check_at, document, ended_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                 ON CONFLICT (number) DO UPDATE SET state = excluded.state, is_live = excluded.is_live,
+                     level = excluded.level, storm = excluded.storm, document = excluded.document,
+                     ended_at = excluded.ended_at,
+                     check_at = min(coalesce(check_at, excluded.check_at), coalesce(excluded.check_at, check_at))",
+            )?
+            .execute(params![
+                row_of(incident.number),
+                incident.id.as_bytes(),
+                incident.source.as_str(),
+                incident.key.as_bytes(),
+                incident.state.as_str(),
+                incident.state.is_live(),
+                incident.rank.level(),
+                incident.fold.map(|fold| row_of(fold.storm)),
+                check_at.map(Timestamp::as_millis),
+                to_text(incident)?,
+                (!incident.state.is_live()).then_some(incident.state_since.as_millis()),
+            ])?;
+        Ok(())
+    }
+
+    pub fn add_milestones(&self, incident: IncidentNumber, milestones: &[Milestone]) -> Result<(), StoreError> {
+        let mut insert =
+            self.transaction.prepare_cached("INSERT INTO milestones (incident, document) VALUES (?1, ?2)")?;
+        for milestone in milestones {
+            insert.execute(params![row_of(incident), to_text(milestone)?])?;
+        }
+        Ok(())
+    }
+
+    /// The incident of that number.
+    pub fn incident(&self, number: IncidentNumber) -> Result<Option<Incident>, StoreError> {
+        Ok(self
+            .transaction
+            .prepare_cached("SELECT document FROM incidents WHERE number = ?1")?
+            .query_row([row_of(number)], document)
+            .optional()?)
+    }
+
+    /// Takes incidents whose time has come.
+    pub fn advance(&self, limit: usize, listening_since: Timestamp) -> Result<Advanced, StoreError> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT document FROM incidents WHERE check_at IS NOT NULL AND check_at <= ?1 ORDER BY check_at LIMIT ?2",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let due: Vec<Incident> =
+            select.query_map(params![self.now.as_millis(), limit], document)?.collect::<Result<_, _>>()?;
+        let mut advanced = Advanced { incidents: due.len(), to_tell: BTreeSet::new() };
+        for mut incident in due {
+            let timing = &self.policy.timing;
+            let milestone = incidents::advance(&mut incident, timing, listening_since, self.now);
+            if let Some(milestone) = &milestone {
+                self.save_incident(&incident)?;
+                self.add_milestones(incident.number, std::slice::from_ref(milestone))?;
+                Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
+            }
+            let next = incidents::check_at(&incident, timing, listening_since);
+            // Whatever is due now has been done: looked at again at once it would be looked at for ever.
+            let next = next.map(|next| next.max(self.now.plus(CHECK_INTERVAL_MIN)));
+            self.transaction
+                .prepare_cached("UPDATE incidents SET check_at = ?2 WHERE number = ?1")?
+                .execute(params![row_of(incident.number), next.map(Timestamp::as_millis)])?;
+        }
+        Ok(advanced)
+    }
+}
+
+/// The row of an incident.
+pub fn row_of(number: IncidentNumber) -> i64 {
+    i64::try_from(number.0).unwrap_or(i64::MAX)
+}
+
+/// What is kept as JSON in the first column of a row.
+pub fn document<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
+    document_in(row, 0)
+}
+
+/// What is kept as JSON in a column of a row.
+pub fn document_in<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+}
+
+/// As JSON.
+pub fn to_text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+const CHECK_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,0 +1,449 @@
+//! What notifiers were told, and the one delivery of each notification that will bring it up to date.
+//!
+//! Called wherever an incident has changed ([`Notifications::arm`]), where a delivery of a change is claimed
+//! ([`Notifications::prepare`]) and where it is settled ([`Notifications::settle`]). What is due is decided by
+//! [`incidents::due`]; a delivery is planned as soon as something will be due, and is only a hint: what it tells is computed
+//! anew when it is claimed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::super::{ChangeContent, Document, Policy, StoreError, Verdict};
+use super::adoption::without_waiting;
+use super::incidents::{document_in, row_of, to_text};
+use super::queries::name;
+use crate::domain::{
+    Change, DeliveryId, DestinationName, Event, Facets, Incident, IncidentNumber, IncidentState, Intent, Notification,
+    NotificationId, NotifierClass, Operation, Rank, Reference, RouteName, Standing, Timestamp,
+};
+use crate::incidents::{self, Due};
+
+/// Notifications of one transaction.
+pub struct Notifications<'t> {
+    transaction: &'t Transaction<'t>,
+    policy: &'t Policy,
+    now: Timestamp,
+}
+
+/// A notification as it is stored.
+struct Stored {
+    row: i64,
+    id: NotificationId,
+    incident: IncidentNumber,
+    destination: DestinationName,
+    route: RouteName,
+    fingerprint: Option<[u8; 16]>,
+    /// The delivery that waits or is under way.
+    pending: Option<i64>,
+    refused: Option<Refusal>,
+    told: Notification,
+}
+
+/// What a destination has refused: it is not tried again by itself until the incident has changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Refusal {
+    change: Change,
+    operation: Operation,
+    standing: Standing,
+}
+
+impl Refusal {
+    /// Whether the same thing would be sent again. More events alone do not make it worth another try.
+    fn covers(&self, intent: &Intent, standing: &Standing) -> bool {
+        let milestones = |standing: &Standing| Standing { count: 0, victims: 0, ..*standing };
+        self.change == intent.change
+            && self.operation == intent.operation
+            && milestones(&self.standing) == milestones(standing)
+    }
+}
+
+/// The delivery of a change that may be claimed.
+pub struct Candidate {
+    /// The row of the delivery.
+    pub row: i64,
+    /// The row of the notification.
+    pub notification: i64,
+    /// An earlier try may have arrived.
+    pub is_uncertain: bool,
+    /// The operator wants it sent again as it was.
+    pub is_forced: bool,
+    /// What an earlier try was about to do.
+    pub intent: Option<Intent>,
+}
+
+impl<'t> Notifications<'t> {
+    pub fn of(transaction: &'t Transaction<'t>, policy: &'t Policy, now: Timestamp) -> Self {
+        Self { transaction, policy, now }
+    }
+
+    /// Notifiers that are to know of an incident from now on.
+    pub fn join(
+        &self,
+        incident: &Incident,
+        notifiers: &BTreeMap<DestinationName, RouteName>,
+    ) -> Result<(), StoreError> {
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO notifications (id, incident, destination, route, fingerprint, document)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (incident, destination) DO NOTHING",
+        )?;
+        for (destination, route) in notifiers {
+            let Some(notifier) = self.policy.notifier(destination) else { continue };
+            insert.execute(params![
+                NotificationId::generate().as_bytes(),
+                row_of(incident.number),
+                destination.as_str(),
+                route.as_str(),
+                notifier.fingerprint,
+                to_text(&Notification::new(self.now))?,
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// Plans for every notifier of an incident what it is to be told next. Those for whom it is due now are added to
+    /// `to_tell`.
+    pub fn arm(&self, incident: &Incident, to_tell: &mut BTreeSet<DestinationName>) -> Result<(), StoreError> {
+        for mut stored in self.of_incident(incident.number)? {
+            if self.arm_one(incident, &mut stored)? {
+                to_tell.insert(stored.destination);
+            }
+        }
+        Ok(())
+    }
+
+    /// What notifiers have refused of an incident is tried again. Returns how many deliveries were planned for now.
+    pub fn revive(&self, incident: &Incident) -> Result<usize, StoreError> {
+        self.transaction
+            .prepare_cached("UPDATE notifications SET refused = NULL WHERE incident = ?1")?
+            .execute([row_of(incident.number)])?;
+        let mut to_tell = BTreeSet::new();
+        self.arm(incident, &mut to_tell)?;
+        Ok(to_tell.len())
+    }
+
+    /// Plans a look at every notification of an incident, without knowing the notifiers: what is due is found out when it is
+    /// claimed. For orders that come from outside of the process that serves.
+    pub fn arm_blindly(&self, incident: &Incident) -> Result<(), StoreError> {
+        for stored in self.of_incident(incident.number)? {
+            self.plan(&stored, self.now, urgency(Change::Resolve, incident.rank))?;
+        }
+        Ok(())
+    }
+
+    /// Whether something is due now.
+    fn arm_one(&self, incident: &Incident, stored: &mut Stored) -> Result<bool, StoreError> {
+        let Some(notifier) = self.policy.notifier(&stored.destination) else { return Ok(false) };
+        self.follow_destination(stored, notifier.fingerprint)?;
+        let timing = &self.policy.timing;
+        let (at, urgency) = match incidents::due(incident, &stored.told, notifier.class, timing, self.now) {
+            Due::Now(intent) if stored.has_refused(&intent, incident) => return Ok(false),
+            Due::Now(intent) => (self.now, urgency(intent.change, incident.rank)),
+            // Once its end is told nothing but its closing lies ahead, for which nothing is sent.
+            Due::At(_) if stored.is_told_the_end() && incident.state == IncidentState::Resolved => return Ok(false),
+            Due::At(at) => (at, urgency(stored.next_change(), incident.rank)),
+            // What waits is found to be superfluous when it is claimed.
+            Due::Nothing | Due::Close(_) => return Ok(false),
+        };
+        self.plan(stored, at, urgency)?;
+        Ok(at <= self.now)
+    }
+
+    /// Where a destination has another address or credential under the same name, what was made at the old one is out of
+    /// reach: the incident is told anew.
+    fn follow_destination(&self, stored: &mut Stored, fingerprint: [u8; 16]) -> Result<(), StoreError> {
+        if stored.fingerprint == Some(fingerprint) {
+            return Ok(());
+        }
+        stored.fingerprint = Some(fingerprint);
+        stored.told = Notification::new(self.now);
+        stored.refused = None;
+        self.transaction
+            .prepare_cached("UPDATE notifications SET fingerprint = ?2, refused = NULL, document = ?3 WHERE seq = ?1")?
+            .execute(params![stored.row, fingerprint, to_text(&stored.told)?])?;
+        Ok(())
+    }
+
+    /// Sees to it that a delivery is claimed at a time. One that waits is brought forward; a back-off after a failure ends
+    /// only for something more urgent.
+    fn plan(&self, stored: &Stored, at: Timestamp, urgency: u8) -> Result<(), StoreError> {
+        let pending = match stored.pending {
+            Some(row) => self
+                .transaction
+                .prepare_cached("SELECT state, tries, not_before, urgency FROM deliveries WHERE seq = ?1")?
+                .query_row([row], |found| Ok((row, found.get(0)?, found.get(1)?, found.get(2)?, found.get(3)?)))
+                .optional()?,
+            None => None,
+        };
+        match pending {
+            Some((row, WAITING, tries, not_before, planned)) => {
+                let (tries, not_before, planned): (u32, i64, u8) = (tries, not_before, planned);
+                let is_sooner = at.as_millis() < not_before && (tries == 0 || urgency > planned);
+                if is_sooner || urgency > planned {
+                    let at = if is_sooner { at.as_millis() } else { not_before };
+                    self.transaction
+                        .prepare_cached(
+                            "UPDATE deliveries SET not_before = ?2, urgency = ?3, created_at = min(created_at, ?2)
+                             WHERE seq = ?1",
+                        )?
+                        .execute(params![row, at, urgency.max(planned)])?;
+                }
+                Ok(())
+            }
+            // It is planned again when that is settled.
+            Some((_, LEASED, ..)) => Ok(()),
+            _ => self.insert(stored, at, urgency),
+        }
+    }
+
+    fn insert(&self, stored: &Stored, at: Timestamp, urgency: u8) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO deliveries (id, notification, destination, route, urgency, not_before, created_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+            )?
+            .execute(params![
+                DeliveryId::generate().as_bytes(),
+                stored.row,
+                stored.destination.as_str(),
+                stored.route.as_str(),
+                urgency,
+                // It counts as waiting from then on.
+                at.as_millis()
+            ])?;
+        let row = self.transaction.last_insert_rowid();
+        self.transaction
+            .prepare_cached("UPDATE notifications SET pending = ?2 WHERE seq = ?1")?
+            .execute([stored.row, row])?;
+        Ok(())
+    }
+
+    /// What a claimed delivery tells, with its intent stored; `None` where there is nothing to tell now: it was postponed,
+    /// or is superseded by what has happened since.
+    pub fn prepare(&self, candidate: &Candidate) -> Result<Option<ChangeContent>, StoreError> {
+        let Some(mut stored) = self.by_row(candidate.notification)? else {
+            self.supersede(candidate.row, None, "its notification is gone")?;
+            return Ok(None);
+        };
+        let Some(incident) = self.incident(stored.incident)? else {
+            self.supersede(candidate.row, Some(stored.row), "its incident is gone")?;
+            return Ok(None);
+        };
+        let Some(notifier) = self.policy.notifier(&stored.destination) else {
+            self.supersede(candidate.row, Some(stored.row), "the destination is no notifier any more")?;
+            return Ok(None);
+        };
+        let is_moved = stored.fingerprint != Some(notifier.fingerprint);
+        self.follow_destination(&mut stored, notifier.fingerprint)?;
+        let settled_first =
+            candidate.intent.clone().filter(|_| candidate.is_forced || (candidate.is_uncertain && !is_moved));
+        let intent = match settled_first {
+            Some(intent) => intent,
+            None => match self.due(candidate, &stored, &incident, notifier.class)? {
+                Some(intent) => intent,
+                None => return Ok(None),
+            },
+        };
+        self.transaction
+            .prepare_cached("UPDATE deliveries SET change = ?2, intent = ?3 WHERE seq = ?1")?
+            .execute(params![candidate.row, intent.change.as_str(), to_text(&intent)?])?;
+        let (event, facets) = self.texts(stored.incident)?;
+        Ok(Some(ChangeContent { notification: stored.id, incident, facets, event, told: stored.told, intent }))
+    }
+
+    fn due(
+        &self,
+        candidate: &Candidate,
+        stored: &Stored,
+        incident: &Incident,
+        class: NotifierClass,
+    ) -> Result<Option<Intent>, StoreError> {
+        let timing = &self.policy.timing;
+        match incidents::due(incident, &stored.told, class, timing, self.now) {
+            Due::Now(intent) if stored.has_refused(&intent, incident) => {
+                self.supersede(candidate.row, Some(stored.row), "the destination has refused it")?;
+            }
+            Due::Now(intent) => return Ok(Some(intent)),
+            Due::At(at) => {
+                let urgency = urgency(stored.next_change(), incident.rank);
+                self.transaction
+                    .prepare_cached("UPDATE deliveries SET not_before = ?2, created_at = ?2, urgency = ?3, uncertain = 0 WHERE seq = ?1")?
+                    .execute(params![candidate.row, at.max(self.now.plus(POSTPONED_MIN)).as_millis(), urgency])?;
+            }
+            Due::Nothing => self.supersede(candidate.row, Some(stored.row), "nothing was left to tell")?,
+            Due::Close(reason) => self.supersede(candidate.row, Some(stored.row), reason)?,
+        }
+        Ok(None)
+    }
+
+    /// A delivery is no longer needed. One that was never tried leaves nothing behind, unless there is a reason to be kept.
+    fn supersede(&self, delivery: i64, notification: Option<i64>, reason: &str) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("UPDATE deliveries SET state = 4, lease_until = 0, reason = ?2 WHERE seq = ?1")?
+            .execute(params![delivery, reason])?;
+        if let Some(notification) = notification {
+            self.release(notification, delivery)?;
+        }
+        Ok(())
+    }
+
+    /// The notification has no pending delivery any more.
+    fn release(&self, notification: i64, delivery: i64) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("UPDATE notifications SET pending = NULL WHERE seq = ?1 AND pending = ?2")?
+            .execute([notification, delivery])?;
+        Ok(())
+    }
+
+    /// Writes down what became of a try of a change, and plans what is to be told next. The delivery's own row is written by
+    /// the caller, except where what was made is gone.
+    pub fn settle(&self, delivery: i64, notification: i64, verdict: &Verdict) -> Result<(), StoreError> {
+        let (intent, is_forced): (Option<Intent>, bool) = self
+            .transaction
+            .prepare_cached("SELECT intent, is_forced FROM deliveries WHERE seq = ?1")?
+            .query_row([delivery], |row| Ok((optional_document(row, 0)?, row.get(1)?)))?;
+        let (Some(mut stored), Some(intent)) = (self.by_row(notification)?, intent) else { return Ok(()) };
+        let Some(incident) = self.incident(stored.incident)? else { return Ok(()) };
+        match verdict {
+            Verdict::Again { .. } => return Ok(()),
+            Verdict::Delivered { remote } => stored.note_delivered(intent, is_forced, remote.clone()),
+            Verdict::Dead { .. } if is_forced => {}
+            Verdict::Dead { .. } => {
+                let standing = incidents::standing(&incident);
+                stored.refused = Some(Refusal { change: intent.change, operation: intent.operation, standing });
+            }
+            Verdict::Gone { .. } => {
+                stored.told.is_gone = true;
+                stored.told.reference = None;
+            }
+        }
+        if stored.pending == Some(delivery) {
+            stored.pending = None;
+        }
+        let refused = stored.refused.as_ref().map(to_text).transpose()?;
+        self.transaction
+            .prepare_cached("UPDATE notifications SET pending = ?2, refused = ?3, document = ?4 WHERE seq = ?1")?
+            .execute(params![stored.row, stored.pending, refused, to_text(&stored.told)?])?;
+        self.arm_one(&incident, &mut stored)?;
+        Ok(())
+    }
+
+    /// Makes a delivery that was sent by itself, and may have arrived, the opening of a notification: under the id by which
+    /// the destination knows it. `false` where the notifier has been told of the incident already.
+    pub fn take_over(
+        &self,
+        incident: &Incident,
+        destination: &DestinationName,
+        delivery: i64,
+        id: DeliveryId,
+        event: &Event,
+    ) -> Result<bool, StoreError> {
+        let stored = self.of_incident(incident.number)?.into_iter().find(|stored| stored.destination == *destination);
+        let Some((mut stored, notifier)) = stored.zip(self.policy.notifier(destination)) else { return Ok(false) };
+        let is_new = stored.told.said.is_none() && !self.is_tried(stored.pending)?;
+        let timing = without_waiting(&self.policy.timing);
+        stored.told.reference = Some(Reference::former(id, event.key));
+        let due = incidents::due(incident, &stored.told, notifier.class, &timing, self.now);
+        let (true, Due::Now(intent)) = (is_new, due) else { return Ok(false) };
+        if let Some(pending) = stored.pending {
+            self.transaction.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([pending])?;
+        }
+        self.transaction
+            .prepare_cached("UPDATE notifications SET id = ?2, pending = ?3, document = ?4 WHERE seq = ?1")?
+            .execute(params![stored.row, id.as_bytes(), delivery, to_text(&stored.told)?])?;
+        self.transaction
+            .prepare_cached(
+                "UPDATE deliveries SET event = NULL, notification = ?2, change = ?3, intent = ?4 WHERE seq = ?1",
+            )?
+            .execute(params![delivery, stored.row, intent.change.as_str(), to_text(&intent)?])?;
+        Ok(true)
+    }
+
+    fn is_tried(&self, delivery: Option<i64>) -> Result<bool, StoreError> {
+        let Some(delivery) = delivery else { return Ok(false) };
+        let mut select = self.transaction.prepare_cached("SELECT 1 FROM deliveries WHERE seq = ?1 AND tries > 0")?;
+        Ok(select.exists([delivery])?)
+    }
+
+    fn of_incident(&self, incident: IncidentNumber) -> Result<Vec<Stored>, StoreError> {
+        let statement = format!("{NOTIFICATIONS} WHERE incident = ?1 ORDER BY seq");
+        let mut select = self.transaction.prepare_cached(&statement)?;
+        let rows = select.query_map([row_of(incident)], stored)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn by_row(&self, row: i64) -> Result<Option<Stored>, StoreError> {
+        let statement = format!("{NOTIFICATIONS} WHERE seq = ?1");
+        Ok(self.transaction.prepare_cached(&statement)?.query_row([row], stored).optional()?)
+    }
+
+    fn incident(&self, number: IncidentNumber) -> Result<Option<Incident>, StoreError> {
+        super::incidents::Incidents::of(self.transaction, self.policy, self.now).incident(number)
+    }
+
+    fn texts(&self, incident: IncidentNumber) -> Result<(Document, Facets), StoreError> {
+        Ok(self
+            .transaction
+            .prepare_cached("SELECT event, facets FROM incident_texts WHERE incident = ?1")?
+            .query_row([row_of(incident)], |row| {
+                Ok((Document(row.get_ref(0)?.as_bytes()?.to_vec()), document_in(row, 1)?))
+            })?)
+    }
+}
+
+impl Stored {
+    fn has_refused(&self, intent: &Intent, incident: &Incident) -> bool {
+        self.refused.as_ref().is_some_and(|refusal| refusal.covers(intent, &incidents::standing(incident)))
+    }
+
+    fn is_told_the_end(&self) -> bool {
+        self.told.said.is_some_and(|said| said.standing.state == IncidentState::Resolved)
+    }
+
+    /// What a time that lies ahead is for.
+    fn next_change(&self) -> Change {
+        if self.told.said.is_none() { Change::Open } else { Change::Update }
+    }
+
+    fn note_delivered(&mut self, intent: Intent, is_forced: bool, remote: Option<Reference>) {
+        // What was sent again on order tells how things stood then.
+        let reference = remote.or(self.told.reference.take());
+        if !is_forced {
+            self.told = intent.then;
+        }
+        self.told.reference = reference;
+        self.refused = None;
+    }
+}
+
+/// The place of a change in the order of a destination: what it is, then the rank of the incident.
+pub fn urgency(change: Change, rank: Rank) -> u8 {
+    change.urgency() * 32 + rank.level().min(31)
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored {
+        row: row.get(0)?,
+        id: NotificationId::from_bytes(row.get(1)?),
+        incident: IncidentNumber(row.get::<_, i64>(2)?.unsigned_abs()),
+        destination: name(row, 3)?,
+        route: name(row, 4)?,
+        fingerprint: row.get(5)?,
+        pending: row.get(6)?,
+        refused: optional_document(row, 7)?,
+        told: document_in(row, 8)?,
+    })
+}
+
+/// What is kept as JSON in a column of a row, where there is anything.
+pub fn optional_document<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    if row.get_ref(column)? == rusqlite::types::ValueRef::Null { Ok(None) } else { document_in(row, column).map(Some) }
+}
+
+const NOTIFICATIONS: &str =
+    "SELECT seq, id, incident, destination, route, fingerprint, pending, refused, document FROM notifications";
+const WAITING: i64 = 0;
+const LEASED: i64 = 1;
+/// A delivery that was claimed too early is not claimed again at once.
+const POSTPONED_MIN: std::time::Duration = std::time::Duration::from_millis(50);

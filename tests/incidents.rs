@@ -1,0 +1,560 @@
+//! The contract of the store about incidents: what is counted, planned, told and forgotten, run against every store there is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost::domain::{
+    Attempt, Change, DedupeKey, DeliveryState, DestinationName, Draft, Encoding, EventOutcome, EventState, Headers,
+    IncidentNumber, IncidentState, NotifierClass, Operation, Origin, OutcomeKind, Progress, Reference, Request, Rule,
+    Secret, Severity, SourceName, Target, Timestamp, Urgency,
+};
+use gatepost::incidents::{Joined, Order, OrderError, StormLimits, Timing};
+use gatepost::store::{
+    Access, Advanced, Arrival, Claim, ClaimOrder, Commands, Conclusion, Consignment, Content, DeliveryFilter,
+    Dispatched, Doubt, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease,
+    NotifierPolicy, Outbox, Page, PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore,
+    Upkeep, Verdict,
+};
+use gatepost::verify::{Scheme, TokenScheme, Verifier};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const ALL: Page = Page { limit: 1000, before: None };
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// An event to come.
+#[derive(Clone)]
+struct Alert {
+    id: String,
+    rule: &'static str,
+    host: &'static str,
+    severity: Severity,
+    outcome: Option<EventOutcome>,
+    state: Option<EventState>,
+    to: Vec<&'static str>,
+}
+
+fn alert(id: impl ToString) -> Alert {
+    let to = vec!["pager", "chat", "hook", "tickets"];
+    let (severity, id) = (Severity::High, id.to_string());
+    Alert { id, rule: "sqli", host: "api", severity, outcome: None, state: None, to }
+}
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: SqliteStore,
+    verifier: Verifier,
+    policy: Arc<Policy>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self::timed(Timing { storm: None, ..Timing::default() })
+    }
+
+    fn timed(timing: Timing) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let verifier = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new(SECRET)]).unwrap();
+        let notifiers = [
+            ("pager", NotifierClass::Pager),
+            ("chat", NotifierClass::EditableChat),
+            ("hook", NotifierClass::AppendOnly),
+            ("tickets", NotifierClass::Ticket),
+        ];
+        let notifiers = notifiers
+            .map(|(name, class)| (name.parse().unwrap(), NotifierPolicy { class, fingerprint: [class as u8; 16] }));
+        let policy = Arc::new(Policy { notifiers: notifiers.into_iter().collect(), timing });
+        Self { folder, store, verifier, policy }
+    }
+
+    fn reopen(self) -> Self {
+        self.store.close();
+        let store = open(self.folder.path());
+        Self { store, ..self }
+    }
+
+    /// Accepts and records these events, all in one transaction.
+    fn take(&self, now: i64, alerts: &[Alert]) -> Dispatched {
+        for alert in alerts {
+            let headers: Headers = [("authorization", format!("Bearer {SECRET}").as_str())].into_iter().collect();
+            let request = Request { headers, body: alert.id.clone().into(), received_at: at(now) };
+            let source: SourceName = "s".parse().unwrap();
+            let arrival = Arrival {
+                request: self.verifier.verify(request, at(now)).unwrap(),
+                key: DedupeKey::of_id(&source, &format!("{now}-{}", alert.id)).into(),
+                source,
+                content_type: None,
+                encoding: Encoding::Identity,
+                urgency: Urgency::Normal,
+            };
+            self.store.accept(arrival, None).wait().unwrap();
+        }
+        let claims = self.store.claim_receipts(ReceiptLimits::of_any_size(1000), lease(now)).wait().unwrap().claims;
+        assert_eq!(claims.len(), alerts.len());
+        let conclude = |claim: Claim<gatepost::store::ReceiptWork>| {
+            let id = String::from_utf8(claim.work().receipt.body.to_vec()).unwrap();
+            let alert = alerts.iter().find(|alert| alert.id == id).unwrap();
+            Conclusion { events: vec![planned(&claim, alert)], claim, note: None }
+        };
+        let conclusions = Arc::new(claims.into_iter().map(conclude).collect());
+        self.store.conclude(conclusions, &self.policy, at(now)).wait().unwrap()
+    }
+
+    fn claim(&self, destination: &str, now: i64) -> Option<Claim<Consignment>> {
+        self.claim_all(destination, 1, now).pop()
+    }
+
+    fn claim_all(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<Consignment>> {
+        let claimed =
+            self.store.claim_deliveries(&name(destination), limit, ClaimOrder::MostSevere, &self.policy, lease(now));
+        claimed.wait().unwrap().claims
+    }
+
+    fn settle(&self, claim: Claim<Consignment>, verdict: Verdict, now: i64) -> usize {
+        let attempt = Attempt {
+            number: claim.work().tries,
+            started_at: at(now),
+            duration_ms: 5,
+            outcome: OutcomeKind::Delivered,
+            reason: None,
+        };
+        let settlements = Arc::new(vec![Settlement { claim, attempt, verdict }]);
+        self.store.settle(settlements, &self.policy, at(now)).wait().unwrap().0
+    }
+
+    /// What a notifier is told now, change by change, each delivered at once.
+    fn told(&self, destination: &str, now: i64) -> Vec<(Change, Operation)> {
+        let mut told = Vec::new();
+        while let Some(claim) = self.claim(destination, now) {
+            let intent = &change(&claim).intent;
+            told.push((intent.change, intent.operation));
+            assert!(told.len() < 100, "{told:?}");
+            self.settle(claim, delivered(), now);
+        }
+        told
+    }
+
+    fn changes(&self, destination: &str, now: i64) -> Vec<Change> {
+        self.told(destination, now).into_iter().map(|(change, _)| change).collect()
+    }
+
+    fn advance(&self, now: i64) -> Advanced {
+        self.store.advance_incidents(100, &self.policy, at(0), at(now)).wait().unwrap()
+    }
+
+    fn order(&self, number: u64, order: Order, now: i64) -> Result<(), OrderError> {
+        let by = Origin::CommandLine { user: "dana".to_owned() };
+        self.store.order(IncidentNumber(number), order, by, None, at(now)).unwrap().map(|_| ())
+    }
+
+    fn incident(&self, number: u64) -> IncidentDetails {
+        self.store.incident(IncidentNumber(number)).unwrap().unwrap()
+    }
+
+    fn states(&self) -> Vec<DeliveryState> {
+        let rows = self.store.deliveries(&ALL, &DeliveryFilter::default()).unwrap();
+        rows.into_iter().rev().map(|row| row.delivery.state).collect()
+    }
+}
+
+fn open(folder: &Path) -> SqliteStore {
+    SqliteStore::open(&folder.join("test.db"), Access::Serve).unwrap()
+}
+
+fn name(destination: &str) -> DestinationName {
+    destination.parse().unwrap()
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000 + ms)
+}
+
+fn lease(now: i64) -> Lease {
+    Lease { now: at(now), steady: at(now), length: Duration::from_secs(30) }
+}
+
+fn planned(claim: &Claim<gatepost::store::ReceiptWork>, alert: &Alert) -> PlannedEvent {
+    let draft = Draft {
+        key: vec![alert.id.clone()],
+        title: format!("{} at {}", alert.rule, alert.host),
+        kind: "attack".to_owned(),
+        rule: Some(Rule { id: Some(alert.rule.to_owned()), name: None }),
+        target: Some(Target { host: Some(alert.host.to_owned()), ..Target::default() }),
+        outcome: alert.outcome,
+        state: alert.state,
+        ..Draft::default()
+    };
+    let event = draft.into_event(&claim.work().receipt, "v", alert.severity, 0);
+    let deliveries = alert.to.iter().map(|to| (name(to), "r".parse().unwrap())).collect();
+    let routed = if alert.to.is_empty() { Routed::No } else { Routed::Yes };
+    let joining = Joining::of(&event);
+    PlannedEvent { event, deliveries, routed, recurrence: None, joining }
+}
+
+fn delivered() -> Verdict {
+    Verdict::Delivered { remote: Some(Reference::named("made-there")) }
+}
+
+fn again(uncertain: bool, now: i64) -> Verdict {
+    Verdict::Again {
+        not_before: at(now),
+        retrying_since: Some(at(now)),
+        uncertain,
+        progress: Progress::default(),
+        reason: "no answer".to_owned(),
+    }
+}
+
+fn change(claim: &Claim<Consignment>) -> &gatepost::store::ChangeContent {
+    match &claim.work().content {
+        Content::Change(change) => change,
+        Content::Event { .. } => panic!("an event at a notifier"),
+    }
+}
+
+#[test]
+fn thirty_identical_events_are_one_incident_and_one_page() {
+    let fixture = Fixture::new();
+    let alerts: Vec<Alert> = (0..30).map(alert).collect();
+    let dispatched = fixture.take(0, &alerts);
+    assert_eq!(dispatched.total().incidents_opened, 1);
+    assert!(dispatched.to_tell.contains(&name("pager")) && !dispatched.to_tell.contains(&name("hook")));
+    assert_eq!(fixture.told("pager", 0), [(Change::Open, Operation::Trigger { page: 1 })]);
+    fixture.take(1_000, &(30..60).map(alert).collect::<Vec<_>>());
+    assert_eq!(fixture.told("pager", 1_000), []);
+    let details = fixture.incident(1);
+    assert_eq!((details.incident.count, details.incident.victims), (60, 1));
+    assert_eq!(details.events.iter().map(|(_, count)| count).sum::<u64>(), 60);
+}
+
+#[test]
+fn every_event_knows_its_incident_and_why_it_was_not_told_by_itself() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1), alert(2), Alert { to: vec!["archive"], ..alert(3) }]);
+    let place = |title: &str, id: &str| {
+        let events = fixture.store.events(&ALL, &Default::default()).unwrap();
+        let found = events.into_iter().filter(|row| row.event.title == title);
+        let mut places: Vec<_> = found.map(|row| fixture.store.incident_of(row.event.id).unwrap()).collect();
+        places.reverse();
+        places[id.parse::<usize>().unwrap()]
+    };
+    let first = place("sqli at api", "0").unwrap();
+    assert_eq!((first.incident, first.joined), (Some(IncidentNumber(1)), Joined::Opened));
+    assert_eq!(place("sqli at api", "1").unwrap().joined, Joined::Counted);
+    assert_eq!(place("sqli at api", "2"), None, "no route sends it to a notifier");
+}
+
+#[test]
+fn the_same_event_again_is_not_counted() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert("a")]);
+    // Another receipt with the same event.
+    let dispatched = fixture.take(5, &[alert("a")]);
+    assert_eq!((dispatched.total().events_new, dispatched.total().events_duplicate), (0, 1));
+    assert_eq!(fixture.incident(1).incident.count, 1);
+}
+
+#[test]
+fn each_class_is_told_the_life_of_an_incident_in_its_own_way() {
+    use Change::{Acknowledge, Open, Raise, Reopen, Resolve, Update};
+    let fixture = Fixture::new();
+    let told = |now| ["pager", "chat", "hook", "tickets"].map(|destination| fixture.changes(destination, now));
+    let none = Vec::new;
+    fixture.take(0, &[alert("opens")]);
+    assert_eq!(told(0), [vec![Open], vec![Open], none(), none()]);
+    assert_eq!(told(10_000), [none(), none(), vec![Open], vec![Open]]);
+    fixture.take(20_000, &(0..500).map(alert).collect::<Vec<_>>());
+    assert_eq!(told(20_000), [none(), none(), none(), none()]);
+    assert_eq!(told(6 * MINUTE), [none(), vec![Update], none(), none()]);
+    assert_eq!(told(2 * HOUR), [none(), none(), vec![Update], vec![Update]]);
+    let worse = Alert { outcome: Some(EventOutcome::Succeeded), ..alert("worse") };
+    fixture.take(2 * HOUR + 1, &[worse]);
+    // An edit and a reply; a comment and the priority.
+    assert_eq!(told(2 * HOUR + 1), [vec![Raise], vec![Raise; 2], vec![Raise], vec![Raise; 2]]);
+    fixture.order(1, Order::Acknowledge, 3 * HOUR).unwrap();
+    let [pager, chat, hook, tickets] = told(3 * HOUR);
+    assert_eq!((pager, hook, tickets), (vec![Acknowledge; 2], vec![Acknowledge], vec![Acknowledge]));
+    assert!(!chat.is_empty() && chat.iter().all(|change| *change == Acknowledge), "{chat:?}");
+    fixture.order(1, Order::Resolve, 4 * HOUR).unwrap();
+    let [pager, chat, hook, tickets] = told(4 * HOUR);
+    assert_eq!((pager, chat, hook), (vec![Resolve; 2], vec![Resolve; 2], vec![Resolve]));
+    assert!(tickets.iter().all(|change| *change == Resolve) && !tickets.is_empty());
+    fixture.take(4 * HOUR + MINUTE, &[alert("again")]);
+    let [pager, chat, hook, tickets] = told(4 * HOUR + MINUTE);
+    assert_eq!((pager, chat, hook), (vec![Reopen], vec![Reopen; 2], vec![Reopen]));
+    // The priority follows the rank, which is that of the new event.
+    assert_eq!(tickets, [Reopen, Raise, Reopen]);
+    let details = fixture.incident(1);
+    assert_eq!((details.incident.state, details.incident.count), (IncidentState::Open, 503));
+    for row in &details.notifications {
+        assert_eq!(row.told.said.unwrap().standing.rank, details.incident.rank, "{}", row.destination);
+        assert_eq!(row.told.reference.as_ref().unwrap().name, "made-there");
+    }
+}
+
+#[test]
+fn a_vendor_s_resolution_ends_the_incident_whatever_the_routes_say_and_never_opens_one() {
+    let fixture = Fixture::new();
+    let over = |id: &str| Alert { state: Some(EventState::Resolved), to: vec![], ..alert(id) };
+    fixture.take(0, &[over("nothing to resolve")]);
+    assert!(fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap().is_empty());
+    fixture.take(1, &[alert("fires")]);
+    fixture.changes("pager", 1);
+    let dispatched = fixture.take(2, &[over("over")]);
+    assert!(dispatched.to_tell.contains(&name("pager")));
+    assert_eq!(fixture.told("pager", 2), [(Change::Resolve, Operation::ResolvePage { page: 1 })]);
+    let incident = fixture.incident(1).incident;
+    assert_eq!((incident.state, incident.count, incident.state_by), (IncidentState::Resolved, 1, Origin::Vendor));
+}
+
+#[test]
+fn what_was_resolved_before_it_was_told_pages_nobody_and_says_why() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert("fires")]);
+    fixture.take(1, &[Alert { state: Some(EventState::Resolved), ..alert("over") }]);
+    assert_eq!(fixture.told("pager", 2), []);
+    let rows =
+        fixture.store.deliveries(&ALL, &DeliveryFilter { destination: Some("pager".into()), ..Default::default() });
+    let rows = rows.unwrap();
+    assert_eq!(rows[0].delivery.state, DeliveryState::Superseded);
+    assert!(rows[0].delivery.reason.as_deref().unwrap().contains("resolved before"), "{rows:?}");
+    let chat = fixture.told("chat", 2);
+    assert_eq!(chat.len(), 1, "one combined message: {chat:?}");
+}
+
+#[test]
+fn an_intent_in_doubt_is_settled_before_anything_newer_is_told() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("pager", 0).unwrap();
+    let opening = change(&claim).intent.clone();
+    fixture.settle(claim, again(true, 1), 1);
+    fixture.take(2, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    let claim = fixture.claim("pager", 2).unwrap();
+    assert_eq!((change(&claim).intent.clone(), claim.work().uncertain), (opening, true));
+    fixture.settle(claim, delivered(), 3);
+    assert_eq!(fixture.told("pager", 3), [(Change::Raise, Operation::Trigger { page: 2 })]);
+}
+
+#[test]
+fn what_was_not_taken_is_told_anew_as_things_are_then() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("chat", 0).unwrap();
+    let delivery = claim.work().delivery;
+    fixture.settle(claim, again(false, 1), 1);
+    fixture.take(2, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    let claim = fixture.claim("chat", 2).unwrap();
+    assert_eq!(claim.work().delivery, delivery, "the same delivery tells the present state");
+    let told = change(&claim);
+    assert_eq!(
+        (told.intent.change, told.incident.rank.severity, told.incident.count),
+        (Change::Open, Severity::Critical, 2)
+    );
+    fixture.settle(claim, delivered(), 3);
+    assert_eq!(fixture.told("chat", 3), []);
+}
+
+#[test]
+fn a_process_that_dies_between_intent_and_settling_asks_with_the_same_token() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("chat", 0).unwrap();
+    let (notification, intent) = (change(&claim).notification, change(&claim).intent.clone());
+    drop(claim);
+    let fixture = fixture.reopen();
+    let claim = fixture.claim("chat", 1).unwrap();
+    let told = change(&claim);
+    assert!(claim.work().uncertain);
+    assert_eq!((told.notification, &told.intent), (notification, &intent));
+    fixture.settle(claim, delivered(), 1);
+    assert_eq!(fixture.incident(1).notifications.iter().filter(|row| row.told.said.is_some()).count(), 1);
+}
+
+#[test]
+fn changes_of_one_notification_come_one_after_the_other() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("pager", 0).unwrap();
+    fixture.take(1, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    assert!(fixture.claim_all("pager", 10, 1).is_empty());
+    fixture.settle(claim, delivered(), 2);
+    assert_eq!(fixture.claim_all("pager", 10, 2).len(), 1);
+}
+
+#[test]
+fn what_was_refused_is_a_dead_letter_until_the_incident_changes_or_the_operator_asks() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("tickets", 20_000).unwrap();
+    let delivery = claim.work().delivery;
+    fixture.settle(claim, Verdict::Dead { reason: "the form".into() }, 20_000);
+    assert_eq!(fixture.told("tickets", 21_000), []);
+    fixture.take(22_000, &[alert(2)]);
+    assert_eq!(fixture.told("tickets", 22_000), [], "a count alone makes it no better");
+    assert!(fixture.store.replay_delivery(delivery, Doubt::Forget, at(23_000)).unwrap());
+    let claim = fixture.claim("tickets", 23_000).unwrap();
+    assert_eq!(claim.work().delivery, delivery);
+    fixture.settle(claim, Verdict::Dead { reason: "the form".into() }, 23_000);
+    fixture.take(24_000, &[Alert { severity: Severity::Critical, ..alert(3) }]);
+    assert_eq!(fixture.changes("tickets", 24_000), [Change::Open], "a later change creates it");
+}
+
+#[test]
+fn what_is_gone_is_created_again_at_the_next_raise() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("chat", 0);
+    fixture.take(1, &(10..40).map(alert).collect::<Vec<_>>());
+    let claim = fixture.claim("chat", 10 * MINUTE).unwrap();
+    fixture.settle(claim, Verdict::Gone { reason: "message_not_found".into() }, 10 * MINUTE);
+    assert_eq!(fixture.told("chat", 11 * MINUTE), []);
+    let row = |fixture: &Fixture| {
+        let rows = fixture.incident(1).notifications;
+        rows.into_iter().find(|row| row.destination.as_str() == "chat").unwrap()
+    };
+    assert!(row(&fixture).told.is_gone && row(&fixture).told.reference.is_none());
+    fixture.take(12 * MINUTE, &[Alert { severity: Severity::Critical, ..alert(3) }]);
+    let told = fixture.told("chat", 12 * MINUTE);
+    assert!(matches!(told[0], (Change::Raise, Operation::Create { number: 2 })), "{told:?}");
+    assert!(!row(&fixture).told.is_gone);
+}
+
+#[test]
+fn a_notifier_at_another_place_is_told_anew_at_the_next_change() {
+    let mut fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("chat", 0);
+    let mut policy = (*fixture.policy).clone();
+    policy.notifiers.get_mut(&name("chat")).unwrap().fingerprint = [9; 16];
+    fixture.policy = Arc::new(policy);
+    assert_eq!(fixture.told("chat", 10 * MINUTE), []);
+    fixture.take(10 * MINUTE, &[alert(2)]);
+    assert_eq!(fixture.changes("chat", 10 * MINUTE), [Change::Open]);
+}
+
+#[test]
+fn the_most_urgent_goes_first_and_a_crowd_of_openings_does_not_hold_up_a_critical_one() {
+    let fixture = Fixture::new();
+    let hosts: Vec<&'static str> = (0..200).map(|n| &*Box::leak(format!("h{n}").into_boxed_str())).collect();
+    let alerts: Vec<Alert> = hosts.iter().map(|host| Alert { host, ..alert(host) }).collect();
+    fixture.take(0, &alerts);
+    fixture.take(1, &[Alert { host: "db", severity: Severity::Critical, ..alert("critical") }]);
+    let claim = fixture.claim("pager", 1).unwrap();
+    assert_eq!(change(&claim).incident.rank.severity, Severity::Critical);
+}
+
+#[test]
+fn a_storm_is_told_through_one_incident_and_what_outranks_it_by_itself() {
+    let limits = StormLimits { per_rule: 5, per_rank: 15, within: Duration::from_secs(900) };
+    let fixture = Fixture::timed(Timing { storm: Some(limits), ..Timing::default() });
+    let names: Vec<&'static str> = (0..300).map(|n| &*Box::leak(format!("r{n}").into_boxed_str())).collect();
+    for (n, rule) in names.iter().enumerate() {
+        fixture.take(n as i64, &[Alert { rule, ..alert(rule) }]);
+    }
+    fixture.take(400, &[Alert { rule: "worse", severity: Severity::Critical, ..alert("worse") }]);
+    let told = fixture.told("pager", 400);
+    assert!((16..=20).contains(&told.len()), "{} pages: {told:?}", told.len());
+    let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+    let storm = incidents.iter().find(|incident| incident.kind != Default::default()).unwrap();
+    let of_storm = IncidentFilter { storm: Some(storm.number), ..IncidentFilter::default() };
+    let folded = fixture.store.incidents(&ALL, &of_storm).unwrap();
+    assert_eq!(folded.len(), 300 - 15, "what is not told by itself is kept, with a number of its own");
+    assert!(incidents[0].fold.is_none() && incidents[0].rank.severity == Severity::Critical);
+    assert!(fixture.incident(storm.number.0).notifications.iter().all(|row| row.told.said.is_some() || row.is_pending));
+}
+
+#[test]
+fn silence_ends_joining_and_resolves_no_page() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("pager", 0);
+    assert_eq!(fixture.advance(23 * HOUR).incidents, 0);
+    fixture.advance(25 * HOUR);
+    assert_eq!(fixture.incident(1).incident.state, IncidentState::Quiet);
+    assert_eq!(fixture.told("pager", 25 * HOUR), []);
+    fixture.take(26 * HOUR, &[alert(2)]);
+    let next = fixture.incident(2).incident;
+    assert_eq!((next.follows, next.count), (Some(IncidentNumber(1)), 1));
+    assert_eq!(fixture.changes("pager", 26 * HOUR), [Change::Open]);
+}
+
+#[test]
+fn orders_work_from_a_second_process_and_are_refused_with_a_reason() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("pager", 0);
+    let beside = SqliteStore::open(&fixture.folder.path().join("test.db"), Access::Operate).unwrap();
+    let by = Origin::CommandLine { user: "ann".to_owned() };
+    let number = IncidentNumber(1);
+    beside.order(number, Order::Acknowledge, by.clone(), Some("mine".into()), at(5)).unwrap().unwrap();
+    assert!(matches!(
+        beside.order(number, Order::Acknowledge, by.clone(), None, at(6)).unwrap(),
+        Err(OrderError::AlreadyAcknowledged { .. })
+    ));
+    assert!(beside.order(IncidentNumber(99), Order::Resolve, by, None, at(6)).is_err());
+    assert_eq!(fixture.told("pager", 6), [(Change::Acknowledge, Operation::AcknowledgePage { page: 1 })]);
+    let details = fixture.incident(1);
+    assert_eq!(details.milestones.last().unwrap().note.as_deref(), Some("mine"));
+    beside.close();
+}
+
+#[test]
+fn a_silenced_incident_is_told_only_when_it_is_worse() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("chat", 0);
+    fixture.order(1, Order::Silence { until: at(10 * HOUR) }, 1).unwrap();
+    fixture.take(2, &(10..40).map(alert).collect::<Vec<_>>());
+    assert_eq!(fixture.changes("chat", HOUR), []);
+    fixture.take(2 * HOUR, &[Alert { severity: Severity::Critical, ..alert("worse") }]);
+    assert!(fixture.changes("chat", 2 * HOUR).contains(&Change::Raise));
+}
+
+#[test]
+fn what_is_over_for_long_is_forgotten_with_all_that_belongs_to_it_and_numbers_are_never_given_twice() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    for destination in ["pager", "chat", "hook", "tickets"] {
+        fixture.changes(destination, 20_000);
+    }
+    fixture.order(1, Order::Resolve, 30_000).unwrap();
+    let horizons = |now| Horizons { keys: at(now), receipts: at(now), events: at(now) };
+    fixture.store.prune(horizons(HOUR), 100).wait().unwrap();
+    assert!(fixture.store.incident(IncidentNumber(1)).unwrap().is_some(), "its end is not told yet");
+    for destination in ["pager", "chat", "hook", "tickets"] {
+        fixture.changes(destination, 40_000);
+    }
+    while fixture.store.prune(horizons(HOUR), 100).wait().unwrap() == 100 {}
+    assert!(fixture.store.incident(IncidentNumber(1)).unwrap().is_none(), "{:?}", fixture.incident(1).deliveries);
+    assert_eq!(fixture.states(), []);
+    fixture.take(2 * HOUR, &[alert(2)]);
+    assert_eq!(fixture.incident(2).incident.number, IncidentNumber(2));
+}
+
+#[test]
+fn a_delivered_change_is_sent_again_as_it_was_on_order() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("pager", 0).unwrap();
+    let (delivery, intent) = (claim.work().delivery, change(&claim).intent.clone());
+    fixture.settle(claim, delivered(), 0);
+    assert!(fixture.store.replay_delivery(delivery, Doubt::Keep, at(5)).unwrap());
+    let claim = fixture.claim("pager", 5).unwrap();
+    assert_eq!((claim.work().delivery, &change(&claim).intent), (delivery, &intent));
+    fixture.settle(claim, delivered(), 5);
+    assert_eq!(fixture.told("pager", 6), []);
+}
+
+#[test]
+fn a_discarded_destination_leaves_nothing_waiting() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    assert_eq!(fixture.store.discard(&name("pager")).unwrap(), 1);
+    assert_eq!(fixture.told("pager", 1), []);
+    assert!(!fixture.incident(1).notifications.iter().any(|row| row.destination.as_str() == "pager"));
+}
