@@ -1,12 +1,14 @@
 //! Destinations that misbehave in every way, one at a time, while the others must not notice: those that themselves do
 //! wrong, and those behind a network that does.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gatepost::domain::{EventId, IncidentNumber, Timestamp};
 use gatepost::standins::Fault;
-use gatepost::store::{Access, DeliveryFilter, EventFilter, Page, Queries, SqliteStore};
+use gatepost::store::{Access, DeliveryFilter, EventFilter, IncidentQueries, Page, Queries, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -218,19 +220,24 @@ fn retry_after_is_kept(world: &World, who: Who) {
     assert!(gap <= RETRY_AFTER + Duration::from_secs(1), "{who:?}: asked again after {gap:?}");
 }
 
-/// From the receipt of each event to the end of its delivery, for each destination.
+/// From the receipt of each event to the end of its delivery, or of the first one about its incident, for each destination.
 pub fn latencies(world: &World) -> [Vec<Duration>; 4] {
     let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
     let all = Page { limit: 100_000, before: None };
     let events = store.events(&all, &EventFilter::default()).unwrap();
+    let received_at: HashMap<EventId, Timestamp> =
+        events.iter().map(|row| (row.event.id, row.event.received_at)).collect();
+    let opened_at: HashMap<IncidentNumber, Timestamp> =
+        received_at.iter().filter_map(|(id, at)| Some((store.incident_of(*id).unwrap()?.incident?, *at))).collect();
     DESTINATIONS.map(|name| {
         let filter = DeliveryFilter { destination: Some(name.to_owned()), ..DeliveryFilter::default() };
         let rows = store.deliveries(&all, &filter).unwrap();
         let latency = |row: &gatepost::store::DeliveryRow| {
-            let event = &events.iter().find(|event| event.event.id == row.delivery.event)?.event;
+            let of_event = row.delivery.event.and_then(|id| received_at.get(&id));
+            let since = of_event.or_else(|| opened_at.get(&row.delivery.incident?))?;
             let (_, attempts) = store.delivery(row.delivery.id).ok()??;
             let last = attempts.last()?;
-            Some(last.started_at.plus(Duration::from_millis(last.duration_ms)).since(event.received_at))
+            Some(last.started_at.plus(Duration::from_millis(last.duration_ms)).since(*since))
         };
         rows.iter().filter_map(latency).collect()
     })

@@ -109,6 +109,32 @@ impl Expectations {
         Posting { source: "akto", body: format!("[{}]", records_text.join(",\n ")).into_bytes(), events: records }
     }
 
+    /// A threat by itself, which has happened just now.
+    pub fn threat(&self, threat: &Threat) -> Posting {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let (run, now) = (self.run, SystemClock.now().as_millis());
+        let Threat { filter, host, severity, succeeded } = threat;
+        let body = format!(
+            "{{\"id\":\"{run:08x}-{number}\",\"filterId\":\"{filter}\",\"actor\":\"198.51.100.{}\",\
+             \"latestApiEndpoint\":\"/v1/orders/{number}\",\"latestApiMethod\":\"POST\",\"detectedAt\":{now},\
+             \"severity\":\"{severity}\",\"host\":\"{host}\",\"successfulExploit\":{succeeded}}}",
+            number % 250
+        );
+        Posting { source: "akto", body: body.into_bytes(), events: 1 }
+    }
+
+    /// An alert of an agent, which has happened just now. What is the same in `alert` and `agent` is one incident.
+    pub fn alert(&self, alert: &str, agent: &str, severity: &str, outcome: &str) -> Posting {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let (run, now) = (self.run, SystemClock.now());
+        let body = format!(
+            "{{\"id\":\"evt_{run:08x}_{number}\",\"type\":\"alert.triggered\",\"timestamp\":\"{now}\",\
+             \"data\":{{\"alert_id\":\"{alert}\",\"agent_id\":\"{agent}\",\"severity\":\"{severity}\",\
+             \"outcome\":\"{outcome}\",\"details\":\"mark-{run:08x}-{number}. {alert} of {agent}\"}}}}"
+        );
+        Posting { source: "adrian", body: body.into_bytes(), events: 1 }
+    }
+
     /// One that only the archive hears of.
     pub fn low(&self, padding: usize) -> Posting {
         self.adrian("low", padding)

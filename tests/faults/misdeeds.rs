@@ -226,6 +226,15 @@ impl World {
         }
     }
 
+    /// What was scripted and has met no request meets none.
+    pub fn forget_script(&self, who: Who) {
+        match who {
+            Who::Slack => self.slack.as_ref().unwrap().forget_script(),
+            Who::PagerDuty => self.pagerduty.as_ref().unwrap().forget_script(),
+            Who::Jira => self.jira.as_ref().unwrap().forget_script(),
+        }
+    }
+
     pub fn requests(&self, who: Who) -> Vec<Arrived> {
         match who {
             Who::Slack => self.slack.as_ref().unwrap().requests(),

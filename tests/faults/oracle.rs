@@ -6,10 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-use gatepost::domain::{DeliveryState, Event, EventKey};
-use gatepost::standins::slack::Message;
+use gatepost::domain::{Clock, DeliveryState, Event, EventKey, SystemClock};
 use gatepost::store::{Access, DeliveryFilter, DeliveryRow, EventFilter, Page, Queries, ReceiptFilter, SqliteStore};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::expectations::{Acknowledgement, Entries, Expectations};
@@ -172,29 +170,8 @@ impl Trial<'_> {
             let strangers = found.keys().filter(|mark| !wanted.contains(*mark)).count();
             self.check(strangers == 0, || format!("{name} has {strangers} that belong to no event"));
         }
-        self.messages_are_single(events, allowance);
-    }
-
-    fn messages_are_single(&mut self, events: &[Event], allowance: Allowance) {
-        let messages: Vec<Message> = self.world.slack.iter().flat_map(|slack| slack.messages()).collect();
-        self.figures.slack_messages = messages.len();
-        let mut by_event: HashMap<String, Vec<&Message>> = HashMap::new();
-        for message in &messages {
-            let payload = message.metadata.as_ref().map(|metadata| &metadata["event_payload"]["event"]);
-            let event = payload.and_then(Value::as_str).unwrap_or("none").to_owned();
-            by_event.entry(event).or_default().push(message);
-        }
-        for event in events.iter().filter(|event| event.severity.id() >= 5) {
-            let told = by_event.remove(&event.id.to_string()).unwrap_or_default();
-            self.check(!told.is_empty(), || format!("Slack has no message about {}", event.id));
-            let again = told.get(1..).unwrap_or_default();
-            self.figures.slack_repeats += again.len();
-            let unmarked = again.iter().filter(|message| !says_repeat(message)).count();
-            self.check(unmarked == 0, || format!("Slack repeats {} without saying so", event.id));
-        }
-        self.check(by_event.is_empty(), || format!("Slack has messages about no event: {:?}", by_event.keys()));
-        let (repeats, allowed) = (self.figures.slack_repeats, allowance.slack_repeats);
-        self.check(repeats <= allowed, || format!("Slack has {repeats} repeated messages, {allowed} are explained"));
+        self.pages_are_single(told);
+        self.messages_are_single(told, allowance);
     }
 
     fn archive_lines(&mut self) -> Vec<String> {
@@ -252,9 +229,4 @@ fn label_of(key: EventKey) -> String {
     format!("gatepost-{}", hex::encode(&Sha256::digest(key.to_string().as_bytes())[..8]))
 }
 
-fn says_repeat(message: &Message) -> bool {
-    let shown = format!("{} {}", message.text, Value::Array(message.blocks.clone()));
-    shown.to_lowercase().contains("possible repeat")
-}
-
-const ALL: Page = Page { limit: 10_000_000, before: None };
+pub const ALL: Page = Page { limit: 10_000_000, before: None };

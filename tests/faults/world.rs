@@ -44,7 +44,10 @@ struct Urls {
     pagerduty: String,
 }
 
-/// Whom an event of this severity is told, as the routes of [`World::config_text`] say.
+/// The destinations that are told incidents; the others keep events.
+pub const NOTIFIERS: [&str; 2] = ["oncall", "soc"];
+
+/// Where an event of this severity goes, as the routes of [`World::config_text`] say.
 pub fn destinations_of(severity: u8) -> &'static [&'static str] {
     match severity {
         5.. => &["archive", "oncall", "soc", "tickets"],
