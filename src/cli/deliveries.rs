@@ -1,4 +1,4 @@
-//! `gatepost deliveries list|show`
+//! `gatepost deliveries list|show|discard`
 
 use std::path::Path;
 
@@ -6,11 +6,12 @@ use clap::{Args, Subcommand};
 
 use super::json::{DeliveryJson, json_of, next_try};
 use super::listing::Paging;
+use super::number::parse_incident;
 use super::paint::Tone;
 use super::table::{Cell, Table};
-use super::{Failure, Outcome, find, moment, names, read_store, show};
-use crate::domain::{Clock, DeliveryState, IdPrefix, SystemClock, Timestamp};
-use crate::store::{DeliveryFilter, DeliveryRow, Queries};
+use super::{Failure, Outcome, find, moment, names, open_store, out, outline, read_store, show};
+use crate::domain::{Clock, DeliveryState, IdPrefix, IncidentNumber, Name, SystemClock, Timestamp};
+use crate::store::{Commands, DeliveryFilter, DeliveryRow, Page, Queries, SqliteStore};
 
 #[derive(Args)]
 pub struct Deliveries {
@@ -30,12 +31,21 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Close what waits, and every dead letter, for a destination that is no longer in the configuration
+    Discard {
+        /// Its name
+        destination: String,
+        /// Say what would be closed, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Args)]
 #[command(after_help = "Examples:
   gatepost deliveries list --state dead --destination oncall
   gatepost deliveries list --state waiting
+  gatepost deliveries list --incident 4711
   gatepost deliveries list --text SEC-88 --json")]
 struct List {
     #[command(flatten)]
@@ -43,7 +53,7 @@ struct List {
     /// Only for this destination
     #[arg(long)]
     destination: Option<String>,
-    /// Only those that stand here: waiting, leased, delivered, dead
+    /// Only those that stand here: waiting, leased, delivered, dead, superseded
     #[arg(long, value_parser = parse_state)]
     state: Option<DeliveryState>,
     /// Only those with this text in the title, the reason, or what the destination calls it
@@ -52,13 +62,16 @@ struct List {
     /// Only those of this event
     #[arg(long, value_name = "ID")]
     event: Option<IdPrefix>,
+    /// Only those that tell of this incident
+    #[arg(long, value_name = "NUMBER", value_parser = parse_incident)]
+    incident: Option<IncidentNumber>,
 }
 
 impl Deliveries {
     pub fn run(&self, path: &Path) -> Outcome {
-        let (outline, store) = read_store(path)?;
         match &self.action {
             Action::List(list) => {
+                let (outline, store) = read_store(path)?;
                 names::check_destination(&outline, &store, list.destination.as_deref())?;
                 let filter = DeliveryFilter {
                     destination: list.destination.clone(),
@@ -67,19 +80,69 @@ impl Deliveries {
                     until: list.paging.until,
                     text: list.text.clone(),
                     event: list.event.as_ref().map(|id| find::event(&store, id)).transpose()?,
+                    incident: list.incident,
                     id: None,
                 };
                 let rows = store.deliveries(&list.paging.page(), &filter)?;
                 list.paging.print(&rows, |row| row.cursor, |row| json_of(&DeliveryJson::from(row)), table)
             }
             Action::Show { id, json } => {
+                let (_, store) = read_store(path)?;
                 let id = find::delivery(&store, id)?;
                 let found = store.delivery(id)?;
                 let (row, attempts) =
                     found.ok_or_else(|| Failure::Found(format!("there is no delivery {id} in the store")))?;
                 show::delivery(&row, &attempts, *json)
             }
+            Action::Discard { destination, dry_run } => discard(path, destination, *dry_run),
         }
+    }
+}
+
+fn discard(path: &Path, name: &str, dry_run: bool) -> Outcome {
+    let outline = outline(path)?;
+    if outline.destinations.contains_key(name) {
+        return Err(Failure::Found(format!(
+            "{name} is in the configuration, and what waits for it will be sent; to close that, remove the destination, \
+             reload, and say it again"
+        )));
+    }
+    if dry_run {
+        let (outline, store) = read_store(path)?;
+        names::check_destination(&outline, &store, Some(name))?;
+        let [waiting, dead] = [open(&store, name, DeliveryState::Waiting)?, open(&store, name, DeliveryState::Dead)?];
+        return out!(
+            "{} deliveries for {name} would be closed: {waiting} that wait, {dead} dead letters",
+            waiting + dead
+        );
+    }
+    let store = open_store(&outline)?;
+    names::check_destination(&outline, &store, Some(name))?;
+    let destination: Name =
+        name.parse().map_err(|fault: crate::domain::NameError| Failure::Found(fault.to_string()))?;
+    let closed = store.discard(&destination)?;
+    out!("{closed} deliveries for {name} are closed; what it was told of open incidents is forgotten")
+}
+
+/// How many deliveries of a destination stand in a state.
+fn open(store: &SqliteStore, destination: &str, state: DeliveryState) -> Result<usize, Failure> {
+    let filter =
+        DeliveryFilter { destination: Some(destination.to_owned()), state: Some(state), ..DeliveryFilter::default() };
+    let (mut count, mut before) = (0, None);
+    loop {
+        let rows = store.deliveries(&Page { limit: 1_000, before }, &filter)?;
+        let Some(last) = rows.last() else { return Ok(count) };
+        before = Some(last.cursor);
+        count += rows.len();
+    }
+}
+
+/// `#4711 · raise`: what a change tells; nothing for an event.
+pub fn subject(row: &DeliveryRow) -> String {
+    match (row.delivery.incident, row.delivery.change) {
+        (Some(incident), Some(change)) => format!("{incident} {} · ", change.as_str()),
+        (Some(incident), None) => format!("{incident} · "),
+        (None, _) => String::new(),
     }
 }
 
@@ -106,7 +169,7 @@ fn table(rows: &[DeliveryRow]) -> Table {
             delivery.destination.as_str().into(),
             delivery.tries.to_string().into(),
             next_try(row).map_or(String::new(), |at| when(at, now)).into(),
-            format!("{}{reason}", row.title).into(),
+            format!("{}{}{reason}", subject(row), row.title).into(),
         ]);
     }
     table
@@ -119,5 +182,5 @@ pub fn when(at: Timestamp, now: Timestamp) -> String {
 
 fn parse_state(text: &str) -> Result<DeliveryState, String> {
     let found = DeliveryState::ALL.into_iter().find(|state| state.as_str() == text);
-    found.ok_or_else(|| "a delivery is waiting, leased, delivered or dead".to_owned())
+    found.ok_or_else(|| "a delivery is waiting, leased, delivered, dead or superseded".to_owned())
 }

@@ -6,10 +6,11 @@ use clap::{Args, Subcommand};
 
 use super::json::{EventJson, json_of};
 use super::listing::Paging;
+use super::number::parse_incident;
 use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{Failure, Outcome, find, moment, names, read_store, show};
-use crate::domain::{IdPrefix, Severity};
+use crate::domain::{IdPrefix, IncidentNumber, Severity};
 use crate::store::{DeliveryFilter, EventFilter, EventRow, Page, Queries};
 
 #[derive(Args)]
@@ -37,7 +38,8 @@ enum Action {
   gatepost events list --severity high --since 24h
   gatepost events list --text 14.143.179.162 --since 2026-11-21
   gatepost events list --type alert.triggered --source adrian --json
-  gatepost events list --vendor-id 6f1c2ab0")]
+  gatepost events list --vendor-id 6f1c2ab0
+  gatepost events list --incident 4711")]
 struct List {
     #[command(flatten)]
     paging: Paging,
@@ -59,6 +61,9 @@ struct List {
     /// Only those of this receipt
     #[arg(long, value_name = "ID")]
     receipt: Option<IdPrefix>,
+    /// Only those of this incident
+    #[arg(long, value_name = "NUMBER", value_parser = parse_incident)]
+    incident: Option<IncidentNumber>,
     /// Only those that no route took
     #[arg(long)]
     unrouted: bool,
@@ -82,6 +87,7 @@ impl Events {
                     text: list.text.clone(),
                     vendor_id: list.vendor_id.clone(),
                     receipt: list.receipt.as_ref().map(|id| find::receipt(&store, id)).transpose()?,
+                    incident: list.incident,
                     unrouted: list.unrouted,
                     quarantined: list.quarantined,
                     id: None,

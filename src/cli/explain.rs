@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::explain_incident::Place;
 use super::json::json_of;
 use super::{Failure, Outcome, find, io, load, names, out, read_store, show, terminal};
 use crate::config::{Config, Outline};
-use crate::domain::{Clock, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock};
+use crate::domain::{Clock, DestinationName, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock};
 use crate::pipeline::Horizon;
 use crate::routing::{Considered, Flow, Judgement, Router};
 use crate::store::Queries;
@@ -59,10 +60,17 @@ impl Explain {
         let id = find::event(&store, id)?;
         let row = store.event(id)?;
         let row = row.ok_or_else(|| Failure::Found(format!("there is no event {id} in the store")))?;
+        let planned = router.as_ref().map(|router| router.plan(&row.event).deliveries).unwrap_or_default();
+        let planned: Vec<DestinationName> = planned.into_iter().map(|(destination, _)| destination).collect();
+        let place = Place::find(path, &store, &row, &planned)?;
         let held = row.quarantined.then_some("it is in quarantine");
         let explained = Explained { event: row.event, held };
         if let Some(router) = router.as_ref().filter(|_| self.json) {
-            return out!("{}", json_of(&explained.json(router, None, &[]))?);
+            let mut json = explained.json(router, None, &[]);
+            if let (Some(fields), Some(place)) = (json.as_object_mut(), &place) {
+                fields.insert("place".to_owned(), place.json());
+            }
+            return out!("{}", json_of(&json)?);
         }
         let event = &explained.event;
         out!("{} · {}", event.rank(), terminal::line(&event.title, 120))?;
@@ -70,9 +78,10 @@ impl Explain {
         explained.of_one_alert()?;
         explained.unknown_severity_of_then(path)?;
         match router {
-            Some(router) => explained.routes(&router),
-            None => out!("  its routes are not explained before the fault is mended"),
+            Some(router) => explained.routes(&router)?,
+            None => out!("  its routes are not explained before the fault is mended")?,
         }
+        place.map_or(Ok(()), |place| place.print())
     }
 
     fn body(&self, path: &Path, file: &Path, name: &str) -> Outcome {

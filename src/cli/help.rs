@@ -21,6 +21,8 @@ Examples:
   gatepost status                                          how everything is doing
   gatepost tail                                            what is happening
   gatepost events list --severity high --since 24h         what has happened
+  gatepost incidents list                                  what is not over
+  gatepost incidents ack 4711                              take it
   gatepost deliveries list --state dead                    what did not arrive
 
 Every command has its own: gatepost COMMAND --help",

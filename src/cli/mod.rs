@@ -11,8 +11,10 @@ mod deliveries;
 mod demo;
 mod events;
 mod explain;
+mod explain_incident;
 mod find;
 mod help;
+mod incidents;
 mod init;
 mod json;
 mod listing;
@@ -31,6 +33,7 @@ mod status;
 mod table;
 mod tail;
 mod terminal;
+mod told;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -88,11 +91,13 @@ enum Command {
     Receipts(receipts::Receipts),
     /// List and show events: the facts in them
     Events(events::Events),
+    /// List, show and change incidents: what happens in the world, and who has it
+    Incidents(incidents::Incidents),
     /// List and show deliveries: who was told, or not yet
     Deliveries(deliveries::Deliveries),
     /// Show how everything is doing, on one screen
     Status(status::Status),
-    /// Show events and deliveries as they come
+    /// Show events, incidents and deliveries as they come
     Tail(tail::Tail),
     /// Process a receipt or send deliveries again
     Replay(replay::Replay),
@@ -174,6 +179,7 @@ fn dispatch(arguments: &Arguments, format: LogFormat) -> Outcome {
         Command::Explain(command) => command.run(config),
         Command::Receipts(command) => command.run(config),
         Command::Events(command) => command.run(config),
+        Command::Incidents(command) => command.run(config),
         Command::Deliveries(command) => command.run(config),
         Command::Status(command) => command.run(config),
         Command::Tail(command) => command.run(config),

@@ -1,7 +1,7 @@
 //! Colours on a terminal, and nowhere else.
 
 use super::terminal;
-use crate::domain::{DeliveryState, Severity};
+use crate::domain::{DeliveryState, IncidentState, Severity};
 
 /// How a text stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,16 @@ impl Tone {
             DeliveryState::Delivered => Self::Good,
             DeliveryState::Waiting | DeliveryState::Leased => Self::Waiting,
             DeliveryState::Dead => Self::Bad,
+        }
+    }
+
+    /// Whether a person has to act.
+    pub fn of_incident(state: IncidentState) -> Self {
+        match state {
+            IncidentState::Open => Self::Bad,
+            IncidentState::Acknowledged => Self::Waiting,
+            IncidentState::Resolved => Self::Good,
+            IncidentState::Quiet => Self::Faint,
         }
     }
 

@@ -49,6 +49,9 @@ pub fn event(row: &EventRow, planned: &[DeliveryRow], json: bool) -> Outcome {
     }
     let event = &row.event;
     whole(event)?;
+    if let Some(incident) = row.incident {
+        fact("incident", &format!("{incident} (gatepost incidents show {})", incident.0))?;
+    }
     if row.unrouted {
         out!("  no route took it")?;
     }
@@ -63,8 +66,9 @@ pub fn event(row: &EventRow, planned: &[DeliveryRow], json: bool) -> Outcome {
         let reason = delivery.reason.as_deref().map(|reason| format!(": {}", terminal::line(reason, 160)));
         let remote = delivery.remote.as_deref().map(|remote| format!(" as {}", terminal::line(remote, 80)));
         out!(
-            "  -> {} {}{}{}{} (delivery {}, by route {})",
+            "  -> {} {}{}{}{}{} (delivery {}, by route {})",
             delivery.destination,
+            deliveries::subject(row),
             Paint::of_stdout().paint(Tone::of_state(delivery.state), delivery.state.as_str()),
             next.unwrap_or_default(),
             remote.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! `gatepost tail`: events and deliveries as they come.
+//! `gatepost tail`: events, changes of incidents and deliveries as they come.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,12 +8,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::json::{DeliveryJson, EventJson, json_of};
+use super::json::{DeliveryJson, EventJson, MilestoneJson, json_of};
 use super::number::parse_count;
 use super::paint::{Paint, Tone};
-use super::{Failure, Outcome, deliveries, events, io, names, out, read_store, terminal};
+use super::{Failure, Outcome, deliveries, events, io, names, out, read_store, terminal, told};
 use crate::domain::{Clock, DeliveryState, Severity, SystemClock, Timestamp};
-use crate::store::{DeliveryRow, EventFilter, EventRow, Overview, Page, Position, Queries, SqliteStore, StoreError};
+use crate::store::{
+    DeliveryRow, EventFilter, EventRow, IncidentQueries, MilestoneRow, Overview, Page, Position, Queries, SqliteStore,
+    StoreError,
+};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -32,7 +35,7 @@ pub struct Tail {
     /// Only what is at least this bad
     #[arg(long)]
     severity: Option<Severity>,
-    /// One JSON object a line: {"event": …} or {"delivery": …}
+    /// One JSON object a line: {"event": …}, {"milestone": …} or {"delivery": …}
     #[arg(long)]
     json: bool,
 }
@@ -41,33 +44,9 @@ impl Tail {
     pub fn run(&self, path: &Path) -> Outcome {
         let (outline, store) = read_store(path)?;
         names::check_source(&outline, &store, self.source.as_deref())?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(io("the process cannot be set up"))?;
-        runtime.block_on(self.follow(&store))
-    }
-
-    async fn follow(&self, store: &SqliteStore) -> Outcome {
-        let signals = io("the process cannot be set up");
-        let both = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
-        let (mut interrupt, mut terminate) = both.map_err(signals)?;
-        let mut follower = Follower::start(store)?;
-        self.begin(store)?;
-        loop {
-            match follower.look() {
-                Ok(news) => news.iter().try_for_each(|news| self.print(news))?,
-                // It is asked again in a moment.
-                Err(StoreError::Locked(_)) => {}
-                Err(fault) => return Err(fault.into()),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
-            }
-            if is_output_closed() {
-                return Ok(());
-            }
-        }
+        let mut follower = Follower::start(&store)?;
+        self.begin(&store)?;
+        follow(|| follower.look()?.iter().try_for_each(|news| self.print(news)))
     }
 
     /// The last events before the tail begins.
@@ -83,6 +62,7 @@ impl Tail {
     fn print(&self, news: &News) -> Outcome {
         let (source, severity) = match news {
             News::Event(row) => (&row.event.source, row.event.severity),
+            News::Milestone(row) => (&row.source, row.severity),
             News::Delivery(row) => (&row.source, row.severity),
         };
         let is_bad_enough = self.severity.is_none_or(|least| severity.rank() >= least.rank());
@@ -94,8 +74,38 @@ impl Tail {
             (News::Delivery(row), true) => {
                 out!("{}", json_of(&json!({ "delivery": DeliveryJson::from(row.as_ref()) }))?)
             }
+            (News::Milestone(row), true) => {
+                out!("{}", json_of(&json!({ "milestone": MilestoneJson::from(row.as_ref()) }))?)
+            }
             (News::Event(row), false) => out!("{}", event_line(row)),
+            (News::Milestone(row), false) => out!("{}", milestone_line(row)),
             (News::Delivery(row), false) => out!("{}", delivery_line(row)),
+        }
+    }
+}
+
+/// Looks again and again for what is new, until a signal ends it or the reader has gone.
+pub fn follow(look: impl FnMut() -> Outcome) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(io("the process cannot be set up"))?.block_on(follow_until_ended(look))
+}
+
+async fn follow_until_ended(mut look: impl FnMut() -> Outcome) -> Outcome {
+    let both = signal(SignalKind::interrupt()).and_then(|one| Ok((one, signal(SignalKind::terminate())?)));
+    let (mut interrupt, mut terminate) = both.map_err(io("the process cannot be set up"))?;
+    loop {
+        match look() {
+            // It is asked again in a moment.
+            Ok(()) | Err(Failure::Store(StoreError::Locked(_))) => {}
+            Err(failure) => return Err(failure),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+        }
+        if is_output_closed() {
+            return Ok(());
         }
     }
 }
@@ -103,6 +113,7 @@ impl Tail {
 /// Something that has happened.
 enum News {
     Event(Box<EventRow>),
+    Milestone(Box<MilestoneRow>),
     Delivery(Box<DeliveryRow>),
 }
 
@@ -110,13 +121,16 @@ enum News {
 struct Follower<'s> {
     store: &'s SqliteStore,
     position: Position,
+    /// The cursor of the last change of an incident.
+    milestone: i64,
     /// Deliveries that have not come to an end, by cursor, with the tries that were told; `None`: not looked at yet.
     open: BTreeMap<i64, Option<u32>>,
 }
 
 impl<'s> Follower<'s> {
     fn start(store: &'s SqliteStore) -> Result<Self, Failure> {
-        let mut follower = Self { store, position: store.newest()?, open: BTreeMap::new() };
+        let (position, milestone) = (store.newest()?, store.newest_milestone()?);
+        let mut follower = Self { store, position, milestone, open: BTreeMap::new() };
         follower.open.extend(store.open_deliveries(OPEN_MAX / 4)?.into_iter().map(|cursor| (cursor, None)));
         Ok(follower)
     }
@@ -127,6 +141,10 @@ impl<'s> Follower<'s> {
         for row in self.store.events_after(self.position.event, BATCH)? {
             self.position.event = row.cursor;
             news.push(News::Event(Box::new(row)));
+        }
+        for row in self.store.milestones_after(self.milestone, BATCH)? {
+            self.milestone = row.cursor;
+            news.push(News::Milestone(Box::new(row)));
         }
         for row in self.store.deliveries_after(self.position.delivery, BATCH)? {
             self.position.delivery = row.cursor;
@@ -173,6 +191,14 @@ fn event_line(row: &EventRow) -> String {
     line(event.received_at, word, event.severity, name, &events::headline(event), &event.id)
 }
 
+/// `10:00:00  raised     high      akto          title · was medium · #4711`
+pub fn milestone_line(row: &MilestoneRow) -> String {
+    let milestone = &row.milestone;
+    let word = milestone.what.as_str().replace('_', " ");
+    let text = format!("{} · {}", row.title, told::by_and_note(milestone));
+    line(milestone.at, (&word, Tone::Heading), row.severity, row.source.as_str(), &text, &row.incident)
+}
+
 fn delivery_line(row: &DeliveryRow) -> String {
     let (delivery, now) = (&row.delivery, SystemClock.now());
     let word = if delivery.state == DeliveryState::Waiting { "retry" } else { delivery.state.as_str() };
@@ -182,7 +208,14 @@ fn delivery_line(row: &DeliveryRow) -> String {
     let reason = reason.map(|reason| format!(": {reason}"));
     let more = [next, remote, reason].into_iter().flatten().collect::<String>();
     let word = (word, Tone::of_state(delivery.state));
-    line(now, word, row.severity, delivery.destination.as_str(), &format!("{}{more}", row.title), &delivery.id)
+    line(
+        now,
+        word,
+        row.severity,
+        delivery.destination.as_str(),
+        &format!("{}{}{more}", deliveries::subject(row), row.title),
+        &delivery.id,
+    )
 }
 
 /// One line. On a terminal it is cut to the width, and the id left out where it would leave too little of the text.
@@ -230,6 +263,6 @@ const ID_CHARS: usize = 36 + 3;
 const TEXT_CHARS_MIN: usize = 40;
 const TEXT_CHARS_MAX: usize = 240;
 /// Rows that are taken at once.
-const BATCH: usize = 500;
+pub const BATCH: usize = 500;
 /// Deliveries that are watched at the same time.
 const OPEN_MAX: usize = 2_000;

@@ -13,6 +13,7 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod incidents;
 mod init;
 mod listings;
 mod probe;

@@ -37,7 +37,7 @@ fn why(one: &DestinationReport) -> Option<String> {
     Some(format!("{}: {}", one.name, one.reason.as_ref()?))
 }
 
-fn summary(report: &Report) -> [(&'static str, Tone, String); 5] {
+fn summary(report: &Report) -> [(&'static str, Tone, String); 6] {
     let [waiting, leased, dead] = report.totals();
     let serve = &report.serve;
     let (tone, text) = match (serve.status, &serve.reason) {
@@ -57,10 +57,29 @@ fn summary(report: &Report) -> [(&'static str, Tone, String); 5] {
     [
         ("serve", tone, text),
         ("receipts", waits(report.receipts_unread), format!("{} not read yet", report.receipts_unread)),
+        ("incidents", incident_tone(report), incidents(report)),
         ("queue", waits(waiting), queue),
         ("dead", if dead > 0 { Tone::Bad } else { Tone::Plain }, letters),
         ("disk", Tone::Plain, disk),
     ]
+}
+
+fn incident_tone(report: &Report) -> Tone {
+    let open = report.incidents.by_state.get("open").copied().unwrap_or_default();
+    if open > 0 { Tone::Bad } else { Tone::Plain }
+}
+
+/// `3 open, 1 acknowledged, 2 quiet and not acknowledged; oncall is to be told for 40 s`
+fn incidents(report: &Report) -> String {
+    let count = |state: &str| report.incidents.by_state.get(state).copied().unwrap_or_default();
+    let unattended = match report.incidents.unattended {
+        0 => String::new(),
+        count => format!(", {count} quiet and not acknowledged"),
+    };
+    let untold = report.incidents.oldest_untold.as_ref();
+    let untold =
+        untold.map(|one| format!("; {} untold for {}", one.destination, moment::rough(report.at.since(one.since))));
+    format!("{} open, {} acknowledged{unattended}{}", count("open"), count("acknowledged"), untold.unwrap_or_default())
 }
 
 fn waits(count: u64) -> Tone {
@@ -128,9 +147,9 @@ fn bytes(count: u64) -> String {
     if step == 0 { format!("{count} B") } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
 }
 
-const WHAT_WIDTH: usize = 10;
-/// One for the title, five for the summary, two blanks, two headers, one for the prompt.
-const LINES_FIXED: usize = 11;
+const WHAT_WIDTH: usize = 11;
+/// One for the title, six for the summary, two blanks, two headers, one for the prompt.
+const LINES_FIXED: usize = 12;
 
 #[cfg(test)]
 mod tests {

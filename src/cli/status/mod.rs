@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::json::json_of;
 use super::{Failure, Outcome, out, read_store};
 use crate::config::Outline;
-use crate::domain::{Clock, DeliveryState, SystemClock, Timestamp};
-use crate::store::{Overview, Queries, SqliteStore};
+use crate::domain::{Clock, DeliveryState, IncidentState, SystemClock, Timestamp};
+use crate::store::{IncidentFilter, IncidentQueries, Overview, Page, Queries, SqliteStore};
 use serving::Serving;
 
 #[derive(clap::Args)]
@@ -39,6 +39,7 @@ struct Report {
     serve: Serving,
     store: StoreReport,
     receipts_unread: u64,
+    incidents: IncidentReport,
     sources: Vec<SourceReport>,
     destinations: Vec<DestinationReport>,
 }
@@ -49,6 +50,22 @@ struct StoreReport {
     bytes: u64,
     /// What is free on its disk; `null` where the system does not say.
     free_bytes: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct IncidentReport {
+    /// By the word of the state.
+    by_state: BTreeMap<&'static str, u64>,
+    /// Those that went quiet and that no person has acknowledged; at most as many as are looked at.
+    unattended: usize,
+    /// The notifier for which a change has been waiting the longest.
+    oldest_untold: Option<Untold>,
+}
+
+#[derive(Serialize)]
+struct Untold {
+    destination: String,
+    since: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -82,9 +99,11 @@ struct DestinationReport {
 
 impl Report {
     fn of(outline: &Outline, store: &SqliteStore, serve: Serving, at: Timestamp) -> Result<Self, Failure> {
+        let destinations = destinations(outline, store, &serve)?;
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             at,
+            incidents: incidents(store, &destinations)?,
             store: StoreReport {
                 path: outline.store.clone(),
                 bytes: store.size_bytes(),
@@ -92,7 +111,7 @@ impl Report {
             },
             receipts_unread: store.undispatched()?,
             sources: sources(outline, store, at)?,
-            destinations: destinations(outline, store, &serve)?,
+            destinations,
             serve,
         })
     }
@@ -102,6 +121,21 @@ impl Report {
         let sum = |count: fn(&DestinationReport) -> u64| self.destinations.iter().map(count).sum();
         [sum(|one| one.waiting), sum(|one| one.leased), sum(|one| one.dead)]
     }
+}
+
+fn incidents(store: &SqliteStore, destinations: &[DestinationReport]) -> Result<IncidentReport, Failure> {
+    let counts = store.incident_counts()?;
+    let quiet = IncidentFilter { state: Some(IncidentState::Quiet), is_listed: true, ..IncidentFilter::default() };
+    let is_notifier = |one: &&DestinationReport| {
+        let kind = one.kind.as_deref().and_then(crate::destinations::find);
+        kind.is_none_or(|kind| kind.notifier.is_some())
+    };
+    let waiting = destinations.iter().filter(is_notifier).filter_map(|one| Some((one.oldest_waiting?, &one.name)));
+    Ok(IncidentReport {
+        by_state: counts.into_iter().map(|(state, count)| (state.as_str(), count)).collect(),
+        unattended: store.incidents(&Page { limit: UNATTENDED_MAX, before: None }, &quiet)?.len(),
+        oldest_untold: waiting.min().map(|(since, name)| Untold { destination: name.clone(), since }),
+    })
 }
 
 fn sources(outline: &Outline, store: &SqliteStore, now: Timestamp) -> Result<Vec<SourceReport>, Failure> {
@@ -167,4 +201,6 @@ fn free_bytes(file: &Path) -> Option<u64> {
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
+/// More of them are not counted.
+const UNATTENDED_MAX: usize = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
