@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use gatepost::app::App;
 use gatepost::config::Config;
 use gatepost::domain::{Clock, Event, SystemClock, Timestamp};
+use gatepost::store::{Access, IncidentFilter, IncidentQueries, Page, SqliteStore};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -284,6 +285,15 @@ fn alert(time: Option<Timestamp>, title: &str) -> String {
 fn pages(world: &World, title: &str) -> usize {
     let incidents = world.pagerduty.as_ref().unwrap().incidents();
     incidents.iter().map(|incident| incident.triggers_with(title)).sum()
+}
+
+/// How many old events of a source its digest stands for.
+fn in_digest(world: &World, source: &str) -> u64 {
+    let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
+    let filter = IncidentFilter { source: Some(source.parse().unwrap()), ..IncidentFilter::default() };
+    let incidents = store.incidents(&Page { limit: 1_000, before: None }, &filter).unwrap();
+    let folded = incidents.iter().filter(|incident| incident.fold.is_some_and(|fold| fold.is_digest));
+    folded.map(|incident| incident.count).sum()
 }
 
 fn quarantined(world: &World) -> Vec<Value> {
