@@ -102,7 +102,11 @@ fn every_vendor_has_a_place_in_the_list_fixtures_and_documentation() {
 #[test]
 fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
     let names: Vec<&str> = gatepost::destinations::KINDS.iter().map(|kind| kind.name).collect();
-    complete("destinations", &names, &["base", "classify", "errors", "message", "render", "testing"]);
+    complete(
+        "destinations",
+        &names,
+        &["base", "classify", "errors", "fingerprint", "life", "message", "probe", "receiver", "render", "testing"],
+    );
 }
 
 /// Compares list, folder, fixtures and documentation of a room whose members are one file each.

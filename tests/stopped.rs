@@ -7,6 +7,7 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
+use gatepost::domain::{Clock, SystemClock};
 use gatepost::standins::{Rate, StandIn, pagerduty};
 use harness::{Gateway, Post, until};
 use serde_json::Value;
@@ -27,9 +28,13 @@ fn start_pager() -> StandIn<pagerduty::PagerDuty> {
 fn config(pager: &StandIn<pagerduty::PagerDuty>, key: &str) -> String {
     format!(
         r#"
+[incidents]
+storm = "never"
+
 [sources.akto]
 vendor = "akto"
 secrets = [{{ value = "{AKTO}" }}]
+group_by = ["event"]
 
 [destinations.oncall]
 type = "pagerduty"
@@ -45,9 +50,10 @@ to = ["oncall"]
 }
 
 fn post(gateway: &Gateway, mark: &str, severity: &str) {
+    let now = SystemClock.now().as_millis();
     let record = format!(
         r#"[{{"id":"{mark}","filterId":"SQLInjection","actor":"198.51.100.7","latestApiEndpoint":"/v1/{mark}",
-        "latestApiMethod":"POST","detectedAt":1760000000000,"refId":"{mark}","severity":"{severity}"}}]"#
+        "latestApiMethod":"POST","detectedAt":{now},"refId":"{mark}","severity":"{severity}"}}]"#
     );
     gateway.post_bearer("akto", AKTO, record.as_bytes()).accepted();
 }

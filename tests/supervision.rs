@@ -16,6 +16,9 @@ use harness::{PATIENCE, Post};
 
 const SECRET: &str = "akto-shows-this-token-of-32-byte";
 
+/// The tasks of the pipeline: reading, delivering, retention, the clock, the timers of incidents.
+const TASKS: usize = 5;
+
 /// A clock with a defect: every task of the pipeline asks it for the time.
 #[derive(Debug, Default)]
 struct DefectiveClock {
@@ -53,7 +56,7 @@ fn restarts(app: &App) -> u64 {
         .filter(|line| line.starts_with("gatepost_pipeline_restarts_total{"))
         .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
         .collect();
-    assert_eq!(counters.len(), 4, "each task is counted from the start\n{metrics}");
+    assert_eq!(counters.len(), TASKS, "each task is counted from the start\n{metrics}");
     counters.iter().sum()
 }
 
@@ -71,8 +74,8 @@ async fn tasks_that_panic_are_started_again_and_go_on_delivering() {
     let clock = Arc::new(DefectiveClock::default());
     let app = App::start_by(Config::load(&config(folder.path())).unwrap(), clock.clone()).await.unwrap();
     assert_eq!(restarts(&app), 0);
-    clock.panics_left.store(4, Ordering::SeqCst);
-    until("the tasks have been started again", || restarts(&app) == 4).await;
+    clock.panics_left.store(TASKS as i64, Ordering::SeqCst);
+    until("the tasks have been started again", || restarts(&app) == TASKS as u64).await;
     let post = Post::to("/webhooks/s".to_owned()).line("authorization", format!("Bearer {SECRET}"));
     let body = br#"[{"id":"1","filterId":"F","severity":"HIGH","detectedAt":1760000000000}]"#;
     let answer = post.line("content-type", "application/json").body(body).send(app.public_address());

@@ -54,6 +54,11 @@ name = "everything"
 to = ["archive"]
 "#;
 
+/// The sources, with every event an incident of its own.
+fn sources_by_event() -> String {
+    SOURCES.replace("\nvendor", "\ngroup_by = [\"event\"]\nvendor")
+}
+
 fn config() -> String {
     format!("{SOURCES}{ARCHIVE}")
 }

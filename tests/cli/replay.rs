@@ -3,7 +3,7 @@
 use gatepost::standins::{Fault, Rate, StandIn, pagerduty};
 
 use crate::harness::{Gateway, until};
-use crate::{ADRIAN, AKTO, ARCHIVE, SOURCES, block_on, config};
+use crate::{ADRIAN, AKTO, ARCHIVE, block_on, config, sources_by_event};
 
 #[test]
 fn what_is_in_quarantine_is_marked_and_released_on_order() {
@@ -100,7 +100,8 @@ fn dead_letters_are_revived_by_destination_and_age() {
         place.limit_rate(Rate::UNLIMITED);
         place.always(Some(Fault::Status(413)));
     }
-    let gateway = Gateway::start(&format!("{SOURCES}{}{}", on_call("oncall", &pager), on_call("backup", &other)));
+    let gateway =
+        Gateway::start(&format!("{}{}{}", sources_by_event(), on_call("oncall", &pager), on_call("backup", &other)));
     for n in 0..3 {
         let body = format!(r#"{{"id":"evt_{n}","type":"agent.error"}}"#);
         gateway.post_signed("adrian", ADRIAN, body.as_bytes()).accepted();

@@ -4,7 +4,7 @@ use gatepost::standins::{Fault, Rate, pagerduty};
 
 use crate::harness::{Gateway, until};
 use crate::pty::Terminal;
-use crate::{ADRIAN, AKTO, ARCHIVE, SOURCES, block_on, config};
+use crate::{ADRIAN, AKTO, ARCHIVE, block_on, config, sources_by_event};
 
 /// What the command shows on a terminal of 80 columns and 24 lines, without colours.
 fn screen(gateway: &Gateway) -> String {
@@ -28,7 +28,7 @@ fn sources_destinations_queue_dead_letters_and_disk_are_on_one_screen() {
          [destinations.broken]\ntype = \"file\"\npath = \"absent/x.ndjson\"\n\
          [[routes]]\nname = \"page\"\nto = [\"oncall\", \"broken\"]\n"
     );
-    let mut gateway = Gateway::start(&format!("{SOURCES}{ARCHIVE}{oncall}"));
+    let mut gateway = Gateway::start(&format!("{}{ARCHIVE}{oncall}", sources_by_event()));
     for n in 0..3 {
         let body = format!(r#"{{"id":"evt_{n}","type":"agent.error"}}"#);
         gateway.post_signed("adrian", ADRIAN, body.as_bytes()).accepted();
