@@ -54,7 +54,7 @@ impl Script<'_> {
         self.sum_up()
     }
 
-    /// Stays up until it is interrupted and shows what else arrives.
+    /// Stays up until it is interrupted and shows what else arrives, and what is edited, commented on or moved.
     pub async fn stay(&self) -> Outcome {
         let file = self.setting.file();
         out!("\nIt stays up until Ctrl-C. In another terminal:\n")?;
@@ -63,17 +63,22 @@ impl Script<'_> {
         out!("  gatepost send akto --sample export")?;
         out!("  gatepost events list")?;
         out!("  curl http://{}/readyz\n", self.app.admin_address())?;
-        let mut shown: Vec<usize> = self.places().iter().map(|(_, cards)| cards.len()).collect();
+        let mut shown = self.places().map(|(_, cards)| cards);
         loop {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => return Ok(()),
                 () = tokio::time::sleep(std::time::Duration::from_millis(300)) => {}
             }
             for ((place, cards), shown) in self.places().into_iter().zip(&mut shown) {
-                for card in cards.iter().skip(*shown) {
-                    out!("── {place} ──\n{}\n", card.render(self.style).trim_end())?;
+                for (index, card) in cards.iter().enumerate() {
+                    let what = match shown.get(index) {
+                        Some(known) if known == card => continue,
+                        Some(_) => ", changed",
+                        None => "",
+                    };
+                    out!("── {place}{what} ──\n{}\n", card.render(self.style).trim_end())?;
                 }
-                *shown = cards.len();
+                *shown = cards;
             }
         }
     }
