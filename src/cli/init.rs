@@ -203,4 +203,11 @@ listen = \"127.0.0.1:8081\"       # /healthz, /readyz, /metrics: for you only
 [store]
 url = \"sqlite:gatepost.db\"
 
+# When incidents are told and when they end; these are the defaults, docs/incidents.md explains them.
+# [incidents]
+# wait = \"10s\"
+# repeat_after = \"never\"
+# quiet_after = \"24h\"
+# storm = { per_rule = 5, per_rank = 15, within = \"15m\" }     # or \"never\"
+
 ";
