@@ -291,7 +291,7 @@ impl Helps {
         // `gatepost receipts|events list` in prose stands for several; a placeholder stands for one.
         let first = *words.first().ok_or("there is no command")?;
         let mut command = first.to_owned();
-        if ["receipts", "events", "deliveries"].contains(&first)
+        if ["receipts", "events", "incidents", "deliveries"].contains(&first)
             && let Some(second) = words.get(1)
         {
             command = format!("{first} {second}");
