@@ -9,10 +9,13 @@ use super::setting::Setting;
 use crate::app::App;
 use crate::config::Config;
 use crate::destinations::{HttpRequest, Message, Reply};
-use crate::domain::{DeliveryState, Event, Timestamp};
+use crate::domain::{Clock, DeliveryState, Event, Origin, SystemClock, Timestamp};
 use crate::egress::Egress;
+use crate::incidents::Order;
 use crate::standins::{Card, Style};
-use crate::store::{DeliveryFilter, EventFilter, Page, Queries, ReceiptFilter};
+use crate::store::{
+    Commands, DeliveryFilter, EventFilter, IncidentFilter, IncidentQueries, Page, Queries, ReceiptFilter,
+};
 
 /// The show and what it needs.
 pub struct Script<'d> {
@@ -45,6 +48,7 @@ impl Script<'_> {
         }
         self.forge(&egress).await?;
         self.arrive().await?;
+        self.live(&config, &egress).await?;
         for (place, cards) in self.places() {
             for card in cards {
                 out!("\n── {place} ──\n{}", card.render(self.style).trim_end())?;
@@ -84,14 +88,65 @@ impl Script<'_> {
     }
 
     async fn post(&self, config: &Config, egress: &Egress, post: &Post) -> Outcome {
-        let found = config.sources.values().find(|source| source.name.as_str() == post.source);
-        let sample = |source: &crate::vendors::Source| source.vendor.samples.iter().find(|s| s.name == post.sample);
-        let Some((source, sample)) = found.and_then(|source| Some((source, sample(source)?))) else {
-            return Err(Failure::Found(format!("the demo lacks the sample {}", post.sample)));
-        };
+        let (source, sample) = self.sample(config, post)?;
         let body = (sample.body_at(self.begun), sample.content_type);
         let reply = send::post(egress, source, &self.url(post.source)?, body).await;
         self.report(post.what, post.expected, &reply)
+    }
+
+    /// The first alert becomes an incident that lives: it is counted, raised, acknowledged and resolved.
+    async fn live(&self, config: &Config, egress: &Egress) -> Outcome {
+        out!("\nThe same rule fires 20 times more at the same agent")?;
+        for number in 1..=20 {
+            self.post_again(config, egress, number, &[]).await?;
+        }
+        self.arrive().await?;
+        out!("And once more, critical")?;
+        self.post_again(config, egress, 21, &[("\"alert_id\"", "\"severity\": \"critical\", \"alert_id\"")]).await?;
+        self.arrive().await?;
+        let source =
+            Some("adrian".parse().map_err(|fault: crate::domain::NameError| Failure::Found(fault.to_string()))?);
+        let filter = IncidentFilter { source, ..IncidentFilter::default() };
+        let Some(incident) = self.app.store().incidents(&ONE, &filter)?.pop() else {
+            return Err(Failure::Found("the alerts made no incident".to_owned()));
+        };
+        let number = incident.number.0;
+        for (words, order) in [("ack", Order::Acknowledge), ("resolve", Order::Resolve)] {
+            out!("$ gatepost incidents {words} {number} --by dana")?;
+            let by = Origin::CommandLine { user: "dana".to_owned() };
+            let (store, number) = (self.app.store().clone(), incident.number);
+            let obey = move || store.order(number, order, by, None, SystemClock.now());
+            let done = tokio::task::spawn_blocking(obey).await.map_err(|error| Failure::Found(error.to_string()))??;
+            done.map_err(|error| Failure::Found(error.to_string()))?;
+            self.arrive().await?;
+        }
+        Ok(())
+    }
+
+    /// The first sample under another id, with these texts replaced.
+    async fn post_again(&self, config: &Config, egress: &Egress, number: u32, replaced: &[(&str, &str)]) -> Outcome {
+        let (source, sample) = self.sample(config, &POSTS[0])?;
+        let body =
+            String::from_utf8_lossy(&sample.body_at(self.begun)).replace("evt_abc123", &format!("evt_again{number}"));
+        let body = replaced.iter().fold(body, |body, (before, after)| body.replace(before, after));
+        let reply = send::post(egress, source, &self.url(POSTS[0].source)?, (body.into(), sample.content_type)).await;
+        match reply {
+            Reply::Http(answer) if answer.status == 200 => Ok(()),
+            _ => Err(Failure::Found("an alert of the demo was not accepted".to_owned())),
+        }
+    }
+
+    /// The source and the sample of a post.
+    fn sample<'c>(
+        &self,
+        config: &'c Config,
+        post: &Post,
+    ) -> Result<(&'c crate::vendors::Source, &'static crate::vendors::Sample), Failure> {
+        let found = config.sources.values().find(|source| source.name.as_str() == post.source);
+        let sample = |source: &crate::vendors::Source| source.vendor.samples.iter().find(|s| s.name == post.sample);
+        found
+            .and_then(|source| Some((source, sample(source)?)))
+            .ok_or_else(|| Failure::Found(format!("the demo lacks the sample {}", post.sample)))
     }
 
     /// A request whose signature was made with another secret.
@@ -145,7 +200,7 @@ impl Script<'_> {
         let path = self.setting.archive();
         let text = std::fs::read_to_string(&path).map_err(io(format!("{} cannot be read", path.display())))?;
         out!("\n── The archive, one event a line ──")?;
-        for line in text.lines() {
+        for line in text.lines().take(ARCHIVE_LINES_SHOWN) {
             let event: Event = serde_json::from_str(line)
                 .map_err(|error| Failure::Found(format!("a line of the archive is not an event: {error}")))?;
             out!(
@@ -165,16 +220,20 @@ impl Script<'_> {
         let receipts = store.receipts(&all, &ReceiptFilter::default())?;
         let events = store.events(&all, &EventFilter::default())?;
         let deliveries = store.deliveries(&all, &DeliveryFilter::default())?;
+        let incidents = store.incidents(&all, &IncidentFilter::default())?;
+        // What was not needed any more when its turn came is neither.
+        let needed = deliveries.iter().filter(|row| row.delivery.state != DeliveryState::Superseded).count();
         let arrived = deliveries.iter().filter(|row| row.delivery.state == DeliveryState::Delivered).count();
         let known: u64 = receipts.iter().map(|row| row.events_duplicate).sum();
         out!(
-            "\n{} posts: {} stored, 1 repetition, 1 forgery refused; {} events ({known} more known already); {arrived} of {} deliveries arrived",
-            POSTS.len() + 1,
+            "\n{} posts: {} stored, 1 repetition, 1 forgery refused; {} events ({known} more known already), {} incidents; {arrived} of {} deliveries arrived",
+            POSTS.len() + 22,
             receipts.len(),
             events.len(),
-            deliveries.len()
+            incidents.len(),
+            needed
         )?;
-        if arrived == deliveries.len() && arrived > 0 {
+        if arrived == needed && arrived > 0 {
             return Ok(());
         }
         Err(Failure::Found("not every delivery arrived".to_owned()))
@@ -186,6 +245,9 @@ impl Script<'_> {
     }
 }
 
+/// Enough to see what a line is.
+const ARCHIVE_LINES_SHOWN: usize = 3;
+const ONE: Page = Page { limit: 1, before: None };
 const POSTS: &[Post] = &[
     Post {
         source: "adrian",

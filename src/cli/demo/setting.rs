@@ -71,6 +71,9 @@ listen = "127.0.0.1:{admin}"
 [store]
 url = "sqlite:gatepost.db"
 
+[incidents]
+wait = "0s"                         # chats and tickets are told at once, so that the show need not wait
+
 [sources.adrian]
 vendor = "secureagentics"
 secrets = [{{ value = "{adrian}" }}]
@@ -87,7 +90,9 @@ routing_key = {{ value = "{routing_key}" }}
 
 [destinations.soc]
 type = "slack"
-webhook_url = {{ value = "{slack}" }}
+api_url = "{slack}"
+token = {{ value = "{slack_token}" }}
+channel = "{channel}"
 
 [destinations.tickets]
 type = "jira"
@@ -118,7 +123,9 @@ to = ["archive"]
             akto = secret()?,
             pagerduty = self.pagerduty.base_url(),
             routing_key = pagerduty::ROUTING_KEY,
-            slack = self.slack.webhook_url(),
+            slack = self.slack.api_url(),
+            slack_token = slack::BOT_TOKEN,
+            channel = slack::CHANNEL,
             jira = self.jira.base_url(),
             email = jira::EMAIL,
             api_token = jira::API_TOKEN,
