@@ -105,7 +105,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
     complete(
         "destinations",
         &names,
-        &["base", "classify", "errors", "fingerprint", "life", "message", "probe", "render", "testing"],
+        &["base", "classify", "errors", "fingerprint", "life", "message", "probe", "receiver", "render", "testing"],
     );
 }
 

@@ -47,12 +47,16 @@ impl Place {
         if let Some(details) = &details {
             let group_by = Outline::load_group_by(path, &event.source);
             why = Some(because(event, details.incident.key, group_by.as_ref()));
+            let through = details.incident.fold.map(|fold| storm(store, event, fold.storm)).transpose()?;
+            let through = through.unwrap_or_default();
             for notification in &details.notifications {
-                lines.push(notifier(store, event, place.joined, details, notification)?);
+                // What a storm or digest tells is said once.
+                let is_through = through.iter().any(|line| line.destination == notification.destination);
+                if notification.told.said.is_some() || !is_through {
+                    lines.push(notifier(store, event, place.joined, details, notification)?);
+                }
             }
-            if let Some(fold) = details.incident.fold {
-                lines.extend(storm(store, event, fold.storm)?);
-            }
+            lines.extend(through);
         }
         for destination in planned
             .iter()

@@ -51,11 +51,14 @@ pub fn delivery(store: &SqliteStore, id: &IdPrefix) -> Result<DeliveryId, Failur
     taken("delivery", id, found)
 }
 
-/// The events that the deliveries of that id tell, and those of that id themselves.
+/// The events that the deliveries of that id tell, or whose incident they tell, and those of that id themselves.
 fn events_behind(store: &SqliteStore, id: &IdPrefix) -> Result<Vec<EventRow>, Failure> {
     let mut found = events(store, EventFilter { id: Some(id.clone()), ..EventFilter::default() })?;
     for row in deliveries(store, DeliveryFilter { id: Some(id.clone()), ..DeliveryFilter::default() })? {
-        found.extend(store.event(row.delivery.event)?);
+        found.extend(row.delivery.event.map(|event| store.event(event)).transpose()?.flatten());
+        if let Some(incident) = row.delivery.incident {
+            found.extend(events(store, EventFilter { incident: Some(incident), ..EventFilter::default() })?);
+        }
     }
     Ok(found)
 }

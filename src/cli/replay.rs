@@ -5,7 +5,7 @@ use std::path::Path;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::moment::parse_moment;
-use super::{Failure, Outcome, find, names, open_store, out, outline};
+use super::{Failure, Outcome, deliveries, find, names, open_store, out, outline};
 use crate::domain::{Clock, DeliveryId, DeliveryState, IdPrefix, ReceiptId, SystemClock, Timestamp};
 use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Page, Queries, SqliteStore};
 
@@ -82,7 +82,7 @@ impl Replay {
                     "would send {} to {} again: {}",
                     delivery.id,
                     delivery.destination,
-                    super::terminal::line(&row.title, 80)
+                    super::terminal::line(&format!("{}{}", deliveries::subject(row), row.title), 80)
                 )?;
             }
             return out!("{} dead letters would be sent again", rows.len());

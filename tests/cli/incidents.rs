@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use gatepost::standins::{Rate, StandIn, pagerduty};
+use gatepost::standins::{Fault, Rate, StandIn, pagerduty};
 use serde_json::Value;
 
 use crate::harness::{Gateway, until};
@@ -297,6 +297,78 @@ fn status_counts_incidents_and_names_who_has_not_been_told() {
     gateway.stop();
     gateway.run(&["incidents", "resolve", "2"]).done();
     gateway.run(&["status"]).done().prints("oncall untold for ");
+}
+
+#[test]
+fn a_change_is_sent_again_on_order_and_leads_to_its_events() {
+    let pager = pager();
+    let gateway = filled(&pager);
+    let change = |number: &str| {
+        let rows = gateway.list("deliveries", &["--incident", number, "--state", "delivered"]);
+        rows.first().map(|row| row["id"].as_str().unwrap().to_owned())
+    };
+    let id = until("it is written down", || change("2"));
+    let dry = gateway.run(&["replay", "--delivery", &id, "--dry-run"]).done();
+    dry.prints(&format!("would send delivery {id} to oncall again (delivered)"));
+    assert_eq!(sent(&pager, "trigger"), 3);
+    gateway.run(&["replay", "--delivery", &id]).done();
+    until("it is sent again", || (sent(&pager, "trigger") == 4).then_some(()));
+    assert_eq!(pager.incidents().len(), 3, "the same page");
+    gateway
+        .run(&["events", "show", &id])
+        .done()
+        .prints("ssrf on api")
+        .prints("incident    #2")
+        .prints("-> oncall #2 open");
+    gateway.run(&["deliveries", "show", &id]).done().prints("incident #2 · open");
+}
+
+#[test]
+fn a_change_that_was_refused_is_a_dead_letter_that_can_be_replayed() {
+    let pager = pager();
+    pager.always(Some(Fault::Status(413)));
+    let gateway = start(&pager);
+    post(&gateway, "1", "sqli", "api", "high");
+    until("it is dead", || (gateway.list("deliveries", &["--state", "dead"]).len() == 1).then_some(()));
+    let shown = gateway.run(&["incidents", "show", "1"]).done().prints("open is a dead letter: ").prints("413");
+    shown.prints("gatepost replay --delivery ");
+    let event = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
+    gateway.run(&["explain", &event]).done().prints("not told to oncall: dead: ");
+    gateway.run(&["replay", "--dead", "--dry-run"]).done().prints("to oncall again: #1 open · sqli on api");
+    pager.always(None);
+    gateway.run(&["replay", "--dead"]).done();
+    until("it is paged", || (pager.incidents().len() == 1).then_some(()));
+}
+
+#[test]
+fn a_storm_is_listed_with_what_it_stands_for() {
+    let pager = pager();
+    let gateway = Gateway::start(&format!(
+        "{SCANNER}[incidents]\nstorm = {{ per_rule = 2, per_rank = 3, within = \"15m\" }}\n{ARCHIVE}{}",
+        on_call(&pager)
+    ));
+    for host in ["a", "b", "c", "d", "e"] {
+        post(&gateway, host, "sqli", host, "high");
+        gateway.dispatched();
+    }
+    let rows = gateway.list("incidents", &[]);
+    let storm = rows.iter().find(|row| row["kind"]["storm"].is_object()).unwrap_or_else(|| panic!("{rows:?}"));
+    let (number, folded) = (storm["number"].to_string(), storm["kind"]["storm"]["incidents"].as_u64().unwrap());
+    let within = gateway.list("incidents", &["--storm", &number]);
+    assert_eq!((rows.len(), within.len() as u64, folded), (6, 3, 3));
+    gateway.run(&["incidents", "show", &number]).done().prints("stands for    3 incidents of 1 rules");
+    let one = within[2]["number"].to_string();
+    gateway.run(&["incidents", "show", &one]).done().prints(&format!("told through  #{number}, not by itself"));
+    gateway.run(&["incidents", "list"]).done().prints(&format!("told through #{number}"));
+    let event = gateway.list("events", &["--incident", &one])[0]["id"].as_str().unwrap().to_owned();
+    until("it is told through the storm", || {
+        let explained = gateway.run(&["explain", &event]).done();
+        let told = explained.stdout.lines().filter(|line| line.contains("told to oncall")).collect::<Vec<_>>();
+        assert_eq!(told.len(), 1, "{explained}");
+        (told[0].contains("  told to oncall at ") && told[0].contains(&format!(": through #{number}: "))).then_some(())
+    });
+    gateway.run(&["incidents", "ack", "--storm", &number]).done().prints("is acknowledged");
+    assert_eq!(gateway.list("incidents", &["--storm", &number, "--state", "acknowledged"]).len(), 3);
 }
 
 #[test]

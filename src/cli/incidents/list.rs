@@ -59,10 +59,15 @@ fn table(rows: &[Incident]) -> Table {
             incident.count.to_string().into(),
             moment::ago(incident.last_at, now).into(),
             incident.source.as_str().into(),
-            incident.title.as_str().into(),
+            format!("{}{}", incident.title, through(incident)).into(),
         ]);
     }
     table
+}
+
+/// The storm or digest that tells it.
+fn through(incident: &Incident) -> String {
+    incident.fold.map(|fold| format!(" · told through {}", fold.storm)).unwrap_or_default()
 }
 
 /// The state, and what is special about it.
