@@ -359,7 +359,7 @@ fn a_storm_is_listed_with_what_it_stands_for() {
     gateway.run(&["incidents", "show", &number]).done().prints("stands for    3 incidents of 1 rules");
     let one = within[2]["number"].to_string();
     gateway.run(&["incidents", "show", &one]).done().prints(&format!("told through  #{number}, not by itself"));
-    gateway.run(&["incidents", "list"]).done().prints(&format!("told through #{number}"));
+    gateway.run(&["incidents", "list"]).done().prints(&format!("(through #{number}) sqli on "));
     let event = gateway.list("events", &["--incident", &one])[0]["id"].as_str().unwrap().to_owned();
     until("it is told through the storm", || {
         let explained = gateway.run(&["explain", &event]).done();

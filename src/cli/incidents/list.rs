@@ -59,15 +59,15 @@ fn table(rows: &[Incident]) -> Table {
             incident.count.to_string().into(),
             moment::ago(incident.last_at, now).into(),
             incident.source.as_str().into(),
-            format!("{}{}", incident.title, through(incident)).into(),
+            format!("{}{}", mark(incident), incident.title).into(),
         ]);
     }
     table
 }
 
-/// The storm or digest that tells it.
-fn through(incident: &Incident) -> String {
-    incident.fold.map(|fold| format!(" · told through {}", fold.storm)).unwrap_or_default()
+/// What sets an incident apart from those that are told by themselves.
+fn mark(incident: &Incident) -> String {
+    incident.fold.map(|fold| format!("(through {}) ", fold.storm)).unwrap_or_default()
 }
 
 /// The state, and what is special about it.
