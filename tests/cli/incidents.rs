@@ -238,6 +238,10 @@ fn explain_ends_with_the_incident_and_with_who_was_told() {
     explained.prints("told to archive at ").prints("told to oncall at ").prints(": open");
     let explained = gateway.run(&["explain", second]).done().prints("joined incident #1 because type, rule and victim");
     explained.prints("not told to oncall: counted in #1");
+    gateway.run(&["incidents", "silence", "1", "--for", "1h", "--note", "the red team"]).done();
+    until("it is looked at once more", || {
+        gateway.run(&["explain", second]).done().stdout.contains("not told to oncall: silenced until ").then_some(())
+    });
     let json = gateway.run(&["explain", second, "--json"]).done().json();
     assert_eq!((&json["place"]["incident"], &json["place"]["joined"]), (&1.into(), &"counted".into()));
 
@@ -265,6 +269,23 @@ fn group_by_decides_which_incident_and_explain_names_it() {
     assert!(rows.len() == 1 && rows[0]["count"] == 2, "{rows:?}");
     let id = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
     gateway.run(&["explain", &id]).done().prints("because group_by of scanner: the same target.host");
+
+    let each = SCANNER.replace("verify", "group_by = [\"event\"]\nverify");
+    gateway.configure(&format!("{each}{}{ARCHIVE}{}", crate::SOURCES, on_call(&pager)));
+    gateway.signal("HUP");
+    gateway.logs("the configuration has been reloaded");
+    post(&gateway, "3", "sqli", "api", "low");
+    gateway.settle();
+    assert_eq!(gateway.list("incidents", &[]).len(), 2, "what was grouped otherwise takes in no more");
+    let id = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
+    gateway.run(&["explain", &id]).done().prints("where group_by of scanner makes each event an incident of its own");
+    gateway.post_bearer("akto", crate::AKTO, br#"[{"id":"1","filterId":"XSS","url":"https://shop/a"}]"#).accepted();
+    gateway.settle();
+    let id = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
+    gateway
+        .run(&["explain", &id])
+        .done()
+        .prints("where what akto calls the same alert, and the victim, are the same: ");
 }
 
 #[test]
