@@ -8,7 +8,6 @@ use std::fmt;
 
 use gatepost::domain::{Clock, DeliveryState, Event, EventKey, SystemClock};
 use gatepost::store::{Access, DeliveryFilter, DeliveryRow, EventFilter, Page, Queries, ReceiptFilter, SqliteStore};
-use sha2::{Digest, Sha256};
 
 use super::expectations::{Acknowledgement, Entries, Expectations};
 use super::world::{World, destinations_of};
@@ -153,24 +152,16 @@ impl Trial<'_> {
 
     fn effects_are_single(&mut self, events: &[Event], allowance: Allowance) {
         let archived = counted(self.archive_lines());
-        let paged = counted(self.world.pagerduty.iter().flat_map(|pager| pager.incidents()).map(|page| page.dedup_key));
-        let filed = counted(self.world.jira.iter().flat_map(|jira| jira.issues()).flat_map(own_labels));
-        for (name, least, found, mark) in [
-            ("archive", 0, &archived, (|event: &Event| event.id.to_string()) as fn(&Event) -> String),
-            ("oncall", 4, &paged, |event| event.key.to_string()),
-            ("tickets", 3, &filed, |event| label_of(event.key)),
-        ] {
-            let wanted: BTreeSet<String> =
-                events.iter().filter(|event| event.severity.id() >= least).map(mark).collect();
-            for mark in &wanted {
-                let count = found.get(mark).copied().unwrap_or(0);
-                self.figures.repeats_elsewhere += count.saturating_sub(1);
-                self.check(count == 1, || format!("{name} has {mark} {count} times"));
-            }
-            let strangers = found.keys().filter(|mark| !wanted.contains(*mark)).count();
-            self.check(strangers == 0, || format!("{name} has {strangers} that belong to no event"));
+        let wanted: BTreeSet<String> = events.iter().map(|event| event.id.to_string()).collect();
+        for mark in &wanted {
+            let count = archived.get(mark).copied().unwrap_or(0);
+            self.figures.repeats_elsewhere += count.saturating_sub(1);
+            self.check(count == 1, || format!("archive has {mark} {count} times"));
         }
+        let strangers = archived.keys().filter(|mark| !wanted.contains(*mark)).count();
+        self.check(strangers == 0, || format!("archive has {strangers} that belong to no event"));
         self.pages_are_single(told);
+        self.tickets_are_single(told);
         self.messages_are_single(told, allowance);
     }
 
@@ -218,15 +209,6 @@ fn counted(marks: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
         *counts.entry(mark).or_default() += 1;
     }
     counts
-}
-
-fn own_labels(issue: gatepost::standins::jira::Issue) -> Vec<String> {
-    issue.labels().into_iter().filter(|label| label.starts_with("gatepost-")).map(str::to_owned).collect()
-}
-
-/// The label as the documentation describes it: made of the event's key.
-fn label_of(key: EventKey) -> String {
-    format!("gatepost-{}", hex::encode(&Sha256::digest(key.to_string().as_bytes())[..8]))
 }
 
 pub const ALL: Page = Page { limit: 10_000_000, before: None };

@@ -45,7 +45,7 @@ struct Urls {
 }
 
 /// The destinations that are told incidents; the others keep events.
-pub const NOTIFIERS: [&str; 2] = ["oncall", "soc"];
+pub const NOTIFIERS: [&str; 3] = ["oncall", "soc", "tickets"];
 
 /// Where an event of this severity goes, as the routes of [`World::config_text`] say.
 pub fn destinations_of(severity: u8) -> &'static [&'static str] {
