@@ -6,24 +6,33 @@
 //! # One way through
 //!
 //! ```text
-//! server::ingress -> verify -> store (receipt) ~wake~> pipeline::dispatcher -> vendors (normalize) -> routing (plan)
-//!    -> store (events + deliveries, one transaction) ~wake~> pipeline::worker -> destinations (render)
-//!    -> egress (send) -> destinations (judge the reply) -> pipeline::retry (what next)
-//!    -> store (attempt + verdict, one transaction)
+//! server::ingress -> vendors::Source (verify, identify, urgency) -> store::Inbox (receipt; synced; 200)
+//!    ~wake~> pipeline::dispatcher -> vendors (normalize) -> routing (sinks, notifiers) -> incidents (which one)
+//!    -> store::Outbox (events + incidents + what is now due, one transaction)
+//!    ~wake~> pipeline::worker, one for each destination: claim (intent stored) -> destinations (render)
+//!    -> egress (send) -> destinations (classify the reply) -> pipeline::retry (what next)
+//!    -> store::Outbox (attempt + what was told + what is due next, one transaction)
 //! ```
 //!
-//! Each arrow is a call downward or a row left in the store. A wake-up carries no data: whoever is woken reads the store
-//! again, so that a restart or a wake-up that was missed needs no path of its own. The 200 is written after the receipt
-//! is committed and synced. Intake goes before everything else that writes.
+//! Each arrow is a call to a lower layer or a row left in the store. A wake-up carries no data: the task that is woken reads
+//! the store again, so that a restart or a missed wake-up needs no path of its own. The 200 is written after the receipt is
+//! committed and synced. Intake goes before everything else that writes.
 //!
-//! # Rooms and floors
+//! # Two kinds of destination
 //!
-//! A module imports only modules of a lower floor; rooms of one floor do not know each other. `tests/house.rs` reads the
+//! A *sink* keeps every event; a delivery to it is one event. A *notifier* tells people about incidents; a delivery to it is one
+//! change of an incident there. What waits for a notifier is never a list of messages but the difference between the incident
+//! as it is and what that notifier was told last, computed when the delivery is claimed ([`incidents::due`]). The intent of
+//! each remote operation is stored before it is sent, so that after a crash or a lost answer it is settled first.
+//!
+//! # Layers
+//!
+//! A module imports only modules of lower layers; modules of one layer do not know each other. `tests/architecture.rs` reads the
 //! `use` lines and fails on an upward import.
 //!
-//! | floor | rooms | what lives there |
+//! | layer | module | what belongs there |
 //! |---|---|---|
-//! | 0 | [`domain`] | the words as types: receipt, event, delivery, severity, secret, clock. No I/O, no `async` |
+//! | 0 | [`domain`] | the words as types: receipt, event, incident, notification, delivery, severity, secret, clock. No I/O, no `async` |
 //! | 1 | [`telemetry`] | metric names, logging |
 //! | 1 | [`settings`] | what the operator typed, read key by key, every fault gathered; each component reads its own |
 //! | 2 | [`verify`] | schemes, freshness, secrets; the only maker of [`verify::Verified`]. Pure |
@@ -32,21 +41,33 @@
 //! | 3 | [`routing`] | routes, conditions, explanation. Pure |
 //! | 3 | [`incidents`] | which events belong together, how an incident lives, what is due to be told. Pure |
 //! | 3 | [`destinations`] | one file a destination: what to send, what came back. Pure: it never sends |
-//! | 4 | [`store`] | durable state behind four roles; `sqlite/` |
+//! | 4 | [`store`] | durable state behind roles; the engine is in `sqlite/` |
 //! | 4 | [`egress`] | the only outbound I/O |
-//! | 5 | [`pipeline`] | dispatcher, a worker for each destination, retry policy, pacing, breakers, retention |
-//! | 5 | [`server`] | inbound HTTP; `problem.rs` is the only place that knows a status code |
+//! | 5 | [`pipeline`] | dispatcher, a worker for each destination, timers of incidents, retry policy, pacing, breakers, retention |
+//! | 5 | [`server`] | inbound HTTP |
 //! | 6 | [`config`] | what the operator typed becomes what the program needs |
 //! | 7 | [`app`] | builds everything once, runs it, stops it in order |
 //! | 7 | [`standins`] | strict local stand-ins of the destinations, for the demo and the fault tests |
 //! | 8 | [`cli`] | one file a command |
 //!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | receipt | one authenticated request, stored raw: the unit of acknowledgement |
+//! | event | one normalized fact; a receipt yields none, one or many |
+//! | incident | events that belong together: opened, counted, raised, acknowledged, resolved |
+//! | notification | one incident at one notifier: what was said, what can be seen there, the reference to what was made |
+//! | delivery | one event for a sink, or one change of a notification: the unit that is tried, retried, dead-lettered, replayed |
+//! | intent | what a delivery of a change is about to do, stored before it is sent |
+//! | attempt, outcome | one try of a delivery, and how it ended: delivered, retry, refused, gone, misconfigured, unknown |
+//! | claim, lease | the right to settle one row once, for a limited time |
+//!
 //! # Proof in types
 //!
 //! [`verify::Verified`] can be made only by `verify`, and [`store::Inbox::accept`] takes nothing else: storing an
 //! unverified request does not compile. [`store::Claim`] is the right to settle one row once; it cannot be copied, and
-//! its generation makes a late settlement fail. [`domain::Secret`] cannot print and has no `==`. Time, randomness and
-//! limits come in as arguments; only `app` picks a clock.
+//! its generation makes a late settlement fail. [`domain::Secret`] cannot print and has no `==`.
 
 pub mod app;
 pub mod cli;

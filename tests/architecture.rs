@@ -1,12 +1,12 @@
-//! The floors of the house, and the price of a new vendor or destination: one file, one line, one folder of fixtures.
+//! The layers of the modules, and the price of a new vendor or destination: one file, one line, one folder of fixtures.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Rooms and their floors. A room imports only rooms of lower floors; rooms of one floor do not know each other.
-const FLOORS: &[(&str, u8)] = &[
+/// Modules and their layers. A module imports only modules of lower layers; modules of one layer do not know each other.
+const LAYERS: &[(&str, u8)] = &[
     ("domain", 0),
     ("telemetry", 1),
     ("settings", 1),
@@ -26,26 +26,26 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", 8),
 ];
 
-/// Names of drawers into which everything is put in the end.
-const NO_DRAWERS: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "manager"];
+/// Names of modules into which everything is put in the end.
+const NO_CATCH_ALLS: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "manager"];
 
 #[test]
-fn no_room_imports_from_its_own_floor_or_above() {
-    let floors: BTreeMap<&str, u8> = FLOORS.iter().copied().collect();
+fn no_module_imports_from_its_own_layer_or_above() {
+    let layers: BTreeMap<&str, u8> = LAYERS.iter().copied().collect();
     let mut faults = Vec::new();
-    for (room, file) in rooms() {
-        let Some(floor) = floors.get(room.as_str()) else {
-            faults.push(format!("{}: the room '{room}' stands on no floor; add it to FLOORS", file.display()));
+    for (module, file) in modules() {
+        let Some(layer) = layers.get(module.as_str()) else {
+            faults.push(format!("{}: the module '{module}' is in no layer; add it to LAYERS", file.display()));
             continue;
         };
         for imported in imports(&file) {
-            if imported == room {
+            if imported == module {
                 continue;
             }
-            match floors.get(imported.as_str()) {
-                Some(below) if below < floor => {}
-                Some(_) => faults.push(format!("{}: '{room}' imports '{imported}'", file.display())),
-                None => faults.push(format!("{}: 'crate::{imported}' is no room", file.display())),
+            match layers.get(imported.as_str()) {
+                Some(below) if below < layer => {}
+                Some(_) => faults.push(format!("{}: '{module}' imports '{imported}'", file.display())),
+                None => faults.push(format!("{}: 'crate::{imported}' is no module", file.display())),
             }
         }
     }
@@ -53,33 +53,33 @@ fn no_room_imports_from_its_own_floor_or_above() {
 }
 
 #[test]
-fn the_plan_of_the_house_is_what_is_written_on_its_door() {
-    let door = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    for (room, floor) in FLOORS {
-        let line = door.lines().find(|line| line.contains(&format!("| [`{room}`]")));
-        let line = line.unwrap_or_else(|| panic!("src/lib.rs does not describe '{room}'"));
-        assert!(line.starts_with(&format!("//! | {floor} |")), "src/lib.rs puts '{room}' elsewhere: {line}");
+fn the_layers_are_those_that_the_crate_documentation_describes() {
+    let documentation = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    for (module, layer) in LAYERS {
+        let line = documentation.lines().find(|line| line.contains(&format!("| [`{module}`]")));
+        let line = line.unwrap_or_else(|| panic!("src/lib.rs does not describe '{module}'"));
+        assert!(line.starts_with(&format!("//! | {layer} |")), "src/lib.rs puts '{module}' elsewhere: {line}");
     }
 }
 
 #[test]
-fn there_are_no_drawers() {
-    for (_, file) in rooms() {
+fn there_are_no_catch_all_modules() {
+    for (_, file) in modules() {
         let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let folder = file.parent().and_then(|folder| folder.file_name()?.to_str()).unwrap_or_default();
-        assert!(!NO_DRAWERS.contains(&stem) && !NO_DRAWERS.contains(&folder), "{}", file.display());
+        assert!(!NO_CATCH_ALLS.contains(&stem) && !NO_CATCH_ALLS.contains(&folder), "{}", file.display());
     }
 }
 
 #[test]
-fn pure_rooms_do_no_input_or_output() {
-    for (room, file) in rooms() {
-        if !["domain", "verify", "text", "vendors", "routing", "incidents", "destinations"].contains(&room.as_str()) {
+fn pure_modules_do_no_input_or_output() {
+    for (module, file) in modules() {
+        if !["domain", "verify", "text", "vendors", "routing", "incidents", "destinations"].contains(&module.as_str()) {
             continue;
         }
         let text = code_of(&file);
         for forbidden in ["std::fs", "std::net::Tcp", "tokio::net", "tokio::fs", "reqwest", "rusqlite", "async fn"] {
-            assert!(!text.contains(forbidden), "{}: a pure room uses {forbidden}", file.display());
+            assert!(!text.contains(forbidden), "{}: a pure module uses {forbidden}", file.display());
         }
     }
 }
@@ -109,22 +109,22 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
     );
 }
 
-/// Compares list, folder, fixtures and documentation of a room whose members are one file each.
-fn complete(room: &str, names: &[&str], others: &[&str]) {
-    assert!(names.is_sorted(), "the list of {room} is in alphabetical order: {names:?}");
-    let documentation = std::fs::read_to_string(root().join(format!("docs/{room}.md"))).unwrap();
+/// Compares list, folder, fixtures and documentation of a module whose members are one file each.
+fn complete(module: &str, names: &[&str], others: &[&str]) {
+    assert!(names.is_sorted(), "the list of {module} is in alphabetical order: {names:?}");
+    let documentation = std::fs::read_to_string(root().join(format!("docs/{module}.md"))).unwrap();
     let schema = std::fs::read_to_string(root().join("schemas/config.v1.schema.json")).unwrap();
     for name in names {
-        let file = root().join(format!("src/{room}/{name}.rs"));
-        let folder = root().join(format!("src/{room}/{name}/mod.rs"));
-        assert!(file.exists() || folder.exists(), "{name} is in the list of {room}, but has no file");
-        let fixtures = root().join(format!("tests/fixtures/{room}/{name}"));
+        let file = root().join(format!("src/{module}/{name}.rs"));
+        let folder = root().join(format!("src/{module}/{name}/mod.rs"));
+        assert!(file.exists() || folder.exists(), "{name} is in the list of {module}, but has no file");
+        let fixtures = root().join(format!("tests/fixtures/{module}/{name}"));
         let count = std::fs::read_dir(&fixtures).map(Iterator::count).unwrap_or(0);
         assert!(count > 0, "{} holds no fixture", fixtures.display());
-        assert!(documentation.contains(&format!("`{name}`")), "docs/{room}.md does not mention `{name}`");
+        assert!(documentation.contains(&format!("`{name}`")), "docs/{module}.md does not mention `{name}`");
         assert!(schema.contains(&format!("\"{name}\"")), "schemas/config.v1.schema.json does not know \"{name}\"");
     }
-    for entry in std::fs::read_dir(root().join(format!("src/{room}"))).unwrap() {
+    for entry in std::fs::read_dir(root().join(format!("src/{module}"))).unwrap() {
         let path = entry.unwrap().path();
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
         let known = names.contains(&stem.as_str()) || others.contains(&stem.as_str());
@@ -132,28 +132,28 @@ fn complete(room: &str, names: &[&str], others: &[&str]) {
     }
 }
 
-/// Every source file of a room, with the room's name.
-fn rooms() -> Vec<(String, PathBuf)> {
+/// Every source file of a module, with the module's name.
+fn modules() -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(root().join("src")).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            let room = path.file_name().and_then(|name| name.to_str()).unwrap().to_owned();
-            collect(&path, &room, &mut found);
+            let module = path.file_name().and_then(|name| name.to_str()).unwrap().to_owned();
+            collect(&path, &module, &mut found);
         }
     }
-    assert!(found.len() > 50, "the walk through the house found only {} files", found.len());
+    assert!(found.len() > 50, "the walk through the sources found only {} files", found.len());
     found
 }
 
-fn collect(folder: &Path, room: &str, found: &mut Vec<(String, PathBuf)>) {
+fn collect(folder: &Path, module: &str, found: &mut Vec<(String, PathBuf)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let is_test = path.file_stem().is_some_and(|stem| stem == "tests" || stem == "testing");
         if path.is_dir() && !is_test {
-            collect(&path, room, found);
+            collect(&path, module, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test {
-            found.push((room.to_owned(), path));
+            found.push((module.to_owned(), path));
         }
     }
 }
@@ -165,7 +165,7 @@ fn code_of(file: &Path) -> String {
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
-/// The rooms that a file names after `crate::`, each once, sorted.
+/// The modules that a file names after `crate::`, each once, sorted.
 fn imports(file: &Path) -> Vec<String> {
     let code = code_of(file);
     let mut names = Vec::new();
