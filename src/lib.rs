@@ -80,6 +80,8 @@ pub mod incidents;
 #[path = "../tests/harness/needs.rs"]
 mod needs;
 pub mod pipeline;
+#[cfg(test)]
+mod processor_time;
 pub mod routing;
 pub mod server;
 pub mod settings;
