@@ -20,8 +20,18 @@ pub struct World {
     pub pagerduty: Option<StandIn<pagerduty::PagerDuty>>,
     pub public: SocketAddr,
     pub setting: Setting,
+    pub chat: Chat,
     urls: Urls,
     folder: tempfile::TempDir,
+}
+
+/// How the chat is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chat {
+    /// Messages can be edited, answered and found again.
+    Bot,
+    /// Messages stay as they are, and cannot be found.
+    Webhook,
 }
 
 /// What the gateway is started with.
@@ -84,7 +94,8 @@ impl World {
             environment: BTreeMap::new(),
         };
         let (slack, jira, pagerduty) = (Some(slack), Some(jira), Some(pagerduty));
-        let world = Self { slack, jira, pagerduty, public, setting, urls, folder };
+        let chat = Chat::Bot;
+        let world = Self { slack, jira, pagerduty, public, setting, chat, urls, folder };
         world.lift_rates();
         world.write_config(&world.config_text());
         world
@@ -101,6 +112,21 @@ impl World {
         if let Some(pagerduty) = &self.pagerduty {
             pagerduty.limit_rate(Rate::UNLIMITED);
         }
+    }
+
+    /// From now on the chat is told by webhook.
+    pub fn tell_chat_by_webhook(&mut self) {
+        self.chat = Chat::Webhook;
+        let text = std::fs::read_to_string(&self.setting.config).unwrap();
+        let url = format!(
+            "url = \"{}\"\ntoken = {{ value = \"{}\" }}\nchannel = \"{}\"\n",
+            self.urls.slack,
+            slack::BOT_TOKEN,
+            slack::CHANNEL
+        );
+        assert!(text.contains(&url), "{text}");
+        let webhook = self.slack.as_ref().unwrap().webhook_url();
+        self.write_config(&text.replace(&url, &format!("webhook_url = {{ value = \"{webhook}\" }}\n")));
     }
 
     pub fn archive(&self) -> PathBuf {
