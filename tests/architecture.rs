@@ -96,7 +96,11 @@ fn the_assertion_about_imports_can_fail() {
 #[test]
 fn every_vendor_has_a_place_in_the_list_fixtures_and_documentation() {
     let names: Vec<&str> = gatepost::vendors::VENDORS.iter().map(|vendor| vendor.name).collect();
-    complete("vendors", &names, &["lenient", "outcomes", "own_words", "severities", "source", "urgency_hint"]);
+    complete(
+        "vendors",
+        &names,
+        &["lenient", "outcomes", "own_words", "request_kind", "severities", "source", "urgency_hint"],
+    );
 }
 
 #[test]

@@ -749,6 +749,20 @@ fn a_source_whose_backlog_is_full_is_asked_to_come_again_and_others_are_read_mea
 }
 
 #[test]
+fn the_first_alert_of_another_rule_does_not_wait_for_a_flood_of_its_severity() {
+    let mut gateway = Gateway::start(&config());
+    assert!(gateway.stop().success());
+    leave_unread(&gateway, 50_000);
+    gateway.serve_again();
+    // What has no kind has no precedence.
+    let unknown = gateway.post_bearer("akto", AKTO, br#"{"severity":"high"}"#).accepted();
+    let other = gateway.post_bearer("akto", AKTO, br#"{"filterId":"X","url":"/","severity":"high"}"#).accepted();
+    let state = |receipt: &str| gateway.show("receipts", receipt)["receipt"]["state"].clone();
+    until("the other rule is read", || (state(&other) == "dispatched").then_some(()));
+    assert_eq!(state(&unknown), "waiting", "the flood is still there");
+}
+
+#[test]
 fn a_body_of_many_records_holds_up_no_other() {
     let gateway = Gateway::start(&config());
     let record = |n: usize| format!(r#"{{"id":"{n}","filterId":"X","actor":"203.0.113.9","url":"/{n}"}}"#);

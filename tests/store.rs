@@ -1171,6 +1171,15 @@ fn of_a_source_the_urgent_go_first_and_a_quarter_of_its_turn_is_for_the_oldest()
 }
 
 #[test]
+fn the_first_of_a_kind_is_in_the_next_claim_whatever_waits_of_its_severity() {
+    let fixture = Fixture::flooded("flood", 50_000);
+    (0..100).for_each(|n| fixture.accept_urgent("flood", &format!("worse {n}"), Urgency::Critical));
+    fixture.accept_urgent("flood", "another rule", Urgency::First);
+    assert_eq!(fixture.claim_bodies(small(8))[0], "another rule");
+    assert_eq!(fixture.count("SELECT count(*) FROM runs WHERE urgency = -1"), 0, "its run is gone");
+}
+
+#[test]
 fn an_urgent_receipt_is_in_the_next_claim_whatever_waits() {
     let fixture = Fixture::flooded("flood", 200_000);
     assert_eq!(fixture.store.backlog(&"flood".parse().unwrap()), Backlog { receipts: 200_000, bytes: 1_000_000 });

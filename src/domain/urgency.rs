@@ -7,8 +7,8 @@ use super::Severity;
 
 /// How soon a request should be read. The order is from the least urgent to the most urgent.
 ///
-/// There are four classes and not three: events of the vendors that are built in are `high` unless they say otherwise, so
-/// that a flood is usually one of `high`, and what is worse than that must not wait behind it.
+/// There are four classes by severity and not three: events of the vendors that are built in are `high` unless they say
+/// otherwise, so that a flood is usually one of `high`, and what is worse than that must not wait behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// `low` and `informational`.
@@ -19,11 +19,13 @@ pub enum Urgency {
     High,
     /// `critical`, `fatal`, and an attack that has succeeded.
     Critical,
+    /// The first of their kind for a while, whatever their severity: few, so that they hold up none of the others.
+    First,
 }
 
 impl Urgency {
     /// From the most urgent to the least urgent.
-    pub const MOST_URGENT_FIRST: [Self; 4] = [Self::Critical, Self::High, Self::Normal, Self::Low];
+    pub const MOST_URGENT_FIRST: [Self; 5] = [Self::First, Self::Critical, Self::High, Self::Normal, Self::Low];
 
     /// The urgency of an event of that severity.
     pub fn of(severity: Severity) -> Self {

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::lenient::{self, Fields, Records, Text};
 use super::outcomes::Outcomes;
 use super::severities::{Severities, Stated};
-use super::urgency_hint;
-use super::{Hint, Normalizer, Reading, Sample, Unfound, Vendor, own_words};
+use super::urgency_hint::{self, Field};
+use super::{Hint, KindWords, Normalizer, Reading, Sample, Unfound, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, EventState, Link, Note, Request, Rule, Severity, Target, Timestamp};
 use crate::settings::Section;
 
@@ -43,13 +43,16 @@ fn normalizer(section: &Section) -> Option<Box<dyn Normalizer>> {
         section.warn("resolved_words", "is never looked at without map.state", fix);
     }
     let places = map.map_or_else(|| Some(Places::default()), |map| Places::read(&map));
+    let (events, places) = (events?, places?);
+    let kind_places = kind_places(&places, events.as_deref());
     Some(Box::new(Generic {
         severities: severities?,
         outcomes: outcomes?,
         resolved_words: resolved_words?,
         id: id?,
-        events: events?,
-        places: places?,
+        events,
+        places,
+        kind_places,
     }))
 }
 
@@ -181,6 +184,65 @@ struct Generic {
     id: IdPlace,
     events: Option<String>,
     places: Places,
+    /// Where what an event is about is found in one pass.
+    kind_places: Vec<KindPlace>,
+}
+
+/// A field that says what an event is about.
+struct KindPlace {
+    /// Its name in `map`.
+    part: &'static str,
+    /// Its own name, and that of the object around it, where the pointer says it.
+    name: String,
+    parent: Option<String>,
+    /// How many objects and lists it stands in.
+    depth: usize,
+}
+
+impl KindPlace {
+    /// Where the pointer leads, in an element that stands `lead` deep.
+    fn of(part: &'static str, pointer: &str, lead: usize) -> Self {
+        let (depth, name) = end_of(pointer);
+        let is_name = |part: &&str| part.bytes().any(|byte| !byte.is_ascii_digit());
+        let parent = pointer.rsplit('/').nth(1).filter(is_name).map(unescaped);
+        Self { part, name: name.into_owned(), parent: parent.map(Cow::into_owned), depth: lead + depth }
+    }
+
+    /// Whether it is that field; `is_list`: the body is a list of elements.
+    fn is(&self, field: &Field<'_>, is_list: bool) -> bool {
+        field.is_one_of(&[&self.name])
+            && field.depth == self.depth + usize::from(is_list)
+            && self.parent.as_deref().is_none_or(|parent| field.parent == parent.as_bytes())
+    }
+
+    fn note(&self, word: &str, about: &mut KindWords) {
+        match self.part {
+            "victim" | "host" | "agent" => about.note_victim(self.part, word),
+            "title" => about.note_text(self.part, word),
+            _ => about.note_rule(self.part, word),
+        }
+    }
+}
+
+/// Where the words stand by which events are put into incidents, mapped or under their own names. Where a rule is mapped the
+/// title, which may name much else, does not stand for it.
+fn kind_places(places: &Places, events: Option<&str>) -> Vec<KindPlace> {
+    let lead = events.filter(|events| !events.is_empty()).map_or(0, |events| events.matches('/').count() + 1);
+    let has_rule = places.map.iter().any(|(name, _)| RULES.contains(name));
+    let mut all = Vec::new();
+    for part in KIND_NAMES.iter().copied().filter(|part| *part != "title" || !has_rule) {
+        match places.map.iter().find(|(name, _)| *name == part) {
+            Some((_, pointer)) => all.push(KindPlace::of(part, pointer, lead)),
+            None if MATTERS_OF_TRUST.contains(&part) => {}
+            None => {
+                let [snake, camel] = [part.to_owned(), camel_case(part)];
+                let is_one = snake == camel;
+                all.push(KindPlace::of(part, &format!("/{snake}"), lead));
+                all.extend((!is_one).then(|| KindPlace::of(part, &format!("/{camel}"), lead)));
+            }
+        }
+    }
+    all
 }
 
 /// What the message around an event says about it.
@@ -227,14 +289,19 @@ impl Normalizer for Generic {
         let [(severity_depth, severity), (_, outcome), (_, action)] = ["severity", "outcome", "action"].map(place);
         let is_list = self.events.as_deref().is_some_and(|events| !events.is_empty());
         let own_depth = if is_list { 0 } else { severity_depth };
-        let names = [severity.as_ref(), outcome.as_ref(), action.as_ref()];
+        let mut names = vec![severity.as_ref(), outcome.as_ref(), action.as_ref()];
+        names.extend(self.kind_places.iter().map(|place| place.name.as_str()));
+        let is_bare_list = beginning.first() == Some(&b'[');
         urgency_hint::fields(beginning, &names, own_depth, |field| {
+            for place in self.kind_places.iter().filter(|place| place.is(&field, is_bare_list)) {
+                place.note(field.value, &mut hint.about);
+            }
             if field.is_one_of(&names[..1]) {
                 let severity = self.severities.of_kind(field.value).or_else(|| self.severities.of_word(field.value));
                 hint.note(severity, field.depth, own_depth);
             }
             hint.has_succeeded |=
-                field.is_one_of(&names[1..]) && self.outcomes.of(field.value) == Some(EventOutcome::Succeeded);
+                field.is_one_of(&names[1..3]) && self.outcomes.of(field.value) == Some(EventOutcome::Succeeded);
         });
         hint
     }
@@ -534,9 +601,12 @@ fn add_what_was_done(draft: &mut Draft, found: &mut Found, outcomes: &Outcomes) 
 
 /// How deep the field stands that a pointer leads to, and its name.
 fn end_of(pointer: &str) -> (usize, Cow<'_, str>) {
-    let last = pointer.rsplit('/').next().unwrap_or_default();
-    let name = if last.contains('~') { last.replace("~1", "/").replace("~0", "~").into() } else { last.into() };
-    (pointer.matches('/').count(), name)
+    (pointer.matches('/').count(), unescaped(pointer.rsplit('/').next().unwrap_or_default()))
+}
+
+/// A part of a pointer, as the name stands in a body.
+fn unescaped(part: &str) -> Cow<'_, str> {
+    if part.contains('~') { part.replace("~1", "/").replace("~0", "~").into() } else { part.into() }
 }
 
 fn camel_case(name: &str) -> String {
@@ -638,6 +708,10 @@ const NAMES: &[&str] = &[
     "state",
     "victim",
 ];
+
+/// The names in `map` that say what an event is about.
+const KIND_NAMES: &[&str] = &["type", "rule", "rule_name", "title", "host", "agent", "victim", "outcome", "action"];
+const RULES: &[&str] = &["rule", "rule_name"];
 
 /// The words that mean that an alert is over unless `resolved_words` says otherwise, folded.
 const RESOLVED_WORDS: &[&str] = &["resolved", "ok", "closed", "inactive"];

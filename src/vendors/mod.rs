@@ -12,6 +12,7 @@ mod generic;
 mod lenient;
 mod outcomes;
 mod own_words;
+mod request_kind;
 mod secureagentics;
 mod severities;
 mod source;
@@ -19,8 +20,9 @@ mod source;
 mod tests;
 mod urgency_hint;
 
+pub use request_kind::{KindWords, RequestKind};
 pub use severities::Severities;
-pub use source::{BacklogLimit, OnOld, Source, Sources};
+pub use source::{BacklogLimit, OnOld, Preview, Source, Sources};
 pub use urgency_hint::Hint;
 
 use std::fmt;
@@ -92,8 +94,8 @@ pub trait Normalizer: Send + Sync {
         None
     }
 
-    /// What the beginning of a body, as it stands on the wire, says about how bad its event is. Called on the path of the
-    /// answer, and only to put requests that wait in an order: bounded work, and nothing is decided by it.
+    /// What the beginning of a body, as it stands on the wire, says about how bad its event is, and about what. Called on
+    /// the path of the answer, and only to put requests that wait in an order: bounded work, and nothing is decided by it.
     fn urgency_hint(&self, _beginning: &[u8]) -> Hint {
         Hint::default()
     }

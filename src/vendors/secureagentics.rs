@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::lenient::{self, Fields, Record, Records, Text};
 use super::severities::{Severities, Stated};
-use super::urgency_hint::{self, worse};
-use super::{Hint, Normalizer, Reading, Sample, Vendor, own_words};
+use super::urgency_hint::{self, Field, worse};
+use super::{Hint, KindWords, Normalizer, Reading, Sample, Vendor, own_words};
 use crate::domain::{Actor, Draft, EventOutcome, Note, Request, Rule, Severity, Target};
 use crate::settings::Section;
 use crate::verify::{HmacScheme, Scheme};
@@ -66,16 +66,23 @@ impl Normalizer for Secureagentics {
     fn urgency_hint(&self, beginning: &[u8]) -> Hint {
         let mut hint = Hint::default();
         let (mut ordered, mut of_kind) = (None, None);
-        urgency_hint::fields(beginning, HINTS, DATA_DEPTH, |field| match field.value {
-            kind if field.is_one_of(KINDS) && field.depth < DATA_DEPTH => {
-                ordered = worse(ordered, self.severities.of_kind(kind));
-                of_kind = worse(of_kind, severity_of_kind(kind));
+        let mut about = About::default();
+        urgency_hint::fields(beginning, HINTS, DATA_DEPTH, |field| {
+            about.note(field);
+            match field.value {
+                kind if field.is_one_of(KINDS) && field.depth < DATA_DEPTH => {
+                    ordered = worse(ordered, self.severities.of_kind(kind));
+                    of_kind = worse(of_kind, severity_of_kind(kind));
+                }
+                _ if field.is_one_of(KINDS) => {}
+                word if field.is_one_of(&["severity"]) => {
+                    hint.note(self.severities.of_word(word), field.depth, DATA_DEPTH);
+                }
+                _ if field.is_one_of(&["outcome", "action"]) => hint.has_succeeded |= field.says_success(),
+                _ => {}
             }
-            _ if field.is_one_of(KINDS) => {}
-            word if field.is_one_of(&["severity"]) => hint.note(self.severities.of_word(word), field.depth, DATA_DEPTH),
-            _ => hint.has_succeeded |= field.says_success(),
         });
-        Hint { own: ordered.or(hint.own).or(of_kind), ..hint }
+        Hint { own: ordered.or(hint.own).or(of_kind), about: about.words(), ..hint }
     }
 
     fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
@@ -94,6 +101,47 @@ impl Normalizer for Secureagentics {
             }
             Err(why) => Reading::unparsed(body, why).hand_out(take),
         }
+    }
+}
+
+/// What an event is about, as far as it is found in one pass.
+#[derive(Default)]
+struct About<'b> {
+    kind: Option<&'b str>,
+    /// At the names of [`RULES`].
+    rules: [Option<&'b str>; RULES.len()],
+    text: Option<&'b str>,
+    words: KindWords,
+}
+
+impl<'b> About<'b> {
+    /// Notes a field of the envelope or of `data`.
+    fn note(&mut self, field: Field<'b>) {
+        let is_in_data = field.depth == DATA_DEPTH && field.parent == b"data";
+        if is_in_data && let Some(at) = RULES.iter().position(|name| field.is_one_of(&[name])) {
+            self.rules[at] = self.rules[at].or(Some(field.value));
+        } else if is_in_data && field.is_one_of(AGENTS) {
+            self.words.note_victim("agent", field.value);
+        } else if is_in_data && field.is_one_of(&["outcome", "action"]) {
+            self.words.note_rule("outcome", field.value);
+        } else if is_in_data && field.is_one_of(DETAILS) {
+            self.text = self.text.or(Some(field.value));
+        } else if field.depth < DATA_DEPTH && field.is_one_of(KINDS) {
+            self.kind = self.kind.or(Some(field.value));
+        }
+    }
+
+    /// As [`rule`] and [`title`] have it.
+    fn words(mut self) -> KindWords {
+        let kind = self.kind.unwrap_or(UNKNOWN);
+        let of_name = |name: &&str| RULES.iter().position(|known| known == name).and_then(|at| self.rules[at]);
+        match (rule_names(kind).iter().find_map(of_name), self.text) {
+            (Some(rule), _) => self.words.note_rule("rule", rule),
+            (None, Some(text)) => self.words.note_text("text", text),
+            (None, None) => {}
+        }
+        self.words.note_rule("type", kind);
+        self.words
     }
 }
 
@@ -253,9 +301,12 @@ fn text_of(data: &mut Fields, envelope: &mut Fields, names: &[&str]) -> Option<S
 
 /// The rule that fired: of a violation the policy, otherwise the alert.
 fn rule(kind: &str, data: &mut Fields) -> Option<String> {
-    let policy_first = ["policyId", "ruleId", "alertId"];
-    let alert_first = ["alertId", "ruleId", "policyId"];
-    data.text(if kind.starts_with("policy.") { &policy_first } else { &alert_first })
+    data.text(rule_names(kind))
+}
+
+/// Where the rule of such an event stands in `data`.
+fn rule_names(kind: &str) -> &'static [&'static str] {
+    if kind.starts_with("policy.") { &["policyId", "ruleId", "alertId"] } else { &["alertId", "ruleId", "policyId"] }
 }
 
 /// The agent; where the event is about an agent, `data.id` may be its.
@@ -344,7 +395,32 @@ fn keep_rest(draft: &mut Draft, envelope: Fields, data: Fields) {
 /// Names of the type.
 const KINDS: &[&str] = &["type", "event_type", "event"];
 /// Names of the fields by which a request is put in order.
-const HINTS: &[&str] = &["type", "event_type", "event", "severity", "outcome", "action"];
+const HINTS: &[&str] = &[
+    "type",
+    "event_type",
+    "event",
+    "severity",
+    "outcome",
+    "action",
+    "alertId",
+    "ruleId",
+    "policyId",
+    "agentId",
+    "agentName",
+    "agent",
+    "details",
+    "message",
+    "description",
+    "reason",
+    "error",
+    "errorMessage",
+    "title",
+    "summary",
+];
+/// Where rules stand in `data`.
+const RULES: [&str; 3] = ["alertId", "ruleId", "policyId"];
+/// Where the agent stands in `data`.
+const AGENTS: &[&str] = &["agentId", "agentName", "agent"];
 /// Where the fields of `data` stand.
 const DATA_DEPTH: usize = 2;
 

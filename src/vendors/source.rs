@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Normalizer, Vendor, lenient};
+use super::{Normalizer, RequestKind, Vendor, lenient};
 use crate::domain::{DedupeKey, Draft, Encoding, RequestKey, Severity, SourceName, Timestamp, Urgency};
 use crate::verify::{Verified, Verifier};
 
@@ -102,19 +102,30 @@ impl Source {
     }
 }
 
+/// What is known of a request before its body is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// How soon it should be read, by its severity.
+    pub urgency: Urgency,
+    /// What it is about.
+    pub kind: RequestKind,
+}
+
 impl Source {
-    /// How soon a request should be read, by a look at the beginning of its body. Only of requests that have been verified.
+    /// How soon a request should be read and what it is about, by a look at the beginning of its body. Only of requests that
+    /// have been verified.
     ///
     /// A list is as urgent as the source's default or more, because most of it is not looked at; so is a body whose own word
     /// is not found. What cannot be looked into counts as `high`, and so does a long body without a word at its beginning.
-    pub fn urgency(&self, body: &[u8], encoding: Encoding) -> Urgency {
+    pub fn preview(&self, body: &[u8], encoding: Encoding) -> Preview {
+        let unknown = |urgency| Preview { urgency, kind: RequestKind::default() };
         let default = Urgency::of(self.default_severity);
         let text = lenient::without_bom(body).trim_ascii_start();
         let is_list = match (encoding, text.first()) {
-            (Encoding::Identity, None) => return default,
+            (Encoding::Identity, None) => return unknown(default),
             (Encoding::Identity, Some(b'{')) => false,
             (Encoding::Identity, Some(b'[')) => true,
-            _ => return default.max(Urgency::High),
+            _ => return unknown(default.max(Urgency::High)),
         };
         let hint = self.normalizer.urgency_hint(&text[..text.len().min(LOOKED_AT_BYTES_MAX)]);
         let [own, nested] = [hint.own, hint.nested].map(|severity| severity.map(Urgency::of));
@@ -124,7 +135,8 @@ impl Source {
             _ => default,
         };
         let success = hint.has_succeeded.then_some(Urgency::Critical);
-        [own, nested, success].into_iter().flatten().fold(least, Urgency::max)
+        let urgency = [own, nested, success].into_iter().flatten().fold(least, Urgency::max);
+        Preview { urgency, kind: hint.about.kind(urgency, is_list) }
     }
 }
 
@@ -162,7 +174,7 @@ mod tests {
 
     fn holds(source: &Source, cases: &[(&str, Urgency)]) {
         for (body, urgency) in cases {
-            assert_eq!(source.urgency(body.as_bytes(), Encoding::Identity), *urgency, "{body}");
+            assert_eq!(source.preview(body.as_bytes(), Encoding::Identity).urgency, *urgency, "{body}");
         }
     }
 
@@ -277,7 +289,7 @@ mod tests {
             let source = source(vendor, "");
             let urgency = |own_word: &str, theirs: &str| {
                 let body = format!("{{{}}}", own.replace("OWN", own_word).replace("THEIRS", theirs));
-                source.urgency(body.as_bytes(), Encoding::Identity)
+                source.preview(body.as_bytes(), Encoding::Identity).urgency
             };
             for (word, own) in [("low", Urgency::Low), ("high", Urgency::High), ("critical", Urgency::Critical)] {
                 for theirs in [
@@ -294,7 +306,7 @@ mod tests {
             // Where the vendor's word is missing, theirs does not take its place.
             let missing = r#"{"a":{"b":{"c":{"severity":"low"}}}}"#;
             let default = Urgency::of(find(vendor).unwrap().default_severity);
-            assert_eq!(source.urgency(missing.as_bytes(), Encoding::Identity), default, "{vendor}");
+            assert_eq!(source.preview(missing.as_bytes(), Encoding::Identity).urgency, default, "{vendor}");
         }
     }
 
@@ -308,18 +320,132 @@ mod tests {
             (b"\xff\xfe{\0", Encoding::Identity),
             (b"\"low\"", Encoding::Identity),
         ] {
-            assert_eq!(generic.urgency(body, encoding), Urgency::High, "{body:?}");
+            assert_eq!(generic.preview(body, encoding).urgency, Urgency::High, "{body:?}");
         }
         for body in ["", " \r\n"] {
-            assert_eq!(generic.urgency(body.as_bytes(), Encoding::Identity), Urgency::Normal);
+            assert_eq!(generic.preview(body.as_bytes(), Encoding::Identity).urgency, Urgency::Normal);
         }
         // With or without a mark of its encoding, and wherever it begins.
-        assert_eq!(generic.urgency("\u{feff} {\"severity\":\"low\"}".as_bytes(), Encoding::Identity), Urgency::Low);
+        assert_eq!(
+            generic.preview("\u{feff} {\"severity\":\"low\"}".as_bytes(), Encoding::Identity).urgency,
+            Urgency::Low
+        );
         // The vendor's word may stand behind what is looked at.
         let long = format!("{{\"x\":\"{}\",\"severity\":\"low\"}}", "y".repeat(LOOKED_AT_BYTES_MAX));
-        assert_eq!(generic.urgency(long.as_bytes(), Encoding::Identity), Urgency::High);
+        assert_eq!(generic.preview(long.as_bytes(), Encoding::Identity).urgency, Urgency::High);
         let first = format!("{{\"severity\":\"low\",\"x\":\"{}\"}}", "y".repeat(LOOKED_AT_BYTES_MAX));
-        assert_eq!(generic.urgency(first.as_bytes(), Encoding::Identity), Urgency::Low);
+        assert_eq!(generic.preview(first.as_bytes(), Encoding::Identity).urgency, Urgency::Low);
+    }
+
+    fn kinds<const N: usize>(source: &Source, bodies: [&str; N]) -> [RequestKind; N] {
+        bodies.map(|body| source.preview(body.as_bytes(), Encoding::Identity).kind)
+    }
+
+    /// Which of the kinds is the same as the first, by rule and by victim.
+    fn same<const N: usize>(kinds: [RequestKind; N]) -> [(bool, bool); N] {
+        kinds.map(|kind| (kind.rule == kinds[0].rule, kind.victim == kinds[0].victim))
+    }
+
+    #[test]
+    fn the_kind_of_secureagentics_is_type_rule_agent_and_outcome() {
+        let source = source("secureagentics", "");
+        let bodies = [
+            r#"{"id":"1","type":"alert.triggered","data":{"alertId":"a","agentId":"g","details":"x","timestamp":"1"}}"#,
+            r#"{"data":{"agentId":"g","details":"other","alertId":"a","n":{"agentId":"deep"}},"type":"alert.triggered"}"#,
+            r#"{"id":"3","type":"alert.triggered","data":{"alertId":"a","agentId":"h"}}"#,
+            r#"{"id":"4","type":"alert.triggered","data":{"alertId":"b","agentId":"g"}}"#,
+            r#"{"id":"5","type":"policy.violated","data":{"alertId":"a","agentId":"g"}}"#,
+            r#"{"id":"6","type":"alert.triggered","data":{"alertId":"a","agentId":"g","outcome":"succeeded"}}"#,
+        ];
+        let apart = (false, false);
+        assert_eq!(same(kinds(&source, bodies)), [(true, true), (true, true), (true, false), apart, apart, apart]);
+        // The rule of a violation is the policy. Without a rule the text counts, but for its digits.
+        let violations = [
+            r#"{"type":"policy.violated","data":{"alertId":"1","policyId":"p","agentId":"g"}}"#,
+            r#"{"type":"policy.violated","data":{"alertId":"2","policyId":"p","agentId":"g"}}"#,
+        ];
+        assert_eq!(same(kinds(&source, violations))[1], (true, true));
+        let texts = [
+            r#"{"type":"agent.error","data":{"agentId":"g","error":"3 failed"}}"#,
+            r#"{"type":"agent.error","data":{"agentId":"g","error":"4 failed"}}"#,
+            r#"{"type":"agent.error","data":{"agentId":"g","error":"5 worked"}}"#,
+        ];
+        assert_eq!(same(kinds(&source, texts)), [(true, true), (true, true), apart]);
+    }
+
+    #[test]
+    fn the_kind_of_akto_is_filter_category_host_and_outcome() {
+        let source = source("akto", "");
+        let bodies = [
+            r#"{"filterId":"x","url":"/1","host":"h","actor":"1","payload":{"a":{"host":"deep","filterId":"deep"}}}"#,
+            r#"{"host":"h","url":"/2","actor":"2","filterId":"x"}"#,
+            r#"{"filterId":"x","host":"i"}"#,
+            r#"{"filterId":"y","host":"h"}"#,
+            r#"{"filterId":"x","host":"h","successfulExploit":true}"#,
+        ];
+        let apart = (false, false);
+        assert_eq!(same(kinds(&source, bodies)), [(true, true), (true, true), (true, false), apart, apart]);
+        let lists = [
+            r#"[{"filterId":"x","host":"h"},{"filterId":"x","host":"i"}]"#,
+            r#"[{"filterId":"x","host":"j"}]"#,
+            r#"[{"filterId":"x","host":"j"},{"filterId":"z"}]"#,
+        ];
+        assert_eq!(same(kinds(&source, lists)), [(true, true), (true, true), (false, true)]);
+        assert_eq!(kinds(&source, lists)[0].victim, None, "a list has many");
+    }
+
+    #[test]
+    fn the_kind_of_a_generic_sender_is_found_where_its_map_leads() {
+        let plain = source("generic", "");
+        let bodies = [
+            r#"{"type":"t","title":"3 tries","host":"h","ruleName":"r"}"#,
+            r#"{"type":"t","title":"4 tries","host":"h","ruleName":"r","id":"9"}"#,
+            r#"{"type":"t","title":"4 tries","host":"i","ruleName":"r"}"#,
+            r#"{"type":"t","title":"4 tries","host":"h","ruleName":"s"}"#,
+            r#"{"type":"t","title":"no try","host":"h","ruleName":"r"}"#,
+            r#"{"x":{"type":"t"}}"#,
+        ];
+        let apart = (false, false);
+        assert_eq!(same(kinds(&plain, bodies)), [(true, true), (true, true), (true, false), apart, apart, apart]);
+        assert_eq!(kinds(&plain, bodies)[5], RequestKind::default());
+
+        let mapped = source("generic", r#"map = { rule = "/rule/id", agent = "/agent/name", victim = "/a~1b/host" }"#);
+        let bodies = [
+            r#"{"rule":{"id":"5"},"agent":{"name":"g"},"data":{"id":"1","name":"x"},"title":"one"}"#,
+            r#"{"data":{"id":"2","name":"y"},"agent":{"name":"g"},"rule":{"id":"5"},"title":"two"}"#,
+            r#"{"rule":{"id":"5"},"agent":{"name":"h"}}"#,
+            r#"{"rule":{"id":"6"},"agent":{"name":"g"}}"#,
+            r#"{"rule":{"id":"5"},"agent":{"name":"g"},"a/b":{"host":"h"}}"#,
+        ];
+        assert_eq!(same(kinds(&mapped, bodies)), [(true, true), (true, true), (true, false), apart, (true, false)]);
+
+        let settings = r#"events = "/alerts"
+            map = { rule = "/labels/alertname", host = "/labels/instance" }"#;
+        let listed = source("generic", settings);
+        let bodies = [
+            r#"{"alerts":[{"labels":{"alertname":"a","instance":"1"}},{"labels":{"alertname":"a"}}]}"#,
+            r#"{"alerts":[{"labels":{"alertname":"a","instance":"2"}}],"groupLabels":{"alertname":"b"}}"#,
+            r#"{"alerts":[{"labels":{"alertname":"c","instance":"1"}}]}"#,
+        ];
+        assert_eq!(same(kinds(&listed, bodies)).map(|(rule, _)| rule), [true, true, false]);
+        let bare = kinds(&plain, [r#"[{"type":"a"}]"#, r#"[{"type":"a","host":"h"}]"#, r#"[{"type":"b"}]"#]);
+        assert_eq!(same(bare).map(|(rule, _)| rule), [true, true, false]);
+    }
+
+    #[test]
+    fn the_same_words_at_another_severity_are_another_kind() {
+        let kinds = kinds(&source("generic", ""), [r#"{"type":"t"}"#, r#"{"type":"t","severity":"high"}"#]);
+        assert_ne!(kinds[0].rule, kinds[1].rule);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_into_has_no_kind() {
+        let source = source("generic", "");
+        for (body, encoding) in
+            [("{\"type\":\"t\"}", Encoding::Gzip), ("type=t", Encoding::Identity), ("", Encoding::Identity)]
+        {
+            assert_eq!(source.preview(body.as_bytes(), encoding).kind, RequestKind::default(), "{body}");
+        }
     }
 
     #[test]
@@ -330,7 +456,7 @@ mod tests {
                 let drafts = source.normalizer.normalize(sample.body).drafts;
                 let severities = drafts.iter().map(|draft| draft.severity.unwrap_or(source.default_severity));
                 let Some(worst) = severities.map(Urgency::of).max() else { continue };
-                let urgency = source.urgency(sample.body, Encoding::Identity);
+                let urgency = source.preview(sample.body, Encoding::Identity).urgency;
                 assert!(urgency >= worst, "{} {}: {urgency:?} < {worst:?}", vendor.name, sample.name);
             }
         }
@@ -352,7 +478,7 @@ mod tests {
         for vendor in VENDORS {
             let source = source(vendor.name, "");
             for body in &bodies {
-                let look = || (0..100).map(|_| source.urgency(body.as_bytes(), Encoding::Identity)).max();
+                let look = || (0..100).map(|_| source.preview(body.as_bytes(), Encoding::Identity).urgency).max();
                 let (_, took) = processor_time(look);
                 // A debug build takes some tens of microseconds for one.
                 assert!(took < Duration::from_millis(200), "{} {}: {took:?}", vendor.name, &body[..20]);

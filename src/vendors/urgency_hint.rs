@@ -1,9 +1,11 @@
-//! How urgent a request is, by a look at the beginning of its body: see [`Source::urgency`](super::Source::urgency).
+//! How urgent a request is, and what it is about, by a look at the beginning of its body: see
+//! [`Source::preview`](super::Source::preview).
 //!
 //! The look finds fields with plain values, and how deep each stands; it builds nothing, and every byte is passed once. It
 //! is no parser: what follows from it orders requests that wait, and nothing else. A word that stands deeper than where
 //! the vendor says its own may be of an attacker's making, and makes a request more urgent only.
 
+use super::KindWords;
 use crate::domain::{EventOutcome, Severity};
 
 /// What the beginning of a body says.
@@ -15,6 +17,8 @@ pub struct Hint {
     pub nested: Option<Severity>,
     /// Whether an attack has succeeded, by any word.
     pub has_succeeded: bool,
+    /// What it is about, by the vendor's own words.
+    pub about: KindWords,
 }
 
 /// A field with a plain value: a text without quotes and with escapes as they stand, a number, `true`, `false` or `null`.
@@ -22,6 +26,9 @@ pub struct Hint {
 pub struct Field<'b> {
     /// How many objects and lists it stands in.
     pub depth: usize,
+    /// The name of the object that it stands in, or of the list around that; empty at the top and deeper than
+    /// `PARENTS_MAX`.
+    pub parent: &'b [u8],
     /// Its name, as it stands in the body.
     pub name: &'b [u8],
     /// Its value.
@@ -58,13 +65,20 @@ pub fn worse(one: Option<Severity>, other: Option<Severity>) -> Option<Severity>
 pub fn fields<'b>(beginning: &'b [u8], names: &[&str], own_depth: usize, mut take: impl FnMut(Field<'b>)) {
     let mut look = Look { text: beginning, at: 0 };
     let (mut depth, mut nested, mut own) = (0_usize, 0, 0);
+    let mut parents = Parents::default();
     while let Some(byte) = look.next() {
         match byte {
-            b'{' | b'[' => depth += 1,
+            b'{' | b'[' => {
+                depth += 1;
+                parents.enter(depth);
+            }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'"' => {
                 let Some(name) = look.text() else { return };
-                let Some(value) = look.value() else { continue };
+                let Some(value) = look.value() else {
+                    parents.opened = matches!(look.peek(), Some(b'{' | b'[')).then_some(name);
+                    continue;
+                };
                 let looked_at = if depth <= own_depth { &mut own } else { &mut nested };
                 let is_named = names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
                 if !is_named || *looked_at == FIELDS_MAX {
@@ -72,10 +86,33 @@ pub fn fields<'b>(beginning: &'b [u8], names: &[&str], own_depth: usize, mut tak
                 }
                 *looked_at += 1;
                 if let Ok(value) = std::str::from_utf8(value) {
-                    take(Field { depth, name, value });
+                    take(Field { depth, parent: parents.of(depth), name, value });
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// The names of the objects and lists around a position.
+#[derive(Default)]
+struct Parents<'b> {
+    names: [&'b [u8]; PARENTS_MAX],
+    /// The field whose value begins next.
+    opened: Option<&'b [u8]>,
+}
+
+impl<'b> Parents<'b> {
+    /// The name at that depth.
+    fn of(&self, depth: usize) -> &'b [u8] {
+        self.names.get(depth).copied().unwrap_or_default()
+    }
+
+    /// An object or list begins, which takes things to that depth. The elements of a list have its name.
+    fn enter(&mut self, depth: usize) {
+        let name = self.opened.take().unwrap_or_else(|| self.of(depth - 1));
+        if let Some(place) = self.names.get_mut(depth) {
+            *place = name;
         }
     }
 }
@@ -142,7 +179,9 @@ impl<'b> Look<'b> {
 }
 
 /// How many fields are looked at of those where they should stand, and of those that stand deeper.
-const FIELDS_MAX: usize = 64;
+const FIELDS_MAX: usize = 128;
+/// How deep the names of objects are known.
+const PARENTS_MAX: usize = 12;
 
 #[cfg(test)]
 mod tests {
@@ -163,6 +202,20 @@ mod tests {
             [(1, "a", "x"), (2, "b", "2.5"), (4, "A", "true"), (1, "b", "null")]
         );
         assert_eq!(found(r#"[{"a":1},{"b":"2"}]"#), [(2, "a", "1"), (2, "b", "2")]);
+    }
+
+    #[test]
+    fn fields_know_the_object_or_the_list_that_they_stand_in() {
+        let parents = |text: &str| {
+            let mut all = Vec::new();
+            fields(text.as_bytes(), &["a"], 9, |field| all.push(String::from_utf8_lossy(field.parent).into_owned()));
+            all
+        };
+        assert_eq!(parents(r#"{"a":1,"o":{"a":2,"p" : {"a":3},"a":4},"a":5}"#), ["", "o", "p", "o", ""]);
+        assert_eq!(parents(r#"{"l":[{"a":1},{"o":{"a":2}},{"a":3}],"t":["x",{"a":4}]}"#), ["l", "o", "l", "t"]);
+        assert_eq!(parents(r#"[{"a":1}]"#), [""]);
+        let deep = format!("{}{{\"a\":1}}", "{\"o\":".repeat(PARENTS_MAX));
+        assert_eq!(parents(&deep), [""]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod accepted;
 mod body;
 mod budget;
+mod novelty;
 mod pace;
 mod rate;
 mod refusals;
@@ -34,6 +35,7 @@ use crate::verify::Verifier;
 use accepted::AcceptedLog;
 use body::{Reader, announced, read_body};
 use budget::{Budget, BudgetLimits, Sender, Share};
+use novelty::Novelty;
 use rate::RateLimits;
 use refusals::{QUIET, Refusals};
 pub use settling::SETTLE_LIMIT;
@@ -65,6 +67,7 @@ pub struct Ingress {
     pub limits: IngressLimits,
     decoy: Verifier,
     rates: RateLimits,
+    novelty: Novelty,
     /// For bodies whose sender has shown the token, and for those that are authentic until they are stored.
     proven: Budget,
     /// For bodies that will be verified when they are here.
@@ -106,6 +109,7 @@ impl Ingress {
             limits,
             decoy,
             rates,
+            novelty: Novelty::default(),
             proven,
             bodies,
             strangers,
@@ -177,7 +181,8 @@ impl Ingress {
         if self.is_backlog_full(source) {
             return Err(refused(Problem::BacklogFull));
         }
-        let urgency = source.urgency(verified.body(), encoding);
+        let preview = source.preview(verified.body(), encoding);
+        let urgency = self.novelty.urgency(&source.name, preview, self.clock.steady());
         let arrival = Arrival { request: verified, source: source.name.clone(), key, content_type, encoding, urgency };
         let acceptance = self.commit(arrival).await.map_err(refused)?;
         if !matches!(acceptance, Acceptance::New(_)) {

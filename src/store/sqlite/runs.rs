@@ -146,9 +146,10 @@ pub fn is_large(size: ReceiptSize) -> bool {
     size == ReceiptSize::Large
 }
 
-/// The number of an urgency in the table: the most urgent is 0.
-fn number(urgency: Urgency) -> u8 {
+/// The number of an urgency in the table: the more urgent, the less.
+fn number(urgency: Urgency) -> i8 {
     match urgency {
+        Urgency::First => -1,
         Urgency::Critical => 0,
         Urgency::High => 1,
         Urgency::Normal => 2,

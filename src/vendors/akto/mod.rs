@@ -80,9 +80,14 @@ impl Normalizer for Akto {
             if field.is_one_of(&["title"]) {
                 fact = field.value.trim_end_matches(':');
             } else if field.is_one_of(&["value"]) {
-                words.note(&self.severities, Field { name: fact.as_bytes(), ..field });
+                let field = Field { name: fact.as_bytes(), ..field };
+                words.note(&self.severities, field);
+                words.note_about(field);
             } else {
                 words.note(&self.severities, field);
+                if is_of_record(&field) {
+                    words.note_about(field);
+                }
             }
         });
         words.hint()
@@ -148,13 +153,38 @@ impl Words {
         }
     }
 
+    /// Notes what a record of its own, or the first ones of a list, are about.
+    fn note_about(&mut self, field: Field<'_>) {
+        let about = &mut self.stated.about;
+        if field.is_one_of(&["filterId", "filter"]) {
+            about.note_rule("filter", field.value);
+        } else if field.is_one_of(&["category", "subCategory"]) {
+            about.note_rule("category", field.value);
+        } else if field.is_one_of(&["behaviour", "behavior", "action", "successfulExploit"]) {
+            about.note_rule("outcome", field.value);
+        } else if field.is_one_of(&["host"]) {
+            about.note_victim("host", field.value);
+        } else if field.is_one_of(&["latestApiCollectionId", "apiCollectionId"]) {
+            about.note_victim("collection", field.value);
+        }
+    }
+
     fn hint(self) -> Hint {
         let Self { stated, ordered, of_filter } = self;
         Hint {
             own: ordered.own.or(stated.own).or(of_filter.own),
             nested: worse(worse(ordered.nested, stated.nested), of_filter.nested),
-            has_succeeded: stated.has_succeeded,
+            ..stated
         }
+    }
+}
+
+/// Whether it stands where the fields of a record do, that is alone or in a list.
+fn is_of_record(field: &Field<'_>) -> bool {
+    match field.depth {
+        0 | 1 => true,
+        2 => field.parent.is_empty(),
+        _ => field.depth == 3 && field.parent == b"maliciousEvents",
     }
 }
 
@@ -221,6 +251,10 @@ const HINTS: &[&str] = &[
     "filterId",
     "filter",
     "subCategory",
+    "category",
+    "host",
+    "latestApiCollectionId",
+    "apiCollectionId",
     "successfulExploit",
     "behaviour",
     "behavior",
