@@ -1,0 +1,170 @@
+//! Deliveries on their way to a destination: what is handed out, and what became of it.
+
+use super::{Claim, SetAside};
+use crate::domain::{
+    Attempt, DeliveryId, Event, EventId, Facets, Incident, IncidentNumber, Intent, Notification, NotificationId,
+    Progress, Reference, Telling, Timestamp,
+};
+
+/// Leased deliveries, and when to come again if there were fewer than asked for.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// The claims.
+    pub claims: Vec<Claim<Consignment>>,
+    /// When the next delivery of this destination is due; `None` if none waits.
+    pub next_due: Option<Timestamp>,
+    /// Deliveries whose rows could not be read. They are dead letters now.
+    pub unreadable: Vec<SetAside>,
+}
+
+/// An event as it is kept.
+#[derive(Debug)]
+pub struct Document(pub(super) Vec<u8>);
+
+impl Document {
+    /// The event.
+    ///
+    /// # Errors
+    ///
+    /// If the store holds something else, which is a defect of gatepost.
+    pub fn read(&self) -> Result<Event, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+}
+
+/// All that is needed to send one delivery.
+#[derive(Debug)]
+pub struct Consignment {
+    /// Its id.
+    pub delivery: DeliveryId,
+    /// What to tell.
+    pub content: Content,
+    /// The number of this try, from 1.
+    pub tries: u32,
+    /// An earlier try may have arrived.
+    pub uncertain: bool,
+    /// The destination's own notes.
+    pub progress: Progress,
+    /// The first failure since which it has been retried, by the clock that nobody sets.
+    pub retrying_since: Option<Timestamp>,
+}
+
+/// What a delivery tells. Events are kept as text, to be read where they are rendered: the thread that writes has enough to
+/// do.
+#[derive(Debug)]
+pub enum Content {
+    /// An event, to a sink.
+    Event {
+        /// Its id.
+        id: EventId,
+        /// The event.
+        document: Document,
+    },
+    /// A change of an incident, to a notifier.
+    Change(Box<ChangeContent>),
+}
+
+/// What a change of an incident is told with.
+#[derive(Debug)]
+pub struct ChangeContent {
+    /// The notification.
+    pub notification: NotificationId,
+    /// The incident as it is.
+    pub incident: Incident,
+    /// Whom and what it concerns.
+    pub facets: Facets,
+    /// The event that shows it best.
+    pub event: Document,
+    /// What was told so far.
+    pub told: Notification,
+    /// What to do, and what counts as told then.
+    pub intent: Intent,
+}
+
+impl Content {
+    /// The event that is shown.
+    ///
+    /// # Errors
+    ///
+    /// If the store holds something else, which is a defect of gatepost.
+    pub fn event(&self) -> Result<Event, serde_json::Error> {
+        match self {
+            Self::Event { document, .. } => document.read(),
+            Self::Change(change) => change.event.read(),
+        }
+    }
+
+    /// It tells of an incident that goes on and of which nothing was told there before.
+    pub fn is_first_word(&self) -> bool {
+        match self {
+            Self::Event { .. } => false,
+            Self::Change(change) => change.told.said.is_none() && change.incident.state.is_live(),
+        }
+    }
+
+    /// What it is about, for a log line: the event, or the incident and the change.
+    pub fn subject(&self) -> (Option<EventId>, Option<IncidentNumber>, Option<&'static str>) {
+        match self {
+            Self::Event { id, .. } => (Some(*id), None, None),
+            Self::Change(change) => (None, Some(change.incident.number), Some(change.intent.change.as_str())),
+        }
+    }
+}
+
+impl ChangeContent {
+    /// What the notifier is given.
+    pub fn telling(&self) -> Telling<'_> {
+        Telling {
+            notification: self.notification,
+            incident: &self.incident,
+            facets: &self.facets,
+            told: &self.told,
+            intent: &self.intent,
+        }
+    }
+}
+
+/// The end of a try.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The right to settle.
+    pub claim: Claim<Consignment>,
+    /// The try.
+    pub attempt: Attempt,
+    /// What is to become of the delivery.
+    pub verdict: Verdict,
+}
+
+/// What is to become of a delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It has arrived.
+    Delivered {
+        /// What the destination calls it.
+        remote: Option<Reference>,
+    },
+    /// What was made for the incident is no longer there.
+    Gone {
+        /// What the destination said.
+        reason: String,
+    },
+    /// It is tried again.
+    Again {
+        /// Not before this time.
+        not_before: Timestamp,
+        /// The first failure since which it has been retried, by the clock that nobody sets; `None` while the fault is
+        /// the operator's.
+        retrying_since: Option<Timestamp>,
+        /// This try may have arrived.
+        uncertain: bool,
+        /// The destination's own notes.
+        progress: Progress,
+        /// Why.
+        reason: String,
+    },
+    /// It will not be tried again by itself.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+}

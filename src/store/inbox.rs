@@ -1,0 +1,57 @@
+//! Where authenticated requests are accepted.
+
+use super::{ReplyBatch, Ticket};
+use crate::domain::{Encoding, ReceiptId, RequestKey, SourceName, Urgency};
+use crate::verify::Verified;
+
+/// Where verified requests are accepted.
+pub trait Inbox: Send + Sync {
+    /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
+    /// a committed one. Answers [`StoreError::Crowded`] at once when the waiting room is full. A thread that waits for
+    /// many answers has them put into its `replies`.
+    fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
+
+    /// What is accepted of a source and waits to be read, without what has been handed out. Counted in memory and answered
+    /// at once.
+    fn backlog(&self, source: &SourceName) -> Backlog;
+
+    /// Writes and syncs a few bytes, to find out whether an accept would be committed.
+    fn check_writable(&self) -> Ticket<()>;
+}
+
+/// What of a source waits to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many receipts.
+    pub receipts: u64,
+    /// How long their bodies are together, in bytes.
+    pub bytes: u64,
+}
+
+/// A verified request on its way into the store.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The request. Only `verify` can make one.
+    pub request: Verified,
+    /// The source that took it.
+    pub source: SourceName,
+    /// What makes it the same as another.
+    pub key: RequestKey,
+    /// The `Content-Type`, as sent.
+    pub content_type: Option<String>,
+    /// How the body is encoded.
+    pub encoding: Encoding,
+    /// How soon it should be read.
+    pub urgency: Urgency,
+}
+
+/// What became of an arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is stored as this receipt.
+    New(ReceiptId),
+    /// It had been stored before, as this receipt.
+    Duplicate(ReceiptId),
+    /// Its body had been stored before under another id that is not signed, as this receipt.
+    Repeated(ReceiptId),
+}

@@ -1,0 +1,86 @@
+//! What keeps the store in shape.
+
+use super::{StoreError, Ticket};
+use crate::domain::Timestamp;
+
+/// What keeps the store in shape.
+pub trait Upkeep: Send + Sync {
+    /// Deletes up to `limit` rows that are older than their time. Returns how many went; fewer than `limit` means that
+    /// nothing is left to do. What has not been dispatched or settled stays, whatever its age.
+    fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize>;
+
+    /// What was last [noted](Upkeep::note_time), also by an earlier process; `None` if nothing was.
+    fn noted_time(&self) -> Result<Option<NotedTime>, StoreError>;
+
+    /// Keeps the present time, so that the next start can tell whether the clock was set meanwhile.
+    fn note_time(&self, now: NotedTime) -> Ticket<()>;
+
+    /// Makes up to `limit` deliveries due at `now` that wait for a time after `beyond`: the clock by which they were to
+    /// wait has been set back. Returns how many there were; fewer than `limit` means that none is left.
+    fn hasten(&self, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize>;
+
+    /// Writes a consistent copy to a file that does not exist yet.
+    fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
+}
+
+/// The present time, by two clocks that trust the machine's to a different degree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotedTime {
+    /// The time that retention goes by.
+    pub settled: Timestamp,
+    /// The time that quarantine goes by, never later than `settled`.
+    pub vouched: Timestamp,
+}
+
+/// Before which time what may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Horizons {
+    /// Dedupe keys and event keys.
+    pub keys: Timestamp,
+    /// Receipts with their raw bodies.
+    pub receipts: Timestamp,
+    /// Events with their deliveries and attempts.
+    pub events: Timestamp,
+}
+
+/// Whether the database file is sound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Soundness {
+    /// That is being found out.
+    Checking,
+    /// It is.
+    Sound,
+    /// It is not.
+    Damaged {
+        /// What was found.
+        reason: String,
+    },
+    /// It could not be found out.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Soundness {
+    /// The words of all kinds.
+    pub const WORDS: [&'static str; 4] = ["checking", "sound", "damaged", "unknown"];
+
+    /// The word in metrics and in `/readyz`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Checking => Self::WORDS[0],
+            Self::Sound => Self::WORDS[1],
+            Self::Damaged { .. } => Self::WORDS[2],
+            Self::Unknown { .. } => Self::WORDS[3],
+        }
+    }
+
+    /// Why it is not known to be sound.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Checking | Self::Sound => None,
+            Self::Damaged { reason } | Self::Unknown { reason } => Some(reason),
+        }
+    }
+}
