@@ -19,6 +19,7 @@ use super::database::{Database, TEND_INTERVAL};
 use super::inbox;
 use super::keys::KeysAtHand;
 use super::scheduling::Schedule;
+use super::work_queue::{OpenLines, WorkLine, WorkQueue};
 use super::writer::{Command, Waiting, WaitingRoom, Work};
 
 /// What the thread works with.
@@ -40,7 +41,7 @@ struct Gathered {
     arrivals: Vec<Waiting>,
     /// Arrivals whose bodies come in piece by piece, one body after the other.
     long: VecDeque<Staged>,
-    works: VecDeque<Box<dyn Work>>,
+    works: WorkQueue,
 }
 
 /// What a transaction did for intake.
@@ -61,7 +62,7 @@ impl Gathered {
                 self.long.push_back(Staged::new(waiting));
             }
             Command::Accept(waiting) => self.arrivals.push(waiting),
-            Command::Work(work) => self.works.push_back(work),
+            Command::Work(line, work) => self.works.push(line, work),
         }
     }
 
@@ -93,18 +94,17 @@ impl CommitLoop {
             let open = self.gather(commands, &mut gathered);
             if open && self.tried.elapsed() >= REMOVE_AGAIN {
                 self.tried = Instant::now();
-                gathered
-                    .works
-                    .extend(self.left.removals().into_iter().map(|removal| Box::new(removal) as Box<dyn Work>));
+                for removal in self.left.removals() {
+                    gathered.works.push(WorkLine::Later, Box::new(removal));
+                }
             }
             if self.database.is_shut() && !gathered.has_no_intake() {
                 self.turn_away(&mut gathered);
             }
             let alone = gathered.has_no_intake();
-            let may_work = !open || self.turn.work_waits(Instant::now(), alone).is_zero();
-            let slice = if may_work && !gathered.works.is_empty() { self.turn.slice(alone) } else { Duration::ZERO };
-            if !alone || !slice.is_zero() {
-                self.commit(&mut gathered, slice);
+            let lines = if open { self.turn.open_lines(Instant::now(), alone) } else { OpenLines::ALL };
+            if !alone || gathered.works.has(lines) {
+                self.commit(&mut gathered, lines);
                 self.database.empty_log();
             }
             if !open && gathered.works.is_empty() && gathered.has_no_intake() {
@@ -120,7 +120,7 @@ impl CommitLoop {
         let patience = match gathered.has_no_intake() {
             false => Duration::ZERO,
             true if gathered.works.is_empty() => TEND_INTERVAL,
-            true => self.turn.work_waits(now, true),
+            true => self.turn.work_waits(now),
         };
         if !patience.is_zero() {
             match commands.recv_timeout(patience) {
@@ -149,14 +149,14 @@ impl CommitLoop {
         self.reply(arrivals, &Err(StoreError::kept_for_deliveries()), works);
     }
 
-    /// Commits all arrivals, a piece of a long body, and as much work as fits into `slice`, but at least one piece if
-    /// there is one and `slice` is not zero. Arrivals do not pay for what fails beside them: if all of it together cannot
+    /// Commits all arrivals, a piece of a long body, and as much work of these lines as fits into a slice of time, but at
+    /// least one piece if there is one. Arrivals do not pay for what fails beside them: if all of it together cannot
     /// be committed, they are alone.
-    fn commit(&mut self, gathered: &mut Gathered, slice: Duration) {
+    fn commit(&mut self, gathered: &mut Gathered, lines: OpenLines) {
         let Gathered { arrivals, long, works } = gathered;
         let mut done = Vec::new();
         let staged = long.pop_front();
-        let result = self.attempt(arrivals, staged.as_ref(), works, slice, &mut done);
+        let result = self.attempt(arrivals, staged.as_ref(), works, lines, &mut done);
         let were_alone = done.is_empty() && staged.is_none();
         let fault = result.as_ref().err().cloned();
         for (work, fate) in done {
@@ -171,7 +171,7 @@ impl CommitLoop {
             None => None,
         };
         if fault.is_some() && !were_alone && !arrivals.is_empty() {
-            let alone = self.attempt(arrivals, None, works, Duration::ZERO, &mut Vec::new());
+            let alone = self.attempt(arrivals, None, works, OpenLines::NONE, &mut Vec::new());
             result = alone.map(|taken| taken.acceptances);
         }
         self.answer(arrivals, &result, works);
@@ -185,7 +185,7 @@ impl CommitLoop {
         step: Option<Step>,
         fault: Option<&StoreError>,
         long: &mut VecDeque<Staged>,
-        works: &mut VecDeque<Box<dyn Work>>,
+        works: &mut WorkQueue,
     ) -> Option<Waiting> {
         let (waiting, answer) = match step {
             None => (staged.give_up(), Err(fault.cloned().unwrap_or(StoreError::Stopped))),
@@ -206,8 +206,8 @@ impl CommitLoop {
         &mut self,
         arrivals: &[Waiting],
         staged: Option<&Staged>,
-        works: &mut VecDeque<Box<dyn Work>>,
-        slice: Duration,
+        works: &mut WorkQueue,
+        lines: OpenLines,
         done: &mut Vec<Done>,
     ) -> Result<Taken, StoreError> {
         let Self { database, keys, turn, waiting, are_backlogs_in_doubt, .. } = self;
@@ -223,8 +223,9 @@ impl CommitLoop {
             }
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let taken = take_in(&transaction, keys, arrivals, staged)?;
-            if !slice.is_zero() {
-                work_for(slice, (&transaction, keys), works, turn, done)?;
+            if works.has(lines) {
+                let slice = turn.slice(arrivals.is_empty() && staged.is_none());
+                work_for(slice, lines, (&transaction, keys), works, turn, done)?;
             }
             transaction.commit()?;
             Ok(taken)
@@ -234,8 +235,8 @@ impl CommitLoop {
                 database.note(fault);
                 *are_backlogs_in_doubt = true;
                 // Work that was not even begun must not wait for a database that may not come back.
-                if !slice.is_zero() && done.is_empty() {
-                    done.extend(works.pop_front().map(|work| (work, Ok(()))));
+                if done.is_empty() {
+                    done.extend(works.pop(lines).map(|(_, work)| (work, Ok(()))));
                 }
             }
             Ok(_) => done.iter().filter_map(|(_, fate)| fate.as_ref().err()).for_each(|fault| database.note(fault)),
@@ -247,7 +248,7 @@ impl CommitLoop {
         &mut self,
         arrivals: &mut Vec<Waiting>,
         result: &Result<Vec<Acceptance>, StoreError>,
-        works: &mut VecDeque<Box<dyn Work>>,
+        works: &mut WorkQueue,
     ) {
         if arrivals.is_empty() {
             return;
@@ -260,7 +261,7 @@ impl CommitLoop {
         &mut self,
         arrivals: &mut Vec<Waiting>,
         result: &Result<Vec<Acceptance>, StoreError>,
-        works: &mut VecDeque<Box<dyn Work>>,
+        works: &mut WorkQueue,
     ) {
         let bytes = arrivals.iter().map(|waiting| waiting.arrival.request.body().len()).sum();
         self.waiting.leave(arrivals.len(), bytes);
@@ -273,7 +274,7 @@ impl CommitLoop {
             if let Ok(Acceptance::New(_)) = outcome {
                 self.waiting.backlogs.add(&waiting.arrival);
             } else if let Some(body) = waiting.body {
-                works.push_back(Box::new(Removal { body, left: Arc::clone(&self.left) }));
+                works.push(WorkLine::Later, Box::new(Removal { body, left: Arc::clone(&self.left) }));
             }
             // A client that has gone gets no answer; its request is stored all the same.
             round.deliver(waiting.answer, outcome);
@@ -299,13 +300,16 @@ fn take_in(
 /// Works for as long as `slice`, each piece in a savepoint of its own.
 fn work_for(
     slice: Duration,
+    lines: OpenLines,
     (transaction, keys): (&Transaction<'_>, &mut KeysAtHand),
-    works: &mut VecDeque<Box<dyn Work>>,
+    works: &mut WorkQueue,
     turn: &mut Schedule,
     done: &mut Vec<Done>,
 ) -> Result<(), StoreError> {
     let begun = Instant::now();
-    while let Some(mut work) = works.pop_front() {
+    let (mut first, mut later) = (Duration::ZERO, Duration::ZERO);
+    while let Some((line, mut work)) = works.pop(lines) {
+        let piece_begun = Instant::now();
         let fate = in_savepoint(transaction, |transaction| work.run(transaction, keys));
         // After some errors the whole transaction is over, or should be, and with it what the others have written.
         let is_over = transaction.is_autocommit();
@@ -314,11 +318,19 @@ fn work_for(
         if let Some(fault) = grave {
             return Err(fault);
         }
+        match line {
+            WorkLine::First => first += piece_begun.elapsed(),
+            WorkLine::Later => later += piece_begun.elapsed(),
+        }
         if begun.elapsed() >= slice {
             break;
         }
     }
-    turn.work_ends(begun, Instant::now(), works.len());
+    for (line, took) in [(WorkLine::First, first), (WorkLine::Later, later)] {
+        if !took.is_zero() {
+            turn.work_ends(line, took, Instant::now(), works.len(line));
+        }
+    }
     Ok(())
 }
 

@@ -36,6 +36,7 @@ mod turns;
 mod upkeep;
 mod wal;
 mod wal_resync;
+mod work_queue;
 mod writer;
 
 use std::fs::File;

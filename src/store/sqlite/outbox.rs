@@ -9,14 +9,15 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::Connection;
 
 use super::super::{
-    Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Dispatched, Extended, Lease, LeasesLost, Outbox,
-    PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
+    Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, Extended, Lease,
+    LeasesLost, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
 use super::SqliteStore;
 use super::delivery_queue::{Claimer, Settler, free_expired, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
 use super::record::{Recorder, add_result, conclude, document};
+use super::work_queue::WorkLine;
 use crate::domain::{DestinationName, Timestamp};
 
 impl Outbox for SqliteStore {
@@ -94,8 +95,9 @@ impl Outbox for SqliteStore {
         policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Claimed> {
+        let line = line_of(policy, destination);
         let (destination, policy) = (destination.clone(), Arc::clone(policy));
-        self.writer.write(move |transaction| {
+        self.writer.write_in(line, move |transaction| {
             free_expired(transaction, &destination, lease)?;
             let claimer = Claimer::of(transaction, &destination, &policy, lease);
             match order {
@@ -112,7 +114,9 @@ impl Outbox for SqliteStore {
 
     fn settle(&self, settlements: Arc<Vec<Settlement>>, policy: &Arc<Policy>, now: Timestamp) -> Ticket<LeasesLost> {
         let policy = Arc::clone(policy);
-        self.writer.write(move |transaction| {
+        let is_first = settlements.iter().any(|done| matches!(done.claim.work().content, Content::Change(_)));
+        let line = if is_first { WorkLine::First } else { WorkLine::Later };
+        self.writer.write_in(line, move |transaction| {
             let mut settler = Settler::of(transaction, &policy, now)?;
             let mut lost = 0;
             for settlement in settlements.iter() {
@@ -134,9 +138,29 @@ impl Outbox for SqliteStore {
     }
 }
 
+/// What notifiers are told must not wait for sinks, which have a row for every event.
+fn line_of(policy: &Policy, destination: &DestinationName) -> WorkLine {
+    if policy.notifier(destination).is_some() { WorkLine::First } else { WorkLine::Later }
+}
+
 /// Frees what a dead process held: called at start, when this process alone has the file.
 pub fn release_leases(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE receipt_queue SET lease_until = 0 WHERE lease_until > 0", [])?;
     connection.execute("UPDATE deliveries SET state = 0, uncertain = 1, lease_until = 0 WHERE state = 1", [])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::NotifierPolicy;
+    use super::*;
+    use crate::domain::NotifierClass;
+
+    #[test]
+    fn what_notifiers_are_told_does_not_wait_for_sinks() {
+        let [pager, archive]: [DestinationName; 2] = ["pager", "archive"].map(|name| name.parse().unwrap());
+        let mut policy = Policy::default();
+        policy.notifiers.insert(pager.clone(), NotifierPolicy { class: NotifierClass::Pager, fingerprint: [0; 16] });
+        assert_eq!([&pager, &archive].map(|name| line_of(&policy, name)), [WorkLine::First, WorkLine::Later]);
+    }
 }

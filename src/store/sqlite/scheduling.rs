@@ -3,17 +3,21 @@
 //! Requests wait for their answers, background work does not: while arrivals keep coming, work goes with them into
 //! their transactions, and after each piece leaves them the thread for some multiple of the time that it took. The
 //! multiple grows while arrivals come in crowds, and shrinks while they do not. It never grows so far that work stands
-//! still.
+//! still. Each line of work pauses for its own pieces only.
 
 use std::time::{Duration, Instant};
+
+use super::work_queue::{OpenLines, WorkLine};
 
 /// Whose turn it is.
 #[derive(Debug)]
 pub struct Schedule {
     /// When arrivals were last committed.
     last_intake: Option<Instant>,
-    /// While arrivals come, work goes on no earlier.
-    work_not_before: Option<Instant>,
+    /// While arrivals come, the first line of work goes on no earlier.
+    first_not_before: Option<Instant>,
+    /// The same of the later line.
+    later_not_before: Option<Instant>,
     /// How much longer than a piece of work intake has the thread afterwards.
     intake_shares: u32,
     /// When that changed, or arrivals last came in a crowd.
@@ -22,23 +26,30 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { last_intake: None, work_not_before: None, intake_shares: INTAKE_SHARES_LEAST, unchanged_since: None }
+        Self {
+            last_intake: None,
+            first_not_before: None,
+            later_not_before: None,
+            intake_shares: INTAKE_SHARES_LEAST,
+            unchanged_since: None,
+        }
     }
 }
 
 impl Schedule {
-    /// How long work has to wait; zero when it may go on. `alone`: no arrivals are here whose transaction it could share.
-    pub fn work_waits(&self, now: Instant, alone: bool) -> Duration {
+    /// How long work has to wait where no arrivals are here whose transaction it could share; zero when it may go on.
+    pub fn work_waits(&self, now: Instant) -> Duration {
         // A moment after the last arrivals are answered the next ones are here, if there are more.
-        let quiet = self.last_intake.map_or(Duration::ZERO, |last| (last + QUIET).saturating_duration_since(now));
-        if quiet.is_zero() {
-            return Duration::ZERO;
+        self.last_intake.map_or(Duration::ZERO, |last| (last + QUIET).saturating_duration_since(now))
+    }
+
+    /// The lines of work that may go on. `alone`: no arrivals are here whose transaction it could share.
+    pub fn open_lines(&self, now: Instant, alone: bool) -> OpenLines {
+        if self.work_waits(now).is_zero() {
+            return OpenLines::ALL;
         }
-        let put_off = self.work_not_before.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
-        if !alone {
-            return put_off;
-        }
-        quiet
+        let is_due = |due: Option<Instant>| !alone && due.is_none_or(|due| due <= now);
+        OpenLines { first: is_due(self.first_not_before), later: is_due(self.later_not_before) }
     }
 
     /// How long work may go on now.
@@ -59,11 +70,15 @@ impl Schedule {
         }
     }
 
-    /// Work has had the thread since `begun`; so many pieces are left.
-    pub fn work_ends(&mut self, begun: Instant, now: Instant, left: usize) {
-        let share = now.duration_since(begun) * self.intake_shares;
+    /// Work of a line has had the thread for so long; so many of its pieces are left.
+    pub fn work_ends(&mut self, line: WorkLine, took: Duration, now: Instant, left: usize) {
+        let share = took * self.intake_shares;
         let least = if left < PIECES_FEW { PAUSE } else { PAUSE_SHORT };
-        self.work_not_before = Some(now + share.max(least));
+        let not_before = match line {
+            WorkLine::First => &mut self.first_not_before,
+            WorkLine::Later => &mut self.later_not_before,
+        };
+        *not_before = Some(now + share.max(least));
     }
 }
 
@@ -96,37 +111,55 @@ mod tests {
         begun + Duration::from_micros(micros)
     }
 
+    const NONE: OpenLines = OpenLines::NONE;
+    const LATER: OpenLines = OpenLines { first: false, later: true };
+    const FIRST: OpenLines = OpenLines { first: true, later: false };
+
     #[test]
     fn work_waits_for_nobody_where_no_arrivals_come() {
         let begun = Instant::now();
         let mut turn = Schedule::default();
-        assert!(turn.work_waits(begun, true).is_zero());
-        turn.work_ends(begun, after(begun, 10_000), 0);
-        assert!(turn.work_waits(after(begun, 10_000), true).is_zero());
+        assert_eq!(turn.open_lines(begun, true), OpenLines::ALL);
+        turn.work_ends(WorkLine::First, Duration::from_millis(10), after(begun, 10_000), 0);
+        assert_eq!(turn.open_lines(after(begun, 10_000), true), OpenLines::ALL);
+        assert!(turn.work_waits(after(begun, 10_000)).is_zero());
     }
 
     #[test]
     fn work_goes_with_arrivals_while_they_come_and_leaves_them_the_thread_between() {
         let begun = Instant::now();
         let mut turn = Schedule::default();
-        turn.work_ends(begun, after(begun, 10_000), 0);
+        for line in [WorkLine::First, WorkLine::Later] {
+            turn.work_ends(line, Duration::from_millis(10), after(begun, 10_000), 0);
+        }
         turn.intake_ends(1, after(begun, 10_500));
         let now = after(begun, 10_500);
-        assert_eq!(turn.work_waits(now, false), Duration::from_micros(9_500));
-        assert_eq!(turn.work_waits(now, true), QUIET, "they may be about to come");
-        assert!(turn.work_waits(after(begun, 11_500), true).is_zero(), "they did not");
+        assert_eq!(turn.open_lines(now, false), NONE);
+        assert_eq!((turn.open_lines(now, true), turn.work_waits(now)), (NONE, QUIET), "they may be about to come");
+        assert_eq!(turn.open_lines(after(begun, 11_500), true), OpenLines::ALL, "they did not");
         turn.intake_ends(1, after(begun, 19_700));
-        assert!(turn.work_waits(after(begun, 20_000), false).is_zero(), "work is never put off for ever");
+        assert_eq!(turn.open_lines(after(begun, 20_000), false), OpenLines::ALL, "work is never put off for ever");
+    }
+
+    #[test]
+    fn no_line_waits_for_the_pause_of_the_other() {
+        let begun = Instant::now();
+        for (line, other) in [(WorkLine::First, LATER), (WorkLine::Later, FIRST)] {
+            let mut turn = Schedule::default();
+            turn.intake_ends(1, begun);
+            turn.work_ends(line, Duration::from_millis(10), begun, 0);
+            assert_eq!(turn.open_lines(begun, false), other);
+        }
     }
 
     #[test]
     fn work_that_piles_up_pauses_for_less() {
         let begun = Instant::now();
         let mut turn = Schedule::default();
-        turn.work_ends(begun, after(begun, 100), PIECES_FEW - 1);
-        assert_eq!(turn.work_not_before, Some(after(begun, 100) + PAUSE));
-        turn.work_ends(begun, after(begun, 100), PIECES_FEW);
-        assert_eq!(turn.work_not_before, Some(after(begun, 100) + PAUSE_SHORT));
+        turn.work_ends(WorkLine::First, Duration::from_micros(100), begun, PIECES_FEW - 1);
+        assert_eq!(turn.first_not_before, Some(begun + PAUSE));
+        turn.work_ends(WorkLine::First, Duration::from_micros(100), begun, PIECES_FEW);
+        assert_eq!(turn.first_not_before, Some(begun + PAUSE_SHORT));
     }
 
     #[test]
@@ -134,8 +167,8 @@ mod tests {
         let begun = Instant::now();
         let mut turn = Schedule::default();
         (0..100).for_each(|_| turn.intake_ends(CROWD, begun));
-        turn.work_ends(begun, after(begun, 1_000), 0);
-        assert_eq!(turn.work_not_before, Some(after(begun, 1_000) + Duration::from_millis(32)));
+        turn.work_ends(WorkLine::First, Duration::from_millis(1), begun, 0);
+        assert_eq!(turn.first_not_before, Some(begun + Duration::from_millis(32)));
         (0..100).for_each(|_| turn.intake_ends(CROWD - 1, begun));
         assert_eq!(turn.intake_shares, INTAKE_SHARES_MOST, "not at once");
         (1..7).for_each(|step| turn.intake_ends(1, begun + EASE * 2 * step));

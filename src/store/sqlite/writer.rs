@@ -14,6 +14,7 @@ use super::backlogs::Backlogs;
 use super::commit_loop::CommitLoop;
 use super::database::{Database, Service};
 use super::keys::KeysAtHand;
+use super::work_queue::WorkLine;
 
 /// The handle.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub enum Command {
     /// To store an arrival.
     Accept(Waiting),
     /// To do some background work.
-    Work(Box<dyn Work>),
+    Work(WorkLine, Box<dyn Work>),
 }
 
 /// An arrival that waits for its commit.
@@ -163,9 +164,27 @@ impl Writer {
         work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
         committed: fn(&WaitingRoom, &T),
     ) -> Ticket<T> {
+        self.queue(WorkLine::First, work, committed)
+    }
+
+    /// The same as [`Writer::write`] for work that may wait in this line.
+    pub fn write_in<T: Send + 'static>(
+        &self,
+        line: WorkLine,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Ticket<T> {
+        self.queue(line, move |transaction, _| work(transaction), |_, _| {})
+    }
+
+    fn queue<T: Send + 'static>(
+        &self,
+        line: WorkLine,
+        work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
+        committed: fn(&WaitingRoom, &T),
+    ) -> Ticket<T> {
         let (answer, ticket) = Ticket::by(None);
         let job = Job { work: Some(work), committed, waiting: Arc::clone(&self.waiting), value: None, answer };
-        if !self.send(Command::Work(Box::new(job))) {
+        if !self.send(Command::Work(line, Box::new(job))) {
             return Ticket::refused(StoreError::Stopped);
         }
         ticket
