@@ -41,6 +41,7 @@ impl Tone {
             DeliveryState::Delivered => Self::Good,
             DeliveryState::Waiting | DeliveryState::Leased => Self::Waiting,
             DeliveryState::Dead => Self::Bad,
+            DeliveryState::Superseded => Self::Faint,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Failure, Outcome, load, names, out, runtime, terminal};
-use crate::destinations::Reply;
+use crate::destinations::{Exchange, ProbeTelling, Receiver, Reply};
 use crate::domain::{
     Clock, DeliveryId, Draft, Encoding, Event, Job, Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId,
     Severity, SystemClock, Target,
@@ -38,9 +38,15 @@ impl Probe {
             now,
         };
         let mut steps = Vec::new();
-        let outcome = runtime()?.block_on(converse(destination.as_ref(), &egress, &job, |step, reply| {
-            steps.push(format!("{step}: {}", describe(reply)));
-        }));
+        let seen = |step, reply: &Reply| steps.push(format!("{step}: {}", describe(reply)));
+        let outcome = match destination {
+            Receiver::Sink(sink) => runtime()?.block_on(converse(Exchange::Event(sink.as_ref(), &job), &egress, seen)),
+            Receiver::Notifier(notifier) => {
+                let probe = ProbeTelling::of(&event, notifier.class(), now);
+                let exchange = Exchange::Change(notifier.as_ref(), &job, &probe.telling());
+                runtime()?.block_on(converse(exchange, &egress, seen))
+            }
+        };
         for step in steps {
             out!("  {}", terminal::line(&step, 300))?;
         }

@@ -204,7 +204,13 @@ pub fn delivery(row: &DeliveryRow, attempts: &[Attempt], json: bool) -> Outcome 
     let delivery = &row.delivery;
     let state = Paint::of_stdout().paint(Tone::of_state(delivery.state), delivery.state.as_str());
     out!("delivery {} to {}: {state}", delivery.id, delivery.destination)?;
-    out!("  event {} · {} · {}", delivery.event, row.severity, terminal::line(&row.title, 80))?;
+    let what = match (delivery.incident, delivery.change, delivery.event) {
+        (Some(incident), Some(change), _) => format!("incident {incident} · {}", change.as_str()),
+        (Some(incident), None, _) => format!("incident {incident}"),
+        (None, _, Some(event)) => format!("event {event}"),
+        (None, _, None) => "nothing that is known".to_owned(),
+    };
+    out!("  {what} · {} · {}", row.severity, terminal::line(&row.title, 80))?;
     out!("  planned {} by route {}", delivery.created_at.to_human(), delivery.route)?;
     if let Some(at) = next_try(row) {
         out!("  next try {} ({})", deliveries::when(at, SystemClock.now()), at.to_human())?;

@@ -168,7 +168,7 @@ impl<'s> Follower<'s> {
     fn progress(&mut self, row: DeliveryRow) -> Option<News> {
         let told = self.open.insert(row.cursor, Some(row.delivery.tries))?;
         match row.delivery.state {
-            DeliveryState::Delivered | DeliveryState::Dead => {
+            DeliveryState::Delivered | DeliveryState::Dead | DeliveryState::Superseded => {
                 self.open.remove(&row.cursor);
                 Some(News::Delivery(Box::new(row)))
             }

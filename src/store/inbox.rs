@@ -7,7 +7,7 @@ use crate::verify::Verified;
 /// Where verified requests are accepted.
 pub trait Inbox: Send + Sync {
     /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
-    /// a committed one. Answers [`StoreError::Crowded`] at once when the waiting room is full. A thread that waits for
+    /// a committed one. Answers [`StoreError::Crowded`](super::StoreError::Crowded) at once when the waiting room is full. A thread that waits for
     /// many answers has them put into its `replies`.
     fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
 

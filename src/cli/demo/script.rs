@@ -178,7 +178,7 @@ impl Script<'_> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let store = self.app.store();
-            let waiting = store.depths()?.iter().any(|depth| depth.state != DeliveryState::Dead);
+            let waiting = store.depths(SystemClock.now())?.iter().any(|depth| depth.state != DeliveryState::Dead);
             if store.undispatched()? == 0 && !waiting {
                 return Ok(());
             }

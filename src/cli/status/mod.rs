@@ -157,7 +157,7 @@ fn sources(outline: &Outline, store: &SqliteStore, now: Timestamp) -> Result<Vec
 
 /// Those in trouble first.
 fn destinations(outline: &Outline, store: &SqliteStore, serve: &Serving) -> Result<Vec<DestinationReport>, Failure> {
-    let (depths, activities) = (store.depths()?, store.active_destinations()?);
+    let (depths, activities) = (store.depths(SystemClock.now())?, store.active_destinations()?);
     let mut names: BTreeSet<&str> = outline.destinations.keys().map(String::as_str).collect();
     names.extend(depths.iter().map(|depth| depth.destination.as_str()));
     let report = |name: &str| {
