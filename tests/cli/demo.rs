@@ -41,5 +41,9 @@ fn without_times_and_ids(line: &str) -> String {
     let line = line.split_once("\"receipt\":").map_or(line, |(before, _)| before);
     let Some((before, after)) = line.split_once(" UTC") else { return line.to_owned() };
     let words: Vec<&str> = before.split(' ').collect();
+    let is_whole_date = words.len() > 4 && words[words.len() - 2].parse::<u16>().is_ok();
+    if !is_whole_date {
+        return line.to_owned();
+    }
     format!("{}{after}", words[..words.len().saturating_sub(4)].join(" "))
 }

@@ -194,7 +194,7 @@ async fn retries(mut dice: Dice, is_set: bool) -> Retries {
 pub async fn app_drained(app: &App, within: Duration) -> Duration {
     let begun = Instant::now();
     loop {
-        let depths = app.store().depths().unwrap();
+        let depths = app.store().depths(SystemClock.now()).unwrap();
         let waiting = depths.iter().filter(|depth| depth.state != DeliveryState::Dead).count();
         if waiting == 0 && app.store().undispatched().unwrap() == 0 {
             return begun.elapsed();

@@ -88,7 +88,7 @@ async fn an_answer_is_heard_while_the_store_waits() {
     let gateway = Gateway::ready(&world, &expectations).await;
     // One page is answered a second after the store is locked, the other a few seconds later: while the first one waits
     // to be written down.
-    let answers = [60, 15].map(|bytes_per_second| Fault::SlowAnswer { bytes_per_second });
+    let answers = [60, 25].map(|bytes_per_second| Fault::SlowAnswer { bytes_per_second });
     world.script(Who::PagerDuty, answers.to_vec());
     for _ in 0..2 {
         let posting = expectations.write(expectations.adrian("high", 10));

@@ -23,6 +23,15 @@ pub struct Posting {
     pub events: usize,
 }
 
+/// What tells one threat from another; what is the same in `filter` and `host` is one incident.
+#[derive(Clone, Copy, Debug)]
+pub struct Threat {
+    pub filter: &'static str,
+    pub host: &'static str,
+    pub severity: &'static str,
+    pub succeeded: bool,
+}
+
 /// A 200.
 #[derive(Clone, Debug)]
 pub struct Acknowledgement {
@@ -56,7 +65,7 @@ pub struct Entries {
 #[derive(Debug)]
 pub struct Expectations {
     run: u64,
-    /// When everything in it happened: what is signed and old goes to quarantine.
+    /// When everything in it happened: what is signed and old goes to quarantine, and what is a day old into a digest.
     time: Timestamp,
     number: AtomicU64,
     entries: Mutex<Entries>,
@@ -94,13 +103,13 @@ impl Expectations {
 
     /// An export of Akto with this many records, the first of this severity, the others low.
     pub fn akto(&self, severity: &str, records: usize) -> Posting {
-        let run = self.run;
+        let (run, time_ms) = (self.run, self.time.as_millis());
         let record = |place: usize| {
             let number = self.number.fetch_add(1, Ordering::Relaxed);
             let severity = if place == 0 { severity } else { "LOW" };
             format!(
                 "{{\"id\":\"{run:08x}-{number}\",\"filterId\":\"SQLInjection\",\"actor\":\"198.51.100.{}\",\
-                 \"latestApiEndpoint\":\"/v1\\/orders/{number}\",\"latestApiMethod\":\"POST\",\"detectedAt\":1760000000000,\
+                 \"latestApiEndpoint\":\"/v1\\/orders/{number}\",\"latestApiMethod\":\"POST\",\"detectedAt\":{time_ms},\
                  \"refId\":\"mark-{run:08x}-{number}\",\"severity\":\"{severity}\",\"host\":\"shop.example.net\"}}",
                 number % 250
             )

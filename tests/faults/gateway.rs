@@ -4,6 +4,7 @@ use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use gatepost::domain::{Clock, SystemClock, Timestamp};
 use gatepost::store::{Access, Queries, SqliteStore};
 use serde_json::Value;
 
@@ -195,18 +196,28 @@ impl Gateway {
     /// What is under way.
     pub async fn left(store: &SqliteStore) -> Option<String> {
         let look = store.clone();
-        let (receipts, depths) =
-            tokio::task::spawn_blocking(move || (look.undispatched().unwrap(), look.depths().unwrap())).await.unwrap();
+        let (receipts, depths) = tokio::task::spawn_blocking(move || {
+            (look.undispatched().unwrap(), look.depths(SystemClock.now()).unwrap())
+        })
+        .await
+        .unwrap();
         let under_way: Vec<_> = depths.iter().filter(|depth| depth.state.as_str() != "dead").collect();
         let is_done = receipts == 0 && under_way.is_empty();
         (!is_done).then(|| format!("{receipts} receipts, {under_way:?}"))
     }
 
+    /// What waits for a later time, such as the end of the time in which a resolved incident may be reopened, is not under
+    /// way.
     fn confirm_drained(&self) {
         for state in ["waiting", "leased"] {
             let listed = command(&self.setting, &["deliveries", "list", "--state", state, "--json"]);
             assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-            assert!(listed.stdout.is_empty(), "{state}: {}", String::from_utf8_lossy(&listed.stdout));
+            let listed = String::from_utf8(listed.stdout).unwrap();
+            let rows = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let now = SystemClock.now();
+            let is_due = |row: &Value| row["not_before"].as_str().and_then(Timestamp::parse).is_none_or(|at| at <= now);
+            let due: Vec<Value> = rows.filter(is_due).collect();
+            assert!(due.is_empty(), "{state}: {due:#?}");
         }
     }
 }

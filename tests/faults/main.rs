@@ -22,6 +22,7 @@
 //! | [`expectations`] | what was sent and what was answered |
 //! | [`load`] | several vendors at once |
 //! | [`oracle`] | the question |
+//! | [`told`] | the question about incidents and what their notifiers were told |
 //! | [`strace`] | what the process asked of the system, and faults in its calls |
 //! | [`disk_model`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
@@ -42,8 +43,11 @@ mod dice;
 mod disk;
 mod disk_model;
 mod expectations;
+mod flood;
 mod gateway;
+mod grouping;
 mod kill;
+mod life;
 mod load;
 mod misdeeds;
 #[path = "../harness/needs.rs"]
@@ -62,6 +66,7 @@ mod schedule;
 mod signals;
 mod start;
 mod strace;
+mod told;
 mod unsigned;
 mod wire;
 mod world;

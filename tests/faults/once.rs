@@ -26,15 +26,18 @@ const SOURCES: &str = r#"
 [sources.twin]
 vendor = "secureagentics"
 secrets = [{ value = "SECRET" }]
+group_by = ["event"]
 
 [sources.open]
 vendor = "secureagentics"
 secrets = [{ value = "SECRET" }]
+group_by = ["event"]
 on_old = "deliver"
 
 [sources.brief]
 vendor = "generic"
 secrets = [{ value = "SECRET" }]
+group_by = ["event"]
 verify = { scheme = "hmac", header = "x-secureagentics-signature" }
 events = "/alerts"
 repeat_window = "5s"
@@ -42,6 +45,7 @@ repeat_window = "5s"
 [sources.patient]
 vendor = "generic"
 secrets = [{ value = "SECRET" }]
+group_by = ["event"]
 verify = { scheme = "hmac", header = "x-secureagentics-signature" }
 events = "/alerts"
 "#;

@@ -1,7 +1,8 @@
 //! The question: is everything that was answered 200 there, unchanged, and has it had its effect once?
 //!
 //! It is asked when the faults have stopped, the queue is empty and the gateway has ended. It trusts the answers that
-//! the vendors got, the stand-ins and the file; the store is only asked what it made of each receipt.
+//! the vendors got, the stand-ins and the file; the store is only asked what it made of each receipt, and which incident an
+//! event belongs to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -10,7 +11,8 @@ use gatepost::domain::{Clock, DeliveryState, Event, EventKey, SystemClock};
 use gatepost::store::{Access, DeliveryFilter, DeliveryRow, EventFilter, Page, Queries, ReceiptFilter, SqliteStore};
 
 use super::expectations::{Acknowledgement, Entries, Expectations};
-use super::world::{World, destinations_of};
+use super::told::Told;
+use super::world::{NOTIFIERS, World, destinations_of};
 
 /// What a scenario may do without being wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +28,7 @@ pub struct Figures {
     pub duplicates_answered: usize,
     pub receipts: usize,
     pub events: usize,
+    pub incidents: usize,
     pub deliveries: usize,
     pub slack_messages: usize,
     pub slack_repeats: usize,
@@ -37,12 +40,13 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} answered 200 ({} as duplicates), {} receipts, 0 lost; {} events, {} deliveries, all arrived; Slack {} \
-             messages, {} repeated",
+            "{} answered 200 ({} as duplicates), {} receipts, 0 lost; {} events, {} incidents, {} deliveries, all \
+             arrived; Slack {} messages, {} repeated",
             self.acknowledged,
             self.duplicates_answered,
             self.receipts,
             self.events,
+            self.incidents,
             self.deliveries,
             self.slack_messages,
             self.slack_repeats
@@ -57,8 +61,9 @@ pub fn judge(world: &World, expectations: &Expectations, allowance: Allowance) -
     let entries = expectations.entries();
     trial.acknowledged_is_stored(&entries);
     let events = trial.events_are_unique();
+    let told = trial.incidents_are_told(&events);
     trial.deliveries_are_done(&events);
-    trial.effects_are_single(&events, allowance);
+    trial.effects_are_single(&events, &told, allowance);
     trial.file_is_sound();
     let Trial { faults, figures, .. } = trial;
     let shown: Vec<&String> = faults.iter().take(20).collect();
@@ -66,11 +71,12 @@ pub fn judge(world: &World, expectations: &Expectations, allowance: Allowance) -
     figures
 }
 
-struct Trial<'w> {
-    world: &'w World,
-    store: SqliteStore,
-    faults: Vec<String>,
-    figures: Figures,
+/// What has been found so far.
+pub struct Trial<'w> {
+    pub world: &'w World,
+    pub store: SqliteStore,
+    pub faults: Vec<String>,
+    pub figures: Figures,
 }
 
 impl Trial<'_> {
@@ -127,30 +133,39 @@ impl Trial<'_> {
         events
     }
 
-    /// Each destination that the routes name has the event, or a dead letter; none is dead here, for nothing refuses.
+    /// Each sink that the routes name has the event; of what was to be told to notifiers nothing is left. None is dead here,
+    /// for nothing refuses.
     fn deliveries_are_done(&mut self, events: &[Event]) {
         let rows = self.store.deliveries(&ALL, &DeliveryFilter::default()).unwrap();
         self.figures.deliveries = rows.len();
+        let now = SystemClock.now();
         let mut by_event: HashMap<_, Vec<&DeliveryRow>> = HashMap::new();
         for row in &rows {
-            by_event.entry(row.delivery.event).or_default().push(row);
+            let delivery = &row.delivery;
+            let is_done = match (delivery.state, delivery.incident) {
+                (DeliveryState::Delivered, _) | (DeliveryState::Superseded, Some(_)) => true,
+                // It was planned for later.
+                (DeliveryState::Waiting, Some(_)) => delivery.created_at > now,
+                _ => false,
+            };
+            let (id, to, state) = (delivery.id, &delivery.destination, delivery.state.as_str());
+            self.check(is_done, || format!("the delivery {id} to {to} is {state}: {:?}", delivery.reason));
+            if delivery.incident.is_none() {
+                by_event.entry(delivery.event).or_default().push(row);
+            }
         }
         for event in events {
-            let rows = by_event.remove(&event.id).unwrap_or_default();
+            let rows = by_event.remove(&Some(event.id)).unwrap_or_default();
             let mut told: Vec<&str> = rows.iter().map(|row| row.delivery.destination.as_str()).collect();
             told.sort_unstable();
-            let wanted = destinations_of(event.severity.id());
+            let wanted = destinations_of(event.severity.id()).iter();
+            let wanted: Vec<&str> = wanted.copied().filter(|name| !NOTIFIERS.contains(name)).collect();
             self.check(told == wanted, || format!("event {} is planned for {told:?}, not {wanted:?}", event.id));
-            for row in rows.iter().filter(|row| row.delivery.state != DeliveryState::Delivered) {
-                let delivery = &row.delivery;
-                let (to, state) = (&delivery.destination, delivery.state.as_str());
-                self.faults.push(format!("event {} for {to} is {state}: {:?}", event.id, delivery.reason));
-            }
         }
         self.check(by_event.is_empty(), || format!("{} deliveries have no event", by_event.len()));
     }
 
-    fn effects_are_single(&mut self, events: &[Event], allowance: Allowance) {
+    fn effects_are_single(&mut self, events: &[Event], told: &[Told<'_>], allowance: Allowance) {
         let archived = counted(self.archive_lines());
         let wanted: BTreeSet<String> = events.iter().map(|event| event.id.to_string()).collect();
         for mark in &wanted {
@@ -196,7 +211,7 @@ impl Trial<'_> {
         self.check(event_keys == events, || format!("{events} events have {event_keys} event keys"));
     }
 
-    fn check(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
+    pub fn check(&mut self, holds: bool, otherwise: impl FnOnce() -> String) {
         if !holds {
             self.faults.push(otherwise());
         }

@@ -130,6 +130,7 @@ fn judge(world: &World, taken: &[Taken]) -> Verdict {
     for row in deliveries.iter().filter(|row| row.delivery.state != DeliveryState::Delivered) {
         verdict.faults.push(format!("for {}: {:?}", row.delivery.destination, row.delivery.reason));
     }
+    // Each event is its own incident, and each is told once.
     let effects = |name: &str| deliveries.iter().filter(|row| row.delivery.destination.as_str() == name).count();
     let arrived = [
         ("oncall", world.pagerduty.as_ref().unwrap().effects()),
@@ -242,6 +243,7 @@ fn config(world: &World) -> String {
 [sources.scanner]
 vendor = "generic"
 secrets = [{{ value = "{secret}" }}]
+group_by = ["event"]
 body_limit = "8MiB"
 events = "/alerts"
 verify = {{ scheme = "token" }}

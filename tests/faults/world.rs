@@ -147,6 +147,15 @@ impl World {
         [slack, jira, pagerduty].map(|url| url.parse::<url::Url>().unwrap().port().unwrap())
     }
 
+    /// As [`config_text`](Self::config_text), but events are grouped, and storms are told, as an operator has it who sets
+    /// nothing.
+    pub fn grouped_config_text(&self) -> String {
+        let text = self.config_text().replace("group_by = [\"event\"]\n", "");
+        text.replace("[incidents]\nwait = \"0s\"\nstorm = \"never\"\n", "")
+    }
+
+    /// Each event is its own incident and is told at once, so that what is counted is events.
+    ///
     /// Jira as Data Center: its search does not lag, so that a miss is known for one after seconds and not minutes.
     pub fn config_text(&self) -> String {
         let Urls { slack, jira, pagerduty } = &self.urls;
@@ -161,13 +170,19 @@ listen = "{admin}"
 [store]
 url = "sqlite:{store}"
 
+[incidents]
+wait = "0s"
+storm = "never"
+
 [sources.adrian]
 vendor = "secureagentics"
 secrets = [{{ value = "{ADRIAN_SECRET}" }}]
+group_by = ["event"]
 
 [sources.akto]
 vendor = "akto"
 secrets = [{{ value = "{AKTO_SECRET}" }}]
+group_by = ["event"]
 body_limit = "1MiB"
 
 [destinations.archive]
