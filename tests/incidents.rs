@@ -34,13 +34,15 @@ struct Alert {
     severity: Severity,
     outcome: Option<EventOutcome>,
     state: Option<EventState>,
+    /// It happened two days before it came.
+    is_old: bool,
     to: Vec<&'static str>,
 }
 
 fn alert(id: impl ToString) -> Alert {
     let to = vec!["pager", "chat", "hook", "tickets"];
     let (severity, id) = (Severity::High, id.to_string());
-    Alert { id, rule: "sqli", host: "api", severity, outcome: None, state: None, to }
+    Alert { id, rule: "sqli", host: "api", severity, outcome: None, state: None, is_old: false, to }
 }
 
 struct Fixture {
@@ -191,7 +193,10 @@ fn planned(claim: &Claim<gatepost::store::ReceiptWork>, alert: &Alert) -> Planne
     let event = draft.into_event(&claim.work().receipt, "v", alert.severity, 0);
     let deliveries = alert.to.iter().map(|to| (name(to), "r".parse().unwrap())).collect();
     let routed = if alert.to.is_empty() { Routed::No } else { Routed::Yes };
-    let joining = Joining::of(&event);
+    let mut joining = Joining::of(&event);
+    if alert.is_old {
+        joining.event.happened_at = event.received_at.minus(Duration::from_secs(48 * 3600));
+    }
     PlannedEvent { event, deliveries, routed, recurrence: None, joining }
 }
 
@@ -548,6 +553,51 @@ fn a_delivered_change_is_sent_again_as_it_was_on_order() {
     assert_eq!((claim.work().delivery, &change(&claim).intent), (delivery, &intent));
     fixture.settle(claim, delivered(), 5);
     assert_eq!(fixture.told("pager", 6), []);
+}
+
+#[test]
+fn what_is_sent_again_waits_for_what_is_under_way() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("pager", 0).unwrap();
+    let opening = claim.work().delivery;
+    fixture.settle(claim, delivered(), 0);
+    fixture.take(1, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    let raise = fixture.claim("pager", 1).unwrap();
+    assert!(fixture.store.replay_delivery(opening, Doubt::Keep, at(2)).unwrap());
+    assert!(fixture.claim("pager", 2).is_none());
+    fixture.settle(raise, delivered(), 3);
+    assert_eq!(fixture.claim("pager", 2_000).unwrap().work().delivery, opening);
+}
+
+#[test]
+fn a_first_export_is_told_as_one_digest_and_one_old_event_by_itself() {
+    let fixture = Fixture::new();
+    let old = |host, id: &str| Alert { host, is_old: true, ..alert(id) };
+    fixture.take(0, &[old("alone", "a")]);
+    assert_eq!(fixture.changes("chat", 0), [Change::Open]);
+    assert!(fixture.incident(1).incident.fold.is_none());
+    fixture.take(10, &[old("one", "b"), old("two", "c"), old("three", "d"), Alert { host: "new", ..alert("e") }]);
+    let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+    let folded = incidents.iter().filter(|incident| incident.fold.is_some()).count();
+    assert_eq!((incidents.len(), folded), (6, 3), "four incidents, the digest, and the one before");
+    let told = fixture.told("chat", 10);
+    assert_eq!(
+        told.iter().filter(|(change, _)| *change == Change::Open).count(),
+        2,
+        "the digest and the new one: {told:?}"
+    );
+}
+
+#[test]
+fn incidents_are_counted_by_state() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1), Alert { host: "db", ..alert(2) }]);
+    fixture.order(2, Order::Resolve, 1).unwrap();
+    let counts = fixture.store.incident_counts().unwrap();
+    let of = |state| counts.iter().find(|(counted, _)| *counted == state).unwrap().1;
+    let found = IncidentState::ALL.map(of);
+    assert_eq!(found, [1, 0, 1, 0]);
 }
 
 #[test]

@@ -357,6 +357,7 @@ fn unparsed(world: &World) -> usize {
 }
 
 const LARGE_BYTES: usize = 64 << 20;
-const SMALL_RISE_KIB: u64 = 32 << 10;
+/// What reading one body takes, twice: small and large bodies are read side by side, and each thread keeps what it freed.
+const SMALL_RISE_KIB: u64 = 48 << 10;
 /// 160 MB.
 const LARGE_PEAK_KIB: u64 = 160_000_000 / 1024;

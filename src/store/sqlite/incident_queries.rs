@@ -1,5 +1,7 @@
 //! The operator's reads of incidents.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
@@ -69,15 +71,13 @@ impl IncidentQueries for SqliteStore {
     }
 
     fn incident_counts(&self) -> Result<Vec<(IncidentState, u64)>, StoreError> {
+        // One walk over a narrow index, however many incidents there are.
         let connection = self.reader.lock();
-        let mut count = connection.prepare_cached("SELECT count(*) FROM incidents WHERE state = ?1")?;
-        IncidentState::ALL
-            .into_iter()
-            .map(|state| {
-                let number: i64 = count.query_row([state.as_str()], |row| row.get(0))?;
-                Ok((state, number.unsigned_abs()))
-            })
-            .collect()
+        let mut select = connection.prepare_cached("SELECT state, count(*) FROM incidents GROUP BY state")?;
+        let counts: BTreeMap<String, i64> =
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        let count = |state: IncidentState| counts.get(state.as_str()).map_or(0, |count| count.unsigned_abs());
+        Ok(IncidentState::ALL.into_iter().map(|state| (state, count(state))).collect())
     }
 
     fn milestones_after(&self, cursor: i64, limit: usize) -> Result<Vec<MilestoneRow>, StoreError> {

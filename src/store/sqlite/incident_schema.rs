@@ -18,6 +18,7 @@ pub const SCHEMA: &str = "
         ended_at INTEGER,
         document TEXT NOT NULL
     );
+    CREATE INDEX incidents_state ON incidents (state);
     CREATE INDEX incidents_ended ON incidents (ended_at) WHERE ended_at IS NOT NULL;
     CREATE UNIQUE INDEX incidents_live ON incidents (source, key) WHERE is_live = 1;
     CREATE INDEX incidents_key ON incidents (source, key, number);

@@ -3,7 +3,7 @@
 //! Called by `record` with the new events of a transaction, and by the passing of time. What happens to an incident is
 //! decided by [`crate::incidents`]; this file loads and saves. Nothing of an incident is kept between transactions.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -19,7 +19,9 @@ use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, StormG
 /// New events of a transaction that may belong to an incident, by what they have in common, in their order.
 #[derive(Default)]
 pub struct Gathered {
-    by_key: BTreeMap<(SourceName, IncidentKey), Vec<GatheredEvent>>,
+    by_key: HashMap<(SourceName, IncidentKey), Vec<GatheredEvent>>,
+    /// The keys as they came, so that incidents are numbered in that order.
+    order: Vec<(SourceName, IncidentKey)>,
     rows: HashSet<i64>,
 }
 
@@ -55,7 +57,12 @@ impl Gathered {
             return;
         }
         let event = NewEvent { is_told: !notifiers.is_empty(), ..joining.event.clone() };
-        self.by_key.entry((source.clone(), joining.key)).or_default().push(GatheredEvent { row, event, notifiers });
+        let key = (source.clone(), joining.key);
+        let events = self.by_key.entry(key.clone()).or_default();
+        if events.is_empty() {
+            self.order.push(key);
+        }
+        events.push(GatheredEvent { row, event, notifiers });
     }
 }
 
@@ -82,11 +89,14 @@ impl<'t> Incidents<'t> {
         Self { transaction, policy, now }
     }
 
-    /// Absorbs events: incidents are taken in the order of their keys, each once.
+    /// Absorbs events: incidents are taken in the order in which their events came, each once.
     pub fn absorb(&self, gathered: Gathered) -> Result<Absorption, StoreError> {
         let mut absorption = Absorption::default();
         let old = gathered.old_by_source();
-        for ((source, key), events) in gathered.by_key {
+        let Gathered { mut by_key, order, .. } = gathered;
+        for place in order {
+            let Some(events) = by_key.remove(&place) else { continue };
+            let (source, key) = place;
             let is_one_of_many_old = old.get(&source).is_some_and(|count| *count > 1);
             self.absorb_key(&source, key, events, is_one_of_many_old, &mut absorption)?;
         }

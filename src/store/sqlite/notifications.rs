@@ -234,6 +234,10 @@ impl<'t> Notifications<'t> {
             self.supersede(candidate.row, Some(stored.row), "the destination is no notifier any more")?;
             return Ok(None);
         };
+        if candidate.is_forced && self.is_another_under_way(&stored, candidate.row)? {
+            self.postpone(candidate.row)?;
+            return Ok(None);
+        }
         let is_moved = stored.fingerprint != Some(notifier.fingerprint);
         self.follow_destination(&mut stored, notifier.fingerprint)?;
         let settled_first =
@@ -250,6 +254,21 @@ impl<'t> Notifications<'t> {
             .execute(params![candidate.row, intent.change.as_str(), to_text(&intent)?])?;
         let (event, facets) = self.texts(stored.incident)?;
         Ok(Some(ChangeContent { notification: stored.id, incident, facets, event, told: stored.told, intent }))
+    }
+
+    /// Changes of one notification happen one after the other.
+    fn is_another_under_way(&self, stored: &Stored, delivery: i64) -> Result<bool, StoreError> {
+        let mut select = self
+            .transaction
+            .prepare_cached("SELECT 1 FROM deliveries WHERE notification = ?1 AND state = 1 AND seq <> ?2")?;
+        Ok(select.exists([stored.row, delivery])?)
+    }
+
+    fn postpone(&self, delivery: i64) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached("UPDATE deliveries SET not_before = ?2 WHERE seq = ?1")?
+            .execute(params![delivery, self.now.plus(POSTPONED).as_millis()])?;
+        Ok(())
     }
 
     fn due(
@@ -445,5 +464,7 @@ const NOTIFICATIONS: &str =
     "SELECT seq, id, incident, destination, route, fingerprint, pending, refused, document FROM notifications";
 const WAITING: i64 = 0;
 const LEASED: i64 = 1;
+/// How long a delivery waits that was sent once and is to be sent again, while another of its notification is under way.
+const POSTPONED: std::time::Duration = std::time::Duration::from_secs(1);
 /// A delivery that was claimed too early is not claimed again at once.
 const POSTPONED_MIN: std::time::Duration = std::time::Duration::from_millis(50);
