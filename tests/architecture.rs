@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Modules and their layers. A module imports only modules of lower layers; modules of one layer do not know each other.
+/// Modules and their layers. A module imports only modules of lower layers; never one of its own layer.
 const LAYERS: &[(&str, u8)] = &[
     ("domain", 0),
     ("telemetry", 1),
@@ -26,7 +26,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("cli", 8),
 ];
 
-/// Names of modules into which everything is put in the end.
+/// Names of modules that become collections of unrelated code.
 const NO_CATCH_ALLS: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "manager"];
 
 #[test]

@@ -1,4 +1,4 @@
-//! The configuration: what is taken, what is a fault and in which words, and that the published schema knows as much.
+//! The configuration: what is valid, the message of each fault, and that the published schema agrees.
 
 // A helper that fails is a test that fails.
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -1,4 +1,4 @@
-//! What the documentation and `deploy/` show is true: configurations parse, links lead somewhere, commands and their
+//! The documentation and `deploy/` are correct: configurations parse, links lead somewhere, commands and their
 //! flags exist, every setting and every metric is described.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

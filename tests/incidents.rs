@@ -25,7 +25,7 @@ const ALL: Page = Page { limit: 1000, before: None };
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 
-/// An event to come.
+/// An event that is to be accepted.
 #[derive(Clone)]
 struct Alert {
     id: String,
@@ -317,7 +317,7 @@ fn a_vendor_s_resolution_ends_the_incident_whatever_the_routes_say_and_never_ope
 }
 
 #[test]
-fn what_was_resolved_before_it_was_told_pages_nobody_and_says_why() {
+fn what_was_resolved_before_it_was_told_does_not_page_and_says_why() {
     let fixture = Fixture::new();
     fixture.take(0, &[alert("fires")]);
     fixture.take(1, &[Alert { state: Some(EventState::Resolved), ..alert("over") }]);

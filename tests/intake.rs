@@ -1,4 +1,4 @@
-//! What vendors meet at `POST /webhooks/{source}`: every answer that is promised to them, over real HTTP.
+//! `POST /webhooks/{source}` over real HTTP: every answer that vendors are promised.
 
 // A helper that fails is a test that fails.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -50,7 +50,7 @@ name = "everything"
 to = ["archive"]
 "#;
 
-/// An alert of now: what is signed and old goes to quarantine. The same id makes the same bytes.
+/// An alert dated now, because signed events that are old go to quarantine. The same id makes the same bytes.
 fn alert(id: &str) -> Vec<u8> {
     static NOW: LazyLock<i64> = LazyLock::new(unix_now);
     format!(r#"{{"id":"{id}","type":"alert.triggered","timestamp":{},"data":{{}}}}"#, *NOW).into_bytes()
@@ -261,9 +261,9 @@ fn a_body_over_the_limit_is_refused_however_it_comes() {
     bearer("akto").line("content-encoding", "gzip").body(members).send(gateway.server).refused(413, "body-too-large");
     zipped(&full).accepted();
 
-    // Nobody who shows no signature gets a large body in, whatever the source's own limit is.
-    let stranger = Post::to("/webhooks/adrian").body(vec![b'a'; 3 << 20]);
-    stranger.send(gateway.server).refused(401, "signature-missing");
+    // A large body without a signature is refused, whatever the source's own limit is.
+    let unsigned = Post::to("/webhooks/adrian").body(vec![b'a'; 3 << 20]);
+    unsigned.send(gateway.server).refused(401, "signature-missing");
     Post::to("/webhooks/nobody").body(vec![b'a'; 3 << 20]).send(gateway.server).refused(413, "body-too-large");
     assert_eq!(gateway.list("receipts", &[]).len(), 2);
     assert!(gateway.is_alive());
@@ -282,7 +282,7 @@ fn endless(gateway: &Gateway) -> Answer {
 }
 
 #[test]
-fn whoever_is_answered_early_does_not_keep_the_connection() {
+fn an_early_answer_closes_the_connection() {
     let gateway = Gateway::start_with("body_idle_timeout = \"300ms\"", &config());
     let adrian = || Post::to("/webhooks/adrian");
     let early = [
@@ -301,7 +301,7 @@ fn whoever_is_answered_early_does_not_keep_the_connection() {
             connections.push((format!("{what}, {framing}"), connection, status));
         }
     }
-    // A connection is a thing that there are only so many of.
+    // Connections are limited.
     for (what, connection, status) in &mut connections {
         println!("{what}");
         assert_eq!(connection.answer().status, *status);
@@ -317,7 +317,7 @@ fn a_request_that_is_under_way_is_finished_before_the_end() {
     let length = format!("content-length: {}", body.len());
     begun.send(&signed(&body, &[&hmac_hex(ADRIAN, &body)]).head(&length));
     begun.send(&body[..10]);
-    // An answer to somebody else shows that this one has been taken up.
+    // The answer to a later request shows that this one has been taken up.
     gateway.post_signed("adrian", ADRIAN, &alert("evt_2")).accepted();
     let server = gateway.server;
     std::thread::scope(|scope| {
@@ -344,7 +344,7 @@ fn gzip_is_taken_where_the_vendor_sends_it() {
     // Empty and authentic: Akto does that.
     coded("gzip", &gzip(b"")).send(gateway.server).accepted();
     coded("identity", body).send(gateway.server).accepted();
-    // Strangers are told only that they are strangers.
+    // Unauthenticated clients are told only that they are not authenticated.
     coded("gzip", b"no gzip").line("authorization", "x").send(gateway.server).refused(401, "signature-mismatch");
 
     gateway.settle();
@@ -384,7 +384,7 @@ fn an_authentic_body_is_kept_whatever_its_encoding() {
         assert_eq!(answer.status, 200, "{what}: {}", answer.text());
         kept.push((what, answer.accepted(), body));
     }
-    // Nothing is nothing, however it is encoded.
+    // An empty body is empty, however it is encoded.
     let empty = bearer("akto").line("content-encoding", "gzip").send(gateway.server).accepted();
     // Secureagentics sends none.
     let zipped = gzip(&alert("evt_1"));
@@ -559,7 +559,7 @@ fn fifty_posts_of_one_event_at_once_have_one_effect() {
     assert_eq!(serde_json::from_str::<Value>(&archive[0]).unwrap()["id"], events[0]["id"]);
 }
 
-/// Stand-ins for the three places where people look, which take everything at any rate.
+/// Stand-ins for the three services, which take everything at any rate.
 struct Places {
     slack: StandIn<slack::Slack>,
     jira: StandIn<jira::Jira>,
@@ -649,7 +649,7 @@ fn a_captured_request_is_known_under_every_id() {
     let kept = post(&gateway, "hub", Some("5"), &long).accepted();
     assert_eq!(post(&gateway, "hub", Some("6"), &long).duplicate(), kept);
 
-    // Neither the end of the window nor a restart nor trust that is taken back makes news of it.
+    // Neither the end of the window nor a restart nor a withdrawn `danger_trust_unsigned_id` makes it new.
     std::thread::sleep(Duration::from_millis(1_600));
     assert_eq!(post(&gateway, "hub", Some("7"), body).duplicate(), first);
     let counted = Post::get("/metrics").send(gateway.admin);
@@ -689,7 +689,7 @@ fn the_operators_listener_answers_no_foreign_page() {
 fn a_source_over_its_rate_is_asked_to_come_again() {
     let limited = config().replace("[sources.adrian]", "[sources.adrian]\nrate_limit = \"5/s\"");
     let gateway = Gateway::start(&limited);
-    // What is not authentic does not use up the rate of who is.
+    // Unauthenticated requests do not use up the source's rate limit.
     for _ in 0..20 {
         signed(b"{}", &["00"]).send(gateway.server).refused(401, "signature-mismatch");
     }
@@ -734,7 +734,7 @@ fn a_source_whose_backlog_is_full_is_asked_to_come_again_and_others_are_read_mea
     let refused = post();
     refused.refused(503, "backlog-full");
     assert_eq!(refused.header("retry-after"), Some("10"));
-    // What is not authentic does not get to know it.
+    // An unauthenticated client does not learn it.
     bearer("akto")
         .line("authorization", "Bearer wrong")
         .body("{}")
@@ -809,7 +809,7 @@ fn no_authentic_body_is_refused_lost_or_changed() {
     assert!(gateway.stop().success());
 }
 
-/// Bodies that somebody made to break a reader. Each has an id of its own, where it has one.
+/// Bodies made to break a parser. Each has an id of its own, where it has one.
 fn poison() -> Vec<(&'static str, Vec<u8>)> {
     let text = |text: &str| text.as_bytes().to_vec();
     let keys: String = (0..100_000).map(|n| format!("\"k{n}\":{n},")).collect();

@@ -42,7 +42,7 @@ fn each_mistyped_source_is_told_once_a_minute_with_the_nearest_name() {
     let gateway = Gateway::start(CONFIG);
     let message = "a request names no configured source; is the vendor's URL mistyped?";
     let post = |path: &str| Post::to(path).body(b"{}").send(gateway.server).status;
-    // A stranger first, who must not hide what follows.
+    // An unauthenticated request first, which must not hide what follows.
     assert_eq!(post("/webhooks/wp-login.php%1b[31m"), 404);
     gateway.logs("wp-login.php");
     for _ in 0..5 {

@@ -60,8 +60,8 @@ fn a_store_of_version_1_is_served_with_all_that_it_holds() {
     store.close();
 }
 
-/// The whole way: a process that serves, and places that take what is told. What had arrived without a word of it is found by
-/// the name under which it was sent; what had not is told; nothing else changes.
+/// End to end: a process that serves, and stand-ins that take what is told. What had arrived without an answer is found
+/// by the name under which it was sent; what had not is told; nothing else changes.
 #[test]
 fn what_version_1_left_undone_is_done_and_what_it_had_done_is_not_done_again() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,7 +104,7 @@ fn what_version_1_left_undone_is_done_and_what_it_had_done_is_not_done_again() {
     let held = store.events(&ALL, &quarantined).unwrap().len();
     assert_eq!(held, before.quarantined.difference(&before.replayed).count(), "what is in quarantine stays there");
     assert_eq!(store.undispatched().unwrap(), 0, "what was never read is read");
-    everybody_was_told(&store);
+    every_incident_was_told(&store);
     places.were_asked_first(&before);
     // What had arrived is what the incident refers to, and was not made again.
     assert_eq!(reference_of(&store, found.event, "soc"), places.slack.messages()[0].ts, "sent again to Slack");
@@ -112,8 +112,8 @@ fn what_version_1_left_undone_is_done_and_what_it_had_done_is_not_done_again() {
     store.close();
 }
 
-/// Every incident was told wherever an event of it was to go.
-fn everybody_was_told(store: &SqliteStore) {
+/// Every incident was told to each of its notifiers.
+fn every_incident_was_told(store: &SqliteStore) {
     let incidents = store.incidents(&ALL, &IncidentFilter::default()).unwrap();
     assert!(incidents.len() > 10, "{}", incidents.len());
     for incident in incidents {
@@ -389,7 +389,7 @@ fn label_of(event_key: &str) -> String {
     format!("gatepost-{}", hex::encode(&Sha256::digest(event_key.as_bytes())[..8]))
 }
 
-/// A copy of the file, which is never opened itself: SQLite would put its log beside it.
+/// A copy of the file, which is never opened itself: SQLite would put its WAL beside it.
 fn copy(folder: &Path) -> std::path::PathBuf {
     let path = folder.join("v1.db");
     std::fs::write(&path, VERSION_1).unwrap();

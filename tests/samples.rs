@@ -53,7 +53,7 @@ to = ["archive"]
 
 /// Source, file, how many events it holds, and what else is said about it.
 const SAMPLES: &[(&str, &str, usize, Option<&str>)] = &[
-    // The body of the open-source Adrian's Discord sender has no envelope: it is one message.
+    // The body of the open-source Adrian's Discord sender has no wrapper object: it is one message.
     ("adrian", "adrian-oss-discord-verdict.json", 1, None),
     ("adrian", "secureagentics-alert.triggered.json", 1, None),
     // A template variable without a value: nothing was said.
@@ -84,7 +84,7 @@ const SAMPLES: &[(&str, &str, usize, Option<&str>)] = &[
     ("other", "stripe-event.json", 1, Some("unrecognized")),
 ];
 
-/// What lies beside the samples and is none.
+/// Files beside the samples that are not samples.
 const NO_SAMPLES: &[&str] = &["SOURCES.md", "vectors.json"];
 
 fn post(gateway: &Gateway, source: &str, body: &[u8]) -> Answer {

@@ -1,4 +1,4 @@
-//! A destination that is stopped for a fault in its settings keeps everything, and sends it once the fault is mended.
+//! A destination that is stopped for a fault in its settings keeps everything, and sends it once the fault is fixed.
 
 // A helper that fails is a test that fails.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -81,9 +81,9 @@ fn stopped_with_pages(pager: &StandIn<pagerduty::PagerDuty>) -> Gateway {
 }
 
 fn all_are_told_the_critical_one_first(gateway: &Gateway, pager: &StandIn<pagerduty::PagerDuty>) {
-    let mended = Instant::now();
+    let fixed_at = Instant::now();
     until("every page is told", || (pager.effects() == 1 + LESSER).then_some(()));
-    let took = mended.elapsed();
+    let took = fixed_at.elapsed();
     gateway.settle();
     let place = pager.incidents().iter().position(|incident| incident.triggers_with("the-critical-one") > 0).unwrap();
     println!("stopped: all {} pages told {took:?} after the mend, the critical one at place {place}", 1 + LESSER);
@@ -113,7 +113,7 @@ fn after_a_restart_with_the_right_key_the_most_severe_goes_first() {
     all_are_told_the_critical_one_first(&gateway, &pager);
 }
 
-/// Mended at PagerDuty: nothing is reloaded, and the next trial finds out.
+/// Fixed at PagerDuty: nothing is reloaded, and the next trial succeeds.
 #[test]
 fn after_a_mend_elsewhere_everything_is_due_at_once() {
     let pager = start_pager();

@@ -190,7 +190,7 @@ impl Fixture {
 }
 
 #[test]
-fn a_long_body_is_kept_byte_for_byte_once_and_holds_up_nobody() {
+fn a_long_body_is_kept_byte_for_byte_once_and_delays_no_other() {
     let fixture = Fixture::new();
     let body = long_body('x');
     let long = || fixture.store.accept(fixture.arrival("s", "long", &body), None);
@@ -616,7 +616,7 @@ fn a_replayed_event_takes_over_what_reading_it_says_now() {
     let claim = fixture.claim("e", 1, 1).remove(0);
     fixture.settle(claim, delivered());
     let before = fixture.store.events(&ALL, &EventFilter::default()).unwrap().remove(0).event;
-    // A repetition that nobody ordered changes nothing.
+    // A repetition without an order of the operator changes nothing.
     let read_again = |severities: &[Severity], kind: Option<&str>| {
         let claim = fixture.claim_receipts(2).remove(0);
         let events = severities.iter().map(|severity| {
@@ -642,7 +642,7 @@ fn a_replayed_event_takes_over_what_reading_it_says_now() {
     let urgent = fixture.claim("d", 9, 3).remove(0);
     assert!(urgent.work().content.event().unwrap() == now, "destinations are told it");
     assert_eq!((fixture.claim("e", 9, 3).len(), fixture.claim("f", 9, 3).len()), (0, 1));
-    // What cannot be read now is no better account of an event that could be read once.
+    // A body that cannot be parsed now does not replace an event that was parsed before.
     assert!(fixture.store.replay_receipt(receipt).unwrap());
     assert_eq!(read_again(&[Severity::High], Some("unparsed")), now);
 }
@@ -840,7 +840,7 @@ fn a_store_that_another_process_holds_refuses_and_recovers() {
 }
 
 #[test]
-fn leases_go_by_the_clock_that_nobody_sets() {
+fn leases_go_by_the_monotonic_clock() {
     let fixture = Fixture::new();
     fixture.accept("one");
     let day = 86_400_000;
@@ -1038,14 +1038,14 @@ fn a_command_of_a_newer_gatepost_leaves_an_older_store_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    // What a gatepost wrote that knew no schema yet.
+    // As written by a version without a schema version.
     connection.execute_batch("PRAGMA application_id = 0x67617465; CREATE TABLE older (x)").unwrap();
     drop(connection);
     let before = content(folder.path());
     let refused = SqliteStore::open(&path, Access::Operate);
     assert!(matches!(refused, Err(OpenError::Older { found: 0, .. })), "{refused:?}");
     assert!(content(folder.path()) == before);
-    // Whoever serves has it for himself.
+    // The process that serves locks the store.
     SqliteStore::open(&path, Access::Serve).unwrap().close();
     SqliteStore::open(&path, Access::Operate).unwrap();
 }
@@ -1124,13 +1124,13 @@ fn sources_have_their_receipts_claimed_in_turn() {
     flood_of(&fixture, "a", 20);
     fixture.accept("s");
     let count = |bodies: &[String], body: &str| bodies.iter().filter(|found| *found == body).count();
-    // Eight turns of eight: a, b, s, and again without s, which has nothing left.
+    // Eight claims of eight: a, b, s, and again without s, which has nothing left.
     let first = fixture.claim_bodies(small(64));
     assert_eq!((count(&first, "a"), count(&first, "b"), count(&first, "s")), (20, 43, 1));
     fixture.accept("later");
     let second = fixture.claim_bodies(small(64));
     assert_eq!((count(&second, "b"), count(&second, "later")), (63, 1));
-    // Wherever the round stands, the next source is another one.
+    // Wherever the round robin stands, the next source is another one.
     flood_of(&fixture, "c", 100);
     let third = fixture.claim_bodies(small(8));
     let fourth = fixture.claim_bodies(small(8));
@@ -1194,7 +1194,7 @@ fn an_urgent_receipt_is_in_the_next_claim_whatever_waits() {
     assert_eq!(bodies[..2], ["urgent there", "urgent here"].map(str::to_owned), "{took:?}");
     assert!(bodies.contains(&"low there".to_owned()));
     assert!(took < Duration::from_millis(100), "a claim took {took:?}");
-    // What they cost a source is its turn.
+    // Claimed receipts still count as undispatched.
     assert_eq!(fixture.store.undispatched(), Ok(200_003));
 }
 
@@ -1286,7 +1286,7 @@ fn large_receipts_are_claimed_apart_from_small_ones() {
 }
 
 #[test]
-fn many_that_are_replayed_leave_room_for_what_is_new() {
+fn many_that_are_replayed_leave_half_of_a_claim_to_what_is_new() {
     let fixture = Fixture::new();
     let old: Vec<ReceiptId> = (0..20)
         .map(|n| {
@@ -1314,7 +1314,7 @@ fn a_receipt_that_may_end_the_process_is_claimed_alone_while_no_other_is_under_w
         fixture = fixture.reopen();
     }
     fixture.accept_urgent("s", "new", Urgency::Critical);
-    // Both were under way each time: now each has to show alone what it does.
+    // Both were under way each time: now each is claimed alone, to find the one that ends the process.
     let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap().claims;
     assert_eq!((claimed.len(), claimed[0].work().tries), (1, 3));
     assert!(fixture.claim_bodies(large(8)).is_empty() && fixture.claim_bodies(small(8)).is_empty());

@@ -1,4 +1,4 @@
-//! Tasks of the pipeline that panic: they are started again, and a process that they keep failing in ends with an error.
+//! Tasks of the pipeline that panic: they are restarted, and if they keep failing the process ends with an error.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

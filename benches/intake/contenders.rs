@@ -112,7 +112,7 @@ impl Running {
     }
 }
 
-/// The life of a contender that is written here.
+/// The main function of a contender that is written here.
 pub fn serve(what: &str, database: &str) -> Result<(), Box<dyn std::error::Error>> {
     process::end_with_our_keeper();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -62,7 +62,7 @@ fn climb(
     let mut best = None;
     for rung in plan.rungs {
         let rate = target * rung;
-        // The receivers live as long as they are delivered to.
+        // The receivers run as long as they are delivered to.
         let (setup, _receivers) = prepare()?;
         progress(&format!("{rate:.0} events a second to {}", setup.names().join(", ")));
         let seen = offer(plan, &setup, rate)?;
@@ -154,7 +154,7 @@ pub fn times_to_arrival(gateway: &Gateway, receivers: &Receivers, length: Durati
 const FILE_PER_SECOND: f64 = 10_000.0;
 const HTTP_PER_SECOND: f64 = 2_000.0;
 const ARRIVALS_PER_SECOND: f64 = 200.0;
-/// Beyond the numbers of the loads that the same store may see.
+/// Above the numbers of the loads on the same store.
 const NUMBERED_FROM: usize = 10_000_000_000;
 /// A rate holds where no more than the rest is left unanswered or added to the backlog.
 const KEPT: f64 = 0.97;

@@ -1,4 +1,4 @@
-//! Stores with a past: keys that have been seen and deliveries that wait, written through the store's own doors.
+//! Stores that are filled before the run, through the store's API: keys that have been seen and deliveries that wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +117,7 @@ impl Filler<'_> {
     }
 }
 
-/// Fewer than the store's waiting room holds.
+/// Fewer than may wait for a commit at once.
 const AT_ONCE: usize = 4_096;
-/// Beyond the numbers of every load.
+/// Above the numbers of every load.
 const NUMBERED_FROM: usize = 100_000_000_000;

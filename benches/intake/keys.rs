@@ -1,4 +1,4 @@
-//! Intake on a store with a past: millions of keys, and retention that deletes meanwhile.
+//! Intake on a store with millions of keys, and while retention deletes.
 
 use std::io;
 use std::time::Duration;

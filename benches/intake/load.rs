@@ -40,7 +40,7 @@ pub struct Load {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Expected {
     pub body: &'static str,
-    /// Whether each request may be sent only once; otherwise they go round and round.
+    /// Whether each request may be sent only once; otherwise they are repeated in a cycle.
     pub once: bool,
 }
 
@@ -54,7 +54,7 @@ pub struct Outcome {
     pub driven: Duration,
     /// Requests sent, also outside the window.
     pub sent: usize,
-    /// How many different ones they were: all of them, or fewer where they went round and round.
+    /// How many different ones they were: all of them, or fewer where they were repeated.
     pub distinct: usize,
     /// When each request was answered, by its place; in an open loop only.
     pub answers: Vec<(usize, Instant)>,
@@ -203,7 +203,7 @@ impl<'r> Drive<'r> {
             self.idle.pop_front();
             let connection = &mut self.connections[place];
             connection.under_way = (index, due);
-            // The one before is answered, so there is room for this one as a whole.
+            // The one before is answered, so the socket's buffer takes this one as a whole.
             connection.stream.write_all(self.requests.get(index % self.requests.len()))?;
         }
         Ok(())
@@ -264,7 +264,7 @@ impl Expected {
         let word = self.body.as_bytes();
         let right = answer.starts_with(b"HTTP/1.1 200 ")
             && (word.is_empty() || body().windows(word.len()).any(|part| part == word));
-        if right { Ok(()) } else { Err(io::Error::other(format!("wrong answer: {}", brief(answer)))) }
+        if right { Ok(()) } else { Err(io::Error::other(format!("wrong answer: {}", on_one_line(answer)))) }
     }
 }
 
@@ -283,7 +283,7 @@ pub fn ask(address: SocketAddr, request: &[u8], expected: Expected) -> io::Resul
 }
 
 /// The status line and the body of an answer, on one line.
-fn brief(answer: &[u8]) -> String {
+fn on_one_line(answer: &[u8]) -> String {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     format!("{} {}", head.lines().next().unwrap_or_default(), body.trim())

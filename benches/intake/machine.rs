@@ -1,4 +1,4 @@
-//! What the figures were made on: without it they mean nothing.
+//! The machine that the figures were measured on: they mean nothing without it.
 
 use std::fs::File;
 use std::io;
@@ -66,7 +66,7 @@ pub fn cpu_of(process: &str) -> io::Result<Duration> {
 /// The processor time that everything on the machine has used.
 pub fn busy() -> io::Result<Duration> {
     let stat = std::fs::read_to_string("/proc/stat")?;
-    // user, nice and system of all cores; then idle and iowait, which are no work; then irq and softirq.
+    // user, nice and system of all cores; then idle and iowait, which are idle time; then irq and softirq.
     let fields: Vec<&str> = stat.lines().next().unwrap_or_default().split_whitespace().collect();
     Ok(ticks([1, 2, 3, 6, 7].into_iter().filter_map(|index| fields.get(index).copied())))
 }

@@ -92,7 +92,7 @@ fn short(targets: &[Target]) -> Vec<String> {
     targets.iter().filter_map(Target::shortfall).collect()
 }
 
-/// The life of a process of this binary that is no benchmark.
+/// The main function of a process of this binary that is no benchmark.
 fn serve(what: &str, argument: &str, rest: impl Iterator<Item = String>) -> Outcome {
     match what {
         process::KEEP => Ok(process::keep(argument, rest)?),

@@ -19,7 +19,7 @@ pub const SERVE: &str = "serve-contender";
 /// The word after it for a keeper of another program.
 pub const KEEP: &str = "keep";
 
-/// A folder for a server's files, removed with the last who knows it.
+/// A folder for a server's files, removed with its last handle.
 pub type Folder = Rc<TempDir>;
 
 /// Beside the build, not in the system's folder for temporary files: that may be memory, where a sync is free.

@@ -21,7 +21,7 @@ pub struct Rates {
 /// Measures every contender.
 pub fn run(plan: &Plan) -> Outcome<Rates> {
     let alerts = Requests::sign(Shape::Alert, plan.requests, 0);
-    let mut guests = Guests::invite(plan, &alerts);
+    let mut peers = PeerRuns::new(plan, &alerts);
     let mut report = Report::default();
     let mut over_fsync = Vec::new();
     for repetition in 1..=plan.repetitions {
@@ -38,11 +38,11 @@ pub fn run(plan: &Plan) -> Outcome<Rates> {
                 }
             }
             if repetition <= plan.few {
-                guests.measure(load, &mut report);
+                peers.measure(load, &mut report);
             }
         }
     }
-    println!("{report}\nPeers: {}.\n", guests.said);
+    println!("{report}\nPeers: {}.\n", peers.said);
     let targets = targets(&report, median(over_fsync));
     Ok(Rates { report, targets })
 }
@@ -63,14 +63,14 @@ fn one_after_another(load: Load, contender: &Contender, requests: &Requests, rep
 }
 
 /// The peers that take part, and what is to be said about those that do not.
-struct Guests {
+struct PeerRuns {
     peers: Vec<(Peer, Requests)>,
     failed: BTreeSet<(&'static str, usize)>,
     said: String,
 }
 
-impl Guests {
-    fn invite(plan: &Plan, alerts: &Requests) -> Self {
+impl PeerRuns {
+    fn new(plan: &Plan, alerts: &Requests) -> Self {
         if plan.strict {
             return Self {
                 peers: Vec::new(),

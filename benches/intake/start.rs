@@ -13,7 +13,7 @@ use super::requests::{Requests, Shape};
 use super::targets::{Goal, Target};
 use super::{Outcome, progress};
 
-/// On an empty store, then on one with a past.
+/// On an empty store, then on a filled one.
 pub fn run(plan: &Plan) -> Outcome<Vec<Target>> {
     let setup = Setup::to_file();
     let mut empty = Vec::new();

@@ -5,10 +5,10 @@
 //! random, the time of each taken alone, and a test for whether the means differ; over all samples, and over what is
 //! left when the slowest are cut off at a hundred places, because a scheduler's noise hides small differences.
 //!
-//! A difference is believed where |t| reaches 4.5. Every run measures a comparison with an early exit as well: a bench
+//! A difference is significant where |t| reaches 4.5. Every run also measures a comparison with an early exit: a bench
 //! that does not see that one, by |t| above 50, has seen nothing.
 
-// A bench that cannot go on says so and ends.
+// A bench that cannot go on prints the reason and ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod classes;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The first batch says where to cut and is thrown away.
+/// The first batch determines where to cut and is discarded.
 fn measure(experiment: &Experiment, samples: usize) -> Crops {
     let mut dice = classes::Dice::new();
     let first = batch(experiment, &mut dice);
@@ -78,7 +78,7 @@ fn batch(experiment: &Experiment, dice: &mut classes::Dice) -> Vec<(Class, u64)>
     taken
 }
 
-/// dudect's own limit is 10, its habit 5.
+/// dudect's own limit is 10; 5 is common with it.
 const BELIEVED: f64 = 4.5;
 /// What the control must reach.
 const SEEN: f64 = 50.0;

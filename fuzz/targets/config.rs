@@ -1,4 +1,4 @@
-//! Whatever stands in gatepost.toml, reading it ends in a configuration or in faults with lines, and no fault repeats a
+//! Any gatepost.toml yields a configuration or faults with lines, and no fault repeats a
 //! secret.
 
 #![no_main]

@@ -1,4 +1,4 @@
-//! Whatever a vendor's body is, it is read without a panic, within limits, and leaves a trace: an event or a note.
+//! Any body of a vendor is read without a panic and within limits, and yields an event or a note.
 
 #![no_main]
 

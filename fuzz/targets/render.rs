@@ -1,4 +1,4 @@
-//! Whatever an event holds, every destination renders it so that the strict stand-in of the service takes it, shows the
+//! Every destination renders any event so that the strict stand-in of the service takes it, shows the
 //! title as it is, and mentions no one that the event names.
 
 #![no_main]
@@ -69,7 +69,7 @@ static DESTINATIONS: LazyLock<Vec<(String, Receiver)>> = LazyLock::new(|| {
     config.destinations.into_iter().map(|(name, destination)| (name.to_string(), destination)).collect()
 });
 
-/// Who listens at the other end.
+/// The stand-in of the destination.
 enum Place {
     Slack(slack::Slack),
     Jira(jira::Jira),
@@ -276,5 +276,5 @@ fn without_our_tokens(text: &str) -> String {
     left + rest
 }
 
-/// As much of a title as every place has room for.
+/// The length of a title that every destination shows in full.
 const TITLE_CHARS: usize = 60;

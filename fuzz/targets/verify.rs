@@ -1,4 +1,4 @@
-//! A request that is signed and then damaged as the fuzzer likes is authentic only where nothing that counts has
+//! A signed request that the fuzzer has damaged is authentic only where nothing that is verified has
 //! changed; and whatever `verify` says, `explain` says too.
 
 #![no_main]

@@ -53,7 +53,7 @@ impl Explain {
     fn stored(&self, path: &Path, id: &IdPrefix) -> Outcome {
         let (outline, store) = read_store(path)?;
         let router = match Outline::load_routes(path) {
-            // Some routes may not have been read, so that the others would tell half the truth.
+            // Some routes may not have been read, so an explanation by the others could be wrong.
             Err(_) if outline.fault.is_some() && !self.json => None,
             router => Some(router?),
         };

@@ -15,7 +15,7 @@ use crate::store::{
     SqliteStore,
 };
 
-/// What there is to say of an event.
+/// The explanation of one event.
 pub struct Place {
     joined: Joined,
     incident: Option<IncidentNumber>,
@@ -31,8 +31,8 @@ struct Line {
 }
 
 impl Place {
-    /// Looks it up; `None` for an event that was never looked at for an incident: one in quarantine, or of a store of old.
-    /// `planned`: where the routes of now would send it.
+    /// Looks it up; `None` for an event that was never checked for an incident: in quarantine, or of an older store.
+    /// `planned`: where the current routes would send it.
     pub fn find(
         path: &Path,
         store: &SqliteStore,
@@ -126,7 +126,7 @@ fn not_told(joined: Joined) -> &'static str {
     }
 }
 
-/// What the event has in common with the others, as far as that can be worked out from the event and the settings of now.
+/// What the event has in common with the others, as far as the event and the current settings tell.
 fn because(event: &Event, key: IncidentKey, group_by: Option<&GroupBy>) -> String {
     let by_event = GroupBy::Event;
     let ways = [group_by, Some(&GroupBy::Vendor), Some(&by_event)];

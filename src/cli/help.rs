@@ -1,4 +1,4 @@
-//! What `--help` says below the options: what there is to choose from, made from the lists that the program goes by, and
+//! The text of `--help` below the options: the available choices, generated from the program's own lists, and
 //! examples.
 
 use crate::destinations::KINDS;

@@ -1,4 +1,4 @@
-//! Rows as scripts get them: what the store holds, and beside it what a script would have to work out.
+//! Rows as JSON for scripts: what the store holds, and derived values that a script would have to compute.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::{Failure, terminal};
 use crate::domain::{DeliveryState, Event, Incident, MilestoneKind, Timestamp};
 use crate::store::{DeliveryRow, EventRow, MilestoneRow};
 
-/// One JSON line that commands no terminal: what JSON lets stand in a text and a terminal obeys is escaped.
+/// One JSON line that is safe on a terminal: control characters that JSON allows in a string are escaped.
 pub fn json_of<T: Serialize>(value: &T) -> Result<String, Failure> {
     let text = serde_json::to_string(value);
     let text = text.map_err(|error| Failure::Found(format!("it cannot be written as JSON: {error}")))?;
@@ -29,7 +29,7 @@ impl<'r> From<&'r EventRow> for EventJson<'r> {
 }
 
 impl EventJson<'_> {
-    /// An event that stands in no listing.
+    /// An event outside of a listing.
     pub fn of_event(event: &Event) -> Result<serde_json::Value, Failure> {
         let mut value = serde_json::to_value(event)
             .map_err(|error| Failure::Found(format!("it cannot be written as JSON: {error}")))?;
@@ -49,7 +49,7 @@ pub struct IncidentJson<'r> {
     incident: &'r Incident,
     /// The word of `rank.severity`, which is a number.
     severity_name: &'static str,
-    /// Who brought it into its state, in one word: `vendor`, `gatepost`, `cli:NAME`.
+    /// Who set its state, in one word: `vendor`, `gatepost`, `cli:NAME`.
     state_by_name: String,
 }
 

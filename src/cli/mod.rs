@@ -1,8 +1,8 @@
 //! The command line: one file a command.
 //!
 //! Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 a fault was found or the
-//! operation failed, 2 wrong usage. Text that came from outside is cleaned of control characters before a terminal
-//! sees it.
+//! operation failed, 2 wrong usage. Control characters are removed from text that came from outside before it is
+//! printed.
 
 mod backup;
 mod check;
@@ -153,7 +153,7 @@ pub fn run() -> ExitCode {
     };
     match dispatch(&arguments, format) {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader of the output has seen enough: `gatepost events list | head`.
+        // The reader has closed the pipe: `gatepost events list | head`.
         Err(Failure::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => report(&failure),
     }
@@ -161,7 +161,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(arguments: &Arguments, format: LogFormat) -> Outcome {
     let level = match arguments.command {
-        // The server library tells of each worker that it starts.
+        // The server library logs each worker that it starts.
         Command::Serve(_) => "info,actix_server=warn",
         // The demo shows what it does by itself; a forgery that is refused is part of it.
         Command::Demo(_) => "error",
@@ -257,7 +257,7 @@ fn require(path: &Path) -> Outcome {
     Ok(())
 }
 
-/// The same for a command that only reads the store, which one slip in the file must not stop.
+/// The same for a command that only reads the store, which a fault in the file must not stop.
 fn outline_to_read(path: &Path) -> Result<Outline, Failure> {
     require(path)?;
     let outline = Outline::load_what_can_be_read(path)?;
@@ -296,7 +296,7 @@ fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Failure {
     move |source| Failure::Io { what, source }
 }
 
-/// Writes to standard output; a reader that has gone ends the command quietly.
+/// Writes to standard output; a closed pipe ends the command without an error.
 macro_rules! out {
     ($($argument:tt)*) => {{
         use std::io::Write;

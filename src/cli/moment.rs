@@ -1,4 +1,4 @@
-//! Times as people type and read them.
+//! Times on the command line: parsing and display.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub fn short(time: Timestamp) -> String {
     text.get(..19).unwrap_or(&text).replacen('T', " ", 1)
 }
 
-/// `45 s`, `12 min`, `3 h`, `2 d`: as exact as people want it.
+/// `45 s`, `12 min`, `3 h`, `2 d`: rounded for display.
 pub fn rough(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..120 => format!("{seconds} s"),

@@ -1,4 +1,4 @@
-//! Numbers as people type them: what is wanted is said where something else was typed.
+//! Parsers for numbers on the command line. An error states what is accepted.
 
 use crate::domain::IncidentNumber;
 

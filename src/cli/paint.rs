@@ -3,7 +3,7 @@
 use super::terminal;
 use crate::domain::{DeliveryState, IncidentState, Severity};
 
-/// How a text stands out.
+/// How a text is emphasized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
     /// Not at all.
@@ -24,7 +24,7 @@ pub enum Tone {
 }
 
 impl Tone {
-    /// How bad it is.
+    /// The tone of a severity.
     pub fn of_severity(severity: Severity) -> Self {
         match severity {
             Severity::Fatal | Severity::Critical => Self::Worst,
@@ -35,7 +35,7 @@ impl Tone {
         }
     }
 
-    /// How it stands.
+    /// The tone of a delivery's state.
     pub fn of_state(state: DeliveryState) -> Self {
         match state {
             DeliveryState::Delivered => Self::Good,
@@ -45,7 +45,7 @@ impl Tone {
         }
     }
 
-    /// Whether a person has to act.
+    /// The tone of an incident's state: whether a person has to act.
     pub fn of_incident(state: IncidentState) -> Self {
         match state {
             IncidentState::Open => Self::Bad,

@@ -164,7 +164,7 @@ fn with_new_id(body: &[u8]) -> Result<Bytes, Failure> {
     Ok(document.to_string().into())
 }
 
-/// An address that listens everywhere is reached on loopback.
+/// An unspecified listen address is reached on loopback.
 pub fn reachable(address: std::net::SocketAddr) -> std::net::SocketAddr {
     let mut address = address;
     if address.ip().is_unspecified() {

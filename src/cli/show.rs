@@ -138,7 +138,7 @@ fn facts(event: &Event) -> Vec<(&'static str, String)> {
     first.into_iter().chain(links).chain(last).filter_map(|(what, text)| Some((what, text?))).collect()
 }
 
-/// Fields of the event that stand nowhere else on the screen: there may be more of them in time.
+/// Fields of the event without a line of their own, including ones that later versions add.
 fn other_fields(event: &Event) -> Vec<String> {
     let mut fields = match serde_json::to_value(event) {
         Ok(Value::Object(fields)) => fields,

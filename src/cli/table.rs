@@ -57,8 +57,8 @@ impl Table {
         let paint = Paint::of_stdout();
         let headings = self.headings.iter().map(|heading| Cell::new(Tone::Heading, heading.trim_start())).collect();
         for row in std::iter::once(&headings).chain(&self.rows) {
-            let cell = |column: usize, room: Option<usize>| {
-                row.get(column).map(|cell| self.cell(column, cell, &widths, room, paint)).unwrap_or_default()
+            let cell = |column: usize, last_width: Option<usize>| {
+                row.get(column).map(|cell| self.cell(column, cell, &widths, last_width, paint)).unwrap_or_default()
             };
             let last = self.headings.len() - 1;
             if is_narrow {
@@ -106,5 +106,5 @@ const GAP_TEXT: &str = "  ";
 const ID: usize = 1;
 /// No value is longer, wherever it is printed.
 const CELL_CHARS_MAX: usize = 160;
-/// Less of a title tells nothing.
+/// A shorter piece of a title is not useful.
 const LAST_CHARS_MIN: usize = 30;

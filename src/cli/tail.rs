@@ -84,7 +84,7 @@ impl Tail {
     }
 }
 
-/// Looks again and again for what is new, until a signal ends it or the reader has gone.
+/// Polls for new rows until a signal arrives or the reader closes the pipe.
 pub fn follow(look: impl FnMut() -> Outcome) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(io("the process cannot be set up"))?.block_on(follow_until_ended(look))
@@ -95,7 +95,7 @@ async fn follow_until_ended(mut look: impl FnMut() -> Outcome) -> Outcome {
     let (mut interrupt, mut terminate) = both.map_err(io("the process cannot be set up"))?;
     loop {
         match look() {
-            // It is asked again in a moment.
+            // A locked store is polled again after the pause.
             Ok(()) | Err(Failure::Store(StoreError::Locked(_))) => {}
             Err(failure) => return Err(failure),
         }
@@ -259,10 +259,10 @@ const PAUSE: Duration = Duration::from_millis(300);
 const CLOCK_CHARS: usize = 8;
 /// An id, and what sets it off.
 const ID_CHARS: usize = 36 + 3;
-/// Less of a text tells nothing.
+/// A shorter piece of a text is not useful.
 const TEXT_CHARS_MIN: usize = 40;
 const TEXT_CHARS_MAX: usize = 240;
-/// Rows that are taken at once.
+/// Rows per query.
 pub const BATCH: usize = 500;
 /// Deliveries that are watched at the same time.
 const OPEN_MAX: usize = 2_000;

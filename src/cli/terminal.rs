@@ -1,4 +1,4 @@
-//! What a terminal is shown.
+//! Output for a terminal.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn print_faults(path: &Path, faults: &[Fault]) {
     }
 }
 
-/// Whether standard output is looked at by a person.
+/// Whether standard output is a terminal.
 pub fn is_watched() -> bool {
     std::io::stdout().is_terminal()
 }

@@ -1,4 +1,4 @@
-//! When a destination had what it was to be told, and in which words that is shown.
+//! When a destination took a delivery, and how that is displayed.
 
 use super::{Failure, moment, terminal};
 use crate::domain::{DeliveryState, Milestone, Origin, OutcomeKind, Timestamp};
@@ -29,13 +29,13 @@ pub fn remote(row: &DeliveryRow) -> String {
     remote.map(|remote| format!(" as {}", terminal::line(remote, 80))).unwrap_or_default()
 }
 
-/// Why it stands where it stands, behind a colon.
+/// The reason for its state, after a colon.
 pub fn reason(row: &DeliveryRow) -> String {
     let reason = row.delivery.reason.as_deref();
     reason.map(|reason| format!(": {}", terminal::line(reason, 200))).unwrap_or_default()
 }
 
-/// What a milestone says behind its word: ` by dana (command line): looking at the logs`.
+/// The details of a milestone, after its kind: ` by dana (command line): looking at the logs`.
 pub fn by_and_note(milestone: &Milestone) -> String {
     let by = match &milestone.by {
         Origin::CommandLine { user } => format!("by {} (command line)", terminal::line(user, 64)),

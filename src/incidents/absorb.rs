@@ -1,7 +1,7 @@
-//! What new events make of the incident of their key.
+//! How new events change the incident of their key.
 //!
 //! The store calls [`absorb`] once for each key and transaction, with the newest incident of that key and the events that are
-//! new, in the order of their receipt. It decides nothing about who is told, only what is so.
+//! new, in the order of their receipt. It determines the state of incidents, not who is told.
 
 use crate::domain::{
     EventState, Facets, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Milestone,
@@ -38,7 +38,7 @@ impl Subject {
     }
 }
 
-/// What became of an event.
+/// How an event changed the incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Joined {
     /// It opened an incident.
@@ -57,9 +57,9 @@ pub enum Joined {
     Ended,
     /// It ended the incident.
     Resolved,
-    /// It would have ended the incident, which comes back too often: that is believed once nothing comes for some time.
+    /// It would have ended the incident, which is reopened too often: it counts once no event comes for some time.
     ResolutionHeld,
-    /// It says that something is over which was not there.
+    /// It says that an alert is over for which there is no incident.
     NothingToResolve,
     /// No route sends it to a notifier.
     NotTold,
@@ -121,17 +121,17 @@ impl Joined {
     }
 }
 
-/// What the events made.
+/// The incidents and the outcome of each event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Absorbed {
     /// The incidents that changed, in the order of their opening: the one that was given, if it changed, then new ones.
     pub subjects: Vec<Subject>,
-    /// What became of each event, with the index of its incident in `subjects`: `None` for [`Joined::NothingToResolve`] and
+    /// The outcome of each event, with the index of its incident in `subjects`: `None` for [`Joined::NothingToResolve`] and
     /// [`Joined::NotTold`].
     pub joined: Vec<(Joined, Option<usize>)>,
 }
 
-/// Lets events become part of the newest incident of their key, or open the next one.
+/// Adds events to the newest incident of their key, or opens the next one.
 ///
 /// `latest`: the newest incident of the key, whatever its state, with the correlations that the events name. `numbers`:
 /// called once for each incident that is opened.
@@ -277,7 +277,7 @@ impl Subject {
         Joined::Raised
     }
 
-    /// What a digest told as old has news after all.
+    /// Takes an incident out of the digest once it has a new event.
     fn unfold_if_new(&mut self, event: &NewEvent, now: Timestamp) {
         let is_in_digest = self.incident.fold.is_some_and(|fold| fold.is_digest);
         if is_in_digest && !event.is_old() {
@@ -312,7 +312,7 @@ impl Subject {
     }
 
     /// The resolution is dated as the vendor dates it, as far as that is plausible: what happened after it reopens the
-    /// incident, even if it arrives before the news of the resolution.
+    /// incident, even if it arrives before the resolution.
     fn resolve(&mut self, event: &NewEvent, now: Timestamp) -> Joined {
         let at = event.at().min(now).max(now.minus(RESOLUTION_DELAY_MAX));
         self.enter(IncidentState::Resolved, Origin::Vendor, at);
@@ -336,7 +336,7 @@ impl Subject {
                 facet.add(value);
             }
         }
-        // An estimate may fall; what was told must not be taken back.
+        // An estimate may decrease; what was told must not.
         incident.victims = incident.victims.max(self.facets.victims.distinct().number());
     }
 
@@ -347,7 +347,7 @@ impl Subject {
         if event.state == Some(EventState::Firing) {
             self.incident.ends_by_vendor = true;
         }
-        // Its end can no longer be told from the resolutions, so silence must end it.
+        // Its end can no longer be derived from the resolutions, so silence must end it.
         self.incident.ends_by_vendor &= !self.correlations.is_overflown();
     }
 

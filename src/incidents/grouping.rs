@@ -1,7 +1,7 @@
 //! Which incident an event belongs to: its key.
 //!
 //! The dispatcher calls [`group`] for each event, the settings of a source make the [`GroupBy`]. A key says nothing about
-//! whether the incident is live: that is [`super::absorb`]'s affair.
+//! whether the incident is live: [`super::absorb`] decides that.
 
 use crate::domain::{Event, IncidentKey, Rule, Target};
 

@@ -1,11 +1,11 @@
-//! What belongs together, how it changes, and what is due to be told: the incident as a pure state machine.
+//! The incident as a pure state machine: which events it groups, how it changes, and which notifications are due.
 //!
 //! The store calls it inside its transactions; nothing here reads a clock, draws a number or remembers anything.
 //!
 //! - [`group`]: which incident an event belongs to.
-//! - [`absorb`]: what events make of an incident.
-//! - [`obey`]: what a person makes of it.
-//! - [`advance`]: what the passing of time makes of it; [`check_at`]: when to look again.
+//! - [`absorb`]: how events change an incident.
+//! - [`obey`]: how a person's order changes it.
+//! - [`advance`]: how the passing of time changes it; [`check_at`]: when to check again.
 //! - [`due`]: what a notifier is to be told, as the difference between the incident and what was told.
 //! - [`StormGauge`], [`fold`], [`digest`]: when incidents are too many to be told one by one.
 

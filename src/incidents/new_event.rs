@@ -59,8 +59,8 @@ impl NewEvent {
         self.received_at.since(self.happened_at) > OLD
     }
 
-    /// It happened before `end`, or at the very time by a vendor's clock: an export or a retry that arrives late. A time of
-    /// receipt must be earlier: what comes in one request with the end, after it, is news.
+    /// It happened before `end`, or exactly then by a vendor's clock: an export or a retry that arrives late. A time of
+    /// receipt must be earlier: what comes in one request with the end, after it, is new.
     pub(super) fn is_before(&self, end: Timestamp) -> bool {
         if self.happened_at == self.received_at { self.received_at < end } else { self.happened_at <= end }
     }

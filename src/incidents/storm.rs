@@ -88,7 +88,7 @@ fn add(storm: &mut Subject, folded: &Incident, now: Timestamp) {
     }
     let listed = u64::try_from(facts.rules.len()).unwrap_or(u64::MAX);
     let distinct = storm.facets.targets.distinct().number();
-    // An estimate may fall; what was told must not be taken back.
+    // An estimate may decrease; what was told must not.
     facts.more_rules = facts.more_rules.max(distinct.saturating_sub(listed));
     let rules = listed.saturating_add(facts.more_rules);
     storm.incident.count = facts.incidents;

@@ -1,4 +1,4 @@
-//! How much a source has told one by one, and what is too much.
+//! The limit on the incidents of a source that are told one by one.
 //!
 //! The store asks [`StormGauge::admit`] in the transaction that opens an incident, and keeps the gauge with what it decided:
 //! after a crash, and on another node, the answer is the same.
@@ -49,8 +49,8 @@ impl StormGauge {
         is_within || is_above_all
     }
 
-    /// Moves on to `at` and forgets what no longer counts. A clock that was set back by more than the window begins anew:
-    /// else everything would be folded until the time that it had shown.
+    /// Moves on to `at` and forgets what no longer counts. A clock that was set back by more than the window resets the
+    /// gauge: otherwise everything would be folded until the clock reaches its former time.
     fn advance(&mut self, at: Timestamp, within: Duration) -> Timestamp {
         if self.at.is_some_and(|before| before.since(at) > within) {
             *self = Self::default();

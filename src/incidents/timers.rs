@@ -1,4 +1,4 @@
-//! What the passing of time makes of an incident.
+//! How the passing of time changes an incident.
 //!
 //! [`check_at`] says when to look again: a hint, because settings and events change. [`advance`] decides anew, one change
 //! a call. Silence is measured only over time in which gatepost listened to the source.
@@ -67,7 +67,7 @@ fn timers(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> [
 }
 
 /// Events continue if one comes after that time. One that came before it proves nothing: the incident may go quiet, and
-/// what is acknowledged and quiet needs no one.
+/// an acknowledged incident that is quiet needs no action.
 fn lapses_at(incident: &Incident, timing: &Timing) -> Option<Timestamp> {
     let at = incident.acknowledgement.as_ref()?.at.plus(timing.ack_for);
     (incident.state == IncidentState::Acknowledged && incident.received_at >= at).then_some(at)

@@ -135,8 +135,8 @@ fn json_is_one_object_a_line_with_stable_keys() {
         let none = gateway.run(&[what, "list", "--since", "2100-01-01T00:00:00Z"]).done();
         assert_eq!(none.stdout, "");
         none.complains("there is nothing like that in the store");
-        let nobody = [what, "show", "0190b6a0-0000-7000-a000-000000000001", "--json"];
-        assert_eq!(gateway.run(&nobody).ended(1).complains("there is no ").stdout, "");
+        let unknown = [what, "show", "0190b6a0-0000-7000-a000-000000000001", "--json"];
+        assert_eq!(gateway.run(&unknown).ended(1).complains("there is no ").stdout, "");
     }
 }
 

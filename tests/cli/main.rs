@@ -1,4 +1,4 @@
-//! The commands as operators and scripts meet them: exit codes, what is printed where, and what it does.
+//! The commands as operators and scripts use them: exit codes, output streams and effects.
 //!
 //! One file a command; `usage` holds what all of them share.
 

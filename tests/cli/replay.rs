@@ -24,7 +24,7 @@ fn what_is_in_quarantine_is_marked_and_released_on_order() {
     let old = alert("evt_old", "2024-01-15T10:30:00Z");
     let receipt = gateway.post_signed("adrian", ADRIAN, old.as_bytes()).accepted();
     gateway.post_bearer("akto", AKTO, br#"[{"id":"a","filterId":"XSS","detectedAt":1705314600}]"#).accepted();
-    // The zero of somebody's clock is no time.
+    // The Unix epoch is a clock that was never set, not a time.
     gateway.post_signed("adrian", ADRIAN, alert("evt_zero", "1970-01-01T00:00:00Z").as_bytes()).accepted();
     gateway.settle();
     assert_eq!(gateway.list("deliveries", &[]).len(), 3, "Akto's and the one without a time");
@@ -67,9 +67,9 @@ fn a_receipt_again_tells_only_those_who_were_not_told() {
     gateway.run(&["replay", "--receipt", &receipt]).done();
     gateway.settle();
     assert_eq!(gateway.list("deliveries", &["--state", "delivered"]).len(), 2);
-    let nobody = "0190b6a0-0000-7000-a000-000000000001";
-    gateway.run(&["replay", "--receipt", nobody]).ended(1).complains("there is no receipt");
-    gateway.run(&["replay", "--delivery", nobody]).ended(1).complains("there is no delivery");
+    let unknown = "0190b6a0-0000-7000-a000-000000000001";
+    gateway.run(&["replay", "--receipt", unknown]).ended(1).complains("there is no receipt");
+    gateway.run(&["replay", "--delivery", unknown]).ended(1).complains("there is no delivery");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Bodies that are small on the wire and large in memory, from strangers and from those who hold a secret.
+//! Bodies that are small on the wire and large in memory, from clients with and without a secret.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -18,12 +18,12 @@ use super::wire::{self, Broken, Wire};
 use super::world::{ADRIAN_SECRET, AKTO_SECRET, World};
 use super::{is_long, schedule};
 
-/// A body that wants our memory.
+/// A body that takes much memory.
 struct Bomb {
     name: &'static str,
     encoding: &'static str,
     body: Vec<u8>,
-    /// What somebody who holds the secret is answered.
+    /// The answer to a client that holds the secret.
     status: u16,
     /// How many are sent at once.
     copies: u8,
@@ -33,8 +33,8 @@ struct Bomb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     /// Without a token.
-    Stranger,
-    /// With a signature that is none: what it is worth shows only when the whole body is there.
+    Tokenless,
+    /// With an invalid signature, which can be checked only when the whole body is there.
     Forger,
     /// With the token.
     Authentic,
@@ -59,7 +59,7 @@ async fn small_bodies() {
     let honest = Honest::start(&expectations, world.public);
     let mut expected_events = 0;
     for bomb in small_bombs() {
-        for sender in [Sender::Stranger, Sender::Forger, Sender::Authentic] {
+        for sender in [Sender::Tokenless, Sender::Forger, Sender::Authentic] {
             gateway.dispatched(Duration::from_secs(60)).await;
             let before = gateway.rss_reset_kib();
             let posts = (0..bomb.copies).map(|place| {
@@ -195,7 +195,7 @@ async fn largest_export() {
     println!("export: {}", super::oracle::judge(&world, &expectations, super::oracle::Allowance::default()));
 }
 
-/// Bodies of Akto up to this size. What cannot be read is kept and told to nobody, or people would be told of ten thousand
+/// Bodies of Akto up to this size. What cannot be read is kept and not told, or people would be told of ten thousand
 /// records.
 fn write_config(world: &World, body_limit: &str) {
     let text = world.config_text().replace("body_limit = \"1MiB\"", &format!("body_limit = \"{body_limit}\""));
@@ -243,8 +243,8 @@ fn small_bombs() -> Vec<Bomb> {
 }
 
 fn large_bombs() -> Vec<Bomb> {
-    let room = LARGE_BYTES - 64;
-    let fill = |piece: &str| piece.repeat(room / piece.len()).into_bytes();
+    let fill_bytes = LARGE_BYTES - 64;
+    let fill = |piece: &str| piece.repeat(fill_bytes / piece.len()).into_bytes();
     let gzipped = |name, body: Vec<u8>| Bomb { name, encoding: "gzip", body: gzip(&body), status: 200, copies: 4 };
     let mut bombs = vec![gzipped("tiny records", [b"[", fill("{\"a\":1},").as_slice(), b"0]"].concat())];
     if is_long() {
@@ -257,7 +257,7 @@ fn large_bombs() -> Vec<Bomb> {
             gzipped("tiny objects in an object", [b"{\"a\":[", fill("{\"\":0},").as_slice(), b"0]}"].concat()),
             gzipped("one long text", [b"[{\"url\":\"", fill("a").as_slice(), b"\"}]"].concat()),
             gzipped("brackets", fill("[")),
-            gzipped("bytes that are no text", vec![0xff; room]),
+            gzipped("bytes that are no text", vec![0xff; fill_bytes]),
             gzipped("torn objects", [b"[", fill("{\"},").as_slice()].concat()),
             gzipped("starts of items", fill("{\"apiCollectionId\":")),
         ]);
@@ -306,7 +306,7 @@ fn request_of(bomb: &Bomb, source: &str, sender: Sender, place: u8) -> Vec<u8> {
     }
     let (mut source, mut body) = (source, bomb.body.clone());
     match sender {
-        Sender::Stranger => {}
+        Sender::Tokenless => {}
         Sender::Forger => {
             source = "adrian";
             headers.push(("X-Secureagentics-Signature".to_owned(), hex::encode(&ADRIAN_SECRET.as_bytes()[..32])));
@@ -314,7 +314,7 @@ fn request_of(bomb: &Bomb, source: &str, sender: Sender, place: u8) -> Vec<u8> {
         Sender::Authentic => headers.push(("Authorization".to_owned(), format!("Bearer {AKTO_SECRET}"))),
     }
     match bomb.encoding {
-        // The time in a gzip header, which nobody reads.
+        // The time in the gzip header, which is not read.
         "gzip" => body[4] = place,
         _ => body.extend(vec![b' '; place.into()]),
     }

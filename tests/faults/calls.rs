@@ -22,7 +22,7 @@ use super::strace::{Call, Strace};
 use super::world::World;
 use super::{is_long, schedule};
 
-/// What befalls which call: the first of a thread is number 1.
+/// Which fault is injected at which call: the first of a thread is number 1.
 #[derive(Clone, Copy, Debug)]
 struct Point {
     calls: &'static str,
@@ -48,7 +48,7 @@ async fn a_call_that_fails_is_answered_with_503_or_ends_the_process() {
     for (place, (calls, fault)) in kinds.into_iter().enumerate() {
         let numbers: Vec<u64> = match place {
             _ if is_long() => (1..=200).collect(),
-            // Within the first start, at its end, where the log is emptied first, in the midst of the load.
+            // Within the first start, at its end, at the first checkpoint, and under load.
             0 => vec![1 + dice.below(5), 6, 7, 8, 9, 10 + dice.below(20), 30 + dice.below(100)],
             1 => vec![1 + dice.below(20), 30 + dice.below(60), 90 + dice.below(100)],
             _ => vec![40 + dice.below(150)],
@@ -160,7 +160,7 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
         assert!(healed <= HEAL_LIMIT, "{point:?}: it healed only after {healed:?}");
     }
     if healed.is_some() {
-        // A start that fails answers nobody; SQLite rolls back on the handle what it had begun.
+        // A start that fails answers no request; SQLite rolls back on the handle what it had begun.
         let used = used_after_a_failed_sync(&strace.calls(process), world.store());
         assert!(used.is_empty(), "{point:?}: {used:?}");
     }

@@ -1,4 +1,4 @@
-//! Clients that dawdle, and very many of them at once.
+//! Slow clients, and very many of them at once.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,9 +17,9 @@ use super::wire::{self, Broken, Wire};
 use super::world::World;
 use super::{is_long, percentile, schedule};
 
-/// How a client dawdles.
+/// How a client is slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Dawdle {
+enum Slowness {
     /// Nothing at all.
     Idle,
     /// Half a head, and nothing more.
@@ -38,18 +38,18 @@ enum Dawdle {
     NeverReads,
 }
 
-const KINDS: [Dawdle; 8] = [
-    Dawdle::Idle,
-    Dawdle::Head,
-    Dawdle::DripHead,
-    Dawdle::Body,
-    Dawdle::DripBody,
-    Dawdle::HeadAfterForged,
-    Dawdle::HeadAfterAuthentic,
-    Dawdle::NeverReads,
+const KINDS: [Slowness; 8] = [
+    Slowness::Idle,
+    Slowness::Head,
+    Slowness::DripHead,
+    Slowness::Body,
+    Slowness::DripBody,
+    Slowness::HeadAfterForged,
+    Slowness::HeadAfterAuthentic,
+    Slowness::NeverReads,
 ];
 
-/// A client that does all as it should, beside those who do not.
+/// A well-behaved client beside the slow ones.
 pub struct Honest {
     stop: Arc<AtomicBool>,
     task: JoinHandle<Vec<Duration>>,
@@ -117,7 +117,7 @@ impl Honest {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_clients_are_closed_and_slow_down_nobody() {
+async fn slow_clients_are_closed_and_delay_no_other() {
     schedule::measured(slow_clients).await;
 }
 
@@ -128,15 +128,15 @@ async fn slow_clients() {
     let gateway = Gateway::ready(&world, &expectations).await;
     let (before, sockets) = (gateway.rss_reset_kib(), gateway.sockets());
     let honest = Honest::start(&expectations, world.public);
-    let deaf = deaf(&expectations, world.public).await;
-    let deaf_since = Instant::now();
-    // From a hundred addresses. In the long form some of each are one too many: they are closed all the sooner.
+    let never_reading = never_reading(&expectations, world.public).await;
+    let unread_since = Instant::now();
+    // From a hundred addresses. In the long form some of each exceed the limit and are closed even sooner.
     let count = if is_long() { 10_000 } else { 900 };
     let mut slow = Vec::new();
     for place in 0..count {
         let kind = KINDS[place % KINDS.len()];
         let from = IpAddr::from([127, 1, 0, 1 + (place % 100) as u8]);
-        slow.push(tokio::spawn(dawdle(kind, from, world.public, Arc::clone(&expectations))));
+        slow.push(tokio::spawn(be_slow(kind, from, world.public, Arc::clone(&expectations))));
         if place % 50 == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -144,22 +144,22 @@ async fn slow_clients() {
     let crowd = gateway.sockets() - sockets;
     // Two each; in the long form the first are closed before the last have come.
     assert!(crowd > count / 2, "{crowd} sockets for {count} clients");
-    let mut lasted: BTreeMap<Dawdle, (usize, Duration)> = BTreeMap::new();
+    let mut lasted: BTreeMap<Slowness, (usize, Duration)> = BTreeMap::new();
     for client in slow {
         let (kind, time) = client.await.unwrap();
         let (count, longest) = lasted.entry(kind).or_default();
         (*count, *longest) = (*count + 1, time.max(*longest));
     }
-    // These cannot see their end, behind answers that they do not read.
+    // These do not see that they are closed, because unread answers precede the end.
     // The last request of each broke off in its body, whose time runs before that of the connection.
-    let deaf_until = deaf_since + limit_of(Dawdle::Body) + limit_of(Dawdle::NeverReads) + SLACK;
-    tokio::time::sleep_until(deaf_until.into()).await;
+    let unread_until = unread_since + limit_of(Slowness::Body) + limit_of(Slowness::NeverReads) + SLACK;
+    tokio::time::sleep_until(unread_until.into()).await;
     let left = gateway.sockets();
     println!("slow clients: {crowd} sockets of the gateway at most, {left} at the end, {sockets} before");
     if left > sockets + 10 {
         schedule::too_slow(&format!("{left} sockets are still open"));
     }
-    drop(deaf);
+    drop(never_reading);
     let peak = gateway.memory_kib("VmHWM");
     println!("slow clients: {count}; RSS {before} KiB before, peak {peak} KiB");
     honest.stop("slow clients").await;
@@ -177,7 +177,7 @@ async fn slow_clients() {
 }
 
 /// Clients that send many authentic requests and read no answer.
-async fn deaf(expectations: &Expectations, address: SocketAddr) -> Vec<Wire> {
+async fn never_reading(expectations: &Expectations, address: SocketAddr) -> Vec<Wire> {
     let mut wires = Vec::new();
     for place in 0..10 {
         let posting = expectations.low(4_000);
@@ -196,15 +196,15 @@ async fn deaf(expectations: &Expectations, address: SocketAddr) -> Vec<Wire> {
 }
 
 /// How long the connection lasted.
-async fn dawdle(
-    kind: Dawdle,
+async fn be_slow(
+    kind: Slowness,
     from: IpAddr,
     address: SocketAddr,
     expectations: Arc<Expectations>,
-) -> (Dawdle, Duration) {
+) -> (Slowness, Duration) {
     let Ok(mut wire) = Wire::open_from(from, address).await else { return (kind, Duration::ZERO) };
     let mut begun = Instant::now();
-    // Whoever is one too many is closed in between.
+    // Connections beyond the limit are closed in between.
     let ended = tokio::time::timeout(Duration::from_secs(60), async {
         let drip = begin(kind, &mut wire, &expectations, &mut begun).await.unwrap_or_default();
         for byte in drip {
@@ -216,7 +216,7 @@ async fn dawdle(
             }
         }
         match kind {
-            Dawdle::NeverReads => wire.closed_unread().await,
+            Slowness::NeverReads => wire.closed_unread().await,
             _ => drop(wire.closed().await),
         }
     });
@@ -226,7 +226,7 @@ async fn dawdle(
 
 /// Sends what comes at once; the answer is what comes a byte at a time.
 async fn begin(
-    kind: Dawdle,
+    kind: Slowness,
     wire: &mut Wire,
     expectations: &Expectations,
     begun: &mut Instant,
@@ -235,28 +235,28 @@ async fn begin(
     let request = request_of(&posting);
     let head = wire::head("/webhooks/adrian", &[credentials(&posting)]);
     match kind {
-        Dawdle::Idle => {}
-        Dawdle::Head => wire.send(&head[..40]).await?,
-        Dawdle::DripHead => return Ok(head),
-        Dawdle::Body => wire.send(&request[..request.len() / 2]).await?,
-        Dawdle::DripBody => {
+        Slowness::Idle => {}
+        Slowness::Head => wire.send(&head[..40]).await?,
+        Slowness::DripHead => return Ok(head),
+        Slowness::Body => wire.send(&request[..request.len() / 2]).await?,
+        Slowness::DripBody => {
             let body = request.len() - posting.body.len();
             wire.send(&request[..body]).await?;
             return Ok(request[body..].to_vec());
         }
-        Dawdle::HeadAfterForged => {
+        Slowness::HeadAfterForged => {
             let forged = wire::post("/webhooks/adrian", &[], &posting.body);
             // 408 where the test itself was too slow.
             assert!(matches!(wire.ask(&forged).await?.status, 401 | 408 | 503));
             *begun = Instant::now();
             wire.send(&head[..40]).await?;
         }
-        Dawdle::HeadAfterAuthentic => {
+        Slowness::HeadAfterAuthentic => {
             expectations.post(expectations.write(posting), wire).await?;
             *begun = Instant::now();
             wire.send(&head[..40]).await?;
         }
-        Dawdle::NeverReads => {
+        Slowness::NeverReads => {
             expectations.write(posting);
             wire.send(&request).await?;
         }
@@ -266,19 +266,19 @@ async fn begin(
 
 /// From the moment from which the client is late. Nothing after a refusal; the head within 5 s; of the body 5 s between two
 /// pieces and 10 s in all; the next request within 15 s.
-fn limit_of(kind: Dawdle) -> Duration {
+fn limit_of(kind: Slowness) -> Duration {
     match kind {
-        Dawdle::HeadAfterForged => Duration::ZERO,
-        Dawdle::Idle | Dawdle::Head | Dawdle::DripHead | Dawdle::Body => Duration::from_secs(5),
-        Dawdle::DripBody => Duration::from_secs(10),
-        Dawdle::HeadAfterAuthentic | Dawdle::NeverReads => Duration::from_secs(15),
+        Slowness::HeadAfterForged => Duration::ZERO,
+        Slowness::Idle | Slowness::Head | Slowness::DripHead | Slowness::Body => Duration::from_secs(5),
+        Slowness::DripBody => Duration::from_secs(10),
+        Slowness::HeadAfterAuthentic | Slowness::NeverReads => Duration::from_secs(15),
     }
 }
 
-/// Anybody can send something that looks like a signature: bodies that come fast at first and then a byte every four
-/// seconds, in the name of the honest source, from twenty addresses and through a proxy.
+/// Unauthenticated clients can send something that looks like a signature: bodies that come fast at first, then
+/// a byte every four seconds, for the source of the honest client, from twenty addresses and through a proxy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_bodies_leave_room_for_the_source_that_they_name() {
+async fn slow_bodies_do_not_block_the_source_that_they_name() {
     schedule::measured(slow_bodies).await;
 }
 
@@ -318,7 +318,7 @@ async fn slow_bodies() {
     oracle::judge(&world, &expectations, Allowance::default());
 }
 
-/// Holds on to as much memory as it may; when it has lost that, on a connection that sends next to nothing.
+/// Holds as much memory as it may; once that is released, a connection that sends next to nothing.
 async fn hold(from: IpAddr, address: SocketAddr, bytes: usize, there: Arc<AtomicUsize>) {
     let headers = [
         ("X-Secureagentics-Signature".to_owned(), "x".to_owned()),
@@ -345,7 +345,7 @@ async fn hold(from: IpAddr, address: SocketAddr, bytes: usize, there: Arc<Atomic
     }
 }
 
-/// All that can be had at once, from one address that is a proxy's: each request is answered with 200 or 503.
+/// As many connections as possible at once, from the address of a proxy: each request is answered with 200 or 503.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_is_served_or_told_to_come_again() {
     schedule::measured(crowd).await;

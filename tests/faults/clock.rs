@@ -1,4 +1,4 @@
-//! A clock that somebody sets: by an hour, by a day, to 2038, and back.
+//! A wall clock that is set: by an hour, by a day, to 2038, and back.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,12 +20,12 @@ use super::oracle::{self, Allowance};
 use super::world::World;
 use super::{is_long, needs, schedule, wire};
 
-/// The machine's clock, whose hands can be set apart.
+/// The machine's clock, with a wall and a monotonic clock that can be set apart.
 #[derive(Debug, Default)]
 pub struct SetClock {
-    /// How far the wall clock is ahead of the machine's, in milliseconds.
+    /// How far the wall clock was set ahead, in milliseconds.
     wall_ahead: AtomicI64,
-    /// How much time has passed that has not.
+    /// Simulated time, in milliseconds, by which both clocks are ahead of the machine's.
     passed: AtomicI64,
 }
 
@@ -222,7 +222,7 @@ async fn real_process() {
     let mut world = World::new().await;
     let setting = tempfile::NamedTempFile::new().unwrap();
     let set = |ahead_s: i64| {
-        // Renamed into its place, so that nobody reads half of it.
+        // Renamed into place, so that no reader sees half of it.
         let beside = setting.path().with_extension("next");
         std::fs::write(&beside, format!("{ahead_s:+}\n")).unwrap();
         std::fs::rename(&beside, setting.path()).unwrap();

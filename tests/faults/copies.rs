@@ -20,7 +20,7 @@ async fn fifty_copies_at_once_are_one_receipt_and_one_effect() {
     let expectations = Arc::new(Expectations::new(&mut dice));
     let gateway = Gateway::ready(&world, &expectations).await;
     let before = expectations.entries().acknowledged.len();
-    // A few are told to everybody; the pace of Slack would make more of them a matter of minutes.
+    // A few go to all destinations; with more of them Slack's pace would take minutes.
     let posting = |place: usize| match place % 40 {
         0 => expectations.adrian("critical", 100),
         1 | 2 => expectations.akto("HIGH", 3),

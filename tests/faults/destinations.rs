@@ -1,5 +1,5 @@
-//! Destinations that misbehave in every way, one at a time, while the others must not notice: those that themselves do
-//! wrong, and those behind a network that does.
+//! Destinations that misbehave in every way, one at a time, without an effect on the others: faults of the service
+//! itself, and faults of the network before it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Measured {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_destination_that_misbehaves_loses_nothing_and_delays_nobody() {
+async fn a_destination_that_misbehaves_loses_nothing_and_delays_no_other() {
     let turn = schedule::beside_others().await;
     let mut dice = Dice::of("destinations");
     let baseline = case(Who::Slack, How::Well, dice.fork()).await;
@@ -68,7 +68,7 @@ async fn a_destination_that_misbehaves_loses_nothing_and_delays_nobody() {
         }
     }
     drop(turn);
-    // With so much at once it may have been the machine. Alone it must hold.
+    // With so much at once the machine may have been too slow. Alone it must hold.
     let _turn = if slow.is_empty() { None } else { Some(schedule::alone().await) };
     for (who, how) in slow {
         let later = case(who, how, dice.fork()).await.tell(who, how, &baseline);
@@ -107,15 +107,15 @@ async fn an_answer_is_heard_while_the_store_waits() {
     assert_eq!(world.requests(Who::PagerDuty).len(), 2, "an answer that had come was taken for none");
 }
 
-/// Each misdeed befalls one destination in the short form, and each in the long one.
+/// Each fault is applied to one destination in the short form, and to every one in the long form.
 fn cases(dice: &mut Dice) -> Vec<(Who, How)> {
-    let misdeeds = How::OF_NETWORKS.into_iter().chain(How::OF_SERVICES);
-    let befallen = misdeeds.flat_map(|how| {
+    let faults = How::OF_NETWORKS.into_iter().chain(How::OF_SERVICES);
+    let cases = faults.flat_map(|how| {
         let chosen = dice.below(3) as usize;
-        let befallen = Who::ALL.into_iter().enumerate().filter(move |(place, _)| is_long() || *place == chosen);
-        befallen.map(move |(_, who)| (who, how))
+        let cases = Who::ALL.into_iter().enumerate().filter(move |(place, _)| is_long() || *place == chosen);
+        cases.map(move |(_, who)| (who, how))
     });
-    befallen.collect()
+    cases.collect()
 }
 
 async fn case(who: Who, how: How, mut dice: Dice) -> Measured {
@@ -156,7 +156,7 @@ async fn case(who: Who, how: How, mut dice: Dice) -> Measured {
         gateway.signal("HUP");
     }
     let drained = gateway.drained(DRAIN_LIMIT).await;
-    // What was mended by a reload or elsewhere shows as mended.
+    // A fault that was fixed by a reload or elsewhere shows as fixed.
     if how.stops() && how != How::Redirect {
         assert_eq!(gateway.state_of(who.name()).await, "running", "{who:?}");
         assert!(!gateway.metrics().await.contains(&stopped_line(who)), "{who:?}");
@@ -175,7 +175,7 @@ async fn case(who: Who, how: How, mut dice: Dice) -> Measured {
     Measured { latencies: latencies(&world), drained }
 }
 
-/// Waits until everybody else has this many events, the fault still being there.
+/// Waits until every other destination has this many events, while the fault lasts.
 pub async fn others_have(world: &World, who: Who, events: usize) {
     let deadline = Instant::now() + Duration::from_secs(40);
     loop {
@@ -200,7 +200,7 @@ async fn is_stopped(gateway: &Gateway, who: Who, how: How) {
     assert!(gateway.metrics().await.contains(&stopped_line(who)), "{who:?}: the metric does not say it");
 }
 
-/// No request, and nobody who trusted the certificate so far as to send one.
+/// No request, and no connection on which the certificate was trusted.
 fn is_told_nothing(world: &World, who: Who, how: How, proxy: &Proxy) {
     assert!(world.requests(who).is_empty(), "{who:?} {how:?}: told something to somebody else");
     assert_eq!(proxy.trusted(), 0, "{who:?} {how:?}: the certificate was trusted");
@@ -243,7 +243,7 @@ pub fn latencies(world: &World) -> [Vec<Duration>; 4] {
     })
 }
 
-/// A listener that nobody must come to.
+/// A listener that must get no connection.
 struct Canary {
     url: String,
     hits: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! All chance in one place, from one seed that a failure shows.
+//! The random numbers of a scenario, from one seed that a failure shows.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

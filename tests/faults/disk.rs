@@ -1,4 +1,4 @@
-//! A disk that is full, and a database that somebody else holds.
+//! A disk that is full, and a database that another process has locked.
 
 use std::fs::File;
 use std::io::Write;
@@ -44,8 +44,8 @@ impl Tmpfs {
         self.folder.path()
     }
 
-    /// Waits until the log of the store in it has so many bytes.
-    async fn log_has(&self, wanted: u64) {
+    /// Waits until the WAL of the store in it has so many bytes.
+    async fn wal_has(&self, wanted: u64) {
         let log = self.path().join("gatepost.db-wal");
         let deadline = Instant::now() + Duration::from_secs(20);
         while std::fs::metadata(&log).map_or(0, |log| log.len()) < wanted {
@@ -59,7 +59,7 @@ impl Tmpfs {
         self.path().join("gatepost.db.reserve").exists()
     }
 
-    /// What lies on it, for whoever reads a failure.
+    /// The files on it with their sizes, for the message of a failed assertion.
     fn usage(&self) -> String {
         let entries = std::fs::read_dir(self.path()).unwrap().flatten();
         let sizes = entries.map(|entry| {
@@ -82,12 +82,12 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // Lazily: whoever still holds a file in it does not keep it in the tree.
+        // Lazily, so that a process with an open file on it does not keep it mounted.
         drop(Command::new("umount").arg("-l").arg(self.path()).status());
     }
 }
 
-/// Not much is given back in the end, and it must do.
+/// Little space is freed in the end, and it must suffice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_answered_with_503_and_heals() {
     schedule::measured(full_disk).await;
@@ -97,8 +97,8 @@ async fn full_disk() {
     let Some(disk) = Tmpfs::mount("16m") else { return };
     let trial = Trial::begin("full disk", disk).await;
     let load = trial.load(400);
-    // The log is to be caught half grown: it is then that it cannot be emptied by the usual rule.
-    trial.disk.log_has(1 << 20).await;
+    // The WAL must be half grown: then the usual rule cannot checkpoint it.
+    trial.disk.wal_has(1 << 20).await;
     trial.give_slack_work(6).await;
     let filler = fill(trial.disk.path());
     trial.refuses(load).await;
@@ -107,7 +107,7 @@ async fn full_disk() {
     trial.heals().await;
 }
 
-/// Nobody else is there: the store has filled the disk by itself, and its log is longer than what is left.
+/// No other program writes: the store has filled the disk by itself, and its WAL is longer than the free space.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_the_store_itself_has_filled_heals() {
     schedule::measured(filled_by_itself).await;
@@ -132,9 +132,9 @@ async fn filled_by_itself() {
     trial.heals().await;
 }
 
-/// Somebody goes on filling it, and takes what the reserve gives back.
+/// Another program goes on filling it, and takes the space that the reserve frees.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_somebody_goes_on_filling_heals_once_he_stops() {
+async fn a_disk_that_another_program_goes_on_filling_heals_once_it_stops() {
     schedule::measured(filled_on).await;
 }
 
@@ -142,7 +142,7 @@ async fn filled_on() {
     let Some(disk) = Tmpfs::mount("64m") else { return };
     let trial = Trial::begin("full disk of 64 MB", disk).await;
     let load = trial.load(12_000);
-    trial.disk.log_has(3 << 20).await;
+    trial.disk.wal_has(3 << 20).await;
     let filler = Filler::start(trial.disk.path());
     trial.is_refused().await;
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -162,7 +162,7 @@ async fn start_on_full() {
     let Some(disk) = Tmpfs::mount("16m") else { return };
     let mut trial = Trial::begin("start on a full disk", disk).await;
     let load = trial.load(2_000);
-    trial.disk.log_has(1 << 20).await;
+    trial.disk.wal_has(1 << 20).await;
     trial.give_slack_work(6).await;
     trial.gateway.kill();
     trial.kills += 1;
@@ -283,7 +283,7 @@ impl Trial {
             let posting = self.expectations.write(self.expectations.low(10));
             match self.expectations.post_once(posting, self.world.public).await {
                 Some(503) => break,
-                // What is left of the log may be room for a moment.
+                // The unused part of the WAL may hold requests for a moment.
                 Some(200) | None => assert!(Instant::now() < deadline, "it does not answer"),
                 Some(status) => panic!("answered {status}"),
             }
@@ -292,7 +292,7 @@ impl Trial {
         self.drains_while_full().await;
     }
 
-    /// There is room now.
+    /// There is free space now.
     async fn healed(&self) {
         let healed = answered_again(&self.world, &self.expectations).await;
         println!("{}: healed in {healed:?}", self.name);
@@ -334,7 +334,7 @@ async fn locked() {
     let world = World::new().await;
     let expectations = Arc::new(Expectations::new(&mut dice));
     let gateway = Gateway::ready(&world, &expectations).await;
-    // Few paced events: what is left in the end is to be the doing of the locks.
+    // Few paced events: the deliveries that are left in the end must be due to the locks.
     let amount = Amount { paced: [0.2, 1.0, 2.0], ..Amount::default() };
     let load = Load::start(&expectations, world.public, amount, &mut dice);
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -382,7 +382,7 @@ fn fill(folder: &Path) -> PathBuf {
     path
 }
 
-/// Fills the disk, and goes on filling whatever somebody gives back.
+/// Fills the disk, and goes on filling whatever space is freed.
 struct Filler {
     path: PathBuf,
     is_done: Arc<AtomicBool>,

@@ -1,11 +1,11 @@
-//! A disk that may lose its power: what is on it for certain, what may be on it, and the states a cut may leave.
+//! A model of a disk that may lose power: what is on it for certain, what may be on it, and the states a cut may leave.
 //!
 //! - A write is on the disk for certain once a sync of its file that began after it has ended well. Until then each of
 //!   its sectors of 512 bytes may be there or not, in any order; a sector is as it was at some moment, never mixed.
 //! - The length of a file grows with what is written or later; a file that was cut short may still be long.
 //! - A name that was made or taken away is so for certain once the folder has been synced.
 //! - After a sync that failed, the system takes the pages for clean: they never come to the disk, unless they are
-//!   written once more and synced. Whoever reads them sees them all the same.
+//!   written once more and synced. Readers see them all the same.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What was sent and what was answered.
+//! The requests that were sent, and their answers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -61,7 +61,7 @@ pub struct Entries {
     pub unsent: usize,
 }
 
-/// The expectations. It numbers what it writes, so that ids of one expectations never repeat.
+/// The expectations. It numbers what it writes, so that no id repeats within one instance.
 #[derive(Debug)]
 pub struct Expectations {
     run: u64,
@@ -144,7 +144,7 @@ impl Expectations {
         Posting { source: "adrian", body: body.into_bytes(), events: 1 }
     }
 
-    /// One that only the archive hears of.
+    /// One that goes to the archive only.
     pub fn low(&self, padding: usize) -> Posting {
         self.adrian("low", padding)
     }

@@ -1,4 +1,4 @@
-//! Twenty thousand events of one rule and victim at full speed, and four among them that matter.
+//! Twenty thousand events of one rule and victim at full speed, and four more important ones among them.
 //!
 //! The flood is one incident, which pages at most twice: once, and once more because one of its events succeeded. What is
 //! worse, and what comes from another source, is paged while the flood goes on.
@@ -112,7 +112,7 @@ async fn queue_is_empty(gateway: &Gateway) {
     }
 }
 
-/// An event that matters.
+/// One of the more important events.
 enum Needle {
     Threat(Threat),
     Alert,

@@ -1,4 +1,4 @@
-//! The process under test. Whatever happens to the test, it does not outlive it.
+//! The process under test. It ends with the test, however the test ends.
 
 use std::fs::File;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -237,5 +237,5 @@ pub fn command(setting: &Setting, arguments: &[&str]) -> std::process::Output {
 
 const BINARY: &str = env!("CARGO_BIN_EXE_gatepost");
 const START_LIMIT: Duration = Duration::from_secs(15);
-/// What SIGTERM promises.
+/// The limit for a stop by SIGTERM.
 pub const STOP_LIMIT: Duration = Duration::from_secs(10);

@@ -18,7 +18,7 @@ use super::proxy::{Mode, Proxy};
 use super::schedule;
 use super::world::{Chat, World};
 
-/// What befalls a destination at each step.
+/// The fault of a destination at each step.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
     None,
@@ -48,7 +48,7 @@ impl Trouble {
         Self::KillUntaken,
     ];
 
-    /// What meets the next request.
+    /// How the next request is answered.
     fn fault(self) -> Option<Fault> {
         match self {
             Self::None | Self::Away => None,
@@ -79,7 +79,7 @@ async fn a_chat_shows_what_the_incident_is_whatever_befalls_it() {
     schedule::measured(|| lives(Who::Slack, Chat::Bot)).await;
 }
 
-/// What may have arrived is repeated once, and marked: nobody can find out.
+/// What may have arrived is repeated once, and marked: it cannot be looked up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_is_told_all_that_the_incident_was_whatever_befalls_it() {
     schedule::measured(|| lives(Who::Slack, Chat::Webhook)).await;
@@ -118,7 +118,7 @@ async fn life(who: Who, chat: Chat, trouble: Trouble, mut dice: Dice) {
     let figures = oracle::judge(&world, &expectations, Allowance { slack_repeats });
     println!("lives: {who:?} {chat:?} {trouble:?}: {} steps in {:.1?}; {figures}", STEPS.len(), begun.elapsed());
     assert_eq!(figures.incidents, 1);
-    // The oracle has held each to what was told; this is what there must be to tell.
+    // The oracle has compared each destination with what was told; here, what must have been told.
     let statuses: Vec<Status> = world.pagerduty.as_ref().unwrap().incidents().iter().map(|page| page.status).collect();
     assert_eq!(statuses, PAGES, "{who:?} {trouble:?}");
     let replies = if chat == Chat::Bot { REPLIES } else { REPLIES + ACKNOWLEDGEMENTS };
@@ -137,7 +137,7 @@ struct Living {
 }
 
 impl Living {
-    /// One step, its trouble, and the end of it.
+    /// One step, its fault, and the recovery.
     async fn goes_through(&mut self, step: Step, trouble: Trouble) {
         let before = self.world.requests(self.who).len();
         if matches!(trouble, Trouble::Away) {
@@ -154,7 +154,7 @@ impl Living {
             _ => {}
         }
         self.gateway.drained(DRAIN_LIMIT).await;
-        // What no request has met does not befall the next step.
+        // A fault that no request met does not carry over to the next step.
         self.world.forget_script(self.who);
     }
 

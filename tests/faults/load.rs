@@ -117,8 +117,8 @@ impl Vendor {
     fn severity(&mut self) -> &'static str {
         let elapsed = self.share.begun.elapsed().as_secs_f64();
         for (place, word) in ["critical", "high", "medium"].into_iter().enumerate() {
-            let room = elapsed * self.amount.paced[place];
-            if (self.share.counts[place].load(Ordering::Relaxed) as f64) < room {
+            let allowed = elapsed * self.amount.paced[place];
+            if (self.share.counts[place].load(Ordering::Relaxed) as f64) < allowed {
                 self.share.counts[place].fetch_add(1, Ordering::Relaxed);
                 return word;
             }

@@ -12,11 +12,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`dice`] | all chance, from one seed |
+//! | [`dice`] | random numbers, from one seed |
 //! | [`wire`] | an HTTP client that knows how far a request came |
-//! | [`turn`] | which scenarios run at the same time |
+//! | [`schedule`] | which scenarios run at the same time |
 //! | [`world`] | stand-ins, folder, configuration |
-//! | [`needs`] | what some scenarios need, and what comes of it where it is not there |
+//! | [`needs`] | what some scenarios need, and how it is skipped where that is missing |
 //! | [`ports`] | ports that no other test is given |
 //! | [`gateway`] | the process under test |
 //! | [`expectations`] | what was sent and what was answered |
@@ -27,7 +27,7 @@
 //! | [`disk_model`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
 //! | [`misdeeds`] | how destinations misbehave |
-//! | [`proxy`] | a faulty way to a destination |
+//! | [`proxy`] | a faulty network before a destination |
 //! | the rest | one scenario a file |
 
 // Helpers of tests fail tests: a panic is how.

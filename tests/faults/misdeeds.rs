@@ -1,4 +1,4 @@
-//! How destinations misbehave: by themselves, or by the network before them.
+//! How destinations misbehave: faults of the service, or of the network before it.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use gatepost::standins::{Arrived, Fault};
 use super::proxy::{self, Mode, Proxy};
 use super::world::World;
 
-/// Who misbehaves.
+/// The destination that misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     Slack,
@@ -31,11 +31,11 @@ impl Who {
 /// How.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// Not at all: what the others are measured by.
+    /// No fault: the baseline for the others.
     Well,
-    /// Nobody listens.
+    /// Nothing listens.
     Refuse,
-    /// Taken by nobody, and no word about it: packets vanish.
+    /// Nothing accepts or refuses connections: packets are dropped.
     Deaf,
     /// The network resets each connection.
     Cut,
@@ -50,17 +50,17 @@ pub enum How {
     EndlessHead,
     EndlessLine,
     EndlessInterim,
-    /// Certificates: run out, not yet good, another host's, by an authority that nobody knows.
+    /// Certificates: expired, not yet valid, another host's, by an unknown authority.
     Expired,
     Early,
     Elsewhere,
-    Stranger,
+    UnknownAuthority,
     Reset,
     Hang,
     TakenThenReset,
     TakenThenHang,
     Garbage,
-    /// Three times taken without an answer; then three times nonsense, to whoever asks for what has been taken.
+    /// Three times taken without an answer; then three times nonsense in answer to searches for what was taken.
     LostThenGarbage,
     /// To a place that must never be asked.
     Redirect,
@@ -72,7 +72,7 @@ pub enum How {
 }
 
 impl How {
-    /// What services do themselves.
+    /// Faults of the services themselves.
     pub const OF_SERVICES: [Self; 11] = [
         Self::Hang,
         Self::TakenThenHang,
@@ -87,7 +87,7 @@ impl How {
         Self::Broken,
     ];
 
-    /// What networks, middle boxes and impostors do; the slow ones first.
+    /// Faults of networks, middle boxes and impostors; the slow ones first.
     pub const OF_NETWORKS: [Self; 13] = [
         Self::Deaf,
         Self::Trickle,
@@ -96,7 +96,7 @@ impl How {
         Self::Expired,
         Self::Early,
         Self::Elsewhere,
-        Self::Stranger,
+        Self::UnknownAuthority,
         Self::Cut,
         Self::Preface,
         Self::EndlessBody,
@@ -104,13 +104,13 @@ impl How {
         Self::EndlessLine,
     ];
 
-    /// What the reason that the operator is shown says, where it is a matter of trust.
+    /// A part of the reason that the operator is shown, for faults of certificates.
     pub fn advice(self) -> Option<&'static str> {
         match self {
             Self::Expired => Some("its certificate expired at 01 Feb 2020 00:00:00 UTC"),
             Self::Early => Some("its certificate begins at 01 Jan 2047 00:00:00 UTC"),
             Self::Elsewhere => Some("its certificate is not for 127.0.0.1 but for elsewhere.example: correct the URL"),
-            Self::Stranger => Some("add the authority to the system's certificates"),
+            Self::UnknownAuthority => Some("add the authority to the system's certificates"),
             _ => None,
         }
     }
@@ -134,7 +134,7 @@ impl How {
         }
     }
 
-    /// Whether it is over without anybody doing something.
+    /// Whether it ends without intervention.
     pub fn is_over_by_itself(self) -> bool {
         matches!(self, Self::Well | Self::LostThenGarbage | Self::TooMany | Self::Broken)
     }
@@ -161,7 +161,7 @@ impl How {
         world.always(who, Some(always));
     }
 
-    /// What the way to it does.
+    /// What the network before it does.
     pub fn of_network(self) -> Mode {
         match self {
             Self::Refuse => Mode::Refuse,
@@ -181,12 +181,12 @@ impl How {
             Self::Expired => proxy::tls("expired"),
             Self::Early => proxy::tls("early"),
             Self::Elsewhere => proxy::tls("elsewhere"),
-            Self::Stranger => proxy::tls("stranger"),
+            Self::UnknownAuthority => proxy::tls("stranger"),
             _ => Mode::Pass,
         }
     }
 
-    /// The way when the fault is over.
+    /// The network when the fault is over.
     pub fn mended_network(self) -> Mode {
         if self.advice().is_some() { proxy::tls("good") } else { Mode::Pass }
     }
@@ -226,7 +226,7 @@ impl World {
         }
     }
 
-    /// What was scripted and has met no request meets none.
+    /// Scripted faults that no request has met are dropped.
     pub fn forget_script(&self, who: Who) {
         match who {
             Who::Slack => self.slack.as_ref().unwrap().forget_script(),

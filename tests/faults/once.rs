@@ -1,5 +1,5 @@
-//! What is the same, and what only looks like it: one id in two sources, the same words later, and a captured request that
-//! comes again when its key has been forgotten.
+//! What is a repetition and what only resembles one: one id in two sources, the same text later, and a captured
+//! request that comes again when its key has been deleted.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -153,7 +153,7 @@ async fn same_words() {
     let known = "gatepost_events_duplicate_total{source=\"brief\"} 2";
     let metrics = gateway.metrics().await;
     assert!(metrics.lines().any(|line| line == known), "{known} is missing in\n{metrics}");
-    // What the window is about survives a kill.
+    // The repeat window survives a kill.
     gateway.kill();
     let gateway = Gateway::ready(&world, &expectations).await;
     assert_eq!(post(&world, "patient", &batch(2), COPIES).await, 1);
@@ -202,10 +202,10 @@ async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
         assert_eq!(post(&world, "adrian", &alert(Some(now.minus(age)), title), 1).await, 1);
     }
     gateway.drained(Duration::from_secs(60)).await;
-    // The source without the guard shows what the guard keeps out; what says no time cannot be guarded.
+    // The source without the check shows what the check keeps out; an event without a time cannot be checked.
     assert_eq!(["adrian", "open"].map(|source| archived(&world, source, "captured")), [1, 2]);
     assert_eq!(["undated", "belated", "fresh"].map(|title| archived(&world, "adrian", title)), [2, 1, 1]);
-    // What came again is the same incident, which goes on: it is counted, and pages no more.
+    // The repeated event belongs to the same live incident: it is counted, and does not page again.
     assert_eq!(["captured", "undated", "belated", "fresh"].map(|title| pages(&world, title)), [2, 1, 1, 1]);
     assert_eq!(["adrian", "open"].map(|source| events_of(&world, source, "captured")), [1, 2]);
     let held = quarantined(&world);
@@ -232,8 +232,8 @@ async fn a_captured_request_goes_to_quarantine_when_its_key_is_forgotten() {
     println!("captured: {} copies after its key was forgotten, 1 in quarantine, 0 told, 1 on order", 2 * COPIES);
 }
 
-/// A clock that stands a year ahead for days: retention believes it by then, and forgets every key. What happens now must
-/// be told all the same, and what was captured long before held.
+/// A clock that stands a year ahead for days: by then retention accepts it, and deletes every key. What happens now
+/// must be told all the same, and what was captured long before held.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_is_set_quarantines_nothing_true() {
     let _turn = schedule::beside_others().await;
@@ -264,11 +264,11 @@ async fn a_clock_that_is_set_quarantines_nothing_true() {
     assert_eq!(tell(begun.plus(DAY * 2), "believed").await, (1, 0));
     assert_eq!(post(&world, "patient", &same, 1).await, 1, "days have passed");
     assert_eq!(tell(begun.minus(DAY * 40), "old again").await, (0, 1));
-    // Somebody who can say it says that it really is a year later.
+    // A request that tells a time near the clock's confirms that it really is a year later.
     assert_eq!(tell(begun.plus(YEAR + DAY * 2), "a year later").await, (1, 1));
     tokio::time::sleep(LOOK).await;
     assert_eq!(tell(begun.plus(DAY * 2), "a year old").await, (0, 2));
-    // Set right, nothing has to be believed.
+    // Once the clock is right, no confirmation is needed.
     clock.set(0);
     tokio::time::sleep(LOOK).await;
     assert_eq!(tell(begun.plus(DAY * 2), "after").await, (1, 2));
@@ -332,7 +332,7 @@ const COPIES: usize = 50;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const YEAR_S: i64 = 365 * 24 * 3600;
 const YEAR: Duration = Duration::from_secs(YEAR_S as u64);
-/// The clock is looked at once a second.
+/// The clock is read once a second.
 const LOOK: Duration = Duration::from_millis(1_500);
 /// The `repeat_window` of the source `brief`.
 const WINDOW: Duration = Duration::from_secs(5);

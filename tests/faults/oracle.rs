@@ -1,4 +1,4 @@
-//! The question: is everything that was answered 200 there, unchanged, and has it had its effect once?
+//! The oracle: is everything that was answered 200 there, unchanged, and has it had its effect once?
 //!
 //! It is asked when the faults have stopped, the queue is empty and the gateway has ended. It trusts the answers that
 //! the vendors got, the stand-ins and the file; the store is only asked what it made of each receipt, and which incident an
@@ -14,7 +14,7 @@ use super::expectations::{Acknowledgement, Entries, Expectations};
 use super::told::Told;
 use super::world::{NOTIFIERS, World, destinations_of};
 
-/// What a scenario may do without being wrong.
+/// Deviations that a scenario allows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Allowance {
     /// Slack messages beyond one an event: as many as were in flight at each kill.
@@ -54,7 +54,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Asks. Everything that is wrong is told at once.
+/// Checks everything, and reports all faults at once.
 pub fn judge(world: &World, expectations: &Expectations, allowance: Allowance) -> Figures {
     let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
     let mut trial = Trial { world, store, faults: Vec::new(), figures: Figures::default() };
@@ -186,7 +186,7 @@ impl Trial<'_> {
         for line in text.lines() {
             match serde_json::from_str::<Event>(line) {
                 Ok(event) => ids.push(event.id.to_string()),
-                // A kill may tear the last line that is being written; what counts is that it stands whole elsewhere.
+                // A kill may truncate the line that is being written, as long as the whole line is elsewhere.
                 Err(_) if line.starts_with("{\"id\":") => println!("the archive holds a torn line of {} B", line.len()),
                 Err(error) => self.faults.push(format!("a line of the archive is no event: {error}")),
             }

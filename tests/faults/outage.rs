@@ -1,4 +1,4 @@
-//! A destination that is gone: for ten minutes while gatepost is started anew, and for a second while many are under way.
+//! A destination that is down: for ten minutes while gatepost is restarted, and for a second while many are under way.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ async fn outages() {
     schedule::joined(Who::ALL.map(|who| tokio::spawn(outage(who, dice.fork())))).await;
 }
 
-/// First nobody listens, then nothing answers, then every connection is cut; in between the gateway is killed, then
+/// First nothing listens, then nothing answers, then every connection is cut; in between the gateway is killed, then
 /// stopped, and started again.
 async fn outage(who: Who, mut dice: Dice) {
     let mut world = World::new().await;
@@ -116,7 +116,7 @@ fn failed_at_first(world: &World) -> usize {
     rows.iter().filter(|row| row.delivery.tries > 1).count()
 }
 
-/// As long as a destination that fails is left alone at most.
+/// The longest pause between trials of a destination that fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Slack's, the slowest.
 const PACE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! Authentic bodies that no parser likes: each is stored byte for byte, and each is told somebody.
+//! Authentic bodies that are hard to parse: each is stored byte for byte, and each is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ struct Taken {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_poison_is_stored_as_it_came_and_told_somebody() {
+async fn every_poison_is_stored_as_it_came_and_is_told() {
     schedule::measured(every_poison).await;
 }
 
@@ -48,7 +48,7 @@ async fn every_poison() {
     let posted = begun.elapsed();
     let distinct: BTreeSet<(&str, &[u8])> = taken.iter().map(|t| (t.poison.source, t.poison.body.as_slice())).collect();
     assert!(distinct.len() >= 200 && distinct.len() == taken.len(), "{} of {}", distinct.len(), taken.len());
-    // Whoever worked before must still be at work.
+    // Well-formed requests must still be accepted and delivered.
     let honest = expectations.write(expectations.adrian("critical", 100));
     assert_eq!(expectations.post_once(honest, world.public).await, Some(200));
     gateway.drained(TOLD_LIMIT.saturating_sub(begun.elapsed())).await;
@@ -72,7 +72,7 @@ async fn every_poison() {
         outcome.deliveries
     );
 
-    // The question can be answered no: with another byte, and with an event that nobody was told.
+    // The check can fail: with a changed byte, and with an event that was not told.
     let mut doctored = taken;
     doctored[0].poison.body.push(b' ');
     assert!(!judge(&world, &doctored).faults.is_empty(), "a body that changed is not noticed");
@@ -211,7 +211,7 @@ async fn claimed(world: &World, receipt: &str, time: u32) -> bool {
     let deadline = Instant::now() + Duration::from_secs(30);
     let id: gatepost::domain::ReceiptId = receipt.parse().unwrap();
     while Instant::now() < deadline {
-        // A process that has just been ended leaves its log to whoever opens the file next.
+        // A process that has just been ended leaves its WAL to the next process that opens the file.
         let connection =
             rusqlite::Connection::open_with_flags(world.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         let ask = |statement: &str| -> rusqlite::Result<u32> {
@@ -275,5 +275,5 @@ to = ["archive"]
 const ALL: Page = Page { limit: 10_000_000, before: None };
 /// What is promised from the answer to the alert.
 const TOLD_LIMIT: Duration = Duration::from_secs(60);
-/// Two with others in hand, three alone.
+/// Two claimed with others, three alone.
 const DEATHS: u32 = 5;

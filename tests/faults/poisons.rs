@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use gatepost::domain::{Clock, SystemClock, Timestamp};
 
-/// An authentic body that no parser likes.
+/// An authentic body that is hard to parse.
 pub struct Poison {
     pub name: String,
     pub source: &'static str,
@@ -52,7 +52,7 @@ const SOURCES: [&str; 3] = ["adrian", "akto", "scanner"];
 enum Place {
     /// In a field that people are shown.
     Known,
-    /// In one that nobody knows.
+    /// In an unknown field.
     Unknown,
 }
 
@@ -321,7 +321,7 @@ fn wholes(source: &'static str, number: &mut usize) -> Vec<(&'static str, Vec<u8
     wholes
 }
 
-/// Whether a body of this name holds no alert for this vendor: then there is nobody to be told of anything.
+/// Whether a body of this name holds no alert for this vendor: then there is nothing to tell.
 fn says_nothing(source: &str, name: &str) -> bool {
     match name {
         "nothing" | "a blank" | "line ends" | "a NUL" | "100 KB of blanks" | "a byte order mark" => true,

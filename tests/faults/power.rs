@@ -50,7 +50,7 @@ async fn what_was_answered_survives_a_power_cut() {
     assert!(without.damaged > 0, "the control without syncs must be damaged: {without}");
 }
 
-/// A sync fails. What was written before it is believed by whoever reads it, and may never come to the disk.
+/// A sync fails. Readers see what was written before it, although it may never reach the disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_after_a_failed_sync_survives_a_power_cut() {
     let _turn = schedule::beside_others().await;
@@ -79,11 +79,11 @@ enum End {
     Kill,
 }
 
-/// The lives of one store.
+/// The processes that serve one store, one after the other.
 struct Recorder {
     world: World,
     expectations: Arc<Expectations>,
-    /// Where a sync costs nothing, if there is such a place: it is the order of things that counts.
+    /// On a file system where a sync is free, if there is one: only the order of calls counts.
     folder: tempfile::TempDir,
     lives: Vec<Vec<Call>>,
 }
@@ -206,7 +206,7 @@ enum Step {
     Answered(String),
 }
 
-/// What the store's files went through, and which answers were given meanwhile.
+/// The calls on the store's files, and the answers in between.
 struct Recording {
     steps: Vec<Step>,
     /// What the clients know to be accepted.
@@ -223,7 +223,7 @@ struct Recording {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Syncs {
     Kept,
-    /// The log is synced only before it is emptied into the database, and when it begins anew.
+    /// The WAL is synced only before a checkpoint, and when it is restarted.
     AsNormal,
     None,
 }
@@ -327,7 +327,7 @@ impl Recording {
         }
     }
 
-    /// Before anything is answered, the names of the files are safe.
+    /// Before anything is answered, the folder is synced, so that the names of the files survive.
     fn names_were_settled(&self) {
         let mut disk_model = DiskModel::default();
         for step in &self.steps {
@@ -361,7 +361,7 @@ impl Recording {
         tally
     }
 
-    /// A moment to cut at: just after an answer, within the emptying of the log, or any.
+    /// A moment to cut at: just after an answer, within a checkpoint, or any.
     fn moment(&self, dice: &mut Dice) -> usize {
         let way = dice.below(3);
         for _ in 0..10_000 {
@@ -451,7 +451,7 @@ impl<'r> Bench<'r> {
             std::fs::write(beside(&path, name), bytes).unwrap();
         }
         if dice.chance(30) {
-            // The index of the log is rebuilt; whatever lies there is not believed.
+            // The WAL index is rebuilt; its content is ignored.
             let garbage: Vec<u8> = (0..32_768).map(|_| dice.next() as u8).collect();
             std::fs::write(beside(&path, "-shm"), garbage).unwrap();
         }
@@ -473,7 +473,7 @@ impl<'r> Bench<'r> {
             (0..24).filter(|_| !answered.is_empty()).map(|_| &answered[dice.below(answered.len() as u64) as usize]);
         let mut again = Vec::new();
         for receipt in late.chain(others.collect::<Vec<_>>()) {
-            // The client may have been cut off: then nobody knows what the answer was about.
+            // The client may have been cut off: then it is unknown which request was answered.
             let Some(posting) = self.recording.known.get(*receipt) else { continue };
             let found = store.receipt(receipt.parse().unwrap()).map_err(|fault| damaged(&fault))?;
             match found.and_then(|(_, receipt)| receipt) {
@@ -542,7 +542,7 @@ impl Tally {
         }
     }
 
-    /// Leaves the first bad state behind for whoever looks into it.
+    /// Keeps the files of the first bad state for analysis.
     fn keep(&mut self, images: &[Image]) {
         if self.kept.is_none() {
             let folder = tempfile::Builder::new().prefix("gatepost-power-").tempdir().unwrap().keep();
@@ -584,7 +584,7 @@ pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Only what the archive hears of, and a little for the others, so that every kind of transaction is there.
+/// Mostly events for the archive, and a few for the others, so that every kind of transaction occurs.
 const AMOUNT: Amount = Amount { connections: 6, pause: Duration::from_millis(4), paced: [1.0, 1.0, 1.0], padding: 700 };
 
 /// Whatever changes a file, its length or its name, and what is sent.

@@ -1,4 +1,4 @@
-//! A proxy before a destination: what networks and middle boxes do, that no service does by itself.
+//! A proxy before a destination, for faults of networks and middle boxes that no service has by itself.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,9 +24,9 @@ pub enum Mode {
     /// Everything goes through.
     #[default]
     Pass,
-    /// Nobody listens.
+    /// Nothing listens.
     Refuse,
-    /// Nothing ever answers: the queue of connections is full, and nobody takes one off it.
+    /// Nothing ever answers: the queue of connections is full, and none is accepted.
     Deaf,
     /// Each connection is taken, and reset when something comes.
     Reset,
@@ -34,14 +34,14 @@ pub enum Mode {
     Trickle,
     /// Requests go through; this comes before each answer.
     Preface(&'static [u8]),
-    /// Requests go no further; the answer begins with this, and goes on with that for ever.
+    /// Requests go no further; the answer begins with this, and repeats that without end.
     Endless(Arc<[u8]>, Arc<[u8]>),
     /// Everything goes through, within TLS with this certificate.
     Tls(Arc<ServerConfig>),
 }
 
 impl Mode {
-    /// An answer that begins with `head` and goes on with `more` for ever, 6 MB a second: enough to be seen in memory, and
+    /// An answer that begins with `head` and repeats `more` without end, 6 MB a second: enough to show in memory, and
     /// not so much that the machine is busy with nothing else.
     pub fn endless(head: &str, more: &str) -> Self {
         Self::Endless(head.as_bytes().into(), more.repeat((32 << 10) / more.len() + 1).as_bytes().into())
@@ -122,7 +122,7 @@ async fn serve(listener: TcpListener, address: SocketAddr, responder: Responder,
     }
 }
 
-/// Listens where somebody has just ceased to: a process that is being started at this moment may still hold the address.
+/// Listens on an address that was just released: a process that is being started may still hold it.
 async fn listen(address: SocketAddr, backlog: u32) -> TcpListener {
     for _ in 0..200 {
         let socket = TcpSocket::new_v4().unwrap();
@@ -218,7 +218,7 @@ impl Responder {
     }
 }
 
-/// The authority that has signed all certificates but the stranger's; `tests/fixtures/tls/make` has made them.
+/// The authority that has signed all certificates but `stranger`; `tests/fixtures/tls/make` has made them.
 pub fn authority() -> PathBuf {
     fixture("authority.pem")
 }

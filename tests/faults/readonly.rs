@@ -1,8 +1,7 @@
 //! A file system that turns read-only under the process.
 //!
-//! The system refuses an operator's `mount -o remount,ro` while the store's files are open for writing. What happens in
-//! earnest is that a file system finds itself damaged and takes no more writes until it has been repaired and mounted
-//! again.
+//! The system refuses an operator's `mount -o remount,ro` while the store's files are open for writing. In practice a
+//! file system detects damage and takes no more writes until it has been repaired and mounted again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,8 +28,8 @@ async fn a_disk_that_turns_read_only_is_answered_with_503_and_heals_once_it_is_b
     let gateway = Gateway::ready(&world, &expectations).await;
     let load = Load::start(&expectations, world.public, Amount::default(), &mut dice);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // Linux reports a sync as done that was under way when the file system gave up, and what was to be synced is lost. So no
-    // call is under way then; what has been written and not synced is.
+    // Linux reports a sync as done that was under way when the file system aborted, and what was to be synced is lost.
+    // So no call is under way then; what has been written and not synced is.
     gateway.signal("STOP");
     tokio::time::sleep(Duration::from_millis(200)).await;
     disk.turn_read_only();
@@ -40,7 +39,7 @@ async fn a_disk_that_turns_read_only_is_answered_with_503_and_heals_once_it_is_b
     assert_eq!(readiness["status"], "not ready", "{readiness}");
     let accepted = expectations.entries().acknowledged.len();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    // First it is not there at all, and what lies beneath it is no store.
+    // First it is not mounted, and the mount point holds no store.
     disk.take_away();
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(std::fs::read_dir(disk.folder.path()).unwrap().count(), 0, "a store was made where none was mounted");
@@ -88,18 +87,18 @@ impl Ext4 {
     fn try_mount(&self) -> Result<(), String> {
         let image = self.image.display().to_string();
         run("mount", &["-t", "ext4", "-o", "loop,errors=remount-ro", &image], self.folder.path())?;
-        // Its own folder is in nobody's way.
+        // `lost+found` is not needed.
         drop(std::fs::remove_dir(self.folder.path().join("lost+found")));
         Ok(())
     }
 
-    /// As when it finds itself damaged.
+    /// As when it detects damage.
     fn turn_read_only(&self) {
         run("mount", &["-o", "remount,abort"], self.folder.path()).unwrap();
         assert!(std::fs::write(self.folder.path().join("tried"), "").is_err(), "it still takes writes");
     }
 
-    /// Whoever has files open in it keeps them, as they are.
+    /// A process with files open on it keeps them, as they are.
     fn take_away(&self) {
         run("umount", &["-l"], self.folder.path()).unwrap();
     }

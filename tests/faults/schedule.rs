@@ -1,8 +1,8 @@
 //! Which scenarios run at the same time.
 //!
-//! Most of them wait most of the time, so they run side by side, as many as the test runner starts. What one measures may
-//! then be the fault of the others: a scenario that was too slow is repeated alone, and must hold there. In the long form
-//! each runs alone from the start. The turns are locks on a file, so that they hold among processes as well.
+//! Most of them wait most of the time, so they run side by side, as many as the test runner starts. A delay that one
+//! measures may be due to the others: a scenario that was too slow is repeated alone, and must hold there. In the long
+//! form each runs alone from the start. The turns are locks on a file, so that they hold among processes as well.
 
 use std::fs::File;
 use std::future::Future;
@@ -19,7 +19,7 @@ use super::is_long;
 /// A turn; it ends when this is dropped.
 pub struct Turn(#[allow(dead_code)] File);
 
-/// What a scenario ends with whose time is over.
+/// The panic payload of a scenario that was too slow.
 #[derive(Debug)]
 struct TooSlow;
 

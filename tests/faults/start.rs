@@ -15,7 +15,7 @@ use super::schedule;
 use super::strace::Strace;
 use super::world::World;
 
-/// What somebody has made of the place where the store should be.
+/// What is found at the path of the store.
 type Spoil = fn(&Path);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

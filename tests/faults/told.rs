@@ -1,4 +1,4 @@
-//! The question about incidents: does each hold its events, was each notifier told of it as it is, and does what stands
+//! The oracle for incidents: does each hold its events, was each notifier told of it as it is, and does what is shown
 //! there say so?
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,7 +100,7 @@ impl Trial<'_> {
         for (what, told) in [("told", &row.told.said), ("shown", &row.told.shown)] {
             let Some(told) = told else { continue };
             let standing = told.standing;
-            // Whether the status of a ticket follows is a matter of its project; that a page was resolved says it all.
+            // Whether the status of a ticket changes depends on its project; a resolved page is complete.
             let is_of_state = what == "told" || to == "soc";
             let state = if is_of_state { standing.state } else { incident.state };
             let last = (state, standing.rank, if is_of_state { standing.reopenings } else { incident.reopenings });
@@ -189,7 +189,7 @@ impl Trial<'_> {
         self.check(repeats <= allowed, || format!("Slack has {repeats} repeated messages, {allowed} are explained"));
     }
 
-    /// By webhook nothing tells messages apart but what people read.
+    /// By webhook only the visible text tells messages apart.
     fn messages_stand_alone(&mut self, told: &[Told<'_>]) {
         let messages: Vec<Message> = self.world.slack.iter().flat_map(|slack| slack.messages()).collect();
         self.figures.slack_messages = messages.len();

@@ -98,7 +98,7 @@ async fn controls(world: &World, closed: &[&Source]) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-/// Credentials that are none: nothing, somebody else's, the right ones for something else.
+/// Invalid credentials: none, another source's, the right ones for something else.
 fn forgeries(source: &Source, all: &[&Source]) -> Vec<(String, Lines)> {
     let own = signed(source, BODY);
     let changed = |change: &dyn Fn(&str) -> String| -> Lines {
@@ -196,7 +196,7 @@ fn nothing() -> Environment {
     }
 }
 
-/// Beside the two of the world: every scheme that an operator can write, and one that takes anybody.
+/// Beside the two of the world: every scheme that an operator can write, and one without authentication.
 fn sources() -> String {
     let generic = |name: &str, secret: &str, verify: &str| {
         format!(

@@ -47,7 +47,7 @@ impl Wire {
         Self::connect(socket, from, address).await
     }
 
-    /// With little room for answers that are not read.
+    /// With a small buffer for answers that are not read.
     pub async fn open_deaf(from: IpAddr, address: SocketAddr) -> Result<Self, Broken> {
         let socket = TcpSocket::new_v4().map_err(|_| Broken::Unreachable)?;
         socket.set_recv_buffer_size(2_048).map_err(|_| Broken::Unreachable)?;

@@ -1,4 +1,4 @@
-//! The world around the gateway: stand-ins, a folder, a configuration.
+//! The environment of the gateway: stand-ins, a folder, a configuration.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -147,8 +147,8 @@ impl World {
         [slack, jira, pagerduty].map(|url| url.parse::<url::Url>().unwrap().port().unwrap())
     }
 
-    /// As [`config_text`](Self::config_text), but events are grouped, and storms are told, as an operator has it who sets
-    /// nothing.
+    /// As [`config_text`](Self::config_text), but events are grouped, and storms are told, as they are by
+    /// default.
     pub fn grouped_config_text(&self) -> String {
         let text = self.config_text().replace("group_by = [\"event\"]\n", "");
         text.replace("[incidents]\nwait = \"0s\"\nstorm = \"never\"\n", "")

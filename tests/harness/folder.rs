@@ -55,7 +55,7 @@ impl Folder {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// `gatepost` in this folder, with nothing of the tester's own environment that it reads.
+    /// `gatepost` in this folder, without the variables of the tester's environment that it reads.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
@@ -100,7 +100,7 @@ fn gather(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     std::thread::spawn(move || {
         let mut all = Vec::new();
         pipe.read_to_end(&mut all).unwrap();
-        // Whoever waited has given up.
+        // The receiver is gone if the wait has timed out.
         drop(sender.send(all));
     });
     receiver

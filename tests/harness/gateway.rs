@@ -83,7 +83,7 @@ impl Gateway {
         panic!("it does not stop\n{}", self.log());
     }
 
-    /// Whether the process lives.
+    /// Whether the process is running.
     pub fn is_alive(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
@@ -151,7 +151,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Nothing is promised to those who drop: the test is over.
+            // Dropping reports no errors: the test is over.
             drop(child.kill());
             drop(child.wait());
         }

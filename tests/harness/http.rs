@@ -25,7 +25,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// A request in the making.
+/// A request that is being built.
 #[derive(Clone, Debug)]
 pub struct Post {
     method: &'static str,
@@ -166,7 +166,7 @@ impl Connection {
         Some(Answer { status, headers, body })
     }
 
-    /// Whether the other side has closed the connection, or does so within the patience of tests.
+    /// Whether the other side has closed the connection, or does so within the deadline of tests.
     pub fn is_closed(&mut self) -> bool {
         !self.read_more()
     }
@@ -242,7 +242,7 @@ impl Answer {
         receipt
     }
 
-    /// The answer is a problem document (RFC 9457) with this status and this code, and says nothing about the inside.
+    /// The answer is a problem document (RFC 9457) with this status and this code, and reveals no internals.
     pub fn refused(&self, status: u16, code: &str) {
         let text = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, status, "{text}");

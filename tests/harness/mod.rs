@@ -1,8 +1,8 @@
 //! What the black-box tests share: the real binary in a temporary folder, raw HTTP/1.1, and the vendors' signatures.
 //!
-//! Nothing here knows the inside of gatepost. A test starts a [`Gateway`], posts to it as a vendor would, and looks at
-//! what came of it through the commands that operators have. Every wait has a deadline; every process is ended when its
-//! handle is dropped, also by a panic.
+//! Nothing here depends on gatepost's internals. A test starts a [`Gateway`], posts to it as a vendor would, and checks
+//! the outcome with the operator's commands. Every wait has a deadline; every process is ended when its handle is
+//! dropped, also by a panic.
 
 // Each test file is a crate of its own and uses its own part of this.
 #![allow(dead_code, unused_imports)]
@@ -22,7 +22,7 @@ pub use http::{Answer, Connection, Post, chunk};
 pub use needs::{shared, skip};
 pub use sign::{hmac_hex, unix_now};
 
-/// How long anything may take before the test says that it does not happen. Generous, because machines are busy.
+/// The deadline of every wait. Generous, because machines are busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks until there is something to see. The pause is short beside what is waited for.

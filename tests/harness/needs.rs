@@ -1,5 +1,5 @@
-//! What some tests need and not every machine has. A test that cannot run says so; how many that were, and why, is the
-//! last line of its test binary, which `tests/runner` writes. With `GATEPOST_REQUIRE` it fails instead.
+//! Requirements of some tests that not every machine meets. A test that cannot run says so; how many that were, and why,
+//! is the last line of its test binary, which `tests/runner` writes. With `GATEPOST_REQUIRE` it fails instead.
 //!
 //! | need | what |
 //! |---|---|

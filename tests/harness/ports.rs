@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// A port of the system's own choice will not do: a gateway that was killed must find its port again, and meanwhile the
 /// system could give it to a connection. Nor will one that was free when it was looked at: while its gateway is down
-/// another test would find it free as well. So test processes divide the ports below the system's range into blocks. Who
-/// listens on the first port of a block has the others of it.
+/// another test would find it free as well. So test processes divide the ports below the system's range into blocks.
+/// The process that listens on the first port of a block owns the others of it.
 pub fn free_port() -> u16 {
     let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
     loop {

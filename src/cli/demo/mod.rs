@@ -43,5 +43,5 @@ impl Demo {
     }
 }
 
-/// How long the show waits for everything to arrive.
+/// How long the demo waits for all deliveries to arrive.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! The show: what is posted, what was answered, what people saw.
+//! The demo's script: what is posted, what is answered, what the destinations show.
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -17,9 +17,9 @@ use crate::store::{
     Commands, DeliveryFilter, EventFilter, IncidentFilter, IncidentQueries, Page, Queries, ReceiptFilter,
 };
 
-/// The show and what it needs.
+/// The script and what it needs.
 pub struct Script<'d> {
-    /// The stage.
+    /// Stand-ins, folder and configuration.
     pub setting: &'d Setting,
     /// The gateway.
     pub app: &'d App,
@@ -29,7 +29,7 @@ pub struct Script<'d> {
     pub begun: Timestamp,
 }
 
-/// A post of the show.
+/// A request of the demo.
 struct Post {
     source: &'static str,
     sample: &'static str,
@@ -94,7 +94,7 @@ impl Script<'_> {
         self.report(post.what, post.expected, &reply)
     }
 
-    /// The first alert becomes an incident that lives: it is counted, raised, acknowledged and resolved.
+    /// The first alert becomes an incident that changes: it is counted, raised, acknowledged and resolved.
     async fn live(&self, config: &Config, egress: &Egress) -> Outcome {
         out!("\nThe same rule fires 20 times more at the same agent")?;
         for number in 1..=20 {
@@ -221,7 +221,7 @@ impl Script<'_> {
         let events = store.events(&all, &EventFilter::default())?;
         let deliveries = store.deliveries(&all, &DeliveryFilter::default())?;
         let incidents = store.incidents(&all, &IncidentFilter::default())?;
-        // What was not needed any more when its turn came is neither.
+        // A superseded delivery counts as neither.
         let needed = deliveries.iter().filter(|row| row.delivery.state != DeliveryState::Superseded).count();
         let arrived = deliveries.iter().filter(|row| row.delivery.state == DeliveryState::Delivered).count();
         let known: u64 = receipts.iter().map(|row| row.events_duplicate).sum();
@@ -245,7 +245,7 @@ impl Script<'_> {
     }
 }
 
-/// Enough to see what a line is.
+/// Printed lines of the archive, to show its format.
 const ARCHIVE_LINES_SHOWN: usize = 3;
 const ONE: Page = Page { limit: 1, before: None };
 const POSTS: &[Post] = &[

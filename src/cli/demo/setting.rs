@@ -1,4 +1,4 @@
-//! The stage: stand-ins, a folder, a configuration.
+//! The environment of the demo: stand-ins, a folder, a configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use super::super::{Failure, io};
 use crate::config::Config;
 use crate::standins::{StandIn, jira, pagerduty, slack};
 
-/// Everything that the demo plays with.
+/// The environment of the demo.
 pub struct Setting {
     /// Slack, where the channel is.
     pub slack: StandIn<slack::Slack>,
-    /// PagerDuty, which wakes people.
+    /// PagerDuty, the pager.
     pub pagerduty: StandIn<pagerduty::PagerDuty>,
     /// Jira, where the tickets are.
     pub jira: StandIn<jira::Jira>,

@@ -1,6 +1,6 @@
-//! `gatepost incidents`: what happens in the world, who has it, and who was told.
+//! `gatepost incidents`: lists, shows and changes incidents.
 //!
-//! Reading and ordering work beside a process that serves, and need no secret. What an order changes is told by
+//! Queries and orders run beside a process that serves, and need no secret. What an order changes is told by
 //! `gatepost serve`, at once or when it starts.
 
 mod filter;

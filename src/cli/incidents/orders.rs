@@ -246,7 +246,7 @@ impl Change {
         self.order_each(&open_store(&outline(path)?)?, numbers)
     }
 
-    /// Does it to each. What is refused is said, and does not keep the others.
+    /// Applies it to each. A refusal is printed and does not stop the others.
     fn order_each(&self, store: &SqliteStore, numbers: &[IncidentNumber]) -> Outcome {
         let mut refusals = Vec::new();
         for number in numbers {
@@ -336,7 +336,7 @@ fn parse_silence(text: &str) -> Result<Duration, String> {
 
 const NAME_CHARS_MAX: usize = 64;
 const SILENCE_MIN: Duration = Duration::from_secs(1);
-/// A silence is for what is known to end. For what never matters there are routes.
+/// A silence is temporary. What never matters is excluded by routes.
 const SILENCE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
 /// What an order means: this process sends nothing itself.
 const TOLD_BY: &str = "`gatepost serve` tells this wherever it was told, at once or when it starts";

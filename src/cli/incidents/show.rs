@@ -207,7 +207,7 @@ fn knows(row: &NotificationRow) -> String {
     format!("told {}{}{pages}{}{gone}{refused}", stood(said), reference.unwrap_or_default(), shown.unwrap_or_default())
 }
 
-/// How it stood then.
+/// The state at that time.
 fn stood(told: &Told) -> String {
     let standing = &told.standing;
     format!("{} · {} · {} events at {}", standing.state.as_str(), standing.rank, standing.count, told::utc(told.at))

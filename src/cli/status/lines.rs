@@ -14,11 +14,11 @@ pub fn print(report: &Report) -> Outcome {
         let width = terminal::width().unwrap_or(usize::MAX).saturating_sub(WHAT_WIDTH);
         out!("{what:<WHAT_WIDTH$}{}", paint.paint(tone, &terminal::line(&text, width)))?;
     }
-    let room = terminal::height().map_or(usize::MAX, |height| height.saturating_sub(LINES_FIXED));
+    let rows_free = terminal::height().map_or(usize::MAX, |height| height.saturating_sub(LINES_FIXED));
     let reasons: Vec<String> = report.destinations.iter().filter_map(why).collect();
     let below = report.destinations.len() + reasons.len();
-    let (sources, below) = shares(room, report.sources.len(), below);
-    // Those with a reason stand first, so that every reason that is shown is of a row that is shown.
+    let (sources, below) = shares(rows_free, report.sources.len(), below);
+    // Rows with a reason are sorted first, so that every reason that is shown belongs to a row that is shown.
     let told = reasons.len().min(below / 2);
     let destinations = (below - told).min(report.destinations.len());
     out!("")?;
@@ -128,14 +128,14 @@ fn left_out(count: usize, what: &str) -> Outcome {
 }
 
 /// How many rows each table gets: destinations first, because that is where people are not told.
-fn shares(room: usize, sources: usize, destinations: usize) -> (usize, usize) {
-    if sources + destinations <= room {
+fn shares(rows_free: usize, sources: usize, destinations: usize) -> (usize, usize) {
+    if sources + destinations <= rows_free {
         return (sources, destinations);
     }
     // A line each says what is left out.
-    let room = room.saturating_sub(2);
-    let for_destinations = destinations.min(room.saturating_sub(sources.min(room / 3)));
-    (sources.min(room - for_destinations), for_destinations)
+    let rows_free = rows_free.saturating_sub(2);
+    let for_destinations = destinations.min(rows_free.saturating_sub(sources.min(rows_free / 3)));
+    (sources.min(rows_free - for_destinations), for_destinations)
 }
 
 /// `12.4 MiB`.
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_trouble_gets_the_room() {
+    fn destinations_get_most_of_the_rows() {
         assert_eq!(shares(13, 5, 8), (5, 8));
         for (sources, destinations) in [(5, 9), (100, 1), (1, 100), (100, 100), (0, 14), (14, 0)] {
             let (some, others) = shares(13, sources, destinations);

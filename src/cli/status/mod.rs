@@ -31,7 +31,7 @@ impl Status {
     }
 }
 
-/// All there is to say.
+/// The whole report.
 #[derive(Serialize)]
 struct Report {
     version: &'static str,
@@ -155,7 +155,7 @@ fn sources(outline: &Outline, store: &SqliteStore, now: Timestamp) -> Result<Vec
     Ok(all.into_iter().map(report).collect())
 }
 
-/// Those in trouble first.
+/// Rows that need action first.
 fn destinations(outline: &Outline, store: &SqliteStore, serve: &Serving) -> Result<Vec<DestinationReport>, Failure> {
     let (depths, activities) = (store.depths(SystemClock.now())?, store.active_destinations()?);
     let mut names: BTreeSet<&str> = outline.destinations.keys().map(String::as_str).collect();
@@ -195,7 +195,7 @@ impl DestinationReport {
     }
 }
 
-/// What is free on the disk of the file for those who are not root.
+/// The free space on the file's disk for processes other than root's.
 fn free_bytes(file: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(file).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))

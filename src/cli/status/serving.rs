@@ -1,4 +1,4 @@
-//! What the process that serves says of itself at its admin listener.
+//! The state of the process that serves, from its admin listener.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -82,5 +82,5 @@ impl Serving {
     }
 }
 
-/// A person waits for the screen.
+/// Short, because the command is interactive.
 const PATIENCE: Duration = Duration::from_secs(4);

@@ -11,16 +11,16 @@ impl Comparison<'_> {
     pub(super) fn change_since(&self, said: &Standing) -> Option<Change> {
         let is = &self.is;
         match is.state {
-            // It may have come back, worse than it was ever said to be, and have ended again.
+            // It may have been reopened, become worse than was ever told, and have ended again.
             IncidentState::Resolved => {
                 (said.state != IncidentState::Resolved || is.rank > said.rank).then_some(Change::Resolve)
             }
             IncidentState::Quiet => self.quiet_since(said).then_some(Change::Quiet),
             IncidentState::Open if ended(said) => Some(Change::Reopen),
-            // Only what came before the acknowledgement is unsaid: a raise or spread after it takes it back.
+            // Only changes before the acknowledgement are not told: a raise or spread after it cancels it.
             IncidentState::Acknowledged => self.acknowledged_since(said).then_some(Change::Acknowledge),
             IncidentState::Open => self.worse_since(said).or_else(|| {
-                // It has been given back, or has lapsed.
+                // The acknowledgement was withdrawn, or has lapsed.
                 (said.state == IncidentState::Acknowledged).then_some(Change::Acknowledge)
             }),
         }
@@ -29,7 +29,7 @@ impl Comparison<'_> {
     /// What is told of a silenced incident as well.
     pub(super) fn worse_since(&self, said: &Standing) -> Option<Change> {
         let is = &self.is;
-        // Rules that a storm names are as much news as a higher rank.
+        // Rules that a storm names are told like a higher rank.
         if is.rank > said.rank || is.named > said.named {
             Some(Change::Raise)
         } else {

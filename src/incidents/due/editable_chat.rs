@@ -1,4 +1,4 @@
-//! Chats whose messages can be edited: one message that always shows the present state, with replies for what is news.
+//! Chats whose messages can be edited: one message that always shows the present state, with replies for what is new.
 
 use crate::domain::{Audience, Change, IncidentState, Notification, Operation, Standing, Told};
 
@@ -29,7 +29,7 @@ impl Comparison<'_> {
             return self.edit(to_show);
         }
         match change {
-            // The edit was made while the incident stood otherwise.
+            // The edit was made while the incident was in another state.
             Some(Change::Acknowledge) if self.is.state == IncidentState::Acknowledged => self.edit(Change::Acknowledge),
             Some(change) => self.reply(change, audience(change)),
             None => self.chat_in_time(said, shown),
@@ -76,7 +76,7 @@ impl Comparison<'_> {
         self.tell(change, Operation::Reply { number, audience }, then)
     }
 
-    /// What was made is gone: it is made again when there is reason to look at it.
+    /// The message was deleted: it is created again when the incident gets worse or is reopened.
     pub(super) fn create_again(&self, said: &Told, change: Option<Change>) -> Due {
         let worse = self.worse_while_live(&said.standing);
         let reason = match self.silent_until() {

@@ -1,8 +1,8 @@
 //! What a notifier is to be told: the difference between the incident as it is and what was told.
 //!
 //! The store calls [`due`] whenever an incident or a notification has changed, when a time that it named has come, and once
-//! more when a worker claims the change: what is told is how things stand then. One operation at a time; whether it succeeded
-//! is written into the notification, and the difference computed anew.
+//! more when a worker claims the change: what is told is the state at that time. One operation at a time; whether it
+//! succeeded is written into the notification, and the difference computed anew.
 //!
 //! - *said*: what was last told in words of its own (a page, a message, a reply, a comment).
 //! - *shown*: what can be seen there now (the edited message, the fields and the status of a ticket).
@@ -60,7 +60,7 @@ pub fn due(
     }
 }
 
-/// How the incident stands, as far as notifiers are told.
+/// The state of the incident, as far as notifiers are told.
 pub fn standing(incident: &Incident) -> Standing {
     let named = match &incident.kind {
         IncidentKind::Storm(facts) => u64::try_from(facts.named).unwrap_or(u64::MAX),
@@ -97,7 +97,7 @@ impl Comparison<'_> {
         match self.is.state {
             IncidentState::Resolved if is_pager => return Some(Due::Close(RESOLVED_UNTOLD)),
             IncidentState::Quiet if is_pager && !self.incident.is_unattended => return Some(Due::Close(QUIET_UNTOLD)),
-            // A person has it who did not need the page.
+            // It was acknowledged before it was paged.
             IncidentState::Acknowledged if is_pager => return Some(Due::Nothing),
             IncidentState::Resolved | IncidentState::Quiet | IncidentState::Acknowledged | IncidentState::Open => {}
         }
@@ -125,8 +125,8 @@ impl Comparison<'_> {
         self.incident.silenced_until.filter(|until| *until > self.now)
     }
 
-    /// That long after something was told. A time that is ahead of the clock was written before the clock was set back: what
-    /// would wait for it to come again does not wait.
+    /// That long after something was told. A time ahead of the clock was written before the clock was set back: what
+    /// would otherwise wait until the clock reaches it again does not wait.
     fn after(&self, told_at: Timestamp, wait: Duration) -> Timestamp {
         let is_ahead = told_at.since(self.now) > CLOCK_SKEW_MAX;
         if is_ahead { self.now } else { told_at.plus(wait) }
@@ -137,12 +137,12 @@ impl Comparison<'_> {
         (at > self.now).then_some(Due::At(at))
     }
 
-    /// How things stand now, as told.
+    /// The present state, as told.
     fn told_now(&self) -> Told {
         Told { standing: self.is, at: self.now }
     }
 
-    /// Nothing is left to tell: how long it is looked after still.
+    /// Nothing is left to tell: it is closed, or checked again at that time.
     fn all_told(&self, next: Option<Timestamp>) -> Due {
         match self.is.state {
             IncidentState::Resolved => {
@@ -160,7 +160,7 @@ impl Comparison<'_> {
         Due::Now(Intent { change, operation, then })
     }
 
-    /// Creates the message or the ticket. What `shown` holds then is the affair of the class.
+    /// Creates the message or the ticket. The class decides what `shown` then holds.
     fn create(&self, change: Change, shown: Option<Told>) -> Due {
         let number = self.told.creations.saturating_add(1);
         let said = Some(self.told_now());
@@ -180,5 +180,5 @@ const RESOLVED_UNTOLD: &str = "resolved before it was told";
 const QUIET_UNTOLD: &str = "quiet before it was told";
 const OVER: &str = "resolved";
 const QUIET: &str = "quiet";
-/// Two readings of one clock, a moment apart, are no sign that it was set.
+/// A smaller difference between two readings of one clock does not mean that it was set.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);

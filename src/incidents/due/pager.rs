@@ -36,7 +36,7 @@ impl Comparison<'_> {
         self.tell(change, Operation::Trigger { page }, then)
     }
 
-    /// Told of a silenced incident as well: it ends noise and makes none.
+    /// Told of a silenced incident as well: it ends an alert and raises none.
     fn acknowledge_page(&self) -> Due {
         let done = self.told.pages_acknowledged.max(self.told.pages_resolved);
         if done >= self.told.pages {

@@ -1,7 +1,7 @@
 //! Tickets: a comment says what has changed, then the fields follow, then the status.
 //!
-//! A ticket is created open, whatever the state of the incident, so that a transition alone changes its status. Whether
-//! there is a transition to make, and whether people have changed the fields, is the destination's affair.
+//! A ticket is created open, whatever the state of the incident, so that a transition alone changes its status. The
+//! destination decides whether there is a transition to make, and whether people have changed the fields.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Comparison<'_> {
         self.fields(shown).or_else(|| self.status(shown)).unwrap_or_else(|| self.ticket_in_time(said))
     }
 
-    /// How the ticket looks once it has been created.
+    /// What the ticket shows once it has been created.
     pub(super) fn shown_when_created(&self) -> Option<Told> {
         let mut shown = self.told_now();
         if self.class == NotifierClass::Ticket {

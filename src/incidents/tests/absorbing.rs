@@ -1,4 +1,4 @@
-//! What becomes of events.
+//! How events change an incident.
 
 use super::world::*;
 use crate::domain::*;

@@ -1,4 +1,4 @@
-//! One whole life, told to each class: at once, at the end, and always one change behind.
+//! The whole life cycle of an incident, told to each class: at once, at the end, and always one change behind.
 
 use std::time::Duration;
 

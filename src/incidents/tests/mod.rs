@@ -1,4 +1,4 @@
-//! The rules as tables, whole lives, and a random walk.
+//! The rules as tables, whole life cycles, and a random walk.
 
 mod absorbing;
 mod bad_input;

@@ -62,7 +62,7 @@ fn a_clock_that_jumps_folds_nothing_for_years() {
         let told = (0..100).filter(|_| gauge.admit(rank(Severity::Medium), "a", at, &LIMITS)).count();
         assert_eq!(told, 5, "{at}");
     }
-    // A little back is not a jump: the running maximum holds.
+    // A clock that goes back a little is not a jump: the running maximum holds.
     assert!(!gauge.admit(rank(Severity::Medium), "a", far.minus(minutes(10)), &LIMITS));
 }
 
@@ -227,7 +227,7 @@ fn a_digest_stands_for_what_was_old_when_it_arrived() {
     assert_eq!((incident.key, incident.number), (digest_key(&source()), IncidentNumber(100)));
     assert_eq!(second.incident.fold.map(|fold| (fold.storm, fold.is_digest)), Some((IncidentNumber(100), true)));
 
-    // More that is old is no news; what is new is told by itself.
+    // Further old events change nothing; a new one is told by itself.
     world.latest = Some(first);
     world.take_one(&old(Severity::Medium));
     assert!(world.incident().fold.is_some());

@@ -1,4 +1,4 @@
-//! What the passing of time makes of an incident.
+//! How the passing of time changes an incident.
 
 use super::world::*;
 use crate::domain::*;

@@ -241,7 +241,7 @@ fn silence_is_said_once_in_chat_if_the_incident_is_unattended_and_ends_nothing_e
         assert_eq!(world.state(), IncidentState::Quiet);
         assert_eq!(notified.deliver(&world), unattended, "{class:?}");
         assert_eq!(notified.due(&world), Due::Nothing);
-        // A person ends it in the end, and then pages and tickets follow.
+        // Once a person resolves it, pages and tickets follow.
         world.order(Order::Resolve).unwrap();
         assert!(!notified.deliver(&world).is_empty());
         if class == Pager {
@@ -309,7 +309,7 @@ fn a_silenced_incident_lets_only_a_raise_and_a_spread_through() {
         assert!(notified.deliver(&world).iter().any(|word| word.starts_with("spread")), "{class:?}");
         world.order(Order::Resolve).unwrap();
         if class == Pager {
-            // That makes no noise: it ends it.
+            // This ends pages and raises none.
             assert_eq!(notified.deliver(&world).len(), 3);
             world.pass(minutes(1));
             world.take_one(&event(Severity::Critical));

@@ -1,4 +1,4 @@
-//! A random walk over events, orders, time and deliveries: what holds whatever comes in whatever order.
+//! A random walk over events, orders, time and deliveries: invariants that hold in any order.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One incident key with its notifiers, driven by hand: what the store does, in memory and without faults.
+//! One incident key with its notifiers, driven step by step: what the store does, in memory and without faults.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl World {
         }
     }
 
-    /// Lets time pass, and what it brings happen.
+    /// Advances the time and runs the timers that become due.
     pub fn pass(&mut self, by: Duration) {
         let end = self.now.plus(by);
         while let Some(at) = self.check_at().filter(|at| *at <= end) {
