@@ -1,6 +1,6 @@
 //! Builds everything once, runs it, exchanges it on reload, and stops it in order.
 //!
-//! `gatepost serve` and `gatepost demo` run an [`App`]. This is the only room that picks a clock.
+//! `gatepost serve` and `gatepost demo` run an [`App`]. This is the only module that picks a clock.
 
 mod signals;
 

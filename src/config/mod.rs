@@ -1,8 +1,8 @@
 //! What the operator typed becomes what the program needs, or a list of everything that is wrong with it.
 //!
 //! `app` and the commands call [`Config::load`]. Each component reads its own settings (see [`crate::settings`]); this
-//! room knows only how they fit together: which source has which vendor, which route names which destination. It does not
-//! promise that a destination can be reached or that an address is free: that shows when it is tried.
+//! module checks only how they fit together: which source has which vendor, which route names which destination. It
+//! does not promise that a destination can be reached or that an address is free: that shows when it is tried.
 
 mod incidents;
 mod outline;

@@ -101,7 +101,7 @@ enum Syntax {
     MayBeFaulty,
 }
 
-/// Reads the file, and the first place where it is no valid TOML; all its faults where nothing comes of it.
+/// Reads the file, and the first place where it is not valid TOML; all its faults where it cannot be used.
 fn read<T>(
     path: &Path,
     syntax: Syntax,

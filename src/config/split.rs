@@ -1,4 +1,4 @@
-//! Warns where routes tell different notifiers of one incident, by nothing but how bad its last event was.
+//! Warns where routes tell different notifiers of one incident, depending only on the rank of its last event.
 //!
 //! Severity and outcome change while an incident lives; its source does not. Where one rank goes to one notifier alone and
 //! another rank to another alone, a person who acknowledges for the one acknowledges for the other as well. Routes that add

@@ -103,7 +103,7 @@ impl Answer<'_> {
         for secret in self.secrets.iter().filter(|secret| secret.len() >= SECRET_CHARS_MIN) {
             said = said.replace(secret.as_str(), "[secret]");
         }
-        // Cut before the slower redaction, with room for what it takes out.
+        // Truncated before the slower redaction, with a margin for what that removes.
         let said = redact::text(&truncate::chars(&said, 2000));
         sanitize::line(&said).map(|line| truncate::chars(&line, QUOTE_CHARS_MAX).into_owned())
     }
@@ -160,7 +160,7 @@ fn detail(text: &str) -> String {
     truncate::chars(&line, DETAIL_CHARS_MAX).into_owned()
 }
 
-/// It may have arrived; the next try finds out first.
+/// It may have arrived; the next try looks for it first.
 pub(super) fn in_doubt_now(job: &Job<'_>, reason: String) -> Outcome {
     Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, progress: doubt(job) }
 }

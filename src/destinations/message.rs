@@ -129,7 +129,7 @@ impl HttpReply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Whether the message may have arrived all the same. `false` only where it certainly has not: no address, no
-    /// connection, no room to write.
+    /// connection, no space to write.
     pub may_have_arrived: bool,
     /// What happened, without credentials.
     pub detail: String,

@@ -1,8 +1,8 @@
-//! Whom to tell, and how: one file a destination.
+//! What to send and how to read the reply: one file a destination.
 //!
-//! A destination renders what to send and judges what came back; it never sends. It is a small step machine without
+//! A destination renders what to send and classifies what came back; it never sends. It is a small step machine without
 //! input or output: [`Destination::first`] makes a message of a job, [`Destination::next`] makes of a reply either the
-//! next message or the outcome. `pipeline::deliverer` drives it, `egress` carries the messages. All of a destination's
+//! next message or the outcome. `pipeline::worker` drives it, `egress` sends the messages. All of a destination's
 //! behaviour is therefore a table of event -> message and reply -> outcome, and is tested as one.
 //!
 //! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.

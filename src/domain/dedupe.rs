@@ -19,8 +19,8 @@ impl DedupeKey {
         Self(digest(&[b"id", source.as_str().as_bytes(), id.as_bytes()]))
     }
 
-    /// From an id that nobody vouches for, because the source is unsigned or the id stands in a header that is not
-    /// signed: it counts only together with the body, or a stranger could spend the ids of events still to come.
+    /// From an unauthenticated id, because the source is unsigned or the id is in a header that is not signed: it
+    /// counts only together with the body, or an attacker could use up the ids of later events.
     pub fn of_id_and_body(source: &SourceName, id: &str, body: &[u8]) -> Self {
         Self(digest(&[b"id+body", source.as_str().as_bytes(), id.as_bytes(), body]))
     }
@@ -44,9 +44,9 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// From the raw body, where there is no id. Nothing tells a repetition from the same thing happening again in the same
-    /// words then, and it is a repetition for at least `known_for`, for half as long again at most. `steady` is the present
-    /// on the clock that nobody sets: a retry is one also while somebody sets the other.
+    /// From the raw body, where there is no id. A repetition then cannot be told from the same thing happening again in
+    /// the same words, and it counts as a repetition for at least `known_for`, for half as long again at most. `steady`
+    /// is the present by the monotonic clock: a retry is recognized also when the wall clock is set.
     ///
     /// Time is divided into periods of half that length, and the period is a part of the key: what came in this period or
     /// in the two before is known.

@@ -24,7 +24,7 @@ pub struct Delivery {
     /// What is told of it, once that is decided: when it is first tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
-    /// Whom to tell.
+    /// The destination to tell.
     pub destination: DestinationName,
     /// The first route that asked for it.
     pub route: RouteName,
@@ -160,7 +160,7 @@ pub enum Outcome {
     },
     /// The fault is the operator's: nothing for this destination can succeed until it is mended.
     Misconfigured {
-        /// Why, and what to mend.
+        /// Why, and what to fix.
         reason: String,
         /// Whether it may be this message after all, or certainly is not.
         scope: Scope,
@@ -173,7 +173,7 @@ pub enum Outcome {
         scope: Scope,
         /// Whether it may be sent again.
         repeat: Repeat,
-        /// Notes for the next try, which must find out first where it can.
+        /// Notes for the next try, which must look for the message first where it can.
         progress: Progress,
     },
 }
@@ -181,7 +181,7 @@ pub enum Outcome {
 /// Whether, and when, a message that may have arrived is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// When its turn comes: the next try finds out first, or the receiver folds repetitions.
+    /// When its turn comes: the next try looks for it first, or the receiver folds repetitions.
     Freely,
     /// It would be there twice, so at the earliest after this long.
     After(Duration),

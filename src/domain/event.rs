@@ -1,7 +1,8 @@
 //! One normalized fact, named after OCSF 1.8.0 Detection Finding.
 //!
 //! A vendor's normalizer makes a [`Draft`]; the dispatcher turns it into an [`Event`], which is what the store keeps,
-//! routes judge and destinations render. Limits are applied in that one step, so that every later room may rely on them.
+//! routes test and destinations render. Limits are applied in that one step, so that every later module may rely on
+//! them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -137,7 +138,7 @@ impl EventOutcome {
         }
     }
 
-    /// The word as a first line shows it: in capitals where somebody must act at once.
+    /// The word as a first line shows it: in capitals where a person must act at once.
     pub fn shown(self) -> &'static str {
         match self {
             Self::Blocked | Self::Allowed => self.as_str(),
@@ -279,7 +280,7 @@ pub struct Draft {
     /// What the events of one incident have in common beside the victim, where the vendor knows better than the default of
     /// type and rule. Empty: the default.
     pub incident_parts: Vec<String>,
-    /// Whom it hit, where the vendor knows better than the default of agent, else host.
+    /// The victim, where the vendor knows better than the default of agent, else host.
     pub victim: Option<String>,
     /// See [`Event::status`].
     pub status: Option<String>,

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 /// The values of an incident's events that people want to see.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facets {
-    /// Whom it hit: agents, hosts.
+    /// The victims: agents, hosts.
     #[serde(default)]
     pub victims: Facet,
     /// Who did it: addresses, users.

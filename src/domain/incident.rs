@@ -1,7 +1,7 @@
 //! What belongs together: an incident, as it is.
 //!
-//! An incident is what happens in the world, whoever is told about it. These are its facts; how they change is decided in
-//! `incidents`, by pure functions, and written down by the store.
+//! An incident is what happens in the world, independent of which notifiers are told. These are its facts; how they
+//! change is decided in `incidents`, by pure functions, and recorded by the store.
 
 use std::fmt;
 
@@ -118,13 +118,13 @@ impl fmt::Display for Rank {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IncidentState {
-    /// It goes on, and nobody has taken it.
+    /// It goes on, and no person has taken it.
     Open,
     /// A person has taken it.
     Acknowledged,
     /// The vendor or a person says that it is over.
     Resolved,
-    /// No event for a long time: it absorbs no more, but nobody has said that it is over.
+    /// No event for a long time: it absorbs no more, but it was never said to be over.
     Quiet,
 }
 
@@ -302,7 +302,7 @@ pub struct Incident {
     /// Its timeline says already that resolutions are held: they may come by the hundred.
     #[serde(default)]
     pub is_hold_noted: bool,
-    /// It went quiet with nobody having acknowledged it, at medium or above: it stays listed.
+    /// It went quiet without having been acknowledged, at medium or above: it stays listed.
     #[serde(default)]
     pub is_unattended: bool,
     /// Its vendor sends resolutions, so silence does not end it.

@@ -159,7 +159,7 @@ pub enum Change {
     Quiet,
     /// It has more events.
     Update,
-    /// It is still there, and nobody has taken it.
+    /// It goes on, and no person has taken it.
     Repeat,
 }
 

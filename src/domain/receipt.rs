@@ -65,7 +65,7 @@ pub enum Note {
     Unparsed,
     /// It was read, and no field that its source knows was in an event of it.
     Unrecognized,
-    /// Its row in the store cannot be read: nobody is told before it is repaired and replayed.
+    /// Its row in the store cannot be read: no event of it is told before it is repaired and replayed.
     Unreadable,
 }
 

@@ -21,7 +21,7 @@ struct Line {
 }
 
 impl Headers {
-    /// Room for so many lines.
+    /// With capacity for so many lines.
     pub fn with_capacity(lines: usize) -> Self {
         Self { text: Vec::with_capacity(lines * LINE_BYTES_USUAL), lines: Vec::with_capacity(lines) }
     }

@@ -96,7 +96,7 @@ mod tests {
             (CertificateError::UnknownIssuer, "add the authority to the system's certificates"),
             (CertificateError::Revoked, "(Revoked): have it replaced"),
         ] {
-            // As deep as it lies in what the client returns.
+            // Nested as deep as in the error that the client returns.
             let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::from(fault)));
             let advice = refused(&error).unwrap();
             assert!(advice.contains(said) && advice.len() < 300, "{advice}");

@@ -1,12 +1,12 @@
 //! Lines for files: appended, synced, and answered only then.
 //!
 //! Each file has one thread. It takes the lines that have gathered, writes them at once and syncs once for all of them.
-//! A line that could not be written whole is cut off again, so that the file never holds half a line between whole ones.
-//! A file that was moved away (log rotation) is opened anew.
+//! A line that could not be written whole is truncated again, so that the file never holds a partial line between whole
+//! ones. A file that was moved away (log rotation) is opened anew.
 //!
-//! After a failed sync the page cache holds what the disk may never get, and a later sync says nothing about it. The lines
-//! are therefore cut off again and the file is opened anew, so that the next try writes them anew. For the same reason the
-//! end of a file is written anew and synced before a line that an earlier process left there is believed.
+//! After a failed sync the page cache holds what the disk may never get, and a later sync says nothing about it. The
+//! lines are therefore truncated again and the file is opened anew, so that the next try writes them again. For the
+//! same reason the end of a file is rewritten and synced before a line that an earlier process left there is relied on.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -286,7 +286,7 @@ mod tests {
         assert!(fault.may_have_arrived);
         assert_eq!(shown(), "one\n", "the page cache must not show what the disk may never get");
         assert!(keeper.open.is_none(), "a handle that has failed to sync is not used again");
-        // While the disk fails, the end cannot be vouched for either.
+        // While the disk fails, the end of the file cannot be relied on either.
         assert!(write(&mut keeper, line(&path, "two", Some("two"))).is_err());
         fails.set(false);
         write(&mut keeper, line(&path, "two", Some("two"))).unwrap();

@@ -1,8 +1,8 @@
 //! The only way out: HTTP requests and lines for files.
 //!
-//! `pipeline::deliverer` and `gatepost probe` hand a [`Message`] to [`Egress::send`] and get a [`Reply`]; what the reply
-//! means is the destination's business. The room holds everybody to the same limits: no redirects, no proxies from the
-//! environment, ten seconds, 64 KiB of answer, and no address that only a machine's own infrastructure answers at.
+//! `pipeline::worker` and `gatepost probe` hand a [`Message`] to [`Egress::send`] and get a [`Reply`]; the destination
+//! classifies the reply. All requests have the same limits: no redirects, no proxies from the environment, ten seconds,
+//! 64 KiB of answer, and no address that only a machine's own infrastructure answers at.
 
 mod address;
 mod certificate;

@@ -2,7 +2,7 @@
 //!
 //! A destination that fails as a whole is left alone for a while, longer each time, and then tried with a single
 //! delivery; the others keep their tries. A destination that is misconfigured is stopped: everything is kept, and one
-//! delivery is sent now and then to see whether the fault has been mended.
+//! delivery is sent now and then to check whether the fault has been fixed.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Breaker {
         if self.is_on_trial() { 1_usize.saturating_sub(under_way).min(capacity) } else { capacity }
     }
 
-    /// Whether only single tries may start, to find out whether it works again.
+    /// Whether only single tries may start, to check whether it works again.
     pub fn is_on_trial(&self) -> bool {
         self.stopped.is_some() || self.failures > 0
     }
@@ -62,7 +62,8 @@ impl Breaker {
         self.failing.as_deref()
     }
 
-    /// Learns at `now` from the outcome of a try that was begun at `begun`. `jitter` is a random number from 0 to 1.
+    /// Updates the state at `now` with the outcome of a try that was begun at `begun`. `jitter` is a random number from
+    /// 0 to 1.
     pub fn learn(&mut self, outcome: &Outcome, begun: Instant, now: Instant, jitter: f64) -> Change {
         match outcome {
             // A refusal is an answer too: the destination works.
@@ -85,8 +86,8 @@ impl Breaker {
         }
     }
 
-    /// Counts a failure. Tries that were under way together fail together, of one cause: that is one, not twenty, and
-    /// `false` for all but the first.
+    /// Counts a failure. Tries that were under way together fail together, of one cause: they count as one failure, and
+    /// the result is `false` for all but the first.
     fn count(&mut self, begun: Instant, now: Instant) -> bool {
         if self.is_of_before(begun) {
             return false;
@@ -115,8 +116,7 @@ impl Breaker {
         if self.stopped.take().is_some() { Change::Resumed } else { Change::None }
     }
 
-    /// Counts a failure; how long it is wise to wait after it. The first may be an accident; an answer with Retry-After
-    /// is not.
+    /// Counts a failure; how long to wait after it. The first may be an accident; an answer with Retry-After is not.
     fn fail(&mut self, begun: Instant, now: Instant, jitter: f64) -> Duration {
         if self.count(begun, now) && self.failures > 1 {
             backoff(self.failures - 1, jitter).min(LONGEST_PAUSE)

@@ -2,7 +2,7 @@
 //!
 //! Small and large receipts are worked on side by side: a body of five thousand records takes seconds to read, and an
 //! urgent alert must not wait for it. What comes while a batch is worked on waits for its end, however urgent it is: so a
-//! batch holds as many receipts as have lately been done in 40 ms.
+//! batch holds as many receipts as were recently done in 40 ms.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,21 +27,21 @@ use crate::telemetry::{ByReason, ByRoute, BySource, Metrics};
 pub struct Dispatcher {
     /// The store.
     pub outbox: Arc<dyn Outbox>,
-    /// How to read and whom to tell, now.
+    /// How to read and which destinations to tell, now.
     pub rules: watch::Receiver<Arc<Rules>>,
     /// How long keys are kept, now.
     pub retention: watch::Receiver<Retention>,
-    /// The time that quarantine goes by.
+    /// The time that quarantine follows.
     pub vouched: watch::Receiver<Timestamp>,
-    /// Who is told when a time in a request agrees with the clock.
+    /// Notified when a time in a request agrees with the clock.
     pub witness: Arc<Witness>,
-    /// When events in quarantine were last told of.
+    /// When events in quarantine were last logged.
     pub held: HeldLog,
-    /// When severity words that are not known were last told of.
+    /// When severity words that are not known were last logged.
     pub words: SeverityLog,
-    /// Whom to wake.
+    /// The workers to wake.
     pub workers: Arc<LaneBoard>,
-    /// What wakes us.
+    /// The wake-up of this task.
     pub wake: Arc<Notify>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -101,7 +101,8 @@ impl Dispatcher {
         let work = |claim: &mut Claim<ReceiptWork>| {
             let receipt = claim.take_receipt();
             let ReceiptWork { tries, replay, .. } = *claim.work();
-            // Where every key is known nothing can be sent again unseen; the operator's order releases what is in quarantine.
+            // Where every key is known no repetition goes undetected; the operator's order releases what is in
+            // quarantine.
             let horizon = match (replay, self.outbox.forgets()) {
                 (true, _) => Horizon::default(),
                 (false, true) => Horizon::of(now, receipt.received_at, keys),
@@ -152,8 +153,9 @@ impl Dispatcher {
         Ok(round)
     }
 
-    /// Records conclusions, and while the store cannot take them keeps them in hand: let go of, their receipts would wait
-    /// for the end of the lease and count a try, and after too many of those a receipt is passed on unread.
+    /// Records conclusions, and retries them from memory while the store cannot take them: if they were dropped, their
+    /// receipts would wait for the end of the lease and count a try, and after too many of those a receipt is passed on
+    /// unread.
     async fn conclude(&self, conclusions: Vec<Conclusion>, policy: &Arc<Policy>) -> Result<(), StoreError> {
         if conclusions.is_empty() {
             return Ok(());
@@ -273,7 +275,7 @@ struct Round {
     is_other_size_waiting: bool,
 }
 
-/// How many receipts are claimed at once: as many as have lately been done in `BATCH_TIME`.
+/// How many receipts are claimed at once: as many as were recently done in `BATCH_TIME`.
 #[derive(Debug)]
 struct Batches {
     most: ReceiptLimits,
@@ -321,7 +323,7 @@ impl Shipper {
         Self { sender, pieces: Vec::new(), events: 0 }
     }
 
-    /// Whether nobody waits for them any more: the receipts will be claimed again.
+    /// Whether the receiver is gone: the receipts will be claimed again.
     fn is_in_vain(&self) -> bool {
         self.sender.is_closed()
     }
@@ -357,7 +359,7 @@ impl Arriving {
     }
 }
 
-/// Reads receipts one after the other, for as long as somebody takes the pieces.
+/// Reads receipts one after the other, until the receiver of the pieces is gone.
 fn read_all(works: Vec<(Receipt, u32, Horizon)>, rules: &Rules, mut shipper: Shipper) {
     for (receipt, tries, horizon) in works {
         let (mut events, mut undecided) = (Vec::new(), Vec::new());
@@ -380,8 +382,8 @@ fn read_all(works: Vec<(Receipt, u32, Horizon)>, rules: &Rules, mut shipper: Shi
     shipper.ship();
 }
 
-/// Tells of events in quarantine, once a minute and source, and of those that come near it, once an hour: whoever sends
-/// captured requests must not fill the log.
+/// Logs events in quarantine, once a minute and source, and those that come near it, once an hour: a sender of captured
+/// requests must not fill the log.
 #[derive(Debug, Default)]
 pub struct HeldLog {
     held: Mutex<BTreeMap<SourceName, Held>>,
@@ -415,7 +417,7 @@ impl HeldLog {
 }
 
 impl Held {
-    /// How many there are to tell of, if it is time.
+    /// How many there are to log, if it is time.
     fn due(&mut self, count: u64, steady: Timestamp, interval: Duration) -> Option<u64> {
         self.untold += count;
         if self.last_told.is_some_and(|last| steady.since(last) < interval) {
@@ -445,15 +447,15 @@ const BATCH_TIME: Duration = Duration::from_millis(40);
 const BATCH_RECEIPTS_MIN: usize = PIECE_EVENTS;
 /// Events recorded in one piece of work: about a millisecond, so that intake need not wait for it.
 const PIECE_EVENTS: usize = 24;
-/// Reading 64 MiB takes seconds; the rest is room for a machine that is busy.
+/// Reading 64 MiB takes seconds; the rest is a margin for a busy machine.
 const LEASE: Duration = Duration::from_secs(30);
 /// How long a wake-up that was missed, or another process's replay, waits at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon conclusions that could not be recorded are recorded again.
 const CONCLUDE_AGAIN: Duration = Duration::from_millis(500);
-/// How often events in quarantine are told of.
+/// How often events in quarantine are logged.
 const HELD_INTERVAL: Duration = Duration::from_secs(60);
-/// How often events that come near it are told of.
+/// How often events that come near it are logged.
 const AGING_INTERVAL: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

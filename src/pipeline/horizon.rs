@@ -1,11 +1,11 @@
-//! How far back gatepost remembers.
+//! The time before which event keys may have been deleted.
 //!
-//! An event is known by its key, and keys are deleted in time. A captured request that is sent again after that is new by
-//! its key; what betrays it is its own time.
+//! An event is recognized by its key, and keys are deleted in time. A captured request that is sent again after that is
+//! new by its key; only its own time shows that it is old.
 //!
-//! That time is compared with a clock, and a clock that stands a year ahead would make everything look old. So quarantine
-//! follows a clock that was set forward only when a [`Witness`] has vouched for it: the time in a request that came in
-//! meanwhile. Until then it goes by the clock as it ran before, and what really happens now is never held.
+//! That time is compared with a clock, and a clock that is a year ahead would make everything look old. So quarantine
+//! follows a clock that was set forward only when a [`Witness`] has confirmed it: the time in a request that came in
+//! meanwhile. Until then it follows the clock as it ran before, and what really happens now is never held.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -23,8 +23,8 @@ pub struct Horizon {
 }
 
 impl Horizon {
-    /// Of what was received at `received_at`, where it is `now` and keys are kept for so long. What waits long for being
-    /// read does not grow old by it.
+    /// The horizon of what was received at `received_at`, where it is `now` and keys are kept for so long. The time
+    /// that a receipt waits to be read does not count.
     pub fn of(now: Timestamp, received_at: Timestamp, keys: Duration) -> Self {
         let since = now.min(received_at);
         Self { forgotten: Some(since.minus(keys)), early: Some(since.minus(keys / 2)) }
@@ -69,30 +69,30 @@ impl Default for Witness {
 }
 
 impl Witness {
-    /// Whether an event that this source tells of says that the clock was right when it was received. Nobody vouches for
-    /// what anybody may send.
+    /// Whether an event that this source tells of confirms that the clock was right when it was received.
+    /// Unauthenticated requests confirm nothing.
     pub fn is_heard_in(source: &Source, time: Option<Timestamp>, received_at: Timestamp) -> bool {
         !source.verifier.is_unsigned() && time.is_some_and(|time| time.distance(received_at) <= AGREEMENT)
     }
 
-    /// Takes note that the clock was right when it showed `wall`.
+    /// Records that the clock was right when it showed `wall`.
     pub fn testify(&self, wall: Timestamp) {
         self.0.store(wall.as_millis(), Ordering::Relaxed);
     }
 
-    /// Whether that was of late, so that nobody has set the clock far since.
+    /// Whether that was recent, so that the clock cannot have been set far since.
     pub fn vouches_for(&self, wall: Timestamp) -> bool {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed)).distance(wall) <= OF_LATE
     }
 }
 
-/// 1980-01-01T00:00:00Z: what is earlier is the zero of somebody's clock.
+/// 1980-01-01T00:00:00Z: an earlier time is a clock that was never set.
 const SET_SINCE_MS: i64 = 315_532_800_000;
-/// What is read now is looked for among the keys soon, at the latest when a full disk has room again.
+/// What is read now is looked for among the keys soon, at the latest when a full disk has space again.
 const MARGIN: Duration = Duration::from_secs(3600);
 /// How far a time may be from the clock and still agree with it: much less than the shortest time for which keys are kept.
 const AGREEMENT: Duration = Duration::from_secs(24 * 3600);
-/// How long a witness is heard. A clock that was set by less than that is as good as right.
+/// How long a witness is valid. A clock that was set by less than that is close enough.
 const OF_LATE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

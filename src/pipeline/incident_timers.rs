@@ -1,7 +1,7 @@
 //! What the passing of time does to incidents: silence, acknowledgements that lapse, resolutions that were held.
 //!
-//! Each incident carries the time at which it is to be looked at next; this task asks the store once a second for those whose
-//! time has come. It does not tell anybody: it wakes the workers of those who are to be told.
+//! Each incident carries the time at which it is to be looked at next; this task asks the store once a second for those
+//! whose time has come. It sends nothing: it wakes the workers of the notifiers that are to be told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ pub struct IncidentTimers {
     pub outbox: Arc<dyn Outbox>,
     /// How incidents are timed, now.
     pub rules: watch::Receiver<Arc<Rules>>,
-    /// The time, by a clock that is known not to have been set forward of late: a jump must not end incidents.
+    /// The time, by a clock that is known not to have been set forward recently: a jump must not end incidents.
     pub now: watch::Receiver<Timestamp>,
-    /// Whom to wake.
+    /// The workers to wake.
     pub workers: Arc<LaneBoard>,
 }
 
 impl IncidentTimers {
-    /// Works until `stop` changes. Silence counts from the first look on: while gatepost was down it heard nothing.
+    /// Works until `stop` changes. Silence counts from the first check on: while gatepost was down it received nothing.
     pub async fn run(&mut self, mut stop: watch::Receiver<bool>) {
         let listening_since = *self.now.borrow();
         while !*stop.borrow() {

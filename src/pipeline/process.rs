@@ -22,8 +22,8 @@ pub type Planned = (PlannedEvent, Vec<(String, String)>);
 pub struct End {
     /// For those who look at it.
     pub note: Option<Note>,
-    /// Whether it is passed on unread, because reading it fails or has ended the process: a defect of gatepost, and
-    /// somebody must be told.
+    /// Whether it is passed on unread, because reading it fails or has ended the process: a defect of gatepost, which
+    /// must be told.
     pub is_poison: bool,
     /// Whether a time in it agrees with the clock by which it was received.
     pub is_witness: bool,
@@ -45,12 +45,12 @@ pub fn process(
     let source = rules.sources.get(&receipt.source);
     let vendor = source.map_or("unknown", |source| source.vendor.name);
     let default = source.map_or(Severity::Medium, |source| source.default_severity);
-    let hearsay = source.and_then(|source| hearsay(&receipt, source));
+    let digest = source.and_then(|source| digest_beside_unauthenticated_id(&receipt, source));
     let body = std::mem::take(&mut receipt.body);
     let (mut position, mut is_witness, mut unrecognized, mut aging) = (0, false, 0, 0);
     let mut plan = |mut draft: Draft| {
-        if let Some(hearsay) = &hearsay {
-            draft.key.extend([hearsay.clone(), position.to_string()]);
+        if let Some(digest) = &digest {
+            draft.key.extend([digest.clone(), position.to_string()]);
             draft.recurs = true;
         }
         let recurrence = source.and_then(|source| {
@@ -142,11 +142,11 @@ fn read(
     })
 }
 
-/// What must stand in an event's key beside an id that nobody vouches for: the body, so that a stranger cannot spend the
-/// id of an event that is still to come, nor make new events of a captured body under new ids. Where the time is not
-/// signed either, a body can be captured and sent again for ever: it is then known within the source's `repeat_window`
-/// only, so that an alert that really comes again in the same words is told again.
-fn hearsay(receipt: &Receipt, source: &Source) -> Option<String> {
+/// What an event's key must hold beside an unauthenticated id: a digest of the body, so that an attacker can neither
+/// use up the id of a later event nor make new events of a captured body under new ids. Where the time is not signed
+/// either, a body can be captured and sent again for ever: it is then known within the source's `repeat_window` only,
+/// so that an alert that really comes again in the same words is told again.
+fn digest_beside_unauthenticated_id(receipt: &Receipt, source: &Source) -> Option<String> {
     if source.vouches_for_ids() || (source.normalizer.id_header().is_some() && source.verifier.signs_time()) {
         return None;
     }
@@ -155,8 +155,8 @@ fn hearsay(receipt: &Receipt, source: &Source) -> Option<String> {
 
 /// So much of a body is kept at hand for the event that says that reading it failed.
 const BEGINNING_BYTES: usize = 64 << 10;
-/// Beyond this a body is held to end the process. The store hands out a body alone after the second time that the process
-/// ended with it in hand, so the last three times it was the only one.
+/// Beyond this many tries a body is taken to be what ends the process. The store hands out a body alone after the second
+/// time that the process ended while reading it, so the last three times it was the only one.
 const TRIES_MAX: u32 = 5;
 
 #[cfg(test)]
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_vouches_for_is_known_by_its_body_for_a_while() {
+    fn an_unsigned_body_is_known_for_a_while() {
         let unsigned = rules(Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap());
         let of = |body| process_by(&unsigned, body, 1).0.remove(0);
         let (one, same, other) = (of(b"one"), of(b"one"), of(b"other"));

@@ -29,11 +29,11 @@ pub struct RetentionTask {
     pub store: SqliteStore,
     /// How long what is kept, now.
     pub retention: watch::Receiver<Retention>,
-    /// The time, by a clock that is known not to have been set forward of late.
+    /// The time, by a clock that is known not to have been set forward recently.
     pub now: watch::Receiver<Timestamp>,
     /// Which destinations there are.
     pub workers: Arc<LaneBoard>,
-    /// The time by which queues grow old.
+    /// The time by which the age of queues is measured.
     pub clock: Arc<dyn Clock>,
     /// Where the queues are shown, beside the metrics.
     pub queues: QueueBoard,
@@ -41,12 +41,12 @@ pub struct RetentionTask {
     pub metrics: Arc<Metrics>,
 }
 
-/// Deliveries that nobody sends, because their destination has been taken out of the configuration.
+/// Deliveries that are not sent, because their destination has been removed from the configuration.
 #[derive(Debug, Default)]
 struct Stranded(BTreeMap<DestinationName, u64>);
 
 impl Stranded {
-    /// Takes note of the queues; which of those without a worker have not been told of yet, and how long they are.
+    /// Records the queues; which of those without a worker have not been logged yet, and how long they are.
     fn look(&mut self, depths: &[Depth], has_worker: impl Fn(&DestinationName) -> bool) -> Vec<(DestinationName, u64)> {
         let mut now = BTreeMap::new();
         for depth in depths.iter().filter(|depth| depth.state != DeliveryState::Dead && !has_worker(&depth.destination))
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_without_a_lane_is_told_once_each_time_it_comes_about() {
+    fn a_queue_without_a_worker_is_told_once_each_time_it_comes_about() {
         let depth = |name: &str, state, count| Depth {
             destination: name.parse().unwrap(),
             state,

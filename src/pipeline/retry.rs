@@ -2,9 +2,9 @@
 //!
 //! Exponential backoff with full jitter from one second to fifteen minutes (one minute while the whole destination is
 //! out), never earlier than the destination asked for; a last try a day after the first failure; then a dead letter.
-//! While the fault is the operator's the day does not run. It is measured by the clock that nobody sets, and never ends
-//! within the first hour of a process: whatever lies before may be a time in which nobody tried, or in which the clock
-//! was set.
+//! While the fault is the operator's the day does not run. It is measured by the monotonic clock, and never ends within
+//! the first hour of a process: the time before the start may be one without tries, or one in which the wall clock was
+//! set.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::store::Verdict;
 pub struct Case {
     /// The present moment by the wall clock.
     pub now: Timestamp,
-    /// The present moment by the clock that nobody sets.
+    /// The present by the monotonic clock.
     pub steady: Timestamp,
     /// When the worker was started, by the same clock.
     pub started: Timestamp,
     /// The number of the try that has ended, from 1.
     pub tries: u32,
-    /// The first failure since which it has been retried, by the clock that nobody sets.
+    /// The first failure since which it has been retried, by the monotonic clock.
     pub retrying_since: Option<Timestamp>,
     /// The destination's notes before this try.
     pub progress: Progress,

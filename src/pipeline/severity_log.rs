@@ -1,7 +1,7 @@
 //! Logs severity words that are not known: once a day for each source and word.
 //!
-//! Whoever can write an alert can write new words, so only so many of a source are remembered and logged within a day; the
-//! metric counts them all.
+//! An attacker that can write an alert can write new words, so only a limited number of words of a source are
+//! remembered and logged within a day; the metric counts them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::domain::{Event, SourceName, Timestamp};
 
-/// The words that were logged lately.
+/// The words that were logged recently.
 #[derive(Debug, Default)]
 pub struct SeverityLog(Mutex<BTreeMap<SourceName, Day>>);
 

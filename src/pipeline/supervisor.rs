@@ -24,7 +24,7 @@ use crate::store::{Policy, SqliteStore};
 use crate::telemetry::{Metrics, Task};
 use crate::vendors::Sources;
 
-/// How to read receipts and whom to tell.
+/// How to read receipts and which destinations to tell.
 pub struct Rules {
     /// The sources, by name.
     pub sources: Arc<Sources>,
@@ -38,7 +38,7 @@ pub struct Rules {
 
 /// What the operator configures of the pipeline.
 pub struct Parts {
-    /// How to read receipts and whom to tell.
+    /// How to read receipts and which destinations to tell.
     pub rules: Arc<Rules>,
     /// The destinations, by name.
     pub destinations: BTreeMap<DestinationName, Receiver>,
@@ -60,22 +60,22 @@ pub struct Pipeline {
     queues: QueueBoard,
     stop_intake: watch::Sender<bool>,
     others: Mutex<Vec<JoinHandle<()>>>,
-    workers: tokio::sync::Mutex<Option<RunningLanes>>,
+    workers: tokio::sync::Mutex<Option<RunningWorkers>>,
 }
 
-struct RunningLanes {
+struct RunningWorkers {
     stop: watch::Sender<bool>,
-    tasks: LaneTasks,
+    tasks: WorkerTasks,
 }
 
-type LaneTasks = BTreeMap<DestinationName, JoinHandle<()>>;
+type WorkerTasks = BTreeMap<DestinationName, JoinHandle<()>>;
 
-/// Who is at the workers: whom to wake, and how they are doing.
+/// The running workers: how to wake them, and their states.
 #[derive(Debug, Default)]
-pub struct LaneBoard(Mutex<BTreeMap<DestinationName, LaneEntry>>);
+pub struct LaneBoard(Mutex<BTreeMap<DestinationName, WorkerEntry>>);
 
 #[derive(Clone, Debug)]
-struct LaneEntry {
+struct WorkerEntry {
     wake: Arc<Notify>,
     state: Arc<Mutex<WorkerState>>,
 }
@@ -87,7 +87,7 @@ impl LaneBoard {
         destinations.iter().filter_map(|name| workers.get(name)).for_each(|worker| worker.wake.notify_one());
     }
 
-    /// Whether anybody sends to this destination.
+    /// Whether a worker sends to this destination.
     pub fn has(&self, destination: &DestinationName) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(destination)
     }
@@ -99,7 +99,7 @@ impl LaneBoard {
 
     fn states(&self) -> BTreeMap<DestinationName, WorkerState> {
         let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = |worker: &LaneEntry| worker.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let state = |worker: &WorkerEntry| worker.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
         workers.iter().map(|(name, worker)| (name.clone(), state(worker))).collect()
     }
 }
@@ -132,7 +132,7 @@ impl Pipeline {
             others: Mutex::default(),
             workers: tokio::sync::Mutex::default(),
         });
-        pipeline.start_workers(parts.destinations, LaneTasks::new()).await;
+        pipeline.start_workers(parts.destinations, WorkerTasks::new()).await;
         pipeline.start_others();
         pipeline
     }
@@ -142,7 +142,7 @@ impl Pipeline {
         Arc::clone(&self.receipts)
     }
 
-    /// Waits until one of its tasks keeps ending, whatever is done; which. Nothing but the end of the process helps then.
+    /// Waits until a task keeps ending in spite of restarts; which. Only ending the process helps then.
     pub async fn failed(&self) -> Task {
         self.supervision.failed().await
     }
@@ -223,14 +223,14 @@ impl Pipeline {
         others.push(tokio::spawn(supervision().supervise(Task::Incidents, timers, stop())));
     }
 
-    /// Starts a worker for each destination, behind the retiring worker of that name if there is one. Retiring workers that
-    /// nobody follows are only kept an eye on.
-    async fn start_workers(&self, destinations: BTreeMap<DestinationName, Receiver>, mut tasks: LaneTasks) {
+    /// Starts a worker for each destination, behind the retiring worker of that name if there is one. Retiring workers
+    /// without a successor are only watched until they end.
+    async fn start_workers(&self, destinations: BTreeMap<DestinationName, Receiver>, mut tasks: WorkerTasks) {
         let (stop, _) = watch::channel(false);
         let mut entries = BTreeMap::new();
         let policy = Arc::clone(&self.rules.borrow().policy);
         for (name, receiver) in destinations {
-            let entry = LaneEntry { wake: Arc::default(), state: Arc::new(Mutex::new(WorkerState::Running)) };
+            let entry = WorkerEntry { wake: Arc::default(), state: Arc::new(Mutex::new(WorkerState::Running)) };
             let worker = Worker {
                 name: name.clone(),
                 receiver,
@@ -255,7 +255,7 @@ impl Pipeline {
             entries.insert(name, entry);
         }
         *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = entries;
-        *self.workers.lock().await = Some(RunningLanes { stop, tasks });
+        *self.workers.lock().await = Some(RunningWorkers { stop, tasks });
     }
 
     async fn stop_workers(&self, bound: Duration) {
@@ -266,8 +266,8 @@ impl Pipeline {
     }
 
     /// Tells all workers to finish what is under way, and waits for none.
-    async fn retire_workers(&self) -> LaneTasks {
-        let Some(running) = self.workers.lock().await.take() else { return LaneTasks::new() };
+    async fn retire_workers(&self) -> WorkerTasks {
+        let Some(running) = self.workers.lock().await.take() else { return WorkerTasks::new() };
         running.stop.send_replace(true);
         running.tasks
     }

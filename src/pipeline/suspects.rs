@@ -1,8 +1,8 @@
 //! Whether the fault is the operator's, or only this message's.
 //!
-//! A 403 says "the token is wrong", and a proxy that dislikes a word in one alert says it, too. The difference shows in
-//! the others: a delivery that is refused as misconfigured several times, while others succeed in between, is itself the
-//! cause, and must not stop its destination again and again.
+//! A 403 says "the token is wrong", and a proxy that rejects a word in one alert says it, too. The difference shows in
+//! the others: a delivery that is refused as misconfigured several times, while others succeed in between, is itself
+//! the cause, and must not stop its destination again and again.
 //!
 //! The same holds for what looks like an outage: a delivery that is answered 502 while others arrive is set aside. It goes
 //! on by its own schedule, and its failures say nothing about the destination.
@@ -28,7 +28,7 @@ struct Suspect {
 }
 
 impl Suspects {
-    /// Learns from an outcome, and turns one that concerns only this delivery into a refusal.
+    /// Counts an outcome, and turns one that concerns only this delivery into a refusal.
     pub fn judge(&mut self, delivery: DeliveryId, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::Misconfigured { reason, scope: Scope::Delivery }

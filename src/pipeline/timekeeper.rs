@@ -1,19 +1,19 @@
-//! What is done when somebody sets the clock.
+//! What is done when the wall clock is set.
 //!
-//! Leases, the day of trying, pauses and paces go by a clock that nobody sets, and notice nothing. Two things must go by
-//! the wall clock, because people and other processes read them: when a retry is due, and when a row was written. So the
-//! timekeeper compares both hands of the clock once a second. If they have moved apart it says so loudly, and
+//! Leases, the day of retries, pauses and paces use the monotonic clock and are not affected. Two things must use the
+//! wall clock, because people and other processes read them: when a retry is due, and when a row was written. So the
+//! timekeeper compares both clocks once a second. If they have moved apart it logs that, and
 //!
 //! - retries that would wait for a time that is now far away are made due: each costs at most one try more;
 //! - retention does not follow a clock that was set forward until it has stood there for a day, so that nothing is
 //!   deleted early and a repetition stays known as one. It follows a clock that was set back at once: it deletes less.
 //!
-//! Quarantine trusts the clock even less: a clock that stands far ahead would have it hold back every alert. It does not
-//! follow a clock that was set forward, however long it stands there, until a request has told a time that agrees with it:
-//! see [`Witness`].
+//! Quarantine trusts the wall clock even less: a clock far ahead would make it hold back every alert. It does not
+//! follow a clock that was set forward, however long it stays there, until a request has carried a time that agrees
+//! with it: see [`Witness`].
 //!
-//! The times that retention and quarantine go by are kept in the store, so that a clock that was set while gatepost was
-//! down is noticed, too. Set forward it looks like a long downtime, and is treated alike: retention waits a day.
+//! The times that retention and quarantine follow are kept in the store, so that a clock that was set while gatepost
+//! was down is noticed, too. Set forward it looks like a long downtime, and is treated alike: retention waits a day.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl Time {
         (time, (behind > JUMP_MIN).then_some(Jump::Back(behind)))
     }
 
-    /// Looks at the clock again, and whether somebody vouches for it.
+    /// Reads the clock again; `is_vouched_for` says whether a request has confirmed it.
     fn look(&mut self, wall: Timestamp, steady: Timestamp, is_vouched_for: bool) -> Option<Jump> {
         let elapsed = steady.since(self.steady);
         let expected = self.wall.plus(elapsed);
@@ -82,7 +82,7 @@ impl Time {
             _ => None,
         };
         if matches!(jump, Some(Jump::Forward(_))) {
-            // Set forward once more, it has to stand for a day again.
+            // After another jump forward it has to stay for a day again.
             self.ahead_since = Some(steady);
         }
         let believed = self.ahead_since.is_none_or(|since| steady.since(since) >= BELIEVED_AFTER);
@@ -212,7 +212,7 @@ impl<U: Upkeep> Timekeeper<U> {
 }
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Time servers correct less than this without anybody noticing.
+/// Time servers correct less than this in normal operation.
 const JUMP_MIN: Duration = Duration::from_secs(5);
 /// How long a clock that was set forward has to stand before rows are deleted by it.
 const BELIEVED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -242,7 +242,7 @@ mod tests {
         (clock, time)
     }
 
-    /// Noted by a process whose clock nobody had set.
+    /// Noted by a process whose wall clock had not been set.
     fn noted(at: Timestamp) -> Option<NotedTime> {
         Some(NotedTime { settled: at, vouched: at })
     }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_nobody_sets_is_followed() {
+    fn a_clock_that_is_not_set_is_followed() {
         let (clock, mut time) = start();
         assert_eq!(pass(&clock, &mut time, 100), []);
         assert_eq!(time.settled, clock.now());
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!((time.settled, jump), (now, None));
     }
     #[test]
-    fn quarantine_follows_a_clock_that_was_set_forward_only_when_somebody_vouches_for_it() {
+    fn quarantine_follows_a_clock_that_was_set_forward_only_when_a_request_confirms_it() {
         let (clock, mut time) = start();
         let (before, year) = (clock.now(), DAY * 365);
         clock.set(before.plus(year));
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(restarted.vouched, before.plus(DAY * 3 + SECOND * 90));
         let (down, _) = Time::new(noted, clock.now().plus(DAY * 40), clock.steady());
         assert_eq!(down.vouched, before.plus(DAY * 3));
-        // Whoever sets it right again is followed at once, also while gatepost is down.
+        // A clock that is set back to the right time is followed at once, also while gatepost is down.
         let right = clock.now().minus(year);
         let (back, _) = Time::new(noted, right, clock.steady());
         assert_eq!((back.settled, back.vouched), (right, right));
@@ -340,7 +340,7 @@ mod tests {
         // It was wrong before and is right now: a request of now says so.
         time.look(clock.now(), clock.steady(), true);
         assert_eq!(time.vouched, clock.now());
-        // While retention waits, nobody's word makes quarantine go ahead of it.
+        // While retention waits, no witness makes quarantine go ahead of it.
         clock.set(clock.now().plus(year));
         time.look(clock.now(), clock.steady(), true);
         assert_eq!(time.vouched, clock.now().minus(year));

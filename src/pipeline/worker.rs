@@ -1,8 +1,8 @@
-//! Everything for one destination, at its pace, whatever the others do.
+//! The worker of one destination: it keeps its own pace and depends on no other worker.
 //!
-//! A worker claims what is due, tries it, and writes down what became of it, several at a time in one transaction. What has
-//! been tried is written down before anything else is claimed: if the disk is full the worker waits with the outcome in its
-//! hands instead of sending the same thing again.
+//! A worker claims what is due, tries it, and records the outcomes, several at a time in one transaction. What has been
+//! tried is recorded before anything else is claimed: if the disk is full the worker waits with the outcome in memory
+//! instead of sending the same thing again.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,7 @@ use crate::store::{
 };
 use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 
-/// How a worker is doing, for whoever asks.
+/// The state of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerState {
     /// It works, or has nothing to do.
@@ -41,7 +41,7 @@ pub enum WorkerState {
     },
     /// Stopped for a fault of the operator's making; everything is kept.
     Stopped {
-        /// What to mend.
+        /// What to fix.
         reason: String,
     },
 }
@@ -70,13 +70,13 @@ pub struct Worker {
     pub delivered: Arc<LineBudget>,
 }
 
-/// What a worker has learned of its destination.
+/// What a worker knows about its destination.
 struct Health {
-    /// Since when there has been something to learn, by the clock that nobody sets.
+    /// Since when there has been something to know, by the monotonic clock.
     started: Timestamp,
     breaker: Breaker,
     suspects: Suspects,
-    /// The destination may have been mended, so that what waits for a later time need not.
+    /// The destination may have been fixed, so that what waits for a later time need not.
     may_be_mended: bool,
 }
 
@@ -105,7 +105,7 @@ impl UnderWay {
         self.running.len() + self.ended.len()
     }
 
-    /// A sink keeps all that it gets: what is less severe may come later there. A person is to hear of it some time.
+    /// A sink keeps everything, so less severe events may be late there. A person must be told of them within a bound.
     fn note_slots(&mut self, receiver: &Receiver, order: ClaimOrder, claimed: usize) {
         match (receiver, order) {
             (Receiver::Sink(_), _) => {}
@@ -134,7 +134,8 @@ impl UnderWay {
         self.ended.drain(..most.min(self.ended.len())).collect()
     }
 
-    /// Waits for something else, and goes on with the tries: an answer that nobody listens for in time is none.
+    /// Waits for something else, and goes on with the tries: an answer that is not polled within its time limit is
+    /// lost.
     async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = std::pin::pin!(other);
         loop {
@@ -152,7 +153,7 @@ impl Worker {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let worker = self;
         let (breaker, suspects) = (Breaker::default(), Suspects::default());
-        // A start and a reload may each have mended it.
+        // A start and a reload may each have fixed it.
         let mut health = Health { started: worker.clock.steady(), breaker, suspects, may_be_mended: true };
         let mut pacer = Pacer::new(worker.receiver.pace(), Instant::now());
         let mut under_way = UnderWay::default();
@@ -175,8 +176,8 @@ impl Worker {
         }
     }
 
-    /// After a mend everything that waits is due at once: what was tried before the mend must not be the last to go. A few
-    /// deliveries at a time, so that intake need not wait.
+    /// After a fix everything that waits is due at once: what was tried before the fix must not be the last to go. A
+    /// few deliveries at a time, so that intake need not wait.
     async fn make_due(&self, under_way: &mut UnderWay, health: &mut Health) {
         if !health.may_be_mended {
             return;
@@ -304,7 +305,7 @@ impl Worker {
     /// Writes down what has ended by now.
     async fn settle(&self, under_way: &mut UnderWay, health: &mut Health) {
         let finished = under_way.take_ended(SETTLED_AT_ONCE);
-        let settlements: Vec<Settlement> = finished.into_iter().map(|done| self.judge(done, health)).collect();
+        let settlements: Vec<Settlement> = finished.into_iter().map(|done| self.classify(done, health)).collect();
         self.show(&health.breaker);
         let settlements = Arc::new(settlements);
         loop {
@@ -326,7 +327,7 @@ impl Worker {
         }
     }
 
-    fn judge(&self, done: Finished, health: &mut Health) -> Settlement {
+    fn classify(&self, done: Finished, health: &mut Health) -> Settlement {
         let Finished { claim, receipt, outcome, started_at, begun, took } = done;
         let jitter = random();
         let breaker = &mut health.breaker;
@@ -447,7 +448,7 @@ fn tell_left_out(destination: DestinationName, lines: Arc<LineBudget>) {
 /// A random number from 0 (inclusive) to 1 (exclusive).
 fn random() -> f64 {
     let mut bytes = [0; 4];
-    // Without randomness everybody waits the same time: worse manners, no fault.
+    // Without randomness all workers wait the same time: that is worse for the destination, but no fault.
     if getrandom::fill(&mut bytes).is_err() {
         return 0.5;
     }
@@ -456,7 +457,7 @@ fn random() -> f64 {
 
 /// No try lasts longer than this, whatever the destination does.
 const ATTEMPT_LONGEST: Duration = Duration::from_secs(25);
-/// Longer than the longest try and the time to write its outcome down, so that nobody claims what is still under way.
+/// Longer than the longest try and the time to record its outcome, so that nothing under way is claimed again.
 const LEASE: Duration = Duration::from_secs(30);
 const _: () = assert!(ATTEMPT_LONGEST.as_secs() + 5 <= LEASE.as_secs());
 /// How long a wake-up that was missed waits at most.
@@ -553,7 +554,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_longest_exchange_has_room_and_an_endless_one_comes_to_an_end() {
+    async fn the_longest_exchange_fits_and_an_endless_one_comes_to_an_end() {
         // Ten pages of history, the message with blocks, the message without.
         assert_eq!(outcome_after(12).await, Outcome::Delivered { remote: None });
         assert_eq!(outcome_after(STEPS_MAX).await, Outcome::Delivered { remote: None });
@@ -561,7 +562,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_heard_while_the_lane_waits_for_something_else() {
+    async fn an_answer_is_received_while_the_worker_waits_for_something_else() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
         plan(&store, &["heard"]).await;
@@ -573,7 +574,7 @@ mod tests {
             .unwrap()
             .claims;
         let claim = claims.pop().unwrap();
-        // Answered at once; whoever listens only after the limit hears nothing any more.
+        // Answered at once; polled only after the limit, the answer is lost.
         let exchange = async move {
             let (begun, limit) = (Instant::now(), Duration::from_secs(1));
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -593,7 +594,7 @@ mod tests {
         assert_eq!(under_way.len(), 0);
     }
 
-    /// Has a defect that one event finds, and takes all others.
+    /// Has a defect that one event triggers, and takes all others.
     #[derive(Debug)]
     struct Defective;
 

@@ -180,6 +180,6 @@ const BRACKETS_MAX: usize = 16;
 const CHARS_MAX: usize = 4096;
 /// What the evaluator can recurse into on a thread of 2 MiB.
 const DEPTH_MAX: usize = 32;
-/// Room for the parser to recurse into [`CHARS_MAX`] characters. It is address space, of which the system gives memory
-/// for what is touched.
+/// Stack for the parser to recurse into [`CHARS_MAX`] characters. It is address space; the system allocates only the
+/// pages that are touched.
 const STACK_BYTES: usize = 64 << 20;

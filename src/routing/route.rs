@@ -87,7 +87,7 @@ impl Router {
         let facts = Facts::of(event);
         let mut stopped = false;
         let consider = |route| {
-            let judgement = (!stopped).then(|| judge(route, &facts));
+            let judgement = (!stopped).then(|| evaluate(route, &facts));
             let taken = matches!(judgement, Some(Judgement::Holds | Judgement::Undecided(_)));
             stopped |= taken && route.flow == Flow::Stop;
             Considered { route, judgement }
@@ -96,7 +96,7 @@ impl Router {
     }
 }
 
-fn judge(route: &Route, facts: &Facts) -> Judgement {
+fn evaluate(route: &Route, facts: &Facts) -> Judgement {
     route.when.as_ref().map_or(Judgement::Holds, |condition| condition.judge(facts))
 }
 

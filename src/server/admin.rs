@@ -19,7 +19,7 @@ use crate::telemetry::Metrics;
 
 /// The operator's listener.
 pub struct Admin {
-    /// Where requests are accepted, to find out whether one would be.
+    /// Where requests are accepted, to check whether one would be.
     pub inbox: Arc<dyn Inbox>,
     /// Counters.
     pub metrics: Arc<Metrics>,

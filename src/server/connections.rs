@@ -29,7 +29,7 @@ pub struct ConnectionLimits {
     pub per_address: usize,
     /// From where only the limit on all of them counts, because many senders come from one address there.
     pub proxies: Vec<Network>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<Network>,
 }
 
@@ -58,7 +58,7 @@ impl ConnectionLimits {
     }
 }
 
-/// Addresses that begin alike, such as `10.0.0.0/8`; a single address is a network, too.
+/// Addresses with a common prefix, such as `10.0.0.0/8`; a single address is a network, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     first: IpAddr,
@@ -252,7 +252,7 @@ impl Drop for Busy<'_> {
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut table = self.home.table();
-        // The handle goes with it: the other side learns of the end when the last one is closed.
+        // The handle is dropped with it: the peer sees the end of the connection when the last handle is closed.
         table.entries.remove(&self.number);
         let Some(address) = self.seat.admitted_as else { return };
         table.admitted -= 1;
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_idle_for_too_long_is_closed_and_whoever_is_busy_is_not() {
+    fn idle_connections_are_closed_and_busy_ones_are_not() {
         let connections = limited(5, 1);
         let (mut idle, stream) = pair();
         let held = connections.seat("198.51.100.1".parse().unwrap(), stream).unwrap();

@@ -1,7 +1,7 @@
 //! Inbound HTTP: the public listener that vendors reach, and the operator's own.
 //!
-//! The two share nothing but `problem`, the only place that knows a status code. Neither speaks HTTP/2 or inflates
-//! anything before it is verified: actix-web is built without its default features.
+//! The two share only `problem`, the only place that knows a status code. Neither speaks HTTP/2 or inflates anything
+//! before it is verified: actix-web is built without its default features.
 
 mod admin;
 mod connections;

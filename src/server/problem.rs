@@ -29,7 +29,7 @@ pub enum Problem {
     BodyIncomplete,
     /// More than the source may send.
     RateLimited {
-        /// When there is room again.
+        /// When there is capacity again.
         retry_after: Duration,
     },
     /// As much of its source waits to be read as may.

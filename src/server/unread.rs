@@ -1,8 +1,9 @@
 //! The end of a connection whose request was answered before its body had been read.
 //!
-//! A chunked body whose reader was dropped is drained by actix-http for as long as its sender likes to send, and the
-//! connection is kept for as long as he does not: a stranger could take all of them with a few bytes each. A body that
-//! is still held when the answer is written makes actix-http linger for a second and close. So the answer holds it.
+//! When the reader of a chunked body is dropped, actix-http drains the body for as long as the client sends, and keeps
+//! the connection for as long as it does not: an unauthenticated client could hold all connections with a few bytes
+//! each. A body that is still held when the answer is written makes actix-http linger for a second and close. So the
+//! answer holds it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

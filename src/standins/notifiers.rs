@@ -169,7 +169,7 @@ async fn what_was_appended_is_found_again_after_a_lost_answer_and_sent_where_it_
     assert_eq!(told.tell("resolve", Operation::Edit).await.kind(), OutcomeKind::Unknown);
     assert_eq!(told.tell_again("resolve", Operation::Edit).await.kind(), OutcomeKind::Delivered);
     assert_eq!((slack.effects(), slack.messages()[0].updates), (4, 2));
-    // Without the scope Slack cannot tell: once more, with a mark.
+    // Without the scope Slack cannot look: sent again, with a mark.
     slack.revoke_history();
     assert_eq!(told.tell_again("reopen", reply(4, Audience::Thread)).await.kind(), OutcomeKind::Delivered);
     assert!(slack.messages()[4].text.contains("Possible repeat"));

@@ -160,7 +160,7 @@ fn columns_of(c: char) -> usize {
 /// The widest row.
 const COLUMNS_MAX: usize = 100;
 
-/// Deeper indentation is cut, so that there is room for words.
+/// Deeper indentation is truncated, so that there is space for text.
 const INDENT_MAX: usize = 24;
 
 #[cfg(test)]

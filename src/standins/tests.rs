@@ -25,7 +25,7 @@ pub(super) fn examples(name: &str) -> Vec<Value> {
 /// A client that follows no redirects and keeps no connections: it must not carry one from a test's runtime into the next.
 pub(super) fn client() -> reqwest::Client {
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-        // It speaks plain HTTP here and wants a TLS provider all the same; another test may have installed one.
+        // It uses plain HTTP here but needs a TLS provider all the same; another test may have installed one.
         drop(rustls::crypto::ring::default_provider().install_default());
         let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         builder.pool_max_idle_per_host(0).build().unwrap()
@@ -123,7 +123,7 @@ async fn a_dropped_connection_carries_not_one_byte() {
 }
 
 #[tokio::test]
-async fn a_hanging_request_holds_nobody_else_up() {
+async fn a_hanging_request_delays_no_other() {
     let pager = pagerduty::start().await.unwrap();
     pager.script([Fault::TakenThenHang(Duration::from_secs(30)), Fault::Hang(Duration::from_secs(30))]);
     let impatient = |key: &'static str| tokio::time::timeout(Duration::from_millis(300), page(&pager, key));

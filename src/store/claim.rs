@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::StoreError;
 use super::reply_batch::{PendingReply, ReplyBatch};
 
-/// The right to settle one row once. It cannot be copied; settling consumes it; its generation makes a settlement that
-/// comes too late fail instead of overwriting what somebody else has done since.
+/// The right to settle one row once. It cannot be copied; settling consumes it; its generation makes a late settlement
+/// fail instead of overwriting what a later claim has written since.
 #[derive(Debug)]
 pub struct Claim<T> {
     pub(super) row: i64,

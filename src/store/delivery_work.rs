@@ -45,7 +45,7 @@ pub struct Consignment {
     pub uncertain: bool,
     /// The destination's own notes.
     pub progress: Progress,
-    /// The first failure since which it has been retried, by the clock that nobody sets.
+    /// The first failure since which it has been retried, by the monotonic clock.
     pub retrying_since: Option<Timestamp>,
 }
 
@@ -152,8 +152,8 @@ pub enum Verdict {
     Again {
         /// Not before this time.
         not_before: Timestamp,
-        /// The first failure since which it has been retried, by the clock that nobody sets; `None` while the fault is
-        /// the operator's.
+        /// The first failure since which it has been retried, by the monotonic clock; `None` while the fault is the
+        /// operator's.
         retrying_since: Option<Timestamp>,
         /// This try may have arrived.
         uncertain: bool,

@@ -7,15 +7,15 @@ use crate::verify::Verified;
 /// Where verified requests are accepted.
 pub trait Inbox: Send + Sync {
     /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
-    /// a committed one. Answers [`StoreError::Crowded`](super::StoreError::Crowded) at once when the waiting room is full. A thread that waits for
-    /// many answers has them put into its `replies`.
+    /// a committed one. Answers [`StoreError::Crowded`](super::StoreError::Crowded) at once when the queue of arrivals
+    /// is full. A thread that waits for many answers has them put into its `replies`.
     fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
 
     /// What is accepted of a source and waits to be read, without what has been handed out. Counted in memory and answered
     /// at once.
     fn backlog(&self, source: &SourceName) -> Backlog;
 
-    /// Writes and syncs a few bytes, to find out whether an accept would be committed.
+    /// Writes and syncs a few bytes, to check whether an accept would be committed.
     fn check_writable(&self) -> Ticket<()>;
 }
 

@@ -33,7 +33,7 @@ pub trait IncidentQueries: Send + Sync {
 
 /// The operator's orders. They work beside a process that serves.
 pub trait Commands: Send + Sync {
-    /// Does what is asked of an incident; everybody who was told of it is told the change.
+    /// Applies an order to an incident; every notifier that was told of the incident is told the change.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ pub use upkeep::{Horizons, NotedTime, Soundness, Upkeep};
 /// Why the store did not do it. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The waiting room is full: the disk is slower than what comes in.
+    /// The queue of arrivals is full: the disk is slower than the intake.
     #[error("the waiting room of the store is full")]
     Crowded,
     /// The disk is full.
@@ -69,13 +69,13 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is shutting down")]
     Stopped,
-    /// The lease had passed to somebody else.
+    /// The lease had passed to another claim.
     #[error("the lease had passed to somebody else")]
     LeaseLost,
 }
 
 impl StoreError {
-    /// There is room, but not for what is new.
+    /// There is space left, but it is reserved for what has been accepted.
     pub(crate) fn kept_for_deliveries() -> Self {
         Self::Full("what is left is kept for deliveries".to_owned())
     }

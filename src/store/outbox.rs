@@ -55,7 +55,7 @@ pub trait Outbox: Send + Sync {
     fn make_due(&self, destination: &DestinationName, now: Timestamp, limit: usize) -> Ticket<usize>;
 
     /// Records attempts and what is to become of their deliveries, all in one transaction. The answer counts those
-    /// whose lease had passed to somebody else, of which nothing was written. The settlements are shared so that they
+    /// whose lease had passed to another claim, of which nothing was written. The settlements are shared so that they
     /// can be handed in again after a fault: what has been sent must not be forgotten because the disk is full.
     ///
     /// What a notifier was told is written with them, and what it is to be told next is planned.
@@ -86,9 +86,9 @@ pub enum ClaimOrder {
 pub struct Lease {
     /// The present moment by the wall clock: what is due by then is handed out.
     pub now: Timestamp,
-    /// The present moment on the clock that nobody sets ([`Clock::steady`](crate::domain::Clock::steady)): leases run by
-    /// it, so that a wall clock that is set forward takes nobody's work away. A start ends all leases, so that they need
-    /// not outlive the process.
+    /// The present by the monotonic clock ([`Clock::steady`](crate::domain::Clock::steady)): leases run by it, so that
+    /// no lease ends early when the wall clock is set forward. A start ends all leases, so that they need not outlive
+    /// the process.
     pub steady: Timestamp,
     /// How long the claim is good.
     pub length: Duration,

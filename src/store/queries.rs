@@ -52,7 +52,7 @@ pub trait Queries: Send + Sync {
 /// What a replay makes of the doubt whether an earlier try has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// Whoever may have sent it finds out first, where the destination allows it: for many at once.
+    /// A delivery that may have arrived is looked for first, where the destination allows it: for bulk replays.
     Keep,
     /// The operator has looked, and wants it sent.
     Forget,
@@ -143,7 +143,7 @@ pub struct EventRow {
     pub cursor: i64,
     /// No route took it.
     pub unrouted: bool,
-    /// It is in quarantine: nobody is told before its receipt is replayed.
+    /// It is in quarantine: no destination is told before its receipt is replayed.
     pub quarantined: bool,
     /// The incident that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]

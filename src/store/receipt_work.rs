@@ -151,7 +151,7 @@ pub struct Extended {
 pub struct Dispatched {
     /// What came of the events of each source.
     pub by_source: BTreeMap<SourceName, Tally>,
-    /// Receipts whose lease had passed to somebody else.
+    /// Receipts whose lease had passed to another claim.
     pub leases_lost: usize,
     /// Notifiers that there is something to tell.
     pub to_tell: BTreeSet<DestinationName>,

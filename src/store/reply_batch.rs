@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use super::{Acceptance, StoreError};
 
 type Answer<T> = Result<T, StoreError>;
-type Letter = (oneshot::Sender<Answer<Acceptance>>, Answer<Acceptance>);
+type Reply = (oneshot::Sender<Answer<Acceptance>>, Answer<Acceptance>);
 
 /// Where a thread that waits for many answers has them put. Its [`Responder`] must run on that thread.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub struct Responder(Weak<Slot>, Arc<Notify>);
 #[derive(Debug)]
 struct Slot {
     /// `None` once they are no longer fetched.
-    letters: Mutex<Option<Vec<Letter>>>,
-    bell: Arc<Notify>,
+    pending: Mutex<Option<Vec<Reply>>>,
+    wake: Arc<Notify>,
 }
 
 /// To whom one answer goes.
@@ -42,8 +42,8 @@ pub struct Round(Vec<ReplyBatch>);
 impl ReplyBatch {
     /// A replies, and what must run on the thread that it belongs to.
     pub fn new() -> (Self, Responder) {
-        let slot = Arc::new(Slot { letters: Mutex::new(Some(Vec::new())), bell: Arc::default() });
-        let responder = Responder(Arc::downgrade(&slot), Arc::clone(&slot.bell));
+        let slot = Arc::new(Slot { pending: Mutex::new(Some(Vec::new())), wake: Arc::default() });
+        let responder = Responder(Arc::downgrade(&slot), Arc::clone(&slot.wake));
         (Self(slot), responder)
     }
 }
@@ -51,13 +51,13 @@ impl ReplyBatch {
 impl Responder {
     /// Hands out what comes, until the replies is gone.
     pub async fn run(self) {
-        let mut letters = Vec::new();
+        let mut replies = Vec::new();
         while let Some(slot) = self.0.upgrade() {
-            if let Some(put) = slot.letters().as_mut() {
-                std::mem::swap(&mut letters, put);
+            if let Some(put) = slot.pending().as_mut() {
+                std::mem::swap(&mut replies, put);
             }
             drop(slot);
-            for (sender, answer) in letters.drain(..) {
+            for (sender, answer) in replies.drain(..) {
                 // The caller may have gone: what was committed stays committed.
                 drop(sender.send(answer));
             }
@@ -69,22 +69,22 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         let Some(slot) = self.0.upgrade() else { return };
-        for (sender, answer) in slot.letters().take().into_iter().flatten() {
+        for (sender, answer) in slot.pending().take().into_iter().flatten() {
             drop(sender.send(answer));
         }
     }
 }
 
 impl Slot {
-    fn letters(&self) -> MutexGuard<'_, Option<Vec<Letter>>> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, Option<Vec<Reply>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         // The responder finds that there is nothing to carry any more.
-        self.bell.notify_one();
+        self.wake.notify_one();
     }
 }
 
@@ -108,8 +108,8 @@ impl Round {
             drop(sender.send(answer));
             return;
         };
-        match replies.0.letters().as_mut() {
-            Some(letters) => letters.push((sender, answer)),
+        match replies.0.pending().as_mut() {
+            Some(pending) => pending.push((sender, answer)),
             // The thread has other things to do now; then each answer goes by itself.
             None => drop(sender.send(answer)),
         }
@@ -122,7 +122,7 @@ impl Round {
 impl Drop for Round {
     fn drop(&mut self) {
         for replies in &self.0 {
-            replies.0.bell.notify_one();
+            replies.0.wake.notify_one();
         }
     }
 }

@@ -23,7 +23,7 @@ pub trait Upkeep: Send + Sync {
     fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
 }
 
-/// The present time, by two clocks that trust the machine's to a different degree.
+/// The present time, by two clocks that trust the machine's wall clock to a different degree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotedTime {
     /// The time that retention goes by.

@@ -29,11 +29,11 @@ pub enum LogError {
 
 /// What the HTTP library calls an error is any connection that broke off or sent no HTTP. An unauthenticated
 /// client can cause any number of these lines.
-const STRANGERS: &str = "actix_http::h1=off";
+const CLIENT_ERRORS_OFF: &str = "actix_http::h1=off";
 
 /// Starts logging for the process, at `default_level` unless `GATEPOST_LOG` says otherwise.
 pub fn start_logging(format: LogFormat, default_level: &str) -> Result<(), LogError> {
-    let wanted = std::env::var("GATEPOST_LOG").unwrap_or_else(|_| format!("{default_level},{STRANGERS}"));
+    let wanted = std::env::var("GATEPOST_LOG").unwrap_or_else(|_| format!("{default_level},{CLIENT_ERRORS_OFF}"));
     let filter = EnvFilter::try_new(&wanted).map_err(|error| LogError::Filter(error.to_string()))?;
     let human = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),

@@ -1,9 +1,10 @@
 //! Any vendor that is not built in: JSON, and JSON pointers (RFC 6901) that say where things stand.
 //!
-//! What `map` does not name is looked for under its own name at the top of the element (`title`, `severity`, …), so that
-//! a simple sender needs no map at all. What is a matter of trust must be named: `key`, `link`, and what joins events into
-//! incidents and ends those (`group`, `correlation`, `state`, `victim`). The id of a request is read from a header or from
-//! the body as it stands on the wire: from a compressed body no id is taken, and the raw body stands in for it.
+//! What `map` does not name is looked for under its own name at the top of the element (`title`, `severity`, …), so
+//! that a simple sender needs no map at all. Security-relevant fields must be named: `key`, `link`, and what joins
+//! events into incidents and ends those (`group`, `correlation`, `state`, `victim`). The id of a request is read from a
+//! header or from the body as it is on the wire: from a compressed body no id is taken, and the raw body is used
+//! instead.
 
 use std::borrow::Cow;
 
@@ -459,7 +460,7 @@ impl Generic {
         draft
     }
 
-    /// Which alert the event is about, whom that hit, and whether it goes on.
+    /// Which alert the event is about, its victim, and whether it goes on.
     fn add_alert(&self, draft: &mut Draft, found: &mut Found, message: &Message) {
         draft.group = found.together(&self.places.group, &message.group);
         if !self.is_number_alone(found.element) {
@@ -618,7 +619,7 @@ fn camel_case(name: &str) -> String {
     })
 }
 
-/// The element without what was understood, and without objects that became empty thereby.
+/// The element without what was understood, and without objects that became empty by that.
 fn rest(mut element: Value, used: &[String]) -> Map<String, Value> {
     for pointer in used {
         let Some((parent, last)) = pointer.rsplit_once('/') else { continue };

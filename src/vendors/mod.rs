@@ -88,8 +88,8 @@ pub trait Normalizer: Send + Sync {
     /// raw body stands in for it. Called on the path of the answer: no more work than it takes.
     fn event_id(&self, request: &Request) -> Option<String>;
 
-    /// The header that [`Normalizer::event_id`] reads the id from; `None` where it stands in the body. A header is often
-    /// not part of what is signed, and then nobody vouches for the id.
+    /// The header that [`Normalizer::event_id`] reads the id from; `None` where it is in the body. A header is often
+    /// not part of what is signed, and then the id is unauthenticated.
     fn id_header(&self) -> Option<&str> {
         None
     }

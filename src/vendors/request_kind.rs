@@ -1,9 +1,9 @@
 //! What a request is about, by the vendor's own words at the beginning of its body: see
 //! [`Source::preview`](super::Source::preview).
 //!
-//! Intake compares kinds to find the first request of a kind that has not come lately. A kind is a pair of hashes: it costs
-//! little to remember, and says nothing to a reader. It decides nothing about an event, and two requests of one kind need
-//! not belong to one incident.
+//! Intake compares kinds to find the first request of a kind that has not come recently. A kind is a pair of hashes: it
+//! is small, and reveals nothing of the body. It decides nothing about an event, and two requests of one kind need not
+//! belong to one incident.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -50,7 +50,7 @@ struct Secureagentics {
 }
 
 impl Normalizer for Secureagentics {
-    /// `id` of the envelope. A doubled `id` is none: the raw body then stands in for it.
+    /// `id` of the envelope. A doubled `id` counts as none: the raw body is used instead.
     fn event_id(&self, request: &Request) -> Option<String> {
         let body = lenient::without_bom(&request.body);
         match serde_json::from_slice(body) {
@@ -62,7 +62,7 @@ impl Normalizer for Secureagentics {
         }
     }
 
-    /// As [`Secureagentics::severity`] has it: `type` stands in the envelope, the others in `data`.
+    /// Reads the fields that [`Secureagentics::severity`] reads: `type` is in the envelope, the others in `data`.
     fn urgency_hint(&self, beginning: &[u8]) -> Hint {
         let mut hint = Hint::default();
         let (mut ordered, mut of_kind) = (None, None);
@@ -178,7 +178,7 @@ impl Secureagentics {
         let test = envelope.flag("test");
         let mut data = envelope.object("data").unwrap_or_default();
         let doubled = doubled || data.doubled();
-        // Only the envelope's own word: what stands in `data` may be of the watched agent's making.
+        // Only the envelope's own flag counts: `data` may be written by the watched agent.
         let test = !doubled && test == Some(true);
 
         let details = text_of(&mut data, &mut envelope, DETAILS);
@@ -351,7 +351,7 @@ fn add_what_was_done(draft: &mut Draft, data: &mut Fields) {
     }
 }
 
-/// An alert's details speak for themselves; elsewhere the type says what they are the details of.
+/// An alert's details are clear without a title; elsewhere the type says what they are the details of.
 fn title(kind: &str, details: Option<&str>, agent: Option<&str>) -> String {
     let first_line = details.and_then(|details| details.lines().map(str::trim).find(|line| !line.is_empty()));
     match (kind, first_line) {
@@ -372,7 +372,7 @@ fn spoken(kind: &str) -> String {
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }
 
-/// The envelope's id alone; without it, what tells the event apart, if it has a time; else nothing.
+/// The envelope's id alone; without it, the fields that identify the event, if it has a time; else nothing.
 fn key(id: Option<String>, draft: &Draft, stated: Option<&Value>, parts: [Option<&str>; 3]) -> Vec<String> {
     match (id, stated) {
         (Some(id), _) => vec!["id".to_owned(), id],
@@ -385,7 +385,7 @@ fn key(id: Option<String>, draft: &Draft, stated: Option<&Value>, parts: [Option
     }
 }
 
-/// What was not taken stays readable: the fields of `data` as they are, those of the envelope where the name is free.
+/// What was not taken is kept as fields: those of `data` as they are, those of the envelope where the name is free.
 fn keep_rest(draft: &mut Draft, envelope: Fields, data: Fields) {
     for (name, value) in data.rest().into_iter().chain(envelope.rest()) {
         draft.unmapped.entry(name).or_insert(value);
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn test_messages_tell_nobody() {
+    fn test_messages_yield_no_event() {
         for body in [
             json!({"type": "ping"}),
             json!({"type": "webhook.test"}),

@@ -68,8 +68,8 @@ impl OnOld {
 }
 
 impl Source {
-    /// Whether the sender's secret vouches for the id of a request. It does not where anybody may send, nor where the id
-    /// stands in a header that is not signed.
+    /// Whether the id of a request is authenticated. It is not where the source is unsigned, nor where the id is in a
+    /// header that is not signed.
     pub fn vouches_for_ids(&self) -> bool {
         match self.normalizer.id_header() {
             Some(header) => self.verifier.vouches_for_header(header),
@@ -83,11 +83,11 @@ impl Source {
         self.verifier.is_replayable() && self.normalizer.id_header().is_some() && !self.vouches_for_ids()
     }
 
-    /// What makes a request the same as another of this source. Only of requests that have been verified: a stranger's id
-    /// must not be looked at. An id that nobody vouches for counts only together with the body, or whoever has captured
-    /// one request could spend the ids of those that are still to come; where a captured request stays authentic for ever,
-    /// the body counts alone. Without an id the body is known for a while;
-    /// `steady` is the present on the clock that nobody sets.
+    /// The key by which a repetition of a request is recognized. Only for requests that have been verified: the id of
+    /// an unauthenticated client must not be looked at. An unauthenticated id counts only together with the body, or an
+    /// attacker that has captured one request could use up the ids of later ones; where a captured request stays
+    /// authentic for ever, the body counts alone. Without an id the body is known for a while; `steady` is the present
+    /// by the monotonic clock.
     pub fn dedupe_key(&self, verified: &Verified, steady: Timestamp) -> RequestKey {
         let request = verified.request();
         let id = self.normalizer.event_id(request);
@@ -140,7 +140,7 @@ impl Source {
     }
 }
 
-/// As much of a body is looked at to find out how urgent it is: some microseconds, and more than most alerts.
+/// How much of a body is looked at to find out how urgent it is: some microseconds, and more than most alerts.
 const LOOKED_AT_BYTES_MAX: usize = 8 << 10;
 
 /// All sources, by name.

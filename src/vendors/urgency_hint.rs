@@ -146,8 +146,8 @@ impl<'b> Look<'b> {
         }
     }
 
-    /// The plain value behind a name; `None` where no colon or no plain value follows, and nothing but blanks and the colon
-    /// is passed.
+    /// The plain value behind a name; `None` where no colon or no plain value follows, and only blanks and the colon
+    /// are passed.
     fn value(&mut self) -> Option<&'b [u8]> {
         self.skip_blanks();
         if self.peek()? != b':' {

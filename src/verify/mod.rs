@@ -2,9 +2,9 @@
 //!
 //! `server::ingress` calls [`Verifier::precheck`] before it reads a body and [`Verifier::verify`] after; it is the only
 //! maker of [`Verified`], and the store takes nothing else. `gatepost verify` calls [`Verifier::explain`], `gatepost
-//! send` calls [`Verifier::sign`]. The room is pure: the present moment and the secrets are arguments. It does not
-//! promise that an authentic request is harmless, only that its sender holds the secret; and it does not
-//! promise that it is new: a scheme without a time can be replayed, which is why the store remembers dedupe keys.
+//! send` calls [`Verifier::sign`]. The module is pure: the present moment and the secrets are arguments. It does not
+//! promise that an authentic request is harmless, only that its sender holds the secret; and it does not promise that
+//! it is new: a scheme without a time can be replayed, which is why the store remembers dedupe keys.
 
 mod decoy;
 mod explain;

@@ -96,7 +96,7 @@ impl Place {
 }
 
 impl Scheme {
-    /// Everything that is wrong with the scheme, so that an operator can mend it in one go.
+    /// Everything that is wrong with the scheme, so that an operator can fix it in one go.
     pub(super) fn faults(&self) -> Vec<SchemeError> {
         let mut faults = Vec::new();
         match self {

@@ -238,22 +238,22 @@ fn check_secrets(section: &Section, scheme: &Scheme, secrets: &[Secret], floor: 
         section.warn("danger_short_secret", "is not needed: no secret is short", "remove it");
     }
     let check = |(index, length): (usize, &Option<usize>)| {
-        let judge = Judge { section, position: index + 1, encoding, floor };
-        judge.accepts(*length)
+        let length_check = LengthCheck { section, position: index + 1, encoding, floor };
+        length_check.accepts(*length)
     };
     // Counted rather than `all`, so that every secret at fault is reported.
     lengths.iter().enumerate().map(check).filter(|accepted| !accepted).count() == 0
 }
 
 /// Judges the length of one secret's key.
-struct Judge<'j, 'd> {
+struct LengthCheck<'j, 'd> {
     section: &'j Section<'d>,
     position: usize,
     encoding: KeyEncoding,
     floor: Floor,
 }
 
-impl Judge<'_, '_> {
+impl LengthCheck<'_, '_> {
     fn accepts(&self, length: Option<usize>) -> bool {
         let Some(bytes) = length else {
             self.fault("is not base64, which its key is written in", "copy it again, whole, as the vendor shows it");

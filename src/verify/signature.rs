@@ -146,8 +146,8 @@ impl SignatureVerifier {
         stripped.or_else(|| self.scheme.prefix_optional.then_some(item))
     }
 
-    /// The characters between the id and its neighbours. An id that held one could lend bytes to a neighbour, or borrow
-    /// some, and the signature would still fit: Standard Webhooks forbids '.' for that reason.
+    /// The characters between the id and the adjacent parts. An id that held one could move bytes to or from an
+    /// adjacent part, and the signature would still match: Standard Webhooks forbids '.' for that reason.
     fn delimiters(&self, at: usize) -> [Option<char>; 2] {
         let literal = |part: Option<&SignedPart>| match part {
             Some(SignedPart::Literal(text)) => Some(text.clone()),

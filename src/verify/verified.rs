@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::domain::{Headers, Request, Timestamp};
 
-/// A request that was verified, byte for byte as it came. Only this room makes one, so storing an unverified request
+/// A request that was verified, byte for byte as it came. Only this module makes one, so storing an unverified request
 /// does not compile.
 #[derive(Debug)]
 pub struct Verified {

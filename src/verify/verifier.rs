@@ -130,8 +130,8 @@ impl Verifier {
         matches!(self.kind, Kind::Unsigned)
     }
 
-    /// Whether a secret vouches for what stands in the header `name` (lower case). A token vouches for the whole request;
-    /// a signature only for what it is made over.
+    /// Whether a secret authenticates the value of the header `name` (lower case). A token authenticates the whole
+    /// request; a signature only what it is computed over.
     pub fn vouches_for_header(&self, name: &str) -> bool {
         match &self.kind {
             Kind::Signature(verifier) => verifier.signs_header(name),

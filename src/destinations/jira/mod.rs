@@ -194,7 +194,7 @@ fn credentials(section: &Section, deployment: Deployment) -> Option<(Secret, Sec
 }
 
 impl Jira {
-    /// The address of an API call below the version that the deployment speaks.
+    /// The address of an API call below the version of the deployment.
     fn address(&self, path: &str) -> Url {
         let version = match self.deployment {
             Deployment::Cloud => 3,

@@ -64,7 +64,7 @@ fn verbatim(text: &str) -> String {
     format!("{{noformat}}\n{}\n{{noformat}}", without_end_marks(text))
 }
 
-/// Puts an invisible space behind every brace, so that no `{noformat}` is left in whatever case or company.
+/// Puts an invisible space behind every brace, so that no `{noformat}` is left in any case or context.
 fn without_end_marks(text: &str) -> String {
     if text.to_ascii_lowercase().contains("noformat") { text.replace('{', "{\u{200b}") } else { text.to_owned() }
 }

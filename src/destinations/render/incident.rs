@@ -30,7 +30,7 @@ pub struct IncidentSummary {
     pub who: Option<Side>,
     /// To what.
     pub what: Option<Side>,
-    /// Whom it hit: agent, else host.
+    /// The victim: agent, else host.
     pub victim: Option<String>,
     /// `1,204 events since 02:10, last 02:41; 3 attackers, 2 endpoints`; none for a single event.
     pub extent: Option<Words>,

@@ -191,7 +191,7 @@ fn bearer(found: &Captures<'_>) -> String {
     if is_word { found[0].to_owned() } else { format!("{}{MARK}", &found["scheme"]) }
 }
 
-/// The end of a value in quotes, where the quote may be escaped (`\"`, `\\\"`) as deep as JSON lies in JSON: the next
+/// The end of a value in quotes, where the quote may be escaped (`\"`, `\\\"`) as deep as the JSON is nested: the next
 /// quote that is escaped no deeper than the first.
 fn quoted_end(rest: &str, open: &str) -> usize {
     if open.starts_with(['%', '&']) {
@@ -211,7 +211,7 @@ fn quoted_end(rest: &str, open: &str) -> usize {
     rest.len()
 }
 
-/// The end of a word without quotes. A scheme (`token: Bearer x`) takes the next word with it.
+/// The end of a word without quotes. A scheme (`token: Bearer x`) includes the next word.
 fn bare_end(rest: &str) -> usize {
     let word = |from: usize| {
         let stops = |c: char| c.is_whitespace() || matches!(c, '&' | '"' | '\'' | '`' | '\\' | '<' | '>');

@@ -61,7 +61,7 @@ pub fn mrkdwn(words: &Words, now: Timestamp) -> String {
     words.pieces().iter().map(text).collect()
 }
 
-/// Slack's token for a time, which each reader sees in his own zone; UTC where it is not understood.
+/// Slack's token for a time, which is shown in each reader's time zone; UTC where it is not understood.
 fn date(time: Timestamp, now: Timestamp) -> String {
     let seconds = time.as_millis().div_euclid(1000);
     format!("<!date^{seconds}^{{date_short_pretty}} {{time}}|{}>", utc(time, Some(now)))

@@ -85,7 +85,7 @@ fn read(section: &Section) -> Option<Slack> {
     Some(Slack { way: way?, on_uncertain: on_uncertain? })
 }
 
-/// The webhook's URL; a base that is set beside it, such as a test server's, takes the place of Slack's own host.
+/// The webhook's URL; a base that is set beside it, such as a test server's, replaces Slack's own host.
 fn webhook(section: &Section) -> Option<Way> {
     let has_base = section.has("url") || section.has("api_url");
     let secret = section.secret("webhook_url")?;

@@ -253,7 +253,7 @@ const HISTORY_PAGE: &str = "15";
 /// Clocks differ.
 const HISTORY_MARGIN_SECONDS: i64 = 300;
 
-/// In the notes: how often a message was sent that may have arrived, without a way to find out.
+/// In the notes: how often a message was sent that may have arrived, without a way to look for it.
 const SENT: &str = "sent";
 /// After each of them, as long as the destination is left alone anyway at first; all of it within the day after which
 /// everything is given up.

@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_source_leaves_room_for_the_others() {
+    async fn one_source_leaves_capacity_for_the_others() {
         let (budget, a, b) = (Budget::new(LIMITS), name("a"), name("b"));
         let mut of_b = waiting(&budget, Sender { source: Some(&b), address: address(200) }, 190, 100);
         for round in 0..20 {
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_address_leaves_room_for_the_others() {
+    async fn one_address_leaves_capacity_for_the_others() {
         let (budget, source) = (Budget::new(LIMITS), name("a"));
         let of = |last| Sender { source: Some(&source), address: address(last) };
         let mut other = waiting(&budget, of(1), 100, 100);

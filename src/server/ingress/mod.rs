@@ -98,7 +98,7 @@ impl Ingress {
         limits: IngressLimits,
     ) -> Self {
         let decoy = Verifier::decoy();
-        let (proven, bodies, strangers) = (Budget::new(PROVEN), Budget::new(BODIES), Budget::new(STRANGERS));
+        let (proven, bodies, strangers) = (Budget::new(PROVEN), Budget::new(BODIES), Budget::new(UNAUTHENTICATED));
         let (rates, refusals, stopping) = (RateLimits::default(), Refusals::default(), AtomicBool::new(false));
         Self {
             sources,
@@ -379,7 +379,7 @@ fn log_refusal(ingress: &web::Data<Ingress>, source: Option<&Source>, problem: P
     });
 }
 
-/// What is not told must be seen, by whoever looks for it: the first at once, the others are counted in the metric.
+/// Repeated requests are not told, so they are logged: the first at once, the others are counted in the metric.
 fn log_repeated(ingress: &web::Data<Ingress>, source: &Source, receipt: crate::domain::ReceiptId, http: &HttpRequest) {
     let name = source.name.as_str();
     if !ingress.refusals.note(name, REPEATED) {
@@ -433,6 +433,6 @@ const PROVEN: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 128 <<
 /// One source leaves a quarter to the others, one address half.
 const BODIES: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 96 << 20, per_address: 64 << 20 };
 /// For those that name no source or show nothing.
-const STRANGERS: BudgetLimits = BudgetLimits { total: 16 << 20, per_source: 16 << 20, per_address: 4 << 20 };
+const UNAUTHENTICATED: BudgetLimits = BudgetLimits { total: 16 << 20, per_source: 16 << 20, per_address: 4 << 20 };
 /// As much as is read from a sender that names no source or shows no token.
 const UNKNOWN_SOURCE_LIMIT_BYTES: u64 = 1 << 20;

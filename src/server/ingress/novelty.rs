@@ -1,10 +1,10 @@
 //! The first requests of a kind: an event of another rule or another victim must not wait for the backlog of a flood.
 //!
-//! Intake asks [`Novelty`] for the urgency of what it accepts. The kinds that have come lately are remembered for each
-//! source, in a table of fixed size; the first two requests of a kind that is not in it are read before all others. How many
-//! are is bounded by an allowance for each source, class and part of the kind, so that a sender who mints kinds gains
-//! nothing, and one who mints victims does not use up what is for rules. Nothing of it is stored: after a restart the first
-//! requests of every kind are new. It only orders what waits.
+//! Intake asks [`Novelty`] for the urgency of what it accepts. Recent kinds are remembered for each source, in a table
+//! of fixed size; the first two requests of a kind that is not in it are read before all others. How many are is
+//! bounded by an allowance for each source, class and part of the kind, so that a sender that invents kinds gains
+//! nothing, and one that invents victims does not use up the allowance of rules. Nothing of it is stored: after a
+//! restart the first requests of every kind are new. It only orders what waits.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::domain::{SourceName, Timestamp, Urgency};
 use crate::vendors::{Preview, RequestKind};
 
-/// What each source has sent lately.
+/// What each source has sent recently.
 #[derive(Debug, Default)]
 pub struct Novelty(Mutex<HashMap<SourceName, Lately>>);
 
@@ -33,7 +33,7 @@ impl Novelty {
     }
 }
 
-/// What a source has sent lately.
+/// What a source has sent recently.
 #[derive(Debug)]
 struct Lately {
     rules: Part,
@@ -84,7 +84,7 @@ impl Part {
     }
 }
 
-/// Kinds that have come lately, in sets of [`WAYS`]: in a full set the kind that has not come for longest makes room.
+/// Recent kinds, in sets of [`WAYS`]: a full set evicts the least recently used.
 #[derive(Debug)]
 struct Kinds(Vec<Seen>);
 
@@ -248,7 +248,7 @@ mod tests {
         assert!([0, 0, 0].map(|_| sender.is_first(1, 1, 0)).contains(&false));
         for n in 2..100_000 {
             sender.is_first(n, n, n as i64 / 100);
-            // It has come in the meantime and is not what makes room.
+            // It has come in the meantime and is not the one evicted.
             assert!(n % 50 != 0 || !sender.is_first(1, 1, n as i64 / 100), "{n}");
         }
     }

@@ -23,7 +23,7 @@ impl Pace {
         Self { limits, begun: now, until: now + limits.total, bytes: 0 }
     }
 
-    /// So much has come. As much as a fair sender sends in the usual time buys that time once more.
+    /// Counts bytes that have come. As much as a fair sender sends in the usual time buys that time again.
     pub fn came(&mut self, bytes: u64, now: Instant) {
         self.bytes = self.bytes.saturating_add(bytes);
         let price = price_of(self.limits.total);

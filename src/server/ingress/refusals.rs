@@ -1,5 +1,5 @@
-//! Log lines about refusals: the first of a kind at once, the others as a number. Anybody can have as many requests
-//! refused as he likes, and must not fill the disk or hide other lines with that.
+//! Log lines about refusals: the first of a kind at once, the others as a number. Unauthenticated clients can cause any
+//! number of refusals, and must not fill the disk or hide other lines with them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -1,8 +1,10 @@
-//! Requests to addresses that no source has: perhaps a vendor's URL is mistyped, and then nobody would be told of
-//! anything, or a stranger tries. The log says so once a minute for each name, with the name that was meant most likely.
+//! Requests to addresses that no source has: a vendor's URL may be mistyped, and then no alert of that vendor arrives,
+//! or an unauthenticated client probes. The log says so once a minute for each name, with the most similar configured
+//! name.
 //!
-//! Names that look like a configured one and names that do not have [`NAMES_MAX`] lines a minute each, so that strangers
-//! cannot hide a mistyped name. What was typed is an attacker's text: it is cut, and only plain characters of it are shown.
+//! Names that look like a configured one and names that do not have [`NAMES_MAX`] lines a minute each, so that probing
+//! clients cannot hide a mistyped name. The name is an attacker's text: it is truncated, and only plain characters of
+//! it are shown.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -77,7 +79,7 @@ impl State {
         [&mut self.near, &mut self.far].into_iter().find(|told| told.names.contains_key(name))
     }
 
-    /// Comparing costs time, of which a stranger gets only so much.
+    /// Comparing costs time, which is limited for unauthenticated clients.
     fn may_compare(&mut self, steady: Timestamp) -> bool {
         if self.near.is_full() && self.far.is_full() {
             return false;
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_do_not_hide_a_mistyped_name() {
+    fn unknown_names_do_not_hide_a_mistyped_name() {
         let mut state = State::default();
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
         for name in 0..NAMES_MAX {

@@ -1,4 +1,4 @@
-//! A stand-in of Jira: one project, spoken to as Cloud (`/rest/api/3`) or as Data Center (`/rest/api/2`).
+//! A stand-in of Jira: one project, with the API of Cloud (`/rest/api/3`) or of Data Center (`/rest/api/2`).
 //!
 //! Both dialects see the same issues. They differ in rich text (an ADF document or wiki markup), in how they search, and
 //! in how soon a search finds what was just created.
@@ -127,7 +127,7 @@ pub struct Issue {
     pub created_at: Timestamp,
 }
 
-/// Which of the two products is spoken to.
+/// Which of the two products it stands in for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dialect {
     Cloud,

@@ -90,7 +90,7 @@ fn rich_text_inline(value: &Value) -> Result<(), Fault> {
     by_type(value, RICH_INLINE)
 }
 
-/// Slack opens nothing but web pages.
+/// Slack opens only web pages.
 fn http_url(value: &Value) -> Result<(), Fault> {
     shape::text(value, 1, 3000)?;
     match value.as_str().map(url::Url::parse) {

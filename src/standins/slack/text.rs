@@ -70,7 +70,7 @@ fn section(block: &Value) -> Vec<Line> {
     text.into_iter().chain(fields).chain(accessory).collect()
 }
 
-/// Fields are written as a label above a value; a terminal has room beside it.
+/// Fields are written as a label above a value; a terminal has space beside it.
 fn on_one_line(field: &str) -> String {
     match field.split_once('\n') {
         Some((label, value)) => format!("{}: {value}", label.trim_end_matches(':')),

@@ -1,9 +1,9 @@
 //! Long bodies, in pieces.
 //!
-//! A body of many megabytes in one row is one commit of as many, and everybody waits while it is written and synced. So a
-//! long body comes in piece by piece, each in the transaction of whatever else is committed at the time; the last of
-//! these transactions writes its key and its receipt, which only says where the body lies. Until then the body is loose:
-//! what a dead process has left of one is removed at the next start.
+//! A body of many megabytes in one row is one commit of the same size, and all other requests wait while it is written
+//! and synced. So a long body is stored piece by piece, each in the transaction of whatever else is committed at the
+//! time; the last of these transactions writes its key and its receipt, which only refers to the body. Until then the
+//! body is loose: loose bodies that an ended process has left are removed at the next start.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -136,8 +136,8 @@ pub fn remove_loose(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes a body that no receipt holds. Its sender was told to come again, so that its room may be needed soon: if that
-/// fails it is tried again, at the next start at the latest.
+/// Removes a body that no receipt holds. Its sender was told to retry, so its space may be needed soon: a removal that
+/// fails is tried again, at the next start at the latest.
 pub struct Removal {
     /// The body.
     pub body: i64,
@@ -150,7 +150,7 @@ pub struct Removal {
 pub struct Left(Mutex<Vec<i64>>);
 
 impl Left {
-    /// Their removals, once more.
+    /// Their removals, again.
     pub fn removals(self: &Arc<Self>) -> Vec<Removal> {
         let bodies = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         bodies.into_iter().map(|body| Removal { body, left: Arc::clone(self) }).collect()

@@ -25,7 +25,7 @@ pub struct SoundnessCheck(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     outcome: Mutex<Soundness>,
-    /// Held by the thread while it has a connection, and by whoever must be sure that it has none.
+    /// Held by the thread while it has a connection, and by a caller that must be sure that it has none.
     connection: Mutex<()>,
     is_held: AtomicBool,
     is_stopped: AtomicBool,
@@ -87,7 +87,7 @@ impl SoundnessCheck {
         lock(&self.0.outcome).clone()
     }
 
-    /// Notes what somebody else has found out.
+    /// Records an outcome that was found elsewhere.
     pub fn note(&self, outcome: Soundness) {
         *lock(&self.0.outcome) = outcome;
     }
@@ -211,7 +211,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How many problems are told of.
 const PROBLEMS_MAX: usize = 5;
-/// So many steps of SQLite's machine lie between two looks at whether to go on.
+/// Steps of SQLite's virtual machine between two checks whether to go on.
 const STEPS: std::os::raw::c_int = 1_000;
 /// How long it reads before it pauses, and how long it pauses.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_holds_the_check_finds_it_without_a_connection() {
+    fn a_held_check_has_no_connection() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
         filled(&path);

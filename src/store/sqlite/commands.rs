@@ -20,7 +20,7 @@ impl Commands for SqliteStore {
         now: Timestamp,
     ) -> Result<Result<Milestone, OrderError>, StoreError> {
         let ticket = self.writer.write(move |transaction| {
-            // Whoever serves knows the notifiers; here a look at each notification is planned.
+            // Only the process that serves knows the notifiers; here a check of each notification is planned.
             let policy = Policy::default();
             let incidents = Incidents::of(transaction, &policy, now);
             let Some(mut incident) = incidents.incident(number)? else {

@@ -1,9 +1,9 @@
 //! The one thread that writes.
 //!
 //! It takes whatever has gathered: all waiting arrivals become one transaction, then those that came meanwhile, and so
-//! on. Nobody waits for company: a single arrival is committed at once. Background work shares the transactions of
-//! arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Schedule`] says when it may. A long
-//! body comes in piece by piece, one in each transaction, see [`bodies`].
+//! on. No arrival is delayed to fill a batch: a single one is committed at once. Background work shares the
+//! transactions of arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Schedule`] says
+//! when it may run. A long body is stored piece by piece, one in each transaction, see [`bodies`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Gathered {
         }
     }
 
-    /// Whether nobody waits for an answer to a request.
+    /// Whether no request waits for an answer.
     fn has_no_intake(&self) -> bool {
         self.arrivals.is_empty() && self.long.is_empty()
     }
@@ -142,16 +142,16 @@ impl CommitLoop {
         true
     }
 
-    /// Refuses arrivals that were on their way when the door was shut: what room is left is for those before them.
+    /// Refuses arrivals that were queued when intake was stopped: the space that is left is for those accepted before.
     fn turn_away(&mut self, gathered: &mut Gathered) {
         let Gathered { arrivals, long, works } = gathered;
         arrivals.extend(long.drain(..).map(Staged::give_up));
         self.reply(arrivals, &Err(StoreError::kept_for_deliveries()), works);
     }
 
-    /// Commits all arrivals, a piece of a long body, and as much work of these lines as fits into a slice of time, but at
-    /// least one piece if there is one. Arrivals do not pay for what fails beside them: if all of it together cannot
-    /// be committed, they are alone.
+    /// Commits all arrivals, a piece of a long body, and as much work of these lines as fits into a slice of time, but
+    /// at least one piece if there is one. Failing work does not fail arrivals: if all of it together cannot be
+    /// committed, the arrivals are committed alone.
     fn commit(&mut self, gathered: &mut Gathered, lines: OpenLines) {
         let Gathered { arrivals, long, works } = gathered;
         let mut done = Vec::new();

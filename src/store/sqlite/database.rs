@@ -1,14 +1,14 @@
-//! The connection that writes, and what is done when the disk fails under it.
+//! The connection that writes, and the recovery when the disk fails.
 //!
-//! After an error that leaves the state of the file in doubt (a failed write or sync) the connection is thrown away:
-//! the kernel may have dropped the pages that it could not write, so a second sync on the same handle proves nothing.
-//! Until a fresh connection has opened, has written and synced once more what the log holds, and has passed its check,
-//! everything is refused. By then another file may stand at the path: a file system that took no more writes has been
-//! repaired and mounted again.
+//! After an error that leaves the state of the file in doubt (a failed write or sync) the connection is closed: the
+//! kernel may have dropped the pages that it could not write, so a second sync on the same handle proves nothing. Until
+//! a fresh connection has opened, has rewritten and synced what the WAL holds, and has passed its check, everything is
+//! refused. By then the path may name another file: a file system that took no more writes has been repaired and
+//! mounted again.
 //!
-//! When the disk is full, the [`Reserve`] is given up for what has been accepted already: the log is emptied, outcomes are
-//! recorded, and new arrivals are refused until there is room again. Only the process that serves does so; a command of
-//! the operator's that meets a fault fails.
+//! When the disk is full, the [`Reserve`] is released for what has been accepted already: the WAL is checkpointed,
+//! outcomes are recorded, and new arrivals are refused until there is space again. Only the process that serves does
+//! so; an operator's command that meets a fault fails.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub struct Database {
 pub struct Service {
     /// The right to serve.
     pub lock: Lock,
-    /// Room for when the disk is full.
+    /// Space for when the disk is full.
     pub reserve: Reserve,
     /// The connection that others in this process read on.
     pub reader: Arc<ReadConnection>,
@@ -48,13 +48,13 @@ pub struct Service {
     pub check: SoundnessCheck,
 }
 
-/// The disk is full, and the reserve given up.
+/// The disk is full, and the reserve released.
 struct Shortage {
-    /// When room was last looked for.
+    /// When space was last looked for.
     tried: Instant,
-    /// When it was last said that not even the reserve has been enough.
+    /// When it was last logged that not even the reserve was enough.
     told: Instant,
-    /// There is as much room within the database: it need not grow.
+    /// There is as much free space within the database: the file need not grow.
     has_free_pages: bool,
 }
 
@@ -71,13 +71,13 @@ impl Database {
             log_limit: wal::PAGES_MIN,
         };
         match database.empty_before_looking() {
-            Ok(()) => database.look_for_room(),
+            Ok(()) => database.check_for_space(),
             Err(error) => database.note(&StoreError::from(error)),
         }
         database
     }
 
-    /// Whether new arrivals are to be refused: the room that is left is for what has been accepted.
+    /// Whether new arrivals are to be refused: the space that is left is for what has been accepted.
     pub fn is_shut(&self) -> bool {
         self.shortage.as_ref().is_some_and(|shortage| !shortage.has_free_pages)
     }
@@ -112,10 +112,10 @@ impl Database {
         }
     }
 
-    /// Does what is due: opens the database again, makes room on a full disk.
+    /// Does what is due: opens the database again, frees space on a full disk.
     pub fn tend(&mut self) {
         if self.shortage.as_ref().is_some_and(|shortage| shortage.tried.elapsed() >= TEND_INTERVAL) {
-            self.make_room();
+            self.reclaim_space();
         }
         let due = self.broken_since.is_some_and(|since| since.elapsed() >= TEND_INTERVAL);
         let Some(service) = self.service.as_mut().filter(|_| self.connection.is_none() && due) else { return };
@@ -139,7 +139,7 @@ impl Database {
                 tracing::error!(%reason, "the disk is full; requests are refused with 503, deliveries go on in the reserve");
                 reserve.give_up();
                 self.shortage = Some(Shortage { tried: now, told: now, has_free_pages: false });
-                self.make_room();
+                self.reclaim_space();
             }
             Some(shortage) if shortage.told.elapsed() >= TELL_AGAIN => {
                 tracing::error!(%reason, "the disk is full to the last byte; deliveries wait as well");
@@ -149,7 +149,7 @@ impl Database {
         }
     }
 
-    /// What an earlier process has left in the log is no room that comes once it is emptied.
+    /// Space that is freed by checkpointing what an earlier process has left in the WAL is not new space.
     fn empty_before_looking(&self) -> rusqlite::Result<()> {
         match (&self.service, &self.connection) {
             (Some(service), Some(connection)) if service.reserve.held().is_none() => wal::cut(connection).map(drop),
@@ -157,13 +157,13 @@ impl Database {
         }
     }
 
-    /// Makes the most of a disk that is full: empties the log and cuts it, and sees whether that is enough. Before the
-    /// log is empty the reserve must not take the room that emptying it needs, and the log's own is nothing new.
-    fn make_room(&mut self) {
+    /// Frees what can be freed on a full disk: checkpoints the WAL and truncates it, and checks whether that is enough.
+    /// Before that the reserve must not take the space that the checkpoint needs, and the WAL's own space is not new.
+    fn reclaim_space(&mut self) {
         let (Some(shortage), Some(connection)) = (self.shortage.as_mut(), self.connection.as_ref()) else { return };
         shortage.tried = Instant::now();
         match wal::cut(connection) {
-            Ok(true) => self.look_for_room(),
+            Ok(true) => self.check_for_space(),
             Ok(false) => {}
             Err(error) => match StoreError::from(error) {
                 fault @ StoreError::Broken(_) => self.note(&fault),
@@ -172,9 +172,9 @@ impl Database {
         }
     }
 
-    /// Sees to it that there is a reserve; without one, intake needs as much room within the database: retention makes
-    /// room there and not on the disk.
-    fn look_for_room(&mut self) {
+    /// Makes the reserve if it can; without one, intake needs as much free space within the database: retention frees
+    /// space there and not on the disk.
+    fn check_for_space(&mut self) {
         let (Some(service), Some(connection)) = (self.service.as_mut(), self.connection.as_ref()) else { return };
         let reserve = &mut service.reserve;
         if reserve.make() {
@@ -217,7 +217,7 @@ impl Database {
 impl Service {
     /// A fresh connection on a file that is sound, and on a log that is on the disk; and whether it is another file.
     fn reopen(&mut self, path: &Path) -> Result<(Connection, bool), Fault> {
-        // First of all: where nothing is mounted, a connection would create an empty store.
+        // Before everything else: where nothing is mounted, a connection would create an empty store.
         let elsewhere = self.lock.renew()?;
         let _held = self.check.hold();
         let connection = self.reader.renew(|| -> Result<_, Fault> {
@@ -242,9 +242,9 @@ impl Service {
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// How soon after a failure the database is opened again, and how often room is made on a full disk.
+/// How soon after a failure the database is opened again, and how often space is freed on a full disk.
 pub const TEND_INTERVAL: Duration = Duration::from_millis(500);
-/// How often a disk that is full to the last byte is spoken of.
+/// How often a completely full disk is logged.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_shuts_nobody_out_where_there_is_plenty() {
+    fn a_failed_large_write_does_not_stop_intake_where_there_is_space() {
         let folder = tempfile::tempdir().unwrap();
         let store = serve(folder.path());
         fail(&store, StoreError::Full("a body of a terabyte".to_owned()));

@@ -288,7 +288,7 @@ impl<'t> Settler<'t> {
         })
     }
 
-    /// `false`, and nothing written, when the lease had passed to somebody else.
+    /// `false`, and nothing written, when the lease had passed to another claim.
     pub fn settle(&mut self, settlement: &Settlement) -> Result<bool, StoreError> {
         let claim = &settlement.claim;
         let held = self.held.query_row(params![claim.row, claim.generation], |row| row.get::<_, Option<i64>>(0));

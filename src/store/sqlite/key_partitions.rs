@@ -1,15 +1,15 @@
 //! Keys in parts, each small enough to stay in one place.
 //!
-//! Keys are hashes, so that one tree over all of them takes every new one in at another page: a batch of 256 arrivals
-//! then writes 256 pages into the log. Here keys are numbered off into parts of [`PART_KEYS`], and the primary key of
-//! their table begins with the part: a batch falls into the one or two pages of the newest part, and what is too old
-//! lies together at the other end.
+//! Keys are hashes, so that a single tree over all of them inserts each new one into another page: a batch of 256
+//! arrivals then writes 256 pages into the WAL. Here keys are assigned in order to parts of [`PART_KEYS`], and the
+//! primary key of their table begins with the part: a batch falls into the one or two pages of the newest part, and
+//! expired keys are contiguous at the other end.
 //!
-//! Within a part the primary key is the arbiter. Whether an older part holds a key is asked of the table, in the
-//! transaction that inserts it, by the only thread that inserts. What is kept in memory, and rebuilt at start, only says
-//! where to look: for the keys of the newest generation the part, for those of older ones a Bloom filter of two bytes a
-//! key. It may remember keys that a rolled-back transaction or retention has taken away: that costs a look, never an
-//! answer. It never lacks a key that the table holds.
+//! Within a part the primary key decides. Whether an older part holds a key is asked of the table, in the transaction
+//! that inserts it, by the only thread that inserts. What is kept in memory, and rebuilt at start, only says where to
+//! look: for the keys of the newest generation the part, for those of older ones a Bloom filter of two bytes a key. It
+//! may hold keys that a rolled-back transaction or retention has removed: that costs a lookup, never a wrong answer. It
+//! never lacks a key that the table holds.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -19,7 +19,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::super::StoreError;
 use crate::domain::Timestamp;
 
-/// The part of a table that is being filled, and where its keys may lie.
+/// The part of a table that is being filled, and which parts may hold its keys.
 #[derive(Debug)]
 pub struct Parts {
     table: &'static Table,
@@ -29,7 +29,7 @@ pub struct Parts {
     newest: Places,
     /// The generations before it, oldest first.
     older: VecDeque<Generation>,
-    /// Where repetitions of older keys were found of late.
+    /// Where repetitions of older keys were found recently.
     found: Places,
 }
 
@@ -44,7 +44,7 @@ pub struct Table {
     pub prune: &'static str,
 }
 
-/// The part in which each key lies.
+/// The part that holds each key.
 type Places = HashMap<Key, i64, BuildHasherDefault<FirstBytes>>;
 
 /// A key: a hash.
@@ -84,8 +84,8 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Finds a key with the help of `look`, which looks into one part. Repetitions are mostly of late: the newest are
-    /// asked first.
+    /// Finds a key with the help of `look`, which looks into one part. Repetitions are mostly recent: the newest parts
+    /// are asked first.
     pub fn find<T>(
         &mut self,
         key: Key,
@@ -102,7 +102,7 @@ impl Parts {
             let first = generation.number * GENERATION_PARTS;
             for part in (first..first + GENERATION_PARTS).rev() {
                 let Some(row) = look(part)? else { continue };
-                // Whoever sends an old one again sends it once more.
+                // A sender that repeats an old request is likely to repeat it again.
                 if self.found.len() >= FOUND_MAX {
                     self.found.clear();
                 }

@@ -8,7 +8,7 @@ use super::super::{Acceptance, StoreError};
 use super::key_partitions::{self, Key, Parts, Table};
 use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 
-/// Where keys may lie, of requests and of events.
+/// Where the keys of requests and of events may be stored.
 #[derive(Debug)]
 pub struct Keys {
     requests: Parts,
@@ -33,7 +33,7 @@ pub struct EventKeyTable<'t> {
     find: CachedStatement<'t>,
 }
 
-/// Where a key was found, and what lies there.
+/// Where a key was found, and its row.
 pub struct Seen {
     part: i64,
     /// The row of the event.

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_replaced_is_taken_anew_unless_somebody_else_has_it() {
+    fn a_folder_that_was_replaced_is_locked_anew_unless_another_process_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let (place, away) = (folder.path().join("store"), folder.path().join("away"));
         std::fs::create_dir(&place).unwrap();

@@ -77,8 +77,8 @@ mod parking {
             Self(Mutex::new(connection))
         }
 
-        /// Closes the connection, has everything opened anew, and goes on with the connection that comes of it. Nobody
-        /// reads meanwhile; if it fails there is nothing to be read until it is tried again.
+        /// Closes the connection, has everything opened anew, and uses the connection that results. There are no reads
+        /// meanwhile; if it fails there is nothing to read until it is tried again.
         ///
         /// As long as a process has one connection to a file SQLite closes no handle of that file, and gives those of
         /// connections that are gone to new ones: also a handle that has failed to sync.
@@ -266,7 +266,7 @@ impl SqliteStore {
         self.writer.stop();
     }
 
-    /// Begins to find out whether the file is sound, in the background and on a connection of its own.
+    /// Begins to check whether the file is sound, in the background and on a connection of its own.
     pub fn begin_check(&self) {
         if let Err(error) = self.check.begin() {
             tracing::error!(%error, "the database cannot be checked");
@@ -317,7 +317,7 @@ impl Connections {
         if access == Access::Serve {
             schema::prepare(&mut connection, path)?;
         }
-        // Whoever does not serve accepts nothing, and need not know what has been accepted.
+        // A process that does not serve accepts nothing, and need not know what has been accepted.
         let mut keys = KeysAtHand::default();
         let backlogs = Backlogs::default();
         if access == Access::Serve {

@@ -102,8 +102,8 @@ impl<'t> Notifications<'t> {
         Ok(())
     }
 
-    /// Plans for every notifier of an incident what it is to be told next. Those for whom it is due now are added to
-    /// `to_tell`.
+    /// Plans for every notifier of an incident what it is to be told next. Destinations for which it is due now are
+    /// added to `to_tell`.
     pub fn arm(&self, incident: &Incident, to_tell: &mut BTreeSet<DestinationName>) -> Result<(), StoreError> {
         for mut stored in self.of_incident(incident.number)? {
             if self.arm_one(incident, &mut stored)? {
@@ -140,7 +140,7 @@ impl<'t> Notifications<'t> {
         let (at, urgency) = match incidents::due(incident, &stored.told, notifier.class, timing, self.now) {
             Due::Now(intent) if stored.has_refused(&intent, incident) => return Ok(false),
             Due::Now(intent) => (self.now, urgency(intent.change, incident.rank)),
-            // Once its end is told nothing but its closing lies ahead, for which nothing is sent.
+            // Once the resolution is told only the closing remains, for which nothing is sent.
             Due::At(_) if stored.is_told_the_end() && incident.state == IncidentState::Resolved => return Ok(false),
             Due::At(at) => (at, urgency(stored.next_change(), incident.rank)),
             // What waits is found to be superfluous when it is claimed.
@@ -165,7 +165,7 @@ impl<'t> Notifications<'t> {
         Ok(())
     }
 
-    /// Sees to it that a delivery is claimed at a time. One that waits is brought forward; a back-off after a failure ends
+    /// Ensures that a delivery is claimed at a time. One that waits is brought forward; a back-off after a failure ends
     /// only for something more urgent.
     fn plan(&self, stored: &Stored, at: Timestamp, urgency: u8) -> Result<(), StoreError> {
         let pending = match stored.pending {
@@ -420,7 +420,7 @@ impl Stored {
         self.told.said.is_some_and(|said| said.standing.state == IncidentState::Resolved)
     }
 
-    /// What a time that lies ahead is for.
+    /// What a planned time in the future is for.
     fn next_change(&self) -> Change {
         if self.told.said.is_none() { Change::Open } else { Change::Update }
     }

@@ -1,7 +1,7 @@
 //! Work handed out under a lease, and what became of it.
 //!
-//! A claim raises the row's generation; whoever settles must show the generation it was given. A lease that has run out
-//! is simply claimed again, with the delivery marked uncertain: whoever held it may have sent it before it died.
+//! A claim raises the row's generation; a settlement must state the generation of its claim. An expired lease is simply
+//! claimed again, with the delivery marked uncertain: the process that held it may have sent it before it ended.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};

@@ -1,6 +1,7 @@
 //! Receipts that wait to be processed, handed out under a lease.
 //!
-//! What has never been claimed lies in [`runs`]; a claimed receipt has a row in `receipt_queue` until it is concluded.
+//! What has never been claimed is stored in [`runs`]; a claimed receipt has a row in `receipt_queue` until it is
+//! concluded.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -302,7 +303,7 @@ fn claimed_before(size: ReceiptSize) -> &'static str {
     }
 }
 
-/// How many turns of sources a batch has room for.
+/// How many turns of sources fit into a batch.
 const TURNS_A_BATCH: usize = 8;
 
 /// Two tries say nothing yet: a machine may be switched off and on.

@@ -312,12 +312,12 @@ impl<'t> Recorder<'t> {
     }
 }
 
-/// From when on the time runs for which the key is kept. Of an event that is dated ahead, from its own time: otherwise it
-/// would be forgotten before it looks old.
+/// The time from which the retention of the key is counted. For an event that is dated ahead it is its own time:
+/// otherwise the key would be deleted before the event looks old.
 fn known_from(event: &Event) -> Timestamp {
     event.received_at.max(event.time.min(event.received_at.plus(AHEAD_MAX)))
 }
 
-/// As far as a mistaken time zone may set a date ahead. Keys lie in the order of their coming, and one that stays longer
-/// keeps those after it.
+/// How far a wrong time zone may set a date ahead. Keys are stored in order of arrival, and one that stays longer keeps
+/// those after it.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);

@@ -32,7 +32,7 @@ fn denied(path: &Path) -> Option<PathBuf> {
     let beside = |end: &str| PathBuf::from(format!("{}{end}", path.display()));
     for file in [path.to_owned(), beside("-wal"), beside("-shm"), beside(".lock")] {
         if File::options().read(true).write(true).open(&file).is_err_and(is_denied) {
-            // What cannot even be looked at lies in a folder that cannot be entered.
+            // A file that cannot even be looked at is in a folder that cannot be entered.
             let nearest = file.ancestors().find(|place| std::fs::metadata(place).is_ok());
             return nearest.map(Path::to_owned).or(Some(file));
         }

@@ -1,9 +1,9 @@
-//! Room on the disk, kept for the time when there is no other.
+//! Disk space that is allocated in advance for when the disk is full.
 //!
-//! The log can be emptied only into a database that can grow, and the outcome of a delivery be recorded only in a log
-//! that can. On a disk that is full to the last byte neither can: the store alone could fill it and never get out again,
-//! and deliveries would wait with intake. So a file beside the database takes room, which is given up when the disk is
-//! full, and taken again once there is enough. The room is allocated and not written, which takes no time.
+//! The WAL can be checkpointed only into a database that can grow, and the outcome of a delivery be recorded only in a
+//! WAL that can. On a completely full disk neither can: the store alone could fill the disk and never recover, and
+//! deliveries would stop with intake. So a file beside the database takes space, which is released when the disk is
+//! full, and taken again once there is enough. The space is allocated and not written, which takes no time.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
-/// The room that is kept.
+/// The space that is reserved.
 #[derive(Debug)]
 pub struct Reserve {
     path: PathBuf,
@@ -21,12 +21,12 @@ pub struct Reserve {
     given_up: Option<GivenUp>,
 }
 
-/// What is known since the reserve was given up.
+/// What is known since the reserve was released.
 #[derive(Clone, Copy, Debug)]
 struct GivenUp {
     /// Its size.
     size: u64,
-    /// The least room that was seen on the disk since.
+    /// The least free space that was seen on the disk since.
     left: u64,
 }
 
@@ -48,18 +48,18 @@ impl Reserve {
         self.held
     }
 
-    /// How much room must have been found elsewhere to go without it.
+    /// How much space must be free elsewhere to go without it.
     pub fn needed(&self) -> u64 {
         self.given_up.map_or(SIZE_LEAST, |then| then.size)
     }
 
-    /// Makes it if there is room for twice as much: one half is for those who fill the disk. Whether it is held now.
+    /// Makes it if twice as much space is free: one half is for other processes that write. Whether it is held now.
     pub fn make(&mut self) -> bool {
         if self.held.is_some() {
             return true;
         }
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Where nobody can tell, the attempt will.
+        // Where free space cannot be measured, the attempt shows it.
         let free = statvfs(folder).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
         let Some(size) = fitting(free, self.given_up) else {
             self.seen(free);
@@ -71,7 +71,7 @@ impl Reserve {
                 self.seen(free.min(size));
                 return false;
             }
-            // Better without one than shut for ever.
+            // Serving without a reserve is better than never accepting again.
             Err(error) => tracing::warn!(%error, "no room can be kept for a full disk on this file system"),
         }
         self.held = Some(size);
@@ -79,7 +79,7 @@ impl Reserve {
         true
     }
 
-    /// Gives its room back to the disk. Whether there was any.
+    /// Releases its space. Whether there was any.
     pub fn give_up(&mut self) -> bool {
         let Some(size) = self.held.take() else { return false };
         self.given_up = Some(GivenUp { size, left: u64::MAX });
@@ -100,8 +100,8 @@ impl Reserve {
     }
 }
 
-/// The largest size that takes no more than half of what is free. What was given up is made again whole, or of room that
-/// has come since: the rest of it is still needed.
+/// The largest size that takes at most half of what is free. A reserve that was released is made again at its full
+/// size, or from space that has become free since: the rest is still needed.
 fn fitting(free: u64, given_up: Option<GivenUp>) -> Option<u64> {
     let may = |size: u64| given_up.is_none_or(|then| size >= then.size || free >= then.left.saturating_add(size));
     SIZES.into_iter().find(|size| free / 2 >= *size && may(*size))
@@ -119,7 +119,8 @@ fn allocate(path: &Path, size: u64) -> std::io::Result<()> {
     allocated
 }
 
-/// Whether a file takes as much room as it is long: a copy, or a file system that only pretends, may leave it hollow.
+/// Whether all blocks of a file are allocated: a copy, or a file system that ignores the allocation, may leave it
+/// sparse.
 fn is_whole(metadata: &std::fs::Metadata) -> bool {
     metadata.blocks() * 512 >= metadata.len()
 }
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_again_whole_or_of_room_that_has_come_since() {
+    fn it_is_made_again_whole_or_from_space_freed_since() {
         let again = |free, left| fitting(free, Some(GivenUp { size: 8 * MIB, left })).map(|size| size / MIB);
         assert_eq!(again(8 * MIB, 8 * MIB), None, "that is what it was given up for");
         assert_eq!(again(8 * MIB, 7 * MIB), Some(1), "somebody has made a little room");
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_takes_room_and_gives_it_back_and_is_found_by_the_next_process() {
+    fn the_file_takes_space_and_releases_it_and_is_found_by_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("store.db");
         let path = Reserve::path(&database);

@@ -116,7 +116,7 @@ mod tests {
     const FIRST: OpenLines = OpenLines { first: true, later: false };
 
     #[test]
-    fn work_waits_for_nobody_where_no_arrivals_come() {
+    fn work_does_not_wait_where_no_arrivals_come() {
         let begun = Instant::now();
         let mut turn = Schedule::default();
         assert_eq!(turn.open_lines(begun, true), OpenLines::ALL);

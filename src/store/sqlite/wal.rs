@@ -1,9 +1,9 @@
-//! Emptying the log into the database, by us and not by SQLite.
+//! Checkpoints of the WAL, run by gatepost instead of SQLite.
 //!
-//! Left to itself, SQLite empties the log within the commit that has made it long, before anybody gets an answer, and
-//! takes no notice when that fails: it goes on with a handle of the database that has failed to sync. Here it is done
-//! when the answers are out, and a failure is one of the database's. Whoever does not serve never empties it: what he
-//! reads of the log was perhaps never synced, see [`certain`](super::certain).
+//! By default SQLite checkpoints within the commit that has made the WAL long, before any request is answered, and
+//! ignores it when that fails: it goes on with a handle of the database that has failed to sync. Here the checkpoint
+//! runs after the answers are sent, and its failure is a failure of the database. A process that does not serve never
+//! checkpoints: what it reads of the WAL was perhaps never synced, see [`wal_resync`](super::wal_resync).
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use rusqlite::config::DbConfig;
 use super::{BUSY_TIMEOUT, PAGE_BYTES};
 
 thread_local! {
-    /// Pages in the log after the last commit of this thread.
+    /// Pages in the WAL after the last commit of this thread.
     static PAGES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// From now on SQLite only counts what it adds to the log, and leaves it alone also when the connection is closed.
+/// From now on SQLite only counts the pages that it adds to the WAL; it does not checkpoint on close either.
 pub fn take_charge(connection: &Connection) -> rusqlite::Result<()> {
     connection.wal_hook(Some(|_, pages| {
         PAGES.set(u32::try_from(pages).unwrap_or(0));
@@ -27,13 +27,13 @@ pub fn take_charge(connection: &Connection) -> rusqlite::Result<()> {
     empty_on_close(connection, false)
 }
 
-/// Whether the last connection to be closed empties the log and removes it.
+/// Whether the last connection to be closed checkpoints the WAL and removes it.
 pub fn empty_on_close(connection: &Connection, does: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !does).map(drop)
 }
 
-/// Empties the log if the last commit of this thread has left it with as many pages as `limit`, or more. Pages that
-/// somebody is still reading stay for the next time.
+/// Checkpoints the WAL if the last commit of this thread has left it with `limit` pages or more. Pages that a reader
+/// still uses stay for the next time.
 pub fn empty_beyond(connection: &Connection, limit: u32) -> rusqlite::Result<()> {
     if PAGES.get() < limit {
         return Ok(());
@@ -42,7 +42,7 @@ pub fn empty_beyond(connection: &Connection, limit: u32) -> rusqlite::Result<()>
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
-/// Empties the log and cuts the file, whatever its length. Waits for nobody: pages that somebody is still reading stay
+/// Checkpoints the WAL and truncates the file, whatever its length. Does not block: pages that a reader still uses stay
 /// for the next time. Whether the file is empty now.
 pub fn cut(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(Duration::ZERO)?;
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_is_cut_unless_somebody_reads_it() {
+    fn the_wal_is_truncated_unless_it_is_being_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
         let connection = connect(&path, Access::Serve).unwrap();

@@ -1,10 +1,10 @@
-//! What is read of the log, made certain to be on the disk.
+//! Makes sure that the WAL, as it is read, is on the disk.
 //!
-//! When a sync fails, the system takes the pages that it could not write for clean: whoever reads them sees them, and a
-//! later sync that ends well says nothing about them. A process that is started after that would find a commit in the
-//! log that is on no disk, answer its repetition as a duplicate, and add commits behind it; with the power gone the log
-//! would end before all of them. So nothing is built on a log that another connection has written before its bytes have
-//! been written once more, and synced.
+//! When a sync fails, the kernel marks the pages that it could not write as clean: readers see them, and a later sync
+//! that succeeds says nothing about them. A process that is started after that would find a commit in the WAL that is
+//! on no disk, answer its repetition as a duplicate, and add commits behind it; after a power failure the WAL would end
+//! before all of them. So nothing is built on a WAL that another connection has written before its bytes have been
+//! written again and synced.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -15,15 +15,15 @@ use rusqlite::Connection;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// Writes the log once more as it is read, and syncs it and the names of the files. Must come before anything that
-/// writes or empties the log.
+/// Writes the WAL again as it is read, and syncs it and the names of the files. Must come before anything that writes
+/// or checkpoints the WAL.
 pub fn resync_wal(connection: &Connection, path: &Path) -> Result<(), Fault> {
-    // Whoever holds the right to write is alone with the log. This also makes SQLite create the file.
+    // The holder of the write lock is the only writer of the WAL. This also makes SQLite create the file.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let rewritten = rewrite(&PathBuf::from(format!("{}-wal", path.display())));
     connection.execute_batch("ROLLBACK")?;
     rewritten?;
-    // SQLite does so as well, but takes no notice when it fails.
+    // SQLite does so as well, but ignores a failure.
     sync_folder(path)?;
     Ok(())
 }
@@ -51,7 +51,7 @@ fn rewrite(log: &Path) -> std::io::Result<()> {
     if offset > 0 { log.sync_data() } else { Ok(()) }
 }
 
-/// A file system that knows no sync of a folder has no need of it.
+/// A file system that cannot sync a folder does not need it.
 fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match File::open(folder)?.sync_all() {

@@ -59,7 +59,7 @@ pub trait Work: Send {
     /// Does it. What it has written is undone if it fails.
     fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreError>;
 
-    /// Answers whoever asked, once it is known whether what was done is on the disk.
+    /// Answers the caller, once it is known whether what was done is on the disk.
     fn answer(self: Box<Self>, fate: Result<(), StoreError>);
 }
 
@@ -125,7 +125,7 @@ impl Writer {
         self.waiting.is_shut.load(Ordering::Relaxed)
     }
 
-    /// Queues an arrival, or refuses it when the waiting room is full or shut.
+    /// Queues an arrival, or refuses it when the queue is full or closed.
     pub fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
         if self.is_shut() {
             return Ticket::refused(StoreError::kept_for_deliveries());
@@ -212,8 +212,8 @@ impl Drop for Writer {
 }
 
 impl WaitingRoom {
-    /// Lets an arrival of `bytes` in; `false` when there is no room. A single body is always let in: the limit is on the
-    /// crowd, each body has its own.
+    /// Admits an arrival of `bytes`; `false` when the limits are reached. A single body is always admitted: this limit
+    /// is on all arrivals together, each body has its own.
     fn enter(&self, bytes: usize) -> bool {
         let crowd = self.arrivals.fetch_add(1, Ordering::AcqRel);
         let held = self.bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -224,7 +224,7 @@ impl WaitingRoom {
         true
     }
 
-    /// Refuses whoever comes, or lets them in again.
+    /// Refuses new arrivals, or admits them again.
     pub fn shut(&self, is_shut: bool) {
         self.is_shut.store(is_shut, Ordering::Relaxed);
     }

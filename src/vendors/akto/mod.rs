@@ -275,7 +275,7 @@ const SAMPLES: &[Sample] = &[
 ];
 
 const fn sample(name: &'static str, body: &'static [u8]) -> Sample {
-    // A token vouches for whoever sends: what is old is told.
+    // The token authenticates the whole request: old events are told.
     Sample { name, content_type: "application/json", body, time: None }
 }
 

@@ -55,7 +55,7 @@ impl Akto {
         known.then_some(drafts)
     }
 
-    /// Threats as objects (until November 2025), or as nothing but the names of Java objects (since then).
+    /// Threats as objects (until November 2025), or only as the names of Java objects (since then).
     fn threat_payloads(&self, value: Value) -> Vec<Draft> {
         let items = match value {
             Value::Array(items) => items,

@@ -14,7 +14,7 @@ use super::Parsed;
 pub struct Allowance(Cell<usize>);
 
 impl Allowance {
-    /// Room for this many bytes.
+    /// Allows this many bytes.
     pub fn new(bytes: usize) -> Self {
         Self(Cell::new(bytes))
     }
@@ -32,7 +32,7 @@ impl Allowance {
     }
 }
 
-/// What an element of a list takes, with the room that a growing list keeps free.
+/// What an element of a list takes, with the spare capacity of a growing list.
 pub const ELEMENT_BYTES: usize = 64;
 /// What a list or an object takes that is not empty, beyond its elements.
 pub const NESTED_BYTES: usize = 512;

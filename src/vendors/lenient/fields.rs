@@ -189,13 +189,13 @@ pub fn holds_doubled(value: &Value) -> bool {
     }
 }
 
-/// The severity of something that can be read in two ways: at least high, because the harmless reading is the one that an
-/// attacker would like to be believed.
+/// The severity of something that can be read in two ways: at least high, because an attacker would prefer the harmless
+/// reading.
 pub fn doubtful(severity: Option<Severity>) -> Option<Severity> {
     severity.filter(|severity| severity.rank() >= Severity::High.rank()).or(Some(Severity::High))
 }
 
-/// The outcome of something that can be read in two ways: the reassuring ones are not believed.
+/// The outcome of something that can be read in two ways: the reassuring outcomes are dropped.
 pub fn doubtful_outcome(outcome: Option<EventOutcome>) -> Option<EventOutcome> {
     outcome.filter(|outcome| *outcome == EventOutcome::Succeeded)
 }

@@ -1,10 +1,9 @@
-//! Reading what vendors send with patience: JSON that is almost JSON, fields that are almost what was documented.
+//! Lenient reading of what vendors send: JSON that is almost JSON, fields that are almost what was documented.
 //!
-//! The normalizers of this room call it. An attacker chooses much of the text in an alert, and vendors do not always
-//! escape it, so a body that a strict parser refuses must not make its own alert disappear. Reading goes in passes, each
-//! linear in the length of the body: strict JSON first; then a scanner of our own that repairs what is known to come. It
-//! does not promise that a repaired value is what the vendor meant, which is why [`Parsed::repaired`] says that it
-//! happened.
+//! The normalizers of this module call it. An attacker chooses much of the text in an alert, and vendors do not always
+//! escape it, so a body that a strict parser refuses must not make its own alert disappear. Reading goes in passes,
+//! each linear in the length of the body: strict JSON first; then a scanner that repairs the known defects. It does not
+//! promise that a repaired value is what the vendor meant, so [`Parsed::repaired`] reports the repair.
 //!
 //! A list is read record by record ([`Records`]), anything else as a whole. What may be in memory at once is limited
 //! apart from the length of the body, because a few bytes of JSON can become a hundred times as many.

@@ -1,4 +1,4 @@
-//! Tests over the whole room: what vendors print, what attackers try, what operators mistype.
+//! Tests of the whole module: what vendors print, what attackers try, what operators mistype.
 
 mod explanations;
 mod mutants;

@@ -1,4 +1,4 @@
-//! Token schemes: what opens the door and what does not.
+//! Token schemes: what is accepted and what is not.
 
 use super::*;
 use crate::verify::{TokenScheme, VerifierError};

@@ -160,7 +160,7 @@ fn mrkdwn_of(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The text without Slack's tokens for times, which hold nothing but digits and the time in UTC.
+/// The text without Slack's tokens for times, which hold only digits and the time in UTC.
 fn without_dates(text: &str) -> String {
     let date = regex::Regex::new(r"<!date\^-?\d+\^\{date_short_pretty\} \{time\}\|[0-9A-Za-z: ]+>").unwrap();
     date.replace_all(text, "").into_owned()
