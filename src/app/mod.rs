@@ -161,7 +161,7 @@ impl App {
         self.admin.address
     }
 
-    /// The store, for those who look into it while it runs.
+    /// The store, for reads while the app runs.
     pub fn store(&self) -> &SqliteStore {
         &self.store
     }
@@ -380,12 +380,12 @@ async fn stop_listener(listener: Listener, section: &'static str) {
 
 /// The head of a request must be here by then.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that the system holds until they are accepted.
+/// The backlog of the listener.
 const BACKLOG: u32 = 2_048;
-/// Connections to each worker of the public listener, beyond which the system lets them wait: more than are ever served,
-/// so that a client beyond the limit is told so.
+/// Connections to each worker of the public listener, beyond which the system lets them wait: more than are ever
+/// served, so that a client beyond the limit is answered 503.
 const CONNECTIONS_MAX: usize = 65_536;
-/// How long those who are sending get to finish on connections that are kept open.
+/// How long clients have to finish sending on connections that are kept open.
 const FAREWELL: Duration = Duration::from_millis(300);
 /// Everything together ends within ten seconds.
 const LISTENER_STOP_BOUND: Duration = Duration::from_secs(4);

@@ -1,4 +1,4 @@
-//! The life of `gatepost serve`: run until told to stop, reload when told to.
+//! The main loop of `gatepost serve`: run until a signal stops it, reload on a signal.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -38,7 +38,7 @@ pub struct Config {
     pub connections: ConnectionLimits,
     /// Where the operator reaches us.
     pub admin_listen: SocketAddr,
-    /// Names under which the operator reaches us beside addresses and `localhost`, in lower case.
+    /// Names under which the operator reaches gatepost beside addresses and `localhost`, in lower case.
     pub admin_hosts: Vec<String>,
     /// The database file.
     pub store: PathBuf,
@@ -355,5 +355,5 @@ fn count(faults: &[Fault]) -> usize {
 
 /// No machine has more ports to serve them from.
 const CONNECTIONS_MAX: i64 = 65_536;
-/// No configuration is longer, and no mistake should cost more memory.
+/// No configuration is longer; the limit bounds the memory that a wrong path can cost.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;

@@ -40,7 +40,7 @@ impl Outline {
         }
     }
 
-    /// The same for what only reads the store, also of a file that is no valid TOML: a slip of the pen must not hide what
+    /// The same for what only reads the store, also of a file that is no valid TOML: a typing error must not hide what
     /// has happened.
     pub fn load_what_can_be_read(path: &Path) -> Result<Self, ConfigError> {
         let (outline, fault) = read(path, Syntax::MayBeFaulty, |root| {

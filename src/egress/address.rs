@@ -1,8 +1,8 @@
 //! Which addresses a request may go to.
 //!
-//! Where the operator points a destination, requests go: loopback and private networks included. What is refused is what
-//! no destination lives at: link-local addresses, where clouds answer with the machine's own credentials, and addresses
-//! that are none. Names are checked after they are resolved, at the moment of connecting.
+//! Where the operator points a destination, requests go: loopback and private networks included. Refused are addresses
+//! that no destination has: link-local addresses, where clouds answer with the machine's own credentials, and invalid
+//! addresses. Names are checked after they are resolved, at the moment of connecting.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -26,8 +26,8 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Whether a request may go to `ip`. An IPv6 address that stands for an IPv4 address is judged as that one: a translator
-/// or a tunnel on the way would take the request there.
+/// Whether a request may go to `ip`. An IPv6 address that stands for an IPv4 address is checked as that one: a
+/// translator or a tunnel on the way would take the request there.
 pub fn is_allowed(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_allowed_v4(ip),

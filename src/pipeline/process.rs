@@ -14,7 +14,7 @@ use crate::routing::Plan;
 use crate::store::{Joining, PlannedEvent, Recurrence, Routed};
 use crate::vendors::{Reading, Source};
 
-/// An event, who must know of it, and the routes whose condition could not be decided, with the reason.
+/// An event, the destinations that must be told, and the routes whose condition could not be decided, with the reason.
 pub type Planned = (PlannedEvent, Vec<(String, String)>);
 
 /// What else there is to say about a receipt that was read.
@@ -153,10 +153,10 @@ fn digest_beside_unauthenticated_id(receipt: &Receipt, source: &Source) -> Optio
     Some(hex::encode(Sha256::digest(&receipt.body)))
 }
 
-/// So much of a body is kept at hand for the event that says that reading it failed.
+/// How much of a body is kept for the event that says that reading it failed.
 const BEGINNING_BYTES: usize = 64 << 10;
-/// Beyond this many tries a body is taken to be what ends the process. The store hands out a body alone after the second
-/// time that the process ended while reading it, so the last three times it was the only one.
+/// Beyond this many tries a body is taken to be what ends the process. The store hands out a body alone after the
+/// second time that the process ended while reading it, so the last three tries had only this body.
 const TRIES_MAX: u32 = 5;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Who is connected: how many, from where, and since when without a request.
+//! The open connections: how many, from where, and since when without a request.
 //!
 //! actix-http times the head of a connection's first request only: on a connection that is kept open half a head would
 //! hold it for ever. So connections that are not at a request are watched here, and closed when their time is over. That
@@ -23,7 +23,7 @@ use super::forwarded;
 pub struct ConnectionLimits {
     /// In all.
     pub total: usize,
-    /// Beyond the limits, to be told so; more are closed without a word.
+    /// Beyond the limits, answered with 503; more are closed without an answer.
     pub surplus: usize,
     /// From one address; in IPv6 from one network of 64 bits.
     pub per_address: usize,
@@ -105,7 +105,7 @@ fn same_beginning(first: u128, second: u128, free_bits: u8) -> bool {
 #[derive(Debug)]
 pub struct Connections {
     limits: ConnectionLimits,
-    /// Counts the looks at all connections: a clock that costs nothing to read.
+    /// Counts the checks of all connections: a clock that costs nothing to read.
     look: AtomicU32,
     table: Mutex<Table>,
 }
@@ -127,7 +127,7 @@ struct Entry {
 
 #[derive(Debug)]
 struct Seat {
-    /// The look at which it became idle; [`BUSY`] while a request is being answered.
+    /// The check at which it became idle; [`BUSY`] while a request is being answered.
     idle_since: AtomicU32,
     /// The address that it counts for; `None` for one too many.
     admitted_as: Option<IpAddr>,
@@ -301,7 +301,7 @@ const BUSY: u32 = u32::MAX;
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// From the end of an answer until the next head is whole: ten seconds of silence and five for the head.
 const IDLE_LOOKS: u32 = 30;
-/// For those who are one too many, to send a head and be told so.
+/// For connections beyond the limit, to send a head and be answered 503.
 const SURPLUS_LOOKS: u32 = 2;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What the operator typed, read with patience: a view on `gatepost.toml` that gathers every fault, with its line,
-//! its path and a way out, instead of stopping at the first.
+//! The operator's configuration, read leniently: a view on `gatepost.toml` that gathers every fault, with its line, its
+//! path and a remedy, instead of stopping at the first.
 //!
 //! Each component reads its own settings from the [`Section`] it is given. A `Section` remembers which keys were asked
 //! for; [`Section::finish`] reports the others, with the nearest key that exists. Reading never fails by itself:

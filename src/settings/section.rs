@@ -563,7 +563,7 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// The word most like `word`, if one is like it at all.
+/// The most similar word, if one is similar enough.
 pub fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let scored = words.map(|known| (strsim::jaro_winkler(word, known), known));
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)

@@ -38,7 +38,7 @@ impl<T> Claim<T> {
 pub struct Ticket<T>(oneshot::Receiver<Result<T, StoreError>>);
 
 impl<T> Ticket<T> {
-    /// A ticket, and to whom its answer goes: by way of `replies` if there is one.
+    /// A ticket, and the sender of its answer: through `replies` if there is one.
     pub(super) fn by(replies: Option<&ReplyBatch>) -> (PendingReply<T>, Self) {
         let (sender, receiver) = oneshot::channel();
         (PendingReply::new(sender, replies), Self(receiver))

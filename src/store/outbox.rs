@@ -19,8 +19,8 @@ pub trait Outbox: Send + Sync {
     /// of the limit where others wait. The claims are answered in the order in which they should be read.
     ///
     /// A receipt that was under way when the process ended more than twice is claimed alone, while no other receipt is
-    /// leased, so that only the one that ends the process gets the blame. Those whose rows cannot be read are set aside,
-    /// so that they do not keep the others.
+    /// leased, so that the receipt that ends the process is known. Those whose rows cannot be read are set aside, so
+    /// that they do not block the others.
     fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts>;
 
     /// Records some of a large receipt's events and gives the claim back, its lease renewed.
@@ -62,7 +62,7 @@ pub trait Outbox: Send + Sync {
     fn settle(&self, settlements: Arc<Vec<Settlement>>, policy: &Arc<Policy>, now: Timestamp) -> Ticket<LeasesLost>;
 
     /// Takes up to `limit` incidents whose time has come: those that nothing has happened to for long go quiet,
-    /// acknowledgements lapse, held resolutions come true. Returns whom there is something to tell.
+    /// acknowledgements lapse, held resolutions take effect. Returns the notifiers that there is something to tell.
     fn advance_incidents(
         &self,
         limit: usize,
@@ -81,7 +81,7 @@ pub enum ClaimOrder {
     LongestDue,
 }
 
-/// From when and until when a claim is good.
+/// From when and until when a claim is valid.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
     /// The present moment by the wall clock: what is due by then is handed out.
@@ -90,7 +90,7 @@ pub struct Lease {
     /// no lease ends early when the wall clock is set forward. A start ends all leases, so that they need not outlive
     /// the process.
     pub steady: Timestamp,
-    /// How long the claim is good.
+    /// How long the claim is valid.
     pub length: Duration,
 }
 
@@ -101,7 +101,7 @@ impl Lease {
     }
 }
 
-/// A row that this binary cannot read: it was damaged, or something else wrote it.
+/// A row that this binary cannot read: it was damaged, or another program wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
     /// The number of the row.

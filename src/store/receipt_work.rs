@@ -61,8 +61,8 @@ pub struct ReceiptWork {
 }
 
 impl Claim<ReceiptWork> {
-    /// Takes the receipt with its body out of the claim, which keeps everything but the body: a body is worked on, and
-    /// let go of, long before the claim is settled.
+    /// Takes the receipt with its body out of the claim, which keeps everything but the body: a body is read, and
+    /// dropped, long before the claim is settled.
     pub fn take_receipt(&mut self) -> Receipt {
         let receipt = &mut self.work_mut().receipt;
         let body = std::mem::take(&mut receipt.body);
@@ -70,7 +70,7 @@ impl Claim<ReceiptWork> {
     }
 }
 
-/// An event and who must know of it.
+/// An event and the destinations that must be told.
 #[derive(Clone, Debug)]
 pub struct PlannedEvent {
     /// The event.
@@ -79,7 +79,7 @@ pub struct PlannedEvent {
     pub deliveries: Vec<(DestinationName, RouteName)>,
     /// Whether any route took it.
     pub routed: Routed,
-    /// By what else it is known, for a while.
+    /// What else identifies it, for a while.
     pub recurrence: Option<Recurrence>,
     /// Which incident it belongs to, and what it brings there.
     pub joining: Joining,
@@ -102,7 +102,7 @@ impl Joining {
     }
 }
 
-/// By what an event is known where nothing in it tells whether the same thing has happened again.
+/// What identifies an event where nothing in it tells whether the same thing has happened again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recurrence {
     /// What it has in common with the next time.

@@ -1,8 +1,8 @@
-//! Answers in bundles: one wake-up a commit for each thread that waits, instead of one an answer.
+//! Answers in batches: one wake-up for each commit and waiting thread, instead of one for each answer.
 //!
-//! A commit answers many requests at once. To wake each of them from the thread that writes costs a system call apiece;
-//! so a thread that serves many requests has a [`ReplyBatch`], into which all answers for it are put before its bell rings
-//! once, and hands them out itself.
+//! A commit answers many requests at once. Waking each of them from the writer thread costs a system call; so a thread
+//! that serves many requests has a [`ReplyBatch`]: all its answers are put there, it is woken once, and its
+//! [`Responder`] sends them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -13,11 +13,11 @@ use super::{Acceptance, StoreError};
 type Answer<T> = Result<T, StoreError>;
 type Reply = (oneshot::Sender<Answer<Acceptance>>, Answer<Acceptance>);
 
-/// Where a thread that waits for many answers has them put. Its [`Responder`] must run on that thread.
+/// The answers for a thread that waits for many. Its [`Responder`] must run on that thread.
 #[derive(Clone, Debug)]
 pub struct ReplyBatch(Arc<Slot>);
 
-/// Hands the answers out.
+/// Sends the answers to their requests.
 #[derive(Debug)]
 pub struct Responder(Weak<Slot>, Arc<Notify>);
 
@@ -28,19 +28,19 @@ struct Slot {
     wake: Arc<Notify>,
 }
 
-/// To whom one answer goes.
+/// The receiver of one answer.
 #[derive(Debug)]
 pub struct PendingReply<T> {
     sender: oneshot::Sender<Answer<T>>,
     replies: Option<ReplyBatch>,
 }
 
-/// The answers of one commit; the bells ring when it is dropped.
+/// The answers of one commit; the waiting threads are woken when it is dropped.
 #[derive(Default)]
 pub struct Round(Vec<ReplyBatch>);
 
 impl ReplyBatch {
-    /// A replies, and what must run on the thread that it belongs to.
+    /// A batch, and what must run on the thread that it belongs to.
     pub fn new() -> (Self, Responder) {
         let slot = Arc::new(Slot { pending: Mutex::new(Some(Vec::new())), wake: Arc::default() });
         let responder = Responder(Arc::downgrade(&slot), Arc::clone(&slot.wake));
@@ -49,7 +49,7 @@ impl ReplyBatch {
 }
 
 impl Responder {
-    /// Hands out what comes, until the replies is gone.
+    /// Sends the answers as they come, until the batch is dropped.
     pub async fn run(self) {
         let mut replies = Vec::new();
         while let Some(slot) = self.0.upgrade() {
@@ -58,7 +58,7 @@ impl Responder {
             }
             drop(slot);
             for (sender, answer) in replies.drain(..) {
-                // The caller may have gone: what was committed stays committed.
+                // The receiver may be gone: what was committed stays committed.
                 drop(sender.send(answer));
             }
             self.1.notified().await;
@@ -83,7 +83,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // The responder finds that there is nothing to carry any more.
+        // The responder wakes, finds the batch dropped, and ends.
         self.wake.notify_one();
     }
 }
@@ -101,7 +101,7 @@ impl<T> PendingReply<T> {
 }
 
 impl Round {
-    /// Answers, or puts the answer where it is fetched after the bell.
+    /// Answers directly, or adds the answer to the batch, which is sent after the wake-up.
     pub fn deliver(&mut self, reply: PendingReply<Acceptance>, answer: Answer<Acceptance>) {
         let PendingReply { sender, replies } = reply;
         let Some(replies) = replies else {
@@ -110,7 +110,7 @@ impl Round {
         };
         match replies.0.pending().as_mut() {
             Some(pending) => pending.push((sender, answer)),
-            // The thread has other things to do now; then each answer goes by itself.
+            // The responder has ended; then each answer is sent directly.
             None => drop(sender.send(answer)),
         }
         if !self.0.iter().any(|known| Arc::ptr_eq(&known.0, &replies.0)) {

@@ -1,7 +1,7 @@
 //! A limit on log lines that come with every request and every delivery.
 //!
-//! At a few a second each has its line. A line costs some microseconds and a system call, and a log takes only so many a
-//! second before it drops lines itself; so beyond a limit they are counted, and the number is told instead.
+//! At a few a second each has its line. A line costs some microseconds and a system call, and a log collector drops
+//! lines beyond some rate; so beyond a limit they are counted, and the number is logged instead.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,9 +24,9 @@ struct Window {
 pub enum Line {
     /// It is written.
     Write,
-    /// It is left out, and counted: the caller tells of it after [`TELL_AFTER`].
+    /// It is left out, and counted: the caller logs the number after [`TELL_AFTER`].
     LeaveOutAndTell,
-    /// It is left out, and counted; that will be told.
+    /// It is left out, and counted; the number will be logged.
     LeaveOut,
 }
 
@@ -54,7 +54,7 @@ impl LineBudget {
 
 /// So many lines of a kind are written in a second.
 const LINES_PER_SECOND: u32 = 20;
-/// After how long it is told how many were left out.
+/// After how long the number of lines left out is logged.
 pub const TELL_AFTER: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

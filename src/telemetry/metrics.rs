@@ -73,7 +73,7 @@ pub struct Metrics {
     pub store_check: Family<ByCheck, Gauge>,
     /// Receipts that were set aside because their rows cannot be read.
     pub receipts_unreadable: Counter,
-    /// Commits that failed, as seen by those who waited for them.
+    /// Commits that failed, counted by the callers that waited for them.
     pub store_faults: Counter,
     /// Configuration reloads that were refused.
     pub reloads_refused: Counter,

@@ -1,8 +1,8 @@
 //! What gatepost says about itself: metrics and logs.
 //!
-//! Every module may count and log; the names stand here, at the bottom, so that none needs another one for them.
-//! Names are `gatepost_<area>_<what>_<unit>[_total]`. Labels hold configured names and closed lists only, never text
-//! that a sender chose.
+//! Every module may count and log; the names are defined here, in the lowest layer, so that no module needs another one
+//! for them. Names are `gatepost_<area>_<what>_<unit>[_total]`. Labels hold configured names and closed lists only,
+//! never text that a sender chose.
 
 mod lines;
 mod logging;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::domain::Timestamp;
 use crate::vendors::Sources;
 
-/// What has been told of, and when.
+/// What has been logged, and when.
 #[derive(Debug, Default)]
 pub struct Strays(Mutex<State>);
 
@@ -33,7 +33,7 @@ struct Told {
     more: u64,
 }
 
-/// A request that is to be told of.
+/// A request that is to be logged.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stray {
     /// What was typed, harmless to show.
@@ -45,7 +45,7 @@ pub struct Stray {
 }
 
 impl Strays {
-    /// Takes note of a request to `typed`; what is to be told of it, if anything.
+    /// Counts a request to `typed`; what is to be logged about it, if anything.
     pub fn note(&self, typed: &str, sources: &Sources, steady: Timestamp) -> Option<Stray> {
         let typed = typed.get(..typed.floor_char_boundary(TYPED_BYTES_MAX)).unwrap_or_default();
         let shown = shown(typed);
@@ -130,11 +130,11 @@ fn shown(typed: &str) -> String {
 const QUIET: Duration = Duration::from_secs(60);
 /// As many names have a line within [`QUIET`], of those that look like a configured one and of the others.
 const NAMES_MAX: usize = 8;
-/// As much of a path is looked at: the longest name of a source, and a bit.
+/// How much of a path is looked at: the longest name of a source, and a margin.
 const TYPED_BYTES_MAX: usize = 80;
-/// From here on what was typed is held to be a name mistyped.
+/// From this similarity on the name counts as mistyped.
 const NEAR: f64 = 0.6;
-/// A shorter part of a name says nothing.
+/// A shorter common part is no similarity.
 const PART_MIN: usize = 3;
 const COMPARED_PER_SECOND: u32 = 20;
 

@@ -84,7 +84,7 @@ impl Staged {
         }
     }
 
-    /// Who waits for it, and what of it is in the store, if it cannot go on.
+    /// The waiting request, and what of it is in the store, if it cannot go on.
     pub fn give_up(self) -> Waiting {
         Waiting { body: self.body, ..self.waiting }
     }
@@ -125,7 +125,7 @@ pub fn remove(connection: &Connection, body: i64) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM body_pieces WHERE body = ?1")?.execute([body]).map(drop)
 }
 
-/// Removes what a dead process has left: called at start, when this process alone has the file.
+/// Removes what an ended process has left: called at start, when this process alone has the file.
 pub fn remove_loose(connection: &Connection) -> rusqlite::Result<()> {
     let mut select = connection.prepare("SELECT body FROM loose_bodies")?;
     let loose: Vec<i64> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;

@@ -1,8 +1,8 @@
 //! Whether the database is sound, found out in the background after a start.
 //!
-//! `PRAGMA quick_check` reads the whole file, which may take minutes, so it has a thread and a connection of its own and
-//! nothing waits for it. While it reads, the log cannot be emptied behind it: when the log has grown long meanwhile, the
-//! check lets go and begins again later.
+//! `PRAGMA quick_check` reads the whole file, which may take minutes, so it has a thread and a connection of its own
+//! and nothing waits for it. While it reads, the WAL cannot be fully checkpointed: when the WAL has grown long
+//! meanwhile, the check closes its connection and begins again later.
 //!
 //! SQLite closes no handle of a file for as long as the process has any connection to it, also none that has failed to
 //! sync. Before a database is reopened after a failure, the check is [held](SoundnessCheck::hold).
@@ -52,13 +52,13 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Why a check came to no end.
+/// Why a check did not finish.
 enum Unfinished {
     /// It was held, or stopped.
     Interrupted,
-    /// The log has grown long behind it.
+    /// The WAL has grown long during the check.
     LogTooLong,
-    /// SQLite could not do it.
+    /// SQLite failed.
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -92,7 +92,7 @@ impl SoundnessCheck {
         *lock(&self.0.outcome) = outcome;
     }
 
-    /// Has the check let go of its connection until the guard is dropped.
+    /// Makes the check close its connection until the guard is dropped.
     pub fn hold(&self) -> Held<'_> {
         self.0.is_held.store(true, Ordering::Release);
         Held { shared: &self.0, _connection: lock(&self.0.connection) }
@@ -209,13 +209,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many problems are told of.
+/// How many problems are reported.
 const PROBLEMS_MAX: usize = 5;
 /// Steps of SQLite's virtual machine between two checks whether to go on.
 const STEPS: std::os::raw::c_int = 1_000;
 /// How long it reads before it pauses, and how long it pauses.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
-/// By how much the log may grow while it reads.
+/// By how much the WAL may grow while it reads.
 const LOG_GROWTH_MAX: u64 = 256 << 20;
 /// How often it begins anew, and after how long.
 const TRIES_MAX: u32 = 24;

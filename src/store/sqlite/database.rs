@@ -32,7 +32,7 @@ pub struct Database {
     was_replaced: bool,
     broken_since: Option<Instant>,
     shortage: Option<Shortage>,
-    /// The length at which the log is emptied, in pages.
+    /// The length at which the WAL is checkpointed, in pages.
     log_limit: u32,
 }
 
@@ -59,7 +59,7 @@ struct Shortage {
 }
 
 impl Database {
-    /// Over a connection that is ready.
+    /// With a connection that is ready.
     pub fn new(connection: Connection, path: PathBuf, service: Option<Service>) -> Self {
         let mut database = Self {
             connection: Some(connection),
@@ -101,7 +101,7 @@ impl Database {
         }
     }
 
-    /// Empties the log if it has grown long.
+    /// Checkpoints the WAL if it has grown long.
     pub fn empty_log(&mut self) {
         if self.service.is_none() {
             return;
@@ -215,7 +215,7 @@ impl Database {
 }
 
 impl Service {
-    /// A fresh connection on a file that is sound, and on a log that is on the disk; and whether it is another file.
+    /// A fresh connection on a file that is sound, and on a WAL that is synced; and whether it is another file.
     fn reopen(&mut self, path: &Path) -> Result<(Connection, bool), Fault> {
         // Before everything else: where nothing is mounted, a connection would create an empty store.
         let elsewhere = self.lock.renew()?;

@@ -369,7 +369,7 @@ impl<'t> Incidents<'t> {
                 Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
             }
             let next = incidents::check_at(&incident, timing, listening_since);
-            // Whatever is due now has been done: looked at again at once it would be looked at for ever.
+            // Whatever is due now has been done: without this it would be due again at once, for ever.
             let next = next.map(|next| next.max(self.now.plus(CHECK_INTERVAL_MIN)));
             self.transaction
                 .prepare_cached("UPDATE incidents SET check_at = ?2 WHERE number = ?1")?

@@ -1,4 +1,4 @@
-//! Keys in parts, each small enough to stay in one place.
+//! Keys in partitions, each small enough to stay within few pages.
 //!
 //! Keys are hashes, so that a single tree over all of them inserts each new one into another page: a batch of 256
 //! arrivals then writes 256 pages into the WAL. Here keys are assigned in order to parts of [`PART_KEYS`], and the
@@ -51,7 +51,7 @@ type Places = HashMap<Key, i64, BuildHasherDefault<FirstBytes>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub [u8; 16]);
 
-/// Keys are hashes already: pieces of them serve where others would hash.
+/// Keys are hashes already: their bytes are used instead of another hash.
 #[derive(Debug, Default)]
 struct FirstBytes(u64);
 
@@ -141,7 +141,7 @@ impl Parts {
         self.older.push_back(Generation { number: generation_of(self.part), filter });
     }
 
-    /// Lets go of the filters over parts that retention has emptied.
+    /// Drops the filters of parts that retention has emptied.
     fn forget_emptied(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let oldest: Option<i64> = connection.query_row(self.table.oldest, [], |row| row.get(0))?;
         let oldest = generation_of(oldest.unwrap_or(self.part));
@@ -224,7 +224,7 @@ pub fn prune(
 const PART_KEYS: usize = 512;
 /// Parts in a generation: 458,752 keys, as many as fill a table of places before it grows.
 const GENERATION_PARTS: i64 = 896;
-/// 18 bits a key and four positions: one new key in 600 is looked up in vain.
+/// 18 bits a key and four positions: one new key in 600 is looked up without need.
 const FILTER_BITS: usize = 1 << 23;
 /// So many places of old keys are remembered.
 const FOUND_MAX: usize = 4_096;

@@ -15,7 +15,7 @@ pub struct Keys {
     events: Parts,
 }
 
-/// The same, read when it is needed first.
+/// The same, read when it is first needed.
 #[derive(Debug, Default)]
 pub struct KeysAtHand(Option<Keys>);
 
@@ -79,7 +79,7 @@ impl Keys {
 
     /// Of which receipt the key is a repetition: one that has it, or had it a while ago.
     pub fn known(&mut self, table: &mut KeyTable<'_>, key: &RequestKey) -> rusqlite::Result<Option<Acceptance>> {
-        // A key with the id alone is of a time when the source trusted its ids.
+        // A key with the id alone is from a time when the ids of the source were authenticated.
         let with_id = key.with_id.as_ref().map(|key| self.receipt(table, key)).transpose()?.flatten();
         if let Some(first) = with_id {
             return Ok(Some(Acceptance::Duplicate(first)));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{OpenError, unusable};
 
-/// The right to serve a store. The system takes it back when the process ends, however it ends.
+/// The lock for serving a store. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -14,7 +14,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes it, for this process alone.
+    /// Takes the lock, for this process alone.
     pub fn take(database: &Path) -> Result<Self, OpenError> {
         let opened = File::options().create(true).append(true).open(beside(database));
         let file = opened.map_err(|error| unusable(database, error))?;
@@ -25,8 +25,8 @@ impl Lock {
         }
     }
 
-    /// Makes sure of it after a failure of the disk. A file system may have been taken away, repaired and mounted again:
-    /// then what stands at the path now is another file, which is not served. The right to that one, if it is so.
+    /// Checks the lock after a failure of the disk. A file system may have been unmounted, repaired and mounted again:
+    /// then the path names another file, which is not locked. The lock on that one, if it is so.
     pub fn renew(&self) -> Result<Option<Self>, OpenError> {
         let failed = |error| unusable(&self.database, error);
         // Not created: where it is missing, there is no store.

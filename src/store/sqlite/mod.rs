@@ -118,7 +118,7 @@ pub struct SqliteStore {
 /// What the store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// To serve: creates the file, takes it for this process alone, and takes up what a dead process left.
+    /// To serve: creates the file, takes it for this process alone, and recovers what an ended process left.
     Serve,
     /// For one of the operator's commands, beside a process that may be serving.
     Operate,
@@ -162,13 +162,13 @@ pub enum OpenError {
         /// The schema that this binary needs.
         known: i64,
     },
-    /// Something else than gatepost has written it.
+    /// Another program has written it.
     #[error("{path} is a database, but not one of gatepost's; give store.url another name")]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// A setting that durability rests on did not take.
+    /// A setting that durability depends on did not take effect.
     #[error("{path}: SQLite answers {setting} = {found} instead of {wanted}; is it on a network file system?")]
     NotDurable {
         /// The file.
@@ -230,8 +230,8 @@ impl SqliteStore {
             .map(|end| PathBuf::from(format!("{}{end}", path.display())))
     }
 
-    /// Opens the file to read, also beside a process that serves: nothing is created, written or migrated, and nothing is
-    /// locked but what SQLite's readers mark in the index of the log. What writes answers [`StoreError::Stopped`].
+    /// Opens the file to read, also beside a process that serves: nothing is created, written or migrated, and nothing
+    /// is locked but what SQLite's readers mark in the WAL index. What writes answers [`StoreError::Stopped`].
     pub fn open_to_read(path: &Path) -> Result<Self, OpenError> {
         match std::fs::metadata(path) {
             Ok(file) if file.len() > 0 => {}
@@ -279,7 +279,7 @@ impl SqliteStore {
         self.check.outcome()
     }
 
-    /// The size of the database and its log on the disk, in bytes.
+    /// The size of the database and its WAL on the disk, in bytes.
     pub fn size_bytes(&self) -> u64 {
         let log = PathBuf::from(format!("{}-wal", self.path.display()));
         [self.path.as_path(), log.as_path()]
@@ -333,14 +333,14 @@ impl Connections {
     }
 }
 
-/// Creates the file for its owner only: it holds what was seen of requests, credentials and all. SQLite gives its log
+/// Creates the file for its owner only: it holds what was seen of requests, credentials and all. SQLite gives the WAL
 /// the same mode.
 fn create_private(path: &Path) -> std::io::Result<()> {
     File::options().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
-/// A connection that writes, with every setting that durability rests on, read back. A file that is not for this binary is
-/// refused before any setting is made: some of them are kept in the file.
+/// A connection that writes, with every setting that durability depends on, read back. A file that is not for this
+/// binary is refused before any setting is made: some of them are kept in the file.
 fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
@@ -364,8 +364,8 @@ fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Runs statements, each to its end. What changes to the mode of the log commits only there, behind its answer, and a
-/// failure of that commit must not be missed: [`Connection::execute_batch`] looks no further than the answer.
+/// Runs statements, each to its end. A change of the journal mode commits only there, after the row that it returns,
+/// and a failure of that commit must not be missed: [`Connection::execute_batch`] stops at the row.
 fn run_to_the_end(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
     let mut batch = Batch::new(connection, statements);
     while let Some(mut statement) = batch.next()? {
@@ -424,8 +424,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// The size of a page, as [`SETTINGS`] has it.
 const PAGE_BYTES: u64 = 8192;
 
-/// `synchronous=FULL` syncs the log at every commit: what was answered 200 survives a power cut. `mmap_size=0` because a
-/// mapped file turns an I/O error into a signal. The cache is small: intake appends and does not read.
+/// `synchronous=FULL` syncs the WAL at every commit: what was answered 200 survives a power cut. `mmap_size=0` because
+/// a mapped file turns an I/O error into a signal. The cache is small: intake appends and does not read.
 const SETTINGS: &str = "
     PRAGMA page_size=8192;
     PRAGMA journal_mode=WAL;

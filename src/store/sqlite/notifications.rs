@@ -150,8 +150,8 @@ impl<'t> Notifications<'t> {
         Ok(at <= self.now)
     }
 
-    /// Where a destination has another address or credential under the same name, what was made at the old one is out of
-    /// reach: the incident is told anew.
+    /// Where a destination has another address or credential under the same name, what was made at the old one cannot
+    /// be reached: the incident is told anew.
     fn follow_destination(&self, stored: &mut Stored, fingerprint: [u8; 16]) -> Result<(), StoreError> {
         if stored.fingerprint == Some(fingerprint) {
             return Ok(());
@@ -315,8 +315,8 @@ impl<'t> Notifications<'t> {
         Ok(())
     }
 
-    /// Writes down what became of a try of a change, and plans what is to be told next. The delivery's own row is written by
-    /// the caller, except where what was made is gone.
+    /// Records the outcome of a try of a change, and plans what is to be told next. The delivery's own row is written
+    /// by the caller, except where what was made is gone.
     pub fn settle(&self, delivery: i64, notification: i64, verdict: &Verdict) -> Result<(), StoreError> {
         let (intent, is_forced): (Option<Intent>, bool) = self
             .transaction

@@ -39,7 +39,7 @@ impl Outbox for SqliteStore {
         policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Extended> {
-        // Written out here and not in the transaction: the thread that writes has enough to do.
+        // Serialized here and not in the transaction, to keep the writer thread free.
         let documents = match events.iter().map(document).collect::<Result<Vec<_>, _>>() {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
@@ -143,7 +143,7 @@ fn line_of(policy: &Policy, destination: &DestinationName) -> WorkLine {
     if policy.notifier(destination).is_some() { WorkLine::First } else { WorkLine::Later }
 }
 
-/// Frees what a dead process held: called at start, when this process alone has the file.
+/// Ends the leases of an ended process: called at start, when this process alone has the file.
 pub fn release_leases(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE receipt_queue SET lease_until = 0 WHERE lease_until > 0", [])?;
     connection.execute("UPDATE deliveries SET state = 0, uncertain = 1, lease_until = 0 WHERE state = 1", [])?;

@@ -150,7 +150,7 @@ impl Queries for SqliteStore {
             let mut select = connection.prepare_cached(statement)?;
             let mut rows = select.query([UNREAD_LOOKED_AT])?;
             while let Some(row) = rows.next()? {
-                // A row that cannot be read is told of by those who claim it.
+                // A row that cannot be read is reported where it is claimed.
                 let (Ok(source), Ok(received_at)) = (name(row, 0), row.get(1)) else { continue };
                 let received_at = Timestamp::from_millis(received_at);
                 let first = oldest.entry(source).or_insert(received_at);
@@ -167,7 +167,7 @@ impl Queries for SqliteStore {
 
     fn backlogs(&self) -> Result<BTreeMap<SourceName, Backlog>, StoreError> {
         let backlogs = Backlogs::read(&self.reader.lock())?;
-        // A name that cannot be read is told of where its receipts are claimed.
+        // A name that cannot be read is reported where its receipts are claimed.
         Ok(backlogs.into_iter().filter_map(|(source, backlog)| Some((source.parse().ok()?, backlog))).collect())
     }
 
@@ -204,7 +204,7 @@ impl Queries for SqliteStore {
                  state = 0, not_before = ?2, retrying_since = NULL WHERE id = ?1 AND state IN (0, 2, 3)",
                 params![id.as_bytes(), now.as_millis(), forget],
             )?;
-            // What was refused may be tried again, and whatever else waits for that notification gives way.
+            // What was refused may be tried again, and whatever else waits for that notification is superseded.
             transaction.execute(
                 "UPDATE notifications SET refused = NULL, pending = coalesce(pending, (SELECT seq FROM deliveries WHERE id = ?1))
                  WHERE seq = (SELECT notification FROM deliveries WHERE id = ?1)",
@@ -349,7 +349,7 @@ pub fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
     text.parse().map_err(|fault| unreadable(column, fault))
 }
 
-/// A pattern for `LIKE` that finds a text anywhere; `!` takes the meaning from what has one.
+/// A pattern for `LIKE` that finds a text anywhere; `!` escapes wildcards.
 pub fn like(text: &str) -> String {
     format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
 }

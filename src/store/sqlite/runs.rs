@@ -72,7 +72,7 @@ impl Run {
         u64::try_from(self.last - self.next + 1).unwrap_or(0)
     }
 
-    /// Writes down what is left of it.
+    /// Writes what is left of it.
     pub fn store(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         if self.is_over() {
             transaction.prepare_cached("DELETE FROM runs WHERE first = ?1")?.execute([self.first])?;

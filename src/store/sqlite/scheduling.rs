@@ -1,15 +1,15 @@
-//! Whose turn it is on the thread that writes.
+//! Scheduling of intake and background work on the writer thread.
 //!
 //! Requests wait for their answers, background work does not: while arrivals keep coming, work goes with them into
 //! their transactions, and after each piece leaves them the thread for some multiple of the time that it took. The
-//! multiple grows while arrivals come in crowds, and shrinks while they do not. It never grows so far that work stands
-//! still. Each line of work pauses for its own pieces only.
+//! multiple grows while many arrivals come at once, and shrinks while they do not. It is bounded, so that work never
+//! starves. Each line of work pauses for its own pieces only.
 
 use std::time::{Duration, Instant};
 
 use super::work_queue::{OpenLines, WorkLine};
 
-/// Whose turn it is.
+/// What may run now.
 #[derive(Debug)]
 pub struct Schedule {
     /// When arrivals were last committed.
@@ -20,7 +20,7 @@ pub struct Schedule {
     later_not_before: Option<Instant>,
     /// How much longer than a piece of work intake has the thread afterwards.
     intake_shares: u32,
-    /// When that changed, or arrivals last came in a crowd.
+    /// When that changed, or many arrivals last came at once.
     unchanged_since: Option<Instant>,
 }
 
@@ -39,7 +39,7 @@ impl Default for Schedule {
 impl Schedule {
     /// How long work has to wait where no arrivals are here whose transaction it could share; zero when it may go on.
     pub fn work_waits(&self, now: Instant) -> Duration {
-        // A moment after the last arrivals are answered the next ones are here, if there are more.
+        // If more arrivals follow, they come within a moment after the last ones are answered.
         self.last_intake.map_or(Duration::ZERO, |last| (last + QUIET).saturating_duration_since(now))
     }
 
@@ -88,11 +88,11 @@ const QUIET: Duration = Duration::from_millis(1);
 const PAUSE: Duration = Duration::from_millis(2);
 /// The same while so much work waits that it must go on.
 const PAUSE_SHORT: Duration = Duration::from_micros(500);
-/// Fewer pieces are not much.
+/// Fewer pieces are a short queue.
 const PIECES_FEW: usize = 4;
-/// So many arrivals at once are more than come and go.
+/// So many arrivals at once mean load.
 const CROWD: usize = 24;
-/// After so long without a crowd work gets more again.
+/// After so long without load, work gets more time again.
 const EASE: Duration = Duration::from_millis(20);
 /// While arrivals come, intake has at least as much of the thread as work.
 const INTAKE_SHARES_LEAST: u32 = 1;

@@ -1,4 +1,4 @@
-//! Whose turn it is to have its receipts claimed: the sources that have some waiting, one after the other, by name.
+//! Which source's receipts are claimed next: the sources that have some waiting, in turn, by name.
 //!
 //! A source that has nothing waiting is not in the table of runs and costs nothing, however many of them come and go.
 
@@ -14,7 +14,7 @@ pub struct Turns {
     large: Turn,
 }
 
-/// Where the round stands.
+/// The position in the round.
 #[derive(Debug, Default)]
 pub struct Turn {
     /// The source that was served last; empty before the first.

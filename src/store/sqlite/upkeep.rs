@@ -59,7 +59,7 @@ impl Upkeep for SqliteStore {
         let refused =
             |error: std::io::Error| StoreError::Failed(format!("{} cannot be created: {error}", to.display()));
         create_private(to).map_err(refused)?;
-        // VACUUM INTO reads one snapshot and fills a file that is whole by itself: no log belongs to it.
+        // VACUUM INTO reads one snapshot and fills a complete file without a WAL.
         let target = to.to_string_lossy().into_owned();
         self.reader.lock().execute("VACUUM INTO ?1", [target])?;
         let copy = rusqlite::Connection::open(to)?;

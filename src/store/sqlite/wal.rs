@@ -51,8 +51,8 @@ pub fn cut(connection: &Connection) -> rusqlite::Result<bool> {
     is_busy.map(|is_busy| !is_busy)
 }
 
-/// The length at which it is emptied, beside a reserve of so many bytes: half of it takes the pages of the log in any
-/// case, the other half what comes after the disk was full.
+/// The length at which the WAL is checkpointed, for a reserve of so many bytes: half of the reserve is for the pages of
+/// the WAL, the other half for what is written after the disk was full.
 pub fn limit_beside(reserve: u64) -> u32 {
     u32::try_from(reserve / 2 / PAGE_BYTES).map_or(PAGES_MAX, |pages| pages.clamp(PAGES_MIN, PAGES_MAX))
 }

@@ -1,4 +1,5 @@
-//! The handle on the one thread that writes: what is handed in waits here until the [`commit_loop`](super::commit_loop) takes it.
+//! The handle of the writer thread: submitted commands wait here until the [`commit_loop`](super::commit_loop) takes
+//! them.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,7 +25,7 @@ pub struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// How much is waiting for its commit. Bounded, so that a slow disk is answered with 503 and not with memory.
+/// How much is waiting for its commit. Bounded, so that a slow disk leads to 503 instead of growing memory.
 #[derive(Debug, Default)]
 pub struct WaitingRoom {
     arrivals: AtomicUsize,
@@ -50,7 +51,7 @@ pub struct Waiting {
     pub arrival: Arrival,
     /// The body of that number in the store, where it is a long one: see [`bodies`](super::bodies).
     pub body: Option<i64>,
-    /// To whom the answer goes.
+    /// The receiver of the answer.
     pub answer: PendingReply<Acceptance>,
 }
 
