@@ -207,7 +207,7 @@ impl App {
     /// Stops accepting, finishes what is under way within a bound, and closes the store.
     pub async fn stop(self) {
         self.ingress.close_connections();
-        tokio::time::sleep(FAREWELL).await;
+        tokio::time::sleep(DRAIN_TIME).await;
         let public = stop_listener(self.public, "server");
         let admin = stop_listener(self.admin, "admin");
         tokio::join!(public, admin);
@@ -386,7 +386,7 @@ const BACKLOG: u32 = 2_048;
 /// served, so that a client beyond the limit is answered 503.
 const CONNECTIONS_MAX: usize = 65_536;
 /// How long clients have to finish sending on connections that are kept open.
-const FAREWELL: Duration = Duration::from_millis(300);
+const DRAIN_TIME: Duration = Duration::from_millis(300);
 /// Everything together ends within ten seconds.
 const LISTENER_STOP_BOUND: Duration = Duration::from_secs(4);
 const PIPELINE_STOP_BOUND: Duration = Duration::from_secs(4);

@@ -1,7 +1,8 @@
-//! What a reply means wherever it comes from: the part of every reply table that is the same.
+//! What a reply means for any destination: the part of every reply table that is the same.
 //!
-//! Destinations ask here for what they have no row of their own for. Reasons are sentences that an operator can act on;
-//! the destination's credentials are taken out of what is quoted, because receivers like to repeat what they were sent.
+//! Destinations use it for replies without a row in their own tables. Reasons are sentences that an operator can act
+//! on; the destination's credentials are removed from what is quoted, because receivers often repeat what they were
+//! sent.
 
 use std::time::Duration;
 
@@ -154,7 +155,7 @@ pub(super) fn silence(job: &Job<'_>, who: &str, again: Again, fault: &Fault) -> 
     }
 }
 
-/// What `egress` tells, part of which may come from the other side.
+/// The detail from `egress`, part of which may come from the peer.
 fn detail(text: &str) -> String {
     let line = sanitize::line(text).unwrap_or_else(|| "no details".into());
     truncate::chars(&line, DETAIL_CHARS_MAX).into_owned()
@@ -213,7 +214,7 @@ mod tests {
     use super::*;
     use crate::domain::OutcomeKind::{self, Misconfigured, Refused, Retry, Unknown};
 
-    fn judged(status: u16, again: Again) -> Outcome {
+    fn classified(status: u16, again: Again) -> Outcome {
         let event = testing::event("minimal");
         let job = testing::job(&event);
         let Reply::Http(reply) = testing::reply(status, "said s3cr3t-value") else { unreachable!() };
@@ -248,7 +249,7 @@ mod tests {
             (204, Again::Harmless, Retry, Some(Scope::Delivery)),
         ];
         for (status, again, kind, scope) in rows {
-            let outcome = judged(*status, *again);
+            let outcome = classified(*status, *again);
             assert_eq!(outcome.kind(), *kind, "{status}");
             if let (Outcome::Retry { scope: found, .. }, Some(scope)) = (&outcome, scope) {
                 assert_eq!(found, scope, "{status}");

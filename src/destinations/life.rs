@@ -10,7 +10,7 @@ use crate::domain::{
     Rank, Reference, Rule, Severity, Standing, StormFacts, Target, Telling, Timestamp, Told,
 };
 
-/// What a notifier is told once, with everything that it borrows.
+/// One change that a notifier is told, with everything that it borrows.
 #[derive(Clone)]
 pub struct OwnedTelling {
     pub event: Event,
@@ -74,7 +74,8 @@ pub fn at(stage: &str, class: NotifierClass) -> OwnedTelling {
     world.telling(change, operation)
 }
 
-/// Lets a notifier tell a whole life; `respond` plays the other side. The conversation of each stage that it is told of.
+/// Lets a notifier tell a whole life; `respond` answers as the receiver. The conversation of each stage that it is told
+/// of.
 pub fn live(notifier: &dyn Notifier, respond: impl Fn(&str, &HttpRequest) -> Reply) -> Vec<(&'static str, Value)> {
     let mut world = World::new();
     let mut stages = Vec::new();

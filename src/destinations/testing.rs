@@ -107,7 +107,7 @@ pub fn with_every_text(event: &Event, text: &str) -> Event {
     }
 }
 
-/// Texts of nasty pieces in pseudo-random order, the same for the same seed. A failing test prints the event.
+/// Texts of hostile pieces in pseudo-random order, the same for the same seed. A failing test prints the event.
 pub fn random_events(seed: u64, count: usize) -> Vec<Event> {
     const PIECES: [&str; 24] = [
         "<!channel>",

@@ -54,7 +54,7 @@ pub enum DeliveryState {
     Leased,
     /// Done.
     Delivered,
-    /// Will not be tried again by itself: a dead letter.
+    /// Will not be retried automatically: a dead letter.
     Dead,
     /// Not needed any more: the incident has changed since, or what it was to change is gone.
     Superseded,
@@ -116,7 +116,7 @@ pub struct Telling<'a> {
     pub notification: NotificationId,
     /// The incident as it is.
     pub incident: &'a Incident,
-    /// Whom and what it concerns.
+    /// The victims, actors and targets that it concerns.
     pub facets: &'a Facets,
     /// What was told so far, with the reference to what was made.
     pub told: &'a Notification,
@@ -158,7 +158,7 @@ pub enum Outcome {
         /// What the destination said.
         reason: String,
     },
-    /// The fault is the operator's: nothing for this destination can succeed until it is mended.
+    /// The fault is the operator's: nothing for this destination can succeed until it is fixed.
     Misconfigured {
         /// Why, and what to fix.
         reason: String,

@@ -252,7 +252,7 @@ pub struct Draft {
     pub kind: String,
     /// See [`Event::time`].
     pub time: Option<Timestamp>,
-    /// The vendor documents that `time` is when the event happened. Only then does an old one betray a request that was
+    /// The vendor documents that `time` is when the event happened. Only then does an old one show that a request was
     /// captured and sent again: a field that is merely mapped may hold the day on which a finding was first seen.
     pub is_time_documented: bool,
     /// See [`Event::severity`]; `None` takes the source's default.

@@ -1,4 +1,4 @@
-//! Who and what an incident concerns, in bounded space: victims, actors and targets.
+//! The victims, actors and targets of an incident, in bounded space.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,8 +18,8 @@ pub struct Facets {
 }
 
 /// One of them: the most frequent and the newest values, and how many distinct ones there are. At most 64 values are
-/// counted (Space-Saving: beyond that the least frequent gives way, and its count is a bound); the number of distinct values
-/// is exact to 64 and an estimate beyond (HyperLogLog with 256 registers, within 7 % two times of three).
+/// counted (Space-Saving: beyond that the least frequent is evicted, and its count is a bound); the number of distinct
+/// values is exact to 64 and an estimate beyond (HyperLogLog with 256 registers, within 7 % two times of three).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facet {
     counted: Vec<(String, u64)>,

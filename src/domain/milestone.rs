@@ -1,4 +1,4 @@
-//! What changed about an incident, when and by whom: the lines of its timeline beside its events.
+//! Changes of an incident, with time and origin: the lines of its timeline beside its events.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub struct Milestone {
     pub at: Timestamp,
     /// What.
     pub what: MilestoneKind,
-    /// By whom.
+    /// The origin of the change.
     pub by: Origin,
     /// What there is to add: a person's note, the rank before, the names of rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! The words of the project as types: what a receipt, an event, a delivery is.
+//! The terms of the project as types: what a receipt, an event, a delivery is.
 //!
 //! Every module may import this one, and it imports none. No input or output, no `async`, no policy: a type here proves
 //! that its value is well-formed, and nothing more.

@@ -150,7 +150,8 @@ impl Breaker {
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How soon a stopped destination is tried again for the first time.
 const TRIAL_FIRST: Duration = Duration::from_secs(10);
-/// A mended setting is normally announced by a reload, which starts afresh; this is for what is mended elsewhere.
+/// A corrected setting is normally announced by a reload, which resets the breaker; this is for what is fixed
+/// elsewhere.
 const TRIAL_LONGEST: Duration = Duration::from_secs(300);
 
 #[cfg(test)]

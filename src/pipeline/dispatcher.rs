@@ -63,13 +63,13 @@ impl Dispatcher {
     async fn work(&self, mut batches: Batches, (own, other): (&Notify, &Notify), mut stop: watch::Receiver<bool>) {
         loop {
             let begun = tokio::time::Instant::now();
-            match self.round(batches.limits()).await {
-                Ok(round) => {
-                    batches.note(round.receipts, begun.elapsed());
-                    if round.is_other_size_waiting {
+            match self.dispatch_batch(batches.limits()).await {
+                Ok(batch) => {
+                    batches.note(batch.receipts, begun.elapsed());
+                    if batch.is_other_size_waiting {
                         other.notify_one();
                     }
-                    if round.receipts > 0 && !*stop.borrow() {
+                    if batch.receipts > 0 && !*stop.borrow() {
                         continue;
                     }
                 }
@@ -85,16 +85,16 @@ impl Dispatcher {
 
     /// Dispatches a batch. One thread reads while the other records, piece by piece: a body of many events is never in
     /// memory as events, and no transaction holds intake up for long.
-    async fn round(&self, limits: ReceiptLimits) -> Result<Round, StoreError> {
+    async fn dispatch_batch(&self, limits: ReceiptLimits) -> Result<BatchSummary, StoreError> {
         let ClaimedReceipts { mut claims, set_aside, is_other_size_waiting, .. } =
             self.outbox.claim_receipts(limits, self.lease()).await?;
         for SetAside { row, reason } in &set_aside {
             self.metrics.receipts_unreadable.inc();
             tracing::error!(row, reason, "a stored request cannot be read; it is set aside and nobody is told of it");
         }
-        let round = Round { receipts: claims.len() + set_aside.len(), is_other_size_waiting };
+        let batch = BatchSummary { receipts: claims.len() + set_aside.len(), is_other_size_waiting };
         if claims.is_empty() {
-            return Ok(round);
+            return Ok(batch);
         }
         let rules = self.rules.borrow().clone();
         let (now, keys) = (*self.vouched.borrow(), self.retention.borrow().keys);
@@ -150,7 +150,7 @@ impl Dispatcher {
         try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece, &policy))).await?;
         self.workers.wake(&destinations);
         drop(reader.await);
-        Ok(round)
+        Ok(batch)
     }
 
     /// Records conclusions, and retries them from memory while the store cannot take them: if they were dropped, their
@@ -208,7 +208,8 @@ impl Dispatcher {
         }
     }
 
-    /// Notifiers are woken by what is due, not by the routes: an event may only be counted, or end what others were told of.
+    /// Notifiers are woken by what is due, not by the routes: an event may only be counted, or resolve what notifiers
+    /// were told by others.
     fn wake_notifiers(&self, to_tell: BTreeSet<DestinationName>) {
         self.workers.wake(&to_tell.into_iter().collect::<Vec<_>>());
     }
@@ -268,7 +269,7 @@ impl Dispatcher {
 }
 
 /// What a batch held.
-struct Round {
+struct BatchSummary {
     /// How many receipts were claimed or set aside.
     receipts: usize,
     /// Whether there is work for the other worker.

@@ -8,9 +8,10 @@
 //! A wake-up carries no data: the task that is woken reads the store. A restart, a wake-up that was missed and an operator's
 //! replay from another process therefore need no path of their own; each worker also polls once a second.
 //!
-//! Each destination has its own `worker`, with its own pace and its own breaker, so that a dead one delays no other.
+//! Each destination has its own `worker`, with its own pace and its own breaker, so that a failing one delays no other.
 //! The pipeline promises that what is stored ends as delivered or as a dead letter with a reason. It does not promise
-//! that a destination is told only once where the destination has no way to tell a repetition: see [`crate::destinations`].
+//! that a destination is told only once where the destination has no way to tell a repetition: see
+//! [`crate::destinations`].
 
 mod breaker;
 mod dispatcher;

@@ -20,7 +20,7 @@ pub type Planned = (PlannedEvent, Vec<(String, String)>);
 /// What else there is to say about a receipt that was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct End {
-    /// For those who look at it.
+    /// For the operator who looks at it.
     pub note: Option<Note>,
     /// Whether it is passed on unread, because reading it fails or has ended the process: a defect of gatepost, which
     /// must be told.

@@ -32,7 +32,7 @@ impl QueueBoard {
 }
 
 /// Shows measurements. Whatever has been shown once is shown again, as nothing where there is nothing left: the last
-/// figure would stand for ever.
+/// figure would be shown for ever.
 #[derive(Debug, Default)]
 pub struct QueueGauges {
     board: QueueBoard,

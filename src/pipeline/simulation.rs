@@ -10,7 +10,7 @@ use super::suspects::Suspects;
 use crate::domain::{DeliveryId, Outcome, Progress, Repeat, Scope, Timestamp};
 use crate::store::Verdict;
 
-/// Whether trials take turns and what fails alone is set aside; without it the test shows what they are for.
+/// Whether trials take turns and what fails alone is set aside; without them the test shows the effect.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fairness {
     On,

@@ -1,8 +1,8 @@
 //! Starts a task of the pipeline again when it ends or panics, and says when that does not help.
 //!
-//! Each end is logged and counted. What a task had under way is in the store, and is taken up again when its lease ends. A
-//! task that keeps ending is a defect that starting it again does not mend: the process ends with an error, so that
-//! whatever started it sees it.
+//! Each end is logged and counted. What a task had under way is in the store, and is taken up again when its lease
+//! ends. A task that keeps ending is a defect that a restart does not fix: the process ends with an error, so that its
+//! supervisor sees it.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

@@ -157,8 +157,8 @@ impl Pipeline {
         self.queues.read()
     }
 
-    /// Exchanges rules and destinations. Every destination starts afresh, each as soon as what is under way for itself is
-    /// finished: one that hangs holds up neither the others nor the caller.
+    /// Exchanges rules and destinations. The state of every destination is reset, each as soon as its own tries are
+    /// finished: one that hangs delays neither the others nor the caller.
     pub async fn exchange(&self, parts: Parts) {
         let retiring = self.retire_workers().await;
         self.rules.send_replace(parts.rules);

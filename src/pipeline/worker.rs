@@ -34,7 +34,7 @@ use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 pub enum WorkerState {
     /// It works, or has nothing to do.
     Running,
-    /// The destination fails; it is tried again by itself.
+    /// The destination fails; it is retried automatically.
     Failing {
         /// What the last try said.
         reason: String,
@@ -412,8 +412,8 @@ impl Worker {
     }
 }
 
-/// Drives a destination's step machine to its outcome. `seen` is told of each step and what came back, for those who
-/// show it to people.
+/// Drives a destination's step machine to its outcome. `seen` is called with each step and its reply, for callers that
+/// display them.
 pub async fn converse(
     exchange: Exchange<'_>,
     egress: &Egress,

@@ -1,6 +1,6 @@
 //! Refusals, as `application/problem+json` (RFC 9457).
 //!
-//! Vendors show them to their users: one short sentence, a stable code, nothing about our insides.
+//! Vendors show them to their users: one short sentence, a stable code, nothing about the implementation.
 
 use std::time::Duration;
 
@@ -164,7 +164,7 @@ impl Problem {
     }
 }
 
-/// A full disk or a locked database is seldom mended faster.
+/// A full disk or a locked database is seldom repaired faster.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Some ten thousand requests are read meanwhile.
 const BACKLOG_RETRY_AFTER: Duration = Duration::from_secs(10);

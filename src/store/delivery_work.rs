@@ -71,7 +71,7 @@ pub struct ChangeContent {
     pub notification: NotificationId,
     /// The incident as it is.
     pub incident: Incident,
-    /// Whom and what it concerns.
+    /// The victims, actors and targets that it concerns.
     pub facets: Facets,
     /// The event that shows it best.
     pub event: Document,

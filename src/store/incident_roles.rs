@@ -77,7 +77,7 @@ pub struct IncidentFilter {
 pub struct IncidentDetails {
     /// The incident.
     pub incident: Incident,
-    /// Whom and what it concerns.
+    /// The victims, actors and targets that it concerns.
     pub facets: Facets,
     /// The event that shows it best, as it was when it came.
     pub event: Event,

@@ -7,7 +7,7 @@
 //! | [`Queries`] | the operator, through `cli` and `server::admin` | reads, and replays on order |
 //! | [`IncidentQueries`] | the operator, through `cli` | reads incidents |
 //! | [`Commands`] | the operator, through `cli` | acknowledges, resolves, silences; also beside a process that serves |
-//! | [`Overview`] | the operator, through `cli` | what came in and went out lately |
+//! | [`Overview`] | the operator, through `cli` | what came in and went out recently |
 //! | [`Upkeep`] | `pipeline::retention` | retention, sizes, backup |
 //!
 //! Calls that write answer with a [`Ticket`], a future that is ready when the commit is on the disk. Policy is not here:

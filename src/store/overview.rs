@@ -5,13 +5,13 @@ use crate::domain::{DestinationName, SourceName, Timestamp};
 
 /// What `gatepost status` and `gatepost tail` look at. Reads only, each bounded whatever the store holds.
 pub trait Overview: Send + Sync {
-    /// Whether anything came from a source of this name.
+    /// Whether a request came from a source of this name.
     fn knows_source(&self, source: &str) -> Result<bool, StoreError>;
 
     /// Whether a delivery was planned for a destination of this name.
     fn knows_destination(&self, destination: &str) -> Result<bool, StoreError>;
 
-    /// What each source has sent lately, counted since a time.
+    /// What each source has sent recently, counted since a time.
     fn active_sources(&self, since: Timestamp) -> Result<Vec<SourceActivity>, StoreError>;
 
     /// What became of the last deliveries of each destination.
@@ -33,7 +33,7 @@ pub trait Overview: Send + Sync {
     fn open_deliveries(&self, limit: usize) -> Result<Vec<i64>, StoreError>;
 }
 
-/// What a source has sent lately.
+/// What a source has sent recently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceActivity {
     /// The source.

@@ -1,4 +1,4 @@
-//! Any vendor that is not built in: JSON, and JSON pointers (RFC 6901) that say where things stand.
+//! Any vendor that is not built in: JSON, and JSON pointers (RFC 6901) that say where the fields are.
 //!
 //! What `map` does not name is looked for under its own name at the top of the element (`title`, `severity`, …), so
 //! that a simple sender needs no map at all. Security-relevant fields must be named: `key`, `link`, and what joins
@@ -665,8 +665,8 @@ fn is_bare_number(name: &str) -> bool {
     name.len() <= COUNTER_DIGITS_MAX && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What stands where a severity is expected, as a word: a list of one element counts as that element. What is no plain word
-/// is shown by its beginning, so that it is told of as a word that is not known; what says nothing is absent.
+/// What stands where a severity is expected, as a word: a list of one element counts as that element. What is no plain
+/// word is represented by its beginning, so that it is reported as an unknown word; an empty value is absent.
 fn severity_word(mut value: &Value) -> Option<String> {
     while let Value::Array(items) = value
         && let [only] = items.as_slice()
@@ -681,7 +681,7 @@ fn severity_word(mut value: &Value) -> Option<String> {
     }
 }
 
-/// So much is kept of a severity that is no plain word; more than the label of the event holds.
+/// How much is kept of a severity that is no plain word; more than the label of the event holds.
 const ODD_SEVERITY_BYTES_MAX: usize = 256;
 
 /// What `map` knows, beside what several pointers may tell together.

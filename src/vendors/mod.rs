@@ -52,7 +52,7 @@ pub struct Vendor {
     pub default_severity: Severity,
     /// Reads the vendor's own settings of one source.
     pub normalizer: fn(&Section) -> Option<Box<dyn Normalizer>>,
-    /// Bodies that the vendor sends, for `gatepost send` and the demo; the first is the one that explains itself best.
+    /// Bodies that the vendor sends, for `gatepost send` and the demo; the first is the clearest example.
     pub samples: &'static [Sample],
     /// What to paste where at the vendor, with `{url}` and `{secret}` to fill in.
     pub setup: &'static str,
@@ -94,8 +94,9 @@ pub trait Normalizer: Send + Sync {
         None
     }
 
-    /// What the beginning of a body, as it stands on the wire, says about how bad its event is, and about what. Called on
-    /// the path of the answer, and only to put requests that wait in an order: bounded work, and nothing is decided by it.
+    /// What the beginning of a body, as it is on the wire, says about the severity and the subject of its event. Called
+    /// on the path of the answer, and only to put requests that wait in an order: bounded work, and nothing is decided
+    /// by it.
     fn urgency_hint(&self, _beginning: &[u8]) -> Hint {
         Hint::default()
     }
@@ -173,7 +174,8 @@ impl Reading {
         Self { drafts: vec![draft], note: Some(Note::Unparsed) }
     }
 
-    /// What bodies of one shape have in common: whatever spoils one of them spoils all, and people need to be told once.
+    /// What bodies of one shape have in common: they are broken by the same defect, of which people need to be told
+    /// once.
     fn unparsed_parts(shape: Vec<String>) -> Vec<String> {
         std::iter::once(Event::UNPARSED.to_owned()).chain(shape).collect()
     }

@@ -1,16 +1,16 @@
-//! The words of a body that no field holds, as lines of `name: value`.
+//! The values of a body that no field of the event holds, as lines of `name: value`.
 //!
-//! An event in which nothing was recognized still happened, and its reader needs to see what it says. The lines are neither
-//! redacted nor escaped: like every excerpt they are when they are shown. Texts stand in quotes and names at the beginning
-//! of a line, so that redaction knows where a credential begins and ends.
+//! An event in which nothing was recognized still happened, and its reader needs to see what it says. The lines are
+//! neither redacted nor escaped: like every excerpt they are redacted and escaped when they are shown. Texts stand in
+//! quotes and names at the beginning of a line, so that redaction knows where a credential begins and ends.
 
 use serde_json::{Map, Value};
 
 use super::lenient::cut;
 use crate::domain::Draft;
 
-/// Lets what no field holds speak for an event without words of its own: its most telling line goes into the title, all of
-/// it becomes the excerpt.
+/// Fills an event without a text of its own from the values that no field holds: the most informative line goes into
+/// the title, all of it becomes the excerpt.
 pub fn speak_for(draft: &mut Draft) {
     let Some(lines) = lines(&draft.unmapped) else { return };
     let title = if draft.title.is_empty() { &draft.kind } else { &draft.title };

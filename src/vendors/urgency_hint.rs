@@ -1,9 +1,9 @@
-//! How urgent a request is, and what it is about, by a look at the beginning of its body: see
+//! How urgent a request is, and what it is about, from the beginning of its body: see
 //! [`Source::preview`](super::Source::preview).
 //!
-//! The look finds fields with plain values, and how deep each stands; it builds nothing, and every byte is passed once. It
-//! is no parser: what follows from it orders requests that wait, and nothing else. A word that stands deeper than where
-//! the vendor says its own may be of an attacker's making, and makes a request more urgent only.
+//! The scan finds fields with plain values, and how deep each is nested; it builds nothing, and every byte is passed
+//! once. It is no parser: its result only orders requests that wait. A word nested deeper than the vendor's own fields
+//! may be written by an attacker, and can only make a request more urgent.
 
 use super::KindWords;
 use crate::domain::{EventOutcome, Severity};

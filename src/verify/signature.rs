@@ -62,7 +62,7 @@ impl SignatureVerifier {
         let candidates = self.candidates(self.value(headers)?)?;
         let context = Context { timestamp: self.timestamp(headers)?, id: self.id(headers)? };
         let slot = self.matching(&candidates, &context, body)?;
-        // Last, so that only those who hold a secret learn what our clock says.
+        // Last, so that only holders of a secret can probe the clock.
         self.age(context.timestamp, now)?;
         Ok(slot)
     }

@@ -1,4 +1,4 @@
-//! What would have made a refused request authentic: the mistakes that people make, tried one by one.
+//! What would have made a refused request authentic: common mistakes, tried one by one.
 //!
 //! Only the operator sees this, on a command line that holds the secrets anyway; intake never runs it. A finding names
 //! the mistake and nothing of the key or the tag.

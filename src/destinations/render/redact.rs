@@ -1,12 +1,12 @@
 //! Credentials, taken out of what people are shown.
 //!
-//! Excerpts of requests hold the session cookies and tokens of the users who were attacked; a chat or a ticket is read by many
-//! and kept for long. This finds them by the name before them (headers and fields, in plain text, JSON, JSON inside
-//! JSON, forms, XML) and by their own shape (JWT, cloud keys). It errs towards taking too much. It promises no
-//! completeness: a password in a sentence stays. Time is linear in the text: the regex engine does not backtrack, and
-//! every value is walked once.
+//! Excerpts of requests hold the session cookies and tokens of the users who were attacked; a chat or a ticket is read
+//! by many and kept for long. This finds them by the name before them (headers and fields, in plain text, JSON, JSON
+//! inside JSON, forms, XML) and by their own shape (JWT, cloud keys). It errs towards redacting too much. It promises
+//! no completeness: a password in a sentence stays. Time is linear in the text: the regex engine does not backtrack,
+//! and every value is walked once.
 //!
-//! Redact before cutting: half a token has lost the shape that gives it away.
+//! Redact before truncating: half a token no longer has the shape by which it is recognized.
 
 use std::sync::LazyLock;
 

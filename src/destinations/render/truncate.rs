@@ -1,6 +1,6 @@
-//! Text cut to what a place takes.
+//! Text truncated to the limit of a field.
 //!
-//! Cut first, escape afterwards: a cut through `&amp;` would leave `&am`. What is cut ends with `…`.
+//! Truncate first, escape afterwards: truncating within `&amp;` would leave `&am`. Truncated text ends with `…`.
 
 use std::borrow::Cow;
 

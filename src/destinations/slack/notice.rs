@@ -30,7 +30,7 @@ impl Notice {
         Self { incident, news, news_of_whole, change: telling.intent.change, now: job.now }
     }
 
-    /// The present state, which stands for itself at any time.
+    /// The present state, which is complete at any time.
     pub fn state(&self) -> Content {
         Content { text: self.text(None), blocks: shrink(|chars_max| self.state_blocks(None, chars_max)) }
     }

@@ -16,7 +16,7 @@ use crate::domain::{Outcome, Reference, Scope};
 pub enum Verdict {
     /// The try is over.
     Done(Outcome),
-    /// Slack does not like the blocks. It certainly took nothing, and may take the plain text.
+    /// Slack rejects the blocks. It certainly took nothing, and may take the plain text.
     WithoutBlocks(Outcome),
 }
 

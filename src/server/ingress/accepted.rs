@@ -11,7 +11,7 @@ use crate::telemetry::{IntakeOutcome, Line, LineBudget, TELL_AFTER};
 pub struct AcceptedLog(Mutex<HashMap<SourceName, Arc<LineBudget>>>);
 
 impl AcceptedLog {
-    /// Tells that a request was accepted, or known already. Must run on a tokio runtime.
+    /// Logs that a request was accepted, or known already. Must run on a tokio runtime.
     pub fn tell(&self, source: &SourceName, receipt: ReceiptId, outcome: IntakeOutcome, ms: u64, steady: Timestamp) {
         if !tracing::enabled!(tracing::Level::INFO) {
             return;

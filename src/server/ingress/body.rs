@@ -22,7 +22,7 @@ pub struct Reader<'r, 'b> {
 }
 
 /// Reads the whole body. A length that is announced and too large is refused unread. What is not read is left to the
-/// caller, who must see to it that the connection ends.
+/// caller, which must close the connection.
 pub async fn read_body(
     http: &HttpRequest,
     payload: &mut web::Payload,

@@ -1,7 +1,7 @@
 //! `POST /webhooks/{source}`: read, verify, identify, commit, answer.
 //!
-//! The order is the promise. Nothing is looked at before it is verified; nothing is answered 200 before it is on the
-//! disk; and what is authentic is never refused for what it says.
+//! The order is the guarantee. Nothing is parsed before it is verified; nothing is answered 200 before it is on the
+//! disk; and an authentic request is never refused for its content.
 
 mod accepted;
 mod body;
@@ -61,7 +61,7 @@ pub struct Ingress {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Who is waiting for receipts.
+    /// Wakes the dispatcher, which waits for receipts.
     pub wake: Arc<Notify>,
     /// How long a body may take.
     pub limits: IngressLimits,
@@ -72,8 +72,8 @@ pub struct Ingress {
     proven: Budget,
     /// For bodies that will be verified when they are here.
     bodies: Budget,
-    /// For bodies of those who name no source, or show nothing.
-    strangers: Budget,
+    /// For bodies of clients that name no source, or whose headers fail the precheck.
+    unauthenticated: Budget,
     /// What is being committed.
     settling: Settling,
     refusals: Refusals,
@@ -98,7 +98,8 @@ impl Ingress {
         limits: IngressLimits,
     ) -> Self {
         let decoy = Verifier::decoy();
-        let (proven, bodies, strangers) = (Budget::new(PROVEN), Budget::new(BODIES), Budget::new(UNAUTHENTICATED));
+        let (proven, bodies, unauthenticated) =
+            (Budget::new(PROVEN), Budget::new(BODIES), Budget::new(UNAUTHENTICATED));
         let (rates, refusals, stopping) = (RateLimits::default(), Refusals::default(), AtomicBool::new(false));
         Self {
             sources,
@@ -112,7 +113,7 @@ impl Ingress {
             novelty: Novelty::default(),
             proven,
             bodies,
-            strangers,
+            unauthenticated,
             settling: Settling::default(),
             refusals,
             strays: Strays::default(),
@@ -122,7 +123,7 @@ impl Ingress {
     }
 
     /// From now on every answer closes its connection. A server that stops drops what it has not read yet; this lets
-    /// those who are sending come to an end before.
+    /// clients finish sending before.
     pub fn close_connections(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
@@ -146,10 +147,10 @@ impl Ingress {
         let refused = |problem| Refused { source, problem };
         let sender = Sender { source: source.map(|source| &source.name), address };
         let budget = match source {
-            Some(source) if source.verifier.precheck(&headers).is_err() => &self.strangers,
+            Some(source) if source.verifier.precheck(&headers).is_err() => &self.unauthenticated,
             Some(source) if source.verifier.is_token() => &self.proven,
             Some(_) => &self.bodies,
-            None => &self.strangers,
+            None => &self.unauthenticated,
         };
         let mut share = budget.share(sender);
         let body = self.body(source, &headers, (http, payload), &mut share).await.map_err(refused)?;
@@ -240,7 +241,7 @@ impl Ingress {
 }
 
 thread_local! {
-    /// Where this thread has the answers of the store put, all of a commit at once.
+    /// Where this thread receives the answers of the store, all of a commit at once.
     static REPLIES: OnceCell<ReplyBatch> = const { OnceCell::new() };
 }
 
@@ -337,7 +338,7 @@ fn log_accepted(
     ingress.accepted.tell(&source.name, receipt, outcome, ms, ingress.clock.steady());
 }
 
-/// Tells of a request to an address that no source has, after its answer: how long it took must not tell what is near.
+/// Logs a request to an address that no source has, after its answer: the response time must not reveal similar names.
 fn log_stray(ingress: &web::Data<Ingress>, typed: &str, problem: Problem, http: &HttpRequest) {
     let (ingress, typed) = (web::Data::clone(ingress), typed.to_owned());
     let (peer, code) = (http.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default(), problem.code());
@@ -414,9 +415,9 @@ fn encoding_of(headers: &Headers) -> Encoding {
     }
 }
 
-/// Inflates the body once to know that it stays within the limit, on a thread that may be busy; the result is thrown
-/// away, because what is stored is what came over the wire. A body that cannot be inflated is authentic all the same: it
-/// is stored, and becomes an event that says so.
+/// Inflates the body once to know that it stays within the limit, on a thread that may block; the result is dropped,
+/// because what is stored is what came over the wire. A body that cannot be inflated is authentic all the same: it is
+/// stored, and becomes an event that says so.
 async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
     let checked = web::block(move || inflate(&body, limit_bytes, |_| ())).await;
     match checked {
@@ -428,11 +429,11 @@ async fn check_inflated(body: Bytes, limit_bytes: u64) -> Result<(), Problem> {
 
 /// Under which word bodies under other ids are logged.
 const REPEATED: &str = "repeated";
-/// Authenticated senders share what there is: they are the operator's own.
+/// Authenticated senders share all of it: they are the operator's own.
 const PROVEN: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 128 << 20, per_address: 128 << 20 };
 /// One source leaves a quarter to the others, one address half.
 const BODIES: BudgetLimits = BudgetLimits { total: 128 << 20, per_source: 96 << 20, per_address: 64 << 20 };
-/// For those that name no source or show nothing.
+/// For clients that name no source, or whose headers fail the precheck.
 const UNAUTHENTICATED: BudgetLimits = BudgetLimits { total: 16 << 20, per_source: 16 << 20, per_address: 4 << 20 };
 /// As much as is read from a sender that names no source or shows no token.
 const UNKNOWN_SOURCE_LIMIT_BYTES: u64 = 1 << 20;

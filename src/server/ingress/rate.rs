@@ -12,7 +12,7 @@ use crate::vendors::Source;
 pub struct RateLimits(Mutex<HashMap<SourceName, i64>>);
 
 impl RateLimits {
-    /// Lets a request in, or says how long to wait. A source may save up one second's worth.
+    /// Admits a request, or says how long to wait. A source may save up one second's worth.
     pub fn admit(&self, source: &Source, now: Timestamp) -> Result<(), Duration> {
         match source.rate_limit_per_second {
             Some(per_second) => self.admit_at(&source.name, per_second, now),
@@ -34,7 +34,7 @@ impl RateLimits {
         let step = step_micros(per_second);
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = due.entry(source.clone()).or_insert(now);
-        // A clock that was set back must not shut a source out.
+        // A clock that was set back must not block a source.
         *due = (*due).clamp(now, now.saturating_add(1_000_000 + step));
         let ahead = *due - now;
         if ahead + step > 1_000_000 {
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(limits.admit_at(&name, 10, at(0)), Err(Duration::from_millis(100)));
         assert!(limits.admit_at(&name, 10, at(100)).is_ok());
         assert!(limits.admit_at(&name, 10, at(100)).is_err());
-        // An hour back: not shut out for an hour.
+        // An hour back: not blocked for an hour.
         assert!((0..20).any(|second| limits.admit_at(&name, 10, at(-3_600_000 + second * 1000)).is_ok()));
     }
 }

@@ -1,4 +1,4 @@
-//! How long a commit may take before the sender is asked to come again.
+//! How long a commit may take before the sender is asked to retry.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,8 +28,8 @@ impl Settling {
 }
 
 impl Entry<'_> {
-    /// How long its commit may take. A client that has gone by then gets no answer; the body is stored all the same, and
-    /// when it is sent again it is a duplicate.
+    /// How long its commit may take. A client that has disconnected by then gets no answer; the body is stored all the
+    /// same, and when it is sent again it is a duplicate.
     pub fn limit(&self) -> Duration {
         SETTLE_LIMIT + Duration::from_millis(self.until_done * 1_000 / BYTES_PER_SECOND_LEAST)
     }

@@ -1,4 +1,4 @@
-//! What an issue and a comment may hold, and what Jira says otherwise.
+//! What an issue and a comment may hold, and Jira's errors for anything else.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -118,60 +118,64 @@ mod tests {
     #[test]
     fn work_does_not_wait_where_no_arrivals_come() {
         let begun = Instant::now();
-        let mut turn = Schedule::default();
-        assert_eq!(turn.open_lines(begun, true), OpenLines::ALL);
-        turn.work_ends(WorkLine::First, Duration::from_millis(10), after(begun, 10_000), 0);
-        assert_eq!(turn.open_lines(after(begun, 10_000), true), OpenLines::ALL);
-        assert!(turn.work_waits(after(begun, 10_000)).is_zero());
+        let mut schedule = Schedule::default();
+        assert_eq!(schedule.open_lines(begun, true), OpenLines::ALL);
+        schedule.work_ends(WorkLine::First, Duration::from_millis(10), after(begun, 10_000), 0);
+        assert_eq!(schedule.open_lines(after(begun, 10_000), true), OpenLines::ALL);
+        assert!(schedule.work_waits(after(begun, 10_000)).is_zero());
     }
 
     #[test]
     fn work_goes_with_arrivals_while_they_come_and_leaves_them_the_thread_between() {
         let begun = Instant::now();
-        let mut turn = Schedule::default();
+        let mut schedule = Schedule::default();
         for line in [WorkLine::First, WorkLine::Later] {
-            turn.work_ends(line, Duration::from_millis(10), after(begun, 10_000), 0);
+            schedule.work_ends(line, Duration::from_millis(10), after(begun, 10_000), 0);
         }
-        turn.intake_ends(1, after(begun, 10_500));
+        schedule.intake_ends(1, after(begun, 10_500));
         let now = after(begun, 10_500);
-        assert_eq!(turn.open_lines(now, false), NONE);
-        assert_eq!((turn.open_lines(now, true), turn.work_waits(now)), (NONE, QUIET), "they may be about to come");
-        assert_eq!(turn.open_lines(after(begun, 11_500), true), OpenLines::ALL, "they did not");
-        turn.intake_ends(1, after(begun, 19_700));
-        assert_eq!(turn.open_lines(after(begun, 20_000), false), OpenLines::ALL, "work is never put off for ever");
+        assert_eq!(schedule.open_lines(now, false), NONE);
+        assert_eq!(
+            (schedule.open_lines(now, true), schedule.work_waits(now)),
+            (NONE, QUIET),
+            "they may be about to come"
+        );
+        assert_eq!(schedule.open_lines(after(begun, 11_500), true), OpenLines::ALL, "they did not");
+        schedule.intake_ends(1, after(begun, 19_700));
+        assert_eq!(schedule.open_lines(after(begun, 20_000), false), OpenLines::ALL, "work is never put off for ever");
     }
 
     #[test]
     fn no_line_waits_for_the_pause_of_the_other() {
         let begun = Instant::now();
         for (line, other) in [(WorkLine::First, LATER), (WorkLine::Later, FIRST)] {
-            let mut turn = Schedule::default();
-            turn.intake_ends(1, begun);
-            turn.work_ends(line, Duration::from_millis(10), begun, 0);
-            assert_eq!(turn.open_lines(begun, false), other);
+            let mut schedule = Schedule::default();
+            schedule.intake_ends(1, begun);
+            schedule.work_ends(line, Duration::from_millis(10), begun, 0);
+            assert_eq!(schedule.open_lines(begun, false), other);
         }
     }
 
     #[test]
     fn work_that_piles_up_pauses_for_less() {
         let begun = Instant::now();
-        let mut turn = Schedule::default();
-        turn.work_ends(WorkLine::First, Duration::from_micros(100), begun, PIECES_FEW - 1);
-        assert_eq!(turn.first_not_before, Some(begun + PAUSE));
-        turn.work_ends(WorkLine::First, Duration::from_micros(100), begun, PIECES_FEW);
-        assert_eq!(turn.first_not_before, Some(begun + PAUSE_SHORT));
+        let mut schedule = Schedule::default();
+        schedule.work_ends(WorkLine::First, Duration::from_micros(100), begun, PIECES_FEW - 1);
+        assert_eq!(schedule.first_not_before, Some(begun + PAUSE));
+        schedule.work_ends(WorkLine::First, Duration::from_micros(100), begun, PIECES_FEW);
+        assert_eq!(schedule.first_not_before, Some(begun + PAUSE_SHORT));
     }
 
     #[test]
     fn work_gets_less_while_arrivals_come_in_crowds_but_never_nothing() {
         let begun = Instant::now();
-        let mut turn = Schedule::default();
-        (0..100).for_each(|_| turn.intake_ends(CROWD, begun));
-        turn.work_ends(WorkLine::First, Duration::from_millis(1), begun, 0);
-        assert_eq!(turn.first_not_before, Some(begun + Duration::from_millis(32)));
-        (0..100).for_each(|_| turn.intake_ends(CROWD - 1, begun));
-        assert_eq!(turn.intake_shares, INTAKE_SHARES_MOST, "not at once");
-        (1..7).for_each(|step| turn.intake_ends(1, begun + EASE * 2 * step));
-        assert_eq!(turn.intake_shares, INTAKE_SHARES_LEAST);
+        let mut schedule = Schedule::default();
+        (0..100).for_each(|_| schedule.intake_ends(CROWD, begun));
+        schedule.work_ends(WorkLine::First, Duration::from_millis(1), begun, 0);
+        assert_eq!(schedule.first_not_before, Some(begun + Duration::from_millis(32)));
+        (0..100).for_each(|_| schedule.intake_ends(CROWD - 1, begun));
+        assert_eq!(schedule.intake_shares, INTAKE_SHARES_MOST, "not at once");
+        (1..7).for_each(|step| schedule.intake_ends(1, begun + EASE * 2 * step));
+        assert_eq!(schedule.intake_shares, INTAKE_SHARES_LEAST);
     }
 }

@@ -89,7 +89,7 @@ const CAPITALS: &[&str] = &[
     "TLS", "URL", "UUID", "VIN", "XML", "XSS", "XXE",
 ];
 
-/// No id is longer; what is comes from a sender that has nothing to say to people.
+/// No id is longer; a longer text is not meant to be read.
 const WORD_CHARS_MAX: usize = 120;
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 //! | Microsoft Teams webhook | an Adaptive Card with a comma too many | [`card`] |
 //!
 //! The custom webhook is never retried, the export comes again as a whole for as long as it is not answered with 2xx,
-//! and sends records twice at the seams of its windows: so every record has a key of its own, and one that cannot be
-//! read costs no other.
+//! and sends records twice at the boundaries of its time windows: so every record has a key of its own, and one that
+//! cannot be read costs no other.
 
 mod card;
 mod filters;
@@ -71,7 +71,7 @@ impl Normalizer for Akto {
         None
     }
 
-    /// As the severity of a threat is found, of records that stand alone; those of a list, and the facts of a card, raise the
+    /// Found like the severity of a threat, for single records; those of a list, and the facts of a card, raise the
     /// urgency of all.
     fn urgency_hint(&self, beginning: &[u8]) -> Hint {
         let mut words = Words::default();

@@ -40,8 +40,8 @@ impl Akto {
         Some(())
     }
 
-    /// One threat. Akto's own state of it (`IGNORED`, `TRAINING`) becomes the status and lowers nothing: whether it is
-    /// heard is for the operator's routes to say.
+    /// One threat. Akto's own state of it (`IGNORED`, `TRAINING`) becomes the status and lowers nothing: the operator's
+    /// routes decide whether it is told.
     pub(super) fn threat(&self, mut fields: Fields) -> Draft {
         let doubled = fields.doubled();
         let whole = (!fields.has("id")).then(|| fields.digest());
@@ -270,9 +270,9 @@ fn collection(draft: &Draft) -> Option<String> {
     Some(format!("API collection {number}"))
 }
 
-/// What tells a threat without an id apart: all of it, because every single field is of the attacker's choosing, and a
-/// harmless record must not take the place of another. A record that comes again comes again the same. Without a time
-/// nothing tells: the same attack may come again.
+/// What identifies a threat without an id: all of it, because an attacker may choose any single field, and a harmless
+/// record must not replace another. A repeated record is identical. Without a time there is no identity: the same
+/// attack may come again.
 fn content_key(
     whole: Option<String>,
     filter: Option<&str>,

@@ -92,12 +92,12 @@ impl<'t> Records<'t> {
         holds_objects.then_some(records)
     }
 
-    /// Whether anything had to be mended, or could not be, in what was handed out so far.
+    /// Whether anything had to be repaired, or could not be, in what was handed out so far.
     pub fn repaired(&self) -> bool {
         self.repaired
     }
 
-    /// [`hand_out`]; whether anything had to be mended.
+    /// [`hand_out`]; whether anything had to be repaired.
     pub fn hand_out(mut self, read: impl FnMut(Fields) -> Result<Draft, Fields>, take: &mut dyn FnMut(Draft)) -> bool {
         hand_out_first(&mut self, read, take);
         beyond_limit(self.count_rest(), take);
@@ -312,7 +312,7 @@ mod tests {
         Records::of(&text).map(Iterator::collect)
     }
 
-    /// How many records could be read, how many not, and whether anything was mended.
+    /// How many records could be read, how many not, and whether anything was repaired.
     fn tally(body: &str) -> Option<(usize, usize, bool)> {
         let text = Text::of(body.as_bytes());
         let mut records = Records::of(&text)?;

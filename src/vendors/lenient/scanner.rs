@@ -1,9 +1,9 @@
-//! The repairing pass: one scan over the text, which mends what vendors are known to get wrong.
+//! The repairing pass: one scan over the text, which repairs what vendors are known to get wrong.
 //!
-//! Mended are raw control characters inside texts, commas too many, surrogates without a partner, unknown escapes,
-//! numbers that fit no machine type (kept as text), NUL between values, and bare words where a value should stand, such
-//! as the names of Java objects (kept as text), and bytes that are no UTF-8 (U+FFFD). A quote that is not escaped is not mended: where the text ends
-//! can only be guessed, and a guess would let an attacker write fields of the alert.
+//! Repaired are raw control characters inside texts, superfluous commas, unpaired surrogates, unknown escapes, numbers
+//! that fit no machine type (kept as text), NUL between values, and bare words where a value should stand, such as the
+//! names of Java objects (kept as text), and bytes that are no UTF-8 (U+FFFD). A quote that is not escaped is not
+//! repaired: where the text ends can only be guessed, and a guess would let an attacker write fields of the alert.
 
 use serde_json::{Map, Number, Value};
 
@@ -56,7 +56,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Whether anything had to be mended so far.
+    /// Whether anything had to be repaired so far.
     pub fn repaired(&self) -> bool {
         self.repaired
     }
@@ -66,7 +66,7 @@ impl<'t> Scanner<'t> {
         self.at
     }
 
-    /// Where the last text, number or word began: the place from which a reader that gave up may look on.
+    /// Where the last text, number or word began: the place from which a reader that gave up may continue.
     pub fn token(&self) -> usize {
         self.token
     }

@@ -1,8 +1,8 @@
-//! The shape of a body that was not understood: what bodies have in common that one defect of the sender spoils.
+//! The shape of a body that was not understood: what bodies that are broken by one defect of the sender have in common.
 //!
-//! [`Reading::unparsed`](crate::vendors::Reading::unparsed) calls it, so that a thousand such bodies are one incident. The
-//! shape says what the body is made of and nothing of what it says. It promises no more than that: the sender of a body
-//! chooses its shape.
+//! [`Reading::unparsed`](crate::vendors::Reading::unparsed) calls it, so that a thousand such bodies are one incident.
+//! The shape describes the structure of the body and holds none of its values. It promises no more than that: the
+//! sender of a body chooses its shape.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
