@@ -193,8 +193,8 @@ pub(super) fn carried(job: &Job<'_>) -> Progress {
     notes
 }
 
-/// The notes of a try that may have been taken: everything that was found out before counts no more, except when the
-/// doubt began.
+/// The notes of a try that may have been taken: everything that was learned before is void, except when the doubt
+/// began.
 pub(super) fn doubt(job: &Job<'_>) -> Progress {
     let since = in_doubt_since(job).unwrap_or(job.now.as_millis());
     Progress(json!({ "doubt": true, "since": since }))

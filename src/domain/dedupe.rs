@@ -59,8 +59,8 @@ impl RequestKey {
         Self { own, earlier: Some(Box::new([last, before_last])), with_id: None }
     }
 
-    /// From the raw body alone, for as long as keys are kept, whatever the id says that stands in a header that is not
-    /// signed: a request that stays authentic for ever can be sent again under any id, or under none.
+    /// From the raw body alone, for as long as keys are kept, whatever id an unsigned header carries: a request that
+    /// stays authentic for ever can be sent again under any id, or under none.
     pub fn of_replayable(source: &SourceName, id: Option<&str>, body: &[u8]) -> Self {
         let own = DedupeKey(digest(&[b"replayable", source.as_str().as_bytes(), body]));
         Self { own, earlier: None, with_id: Some(DedupeKey::of_id_and_body(source, id.unwrap_or_default(), body)) }

@@ -39,7 +39,7 @@ pub struct Delivery {
     /// The name of what the destination made of it: an issue key, a message timestamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
-    /// Why it stands where it stands.
+    /// Why it is in its state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -99,7 +99,7 @@ pub struct Job<'a> {
     pub purpose: Purpose,
     /// The number of this try, from 1.
     pub tries: u32,
-    /// An earlier try may have arrived without our knowing: its outcome was unknown, or we died during it.
+    /// An earlier try may have arrived unnoticed: its outcome was unknown, or the process ended during it.
     pub uncertain: bool,
     /// What the destination wrote down at the end of the last try.
     pub progress: &'a Progress,
@@ -129,7 +129,7 @@ pub struct Telling<'a> {
 #[serde(transparent)]
 pub struct Progress(pub Value);
 
-/// How a try ended. Three things are told apart that look alike from afar: not taken, taken, and perhaps taken.
+/// How a try ended. Three cases are distinguished: not taken, taken, and perhaps taken.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// The destination has it.

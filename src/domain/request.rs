@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Timestamp;
 
-/// Header lines in the order of the wire, names in lower case, values as bytes. All of them stand in one piece of memory:
+/// Header lines in the order of the wire, names in lower case, values as bytes. All of them are in one piece of memory:
 /// a request costs two allocations, not two a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers {

@@ -81,7 +81,7 @@ impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
             batch.extend(jobs.try_iter().take(BATCH_LINES_MAX - 1));
             let reply = self.write(&batch);
             for (_, answer) in batch {
-                // The caller may have given up waiting; the line is written all the same.
+                // The caller may have stopped waiting; the line is written nevertheless.
                 drop(answer.send(match &reply {
                     Ok(()) => Reply::Appended,
                     Err(fault) => Reply::Failed(fault.clone()),
@@ -198,7 +198,8 @@ fn is_present(append: &Append, tail: &str) -> bool {
     })
 }
 
-/// A terminal would obey what JSON lets stand in a text: there it is escaped, which changes nothing for who parses it.
+/// Characters that JSON allows in a text but that a terminal would interpret are escaped, which changes nothing for
+/// parsers.
 fn write_to_stdout<'a>(lines: impl Iterator<Item = &'a Append>) -> Result<(), Fault> {
     let mut out = std::io::stdout().lock();
     let is_terminal = out.is_terminal();

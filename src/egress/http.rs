@@ -163,5 +163,5 @@ fn install_tls() {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The whole exchange.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Receivers close idle connections; one that we close first cannot fail in our hands.
+/// Receivers close idle connections; one that gatepost closes first cannot fail during a request.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -32,9 +32,9 @@ pub struct Timekeeper<U> {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     time: Time,
-    /// The time that retention goes by.
+    /// The time that retention follows.
     settled: watch::Sender<Timestamp>,
-    /// The time that quarantine goes by.
+    /// The time that quarantine follows.
     vouched: watch::Sender<Timestamp>,
     witness: Arc<Witness>,
     jumped_at_start: Option<Jump>,
@@ -115,12 +115,12 @@ impl<U: Upkeep> Timekeeper<U> {
         Self { store, clock, metrics, time, settled, vouched, witness: Arc::default(), jumped_at_start }
     }
 
-    /// The time that retention goes by, as it changes.
+    /// The time that retention follows, as it changes.
     pub fn settled(&self) -> watch::Receiver<Timestamp> {
         self.settled.subscribe()
     }
 
-    /// The time that quarantine goes by, as it changes.
+    /// The time that quarantine follows, as it changes.
     pub fn vouched(&self) -> watch::Receiver<Timestamp> {
         self.vouched.subscribe()
     }
@@ -261,7 +261,7 @@ mod tests {
         let (clock, mut time) = start();
         assert_eq!(pass(&clock, &mut time, 100), []);
         assert_eq!(time.settled, clock.now());
-        // Nor are small corrections worth a word.
+        // Small corrections are not logged either.
         for correction in [3_000, -3_000] {
             clock.set(Timestamp::from_millis(clock.now().as_millis() + correction));
             assert_eq!(pass(&clock, &mut time, 1), []);

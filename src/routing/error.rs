@@ -33,5 +33,5 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 
 /// Where everything stands that a condition can use.
 pub const SEE: &str = "see docs/routing.md for what an event has";
-/// A sound condition to go by.
+/// A sound condition as an example.
 pub const EXAMPLE: &str = "write it like event.severity >= high && event.vendor == \"akto\"";

@@ -222,7 +222,7 @@ fn is_literal(expression: &IdedExpr) -> bool {
     matches!(expression.expr, Expr::Literal(_))
 }
 
-/// The number that stands in a literal text.
+/// The number in a literal text.
 fn number_in(expression: &IdedExpr) -> Option<String> {
     match &expression.expr {
         Expr::Literal(LiteralValue::String(text)) => {

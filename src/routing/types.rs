@@ -100,7 +100,7 @@ impl Type {
         matches!(self, Self::Any | Self::Unknown)
     }
 
-    /// Whether a severity stands in it, itself or as an element.
+    /// Whether a severity is in it, itself or as an element.
     pub fn holds_severity(&self) -> bool {
         match self {
             Self::Severity => true,

@@ -126,7 +126,7 @@ impl Problem {
         sentence.to_owned()
     }
 
-    /// The answer. The connection is closed with it, but for those who may come again on it.
+    /// The answer. The connection is closed with it, except for clients that may send another request on it.
     pub fn response(self) -> HttpResponse {
         let status = self.status();
         let mut answer: HttpResponseBuilder = HttpResponse::build(status);

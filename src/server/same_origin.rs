@@ -29,7 +29,7 @@ pub fn check(headers: &HeaderMap, uri: &Uri, hosts: &[String]) -> Result<(), Pro
     }
 }
 
-/// The value of a header that stands there once at most.
+/// The value of a header that occurs at most once.
 fn only(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, ()> {
     let mut values = headers.get_all(name);
     match (values.next(), values.next()) {

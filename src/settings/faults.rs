@@ -49,7 +49,7 @@ impl Faults {
         self.0.borrow_mut().push(fault);
     }
 
-    /// Whether anything stands in the way of running.
+    /// Whether a fault prevents running.
     pub fn any_error(&self) -> bool {
         self.0.borrow().iter().any(|fault| fault.level == Level::Error)
     }

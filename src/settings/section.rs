@@ -42,7 +42,7 @@ impl<'a> Document<'a> {
         Section { document: self, table, path, pattern, span: 0..0, known: RefCell::default() }
     }
 
-    /// Whether anything stands in the way of running.
+    /// Whether a fault prevents running.
     pub fn any_error(&self) -> bool {
         self.faults.any_error()
     }
@@ -399,7 +399,7 @@ impl<'d> Section<'d> {
         self.record(Level::Warning, key, message, fix);
     }
 
-    /// Whether anything in the whole document stands in the way of running.
+    /// Whether a fault anywhere in the document prevents running.
     pub fn any_error(&self) -> bool {
         self.document.any_error()
     }

@@ -162,7 +162,7 @@ pub enum Verdict {
         /// Why.
         reason: String,
     },
-    /// It will not be tried again by itself.
+    /// It will not be retried automatically.
     Dead {
         /// Why.
         reason: String,

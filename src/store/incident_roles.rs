@@ -47,7 +47,7 @@ pub trait Commands: Send + Sync {
         now: Timestamp,
     ) -> Result<Result<Milestone, OrderError>, StoreError>;
 
-    /// Closes what waits for a destination that is gone for good. Returns how many deliveries were closed.
+    /// Closes what waits for a destination that was removed for good. Returns how many deliveries were closed.
     fn discard(&self, destination: &DestinationName) -> Result<usize, StoreError>;
 }
 

@@ -28,7 +28,7 @@ pub trait Queries: Send + Sync {
     /// One delivery with its attempts.
     fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError>;
 
-    /// How many deliveries stand where, by destination. What will be due only later than `now` does not wait yet.
+    /// How many deliveries are in each state, by destination. What will be due only later than `now` does not wait yet.
     fn depths(&self, now: Timestamp) -> Result<Vec<Depth>, StoreError>;
 
     /// When the oldest receipt of each source was received that has not been dispatched yet. Replays do not count. Looked
@@ -190,7 +190,7 @@ pub struct DeliveryRow {
     pub source: SourceName,
 }
 
-/// How many deliveries of a destination stand in a state.
+/// How many deliveries of a destination are in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Depth {
     /// The destination.

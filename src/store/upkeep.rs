@@ -26,9 +26,9 @@ pub trait Upkeep: Send + Sync {
 /// The present time, by two clocks that trust the machine's wall clock to a different degree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotedTime {
-    /// The time that retention goes by.
+    /// The time that retention follows.
     pub settled: Timestamp,
-    /// The time that quarantine goes by, never later than `settled`.
+    /// The time that quarantine follows, never later than `settled`.
     pub vouched: Timestamp,
 }
 
@@ -46,7 +46,7 @@ pub struct Horizons {
 /// Whether the database file is sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Soundness {
-    /// That is being found out.
+    /// The check has not finished.
     Checking,
     /// It is.
     Sound,
@@ -55,7 +55,7 @@ pub enum Soundness {
         /// What was found.
         reason: String,
     },
-    /// It could not be found out.
+    /// The check failed.
     Unknown {
         /// Why.
         reason: String,

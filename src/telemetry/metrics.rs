@@ -404,7 +404,7 @@ impl Metrics {
         self.delivery_attempts.get_or_create(&labels).inc();
     }
 
-    /// Shows how many deliveries of a destination stand in a state.
+    /// Shows how many deliveries of a destination are in a state.
     pub fn show_depth(&self, destination: &str, state: DeliveryState, count: u64) {
         let gauge = self.queue_deliveries.get_or_create(&ByQueue::of(destination, state));
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));

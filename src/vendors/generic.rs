@@ -75,7 +75,7 @@ fn folded(word: &str) -> String {
     word.trim().to_lowercase()
 }
 
-/// Where things stand in an element, as JSON pointers.
+/// Where the fields of an element are, as JSON pointers.
 #[derive(Default)]
 struct Places {
     /// What makes two events the same, together; none where nothing is mapped.
@@ -196,7 +196,7 @@ struct KindPlace {
     /// Its own name, and that of the object around it, where the pointer says it.
     name: String,
     parent: Option<String>,
-    /// How many objects and lists it stands in.
+    /// How deep it is nested in objects and lists.
     depth: usize,
 }
 
@@ -249,7 +249,7 @@ fn kind_places(places: &Places, events: Option<&str>) -> Vec<KindPlace> {
 /// What the message around an event says about it.
 #[derive(Default)]
 struct Message {
-    /// The id of the request, where it stands in the body.
+    /// The id of the request, where it is in the body.
     id: Option<String>,
     /// What it says at each pointer of `group`, for events that say nothing there.
     group: Vec<Option<String>>,
@@ -280,7 +280,7 @@ impl Normalizer for Generic {
         }
     }
 
-    /// By the names at the ends of the pointers. Where the events stand in a list, what is found raises only.
+    /// By the names at the ends of the pointers. Where the events are in a list, what is found raises only.
     fn urgency_hint(&self, beginning: &[u8]) -> Hint {
         let mut hint = Hint::default();
         let place = |name: &'static str| {
@@ -358,7 +358,7 @@ impl Normalizer for Generic {
 }
 
 impl Generic {
-    /// Whether what a pointer of `map` leads to is of use; `around` is the message, where the element stands in its list.
+    /// Whether what a pointer of `map` leads to is of use; `around` is the message, where the element is in its list.
     fn fits(&self, name: &str, pointer: &str, element: &Value, around: Option<&Value>) -> bool {
         let found = element.pointer(pointer);
         match name {
@@ -480,7 +480,7 @@ impl Generic {
     }
 
     /// The mapped key; else the id of the request with the element's place in it; else the element's content. Where the id
-    /// stands in a header, nothing: the receipt, which is one an id, then tells its events apart.
+    /// is in a header, nothing: the receipt, which is one an id, then tells its events apart.
     fn key(&self, found: &mut Found, delivery: Option<(&str, usize)>) -> Vec<String> {
         let parts: Vec<Option<String>> = self.places.key.iter().map(|pointer| found.at(pointer)).collect();
         if parts.iter().any(Option::is_some) {
@@ -605,7 +605,7 @@ fn end_of(pointer: &str) -> (usize, Cow<'_, str>) {
     (pointer.matches('/').count(), unescaped(pointer.rsplit('/').next().unwrap_or_default()))
 }
 
-/// A part of a pointer, as the name stands in a body.
+/// A part of a pointer, as the name is written in a body.
 fn unescaped(part: &str) -> Cow<'_, str> {
     if part.contains('~') { part.replace("~1", "/").replace("~0", "~").into() } else { part.into() }
 }
@@ -654,7 +654,7 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// What stands at each pointer, as text.
+/// What is at each pointer, as text.
 fn values(element: &Value, pointers: &[String]) -> impl ExactSizeIterator<Item = Option<String>> {
     pointers.iter().map(|pointer| element.pointer(pointer).and_then(scalar))
 }

@@ -123,7 +123,7 @@ pub trait Normalizer: Send + Sync {
 pub struct Unfound {
     /// The setting: `map.severity`.
     pub setting: String,
-    /// The JSON pointer that stands there.
+    /// The JSON pointer that is there.
     pub pointer: String,
     /// In how many elements nothing was found that fits.
     pub missing: usize,

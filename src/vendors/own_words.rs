@@ -1,7 +1,7 @@
 //! The values of a body that no field of the event holds, as lines of `name: value`.
 //!
 //! An event in which nothing was recognized still happened, and its reader needs to see what it says. The lines are
-//! neither redacted nor escaped: like every excerpt they are redacted and escaped when they are shown. Texts stand in
+//! neither redacted nor escaped: like every excerpt they are redacted and escaped when they are shown. Texts are in
 //! quotes and names at the beginning of a line, so that redaction knows where a credential begins and ends.
 
 use serde_json::{Map, Value};

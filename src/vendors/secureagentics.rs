@@ -304,7 +304,7 @@ fn rule(kind: &str, data: &mut Fields) -> Option<String> {
     data.text(rule_names(kind))
 }
 
-/// Where the rule of such an event stands in `data`.
+/// Where the rule of such an event is in `data`.
 fn rule_names(kind: &str) -> &'static [&'static str] {
     if kind.starts_with("policy.") { &["policyId", "ruleId", "alertId"] } else { &["alertId", "ruleId", "policyId"] }
 }
@@ -417,9 +417,9 @@ const HINTS: &[&str] = &[
     "title",
     "summary",
 ];
-/// Where rules stand in `data`.
+/// Where rules are in `data`.
 const RULES: [&str; 3] = ["alertId", "ruleId", "policyId"];
-/// Where the agent stands in `data`.
+/// Where the agent is in `data`.
 const AGENTS: &[&str] = &["agentId", "agentName", "agent"];
 /// Where the fields of `data` stand.
 const DATA_DEPTH: usize = 2;

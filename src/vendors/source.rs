@@ -78,7 +78,7 @@ impl Source {
     }
 
     /// Whether a captured request stays authentic for ever and can be sent again under any id: it is signed without its
-    /// time, and its id stands in a header that is not signed.
+    /// time, and its id is in a header that is not signed.
     pub fn has_replayable_ids(&self) -> bool {
         self.verifier.is_replayable() && self.normalizer.id_header().is_some() && !self.vouches_for_ids()
     }

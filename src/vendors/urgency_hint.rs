@@ -24,12 +24,12 @@ pub struct Hint {
 /// A field with a plain value: a text without quotes and with escapes as they stand, a number, `true`, `false` or `null`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'b> {
-    /// How many objects and lists it stands in.
+    /// How deep it is nested in objects and lists.
     pub depth: usize,
-    /// The name of the object that it stands in, or of the list around that; empty at the top and deeper than
+    /// The name of the object that it is in, or of the list around that; empty at the top and deeper than
     /// `PARENTS_MAX`.
     pub parent: &'b [u8],
-    /// Its name, as it stands in the body.
+    /// Its name, as it is written in the body.
     pub name: &'b [u8],
     /// Its value.
     pub value: &'b str,

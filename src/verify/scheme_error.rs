@@ -1,4 +1,4 @@
-//! What makes a scheme unusable, whether it stands in a vendor's file or in the configuration.
+//! What makes a scheme unusable, whether it is defined by a vendor or in the configuration.
 
 use super::scheme::{HmacScheme, Scheme, SignedPart, TimestampRule, TokenScheme};
 
@@ -8,7 +8,7 @@ pub enum SchemeError {
     /// No request could have such a header.
     #[error("is not a header name")]
     HeaderName(Place),
-    /// The text before a value could not stand in a header.
+    /// The text before a value could not be in a header.
     #[error("is not printable ASCII of at most {PREFIX_BYTES_MAX} bytes")]
     Prefix(Place),
     /// The character occurs inside signatures or times, or is not printable.

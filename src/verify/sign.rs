@@ -53,7 +53,7 @@ impl SignatureVerifier {
     }
 }
 
-/// The separator, where time and signature stand in one header.
+/// The separator, where time and signature are in one header.
 fn shared(scheme: &HmacScheme, rule: &TimestampRule) -> Option<char> {
     rule.separator.filter(|_| rule.header == scheme.header)
 }

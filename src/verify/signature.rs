@@ -19,7 +19,7 @@ pub(super) struct SignatureVerifier {
     pub(super) keys: Vec<MacKey>,
 }
 
-/// What of the signed content stands in headers, as sent.
+/// What of the signed content is in headers, as sent.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Context<'h> {
     pub(super) timestamp: Option<&'h str>,

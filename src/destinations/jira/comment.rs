@@ -69,7 +69,7 @@ pub fn mark(telling: &Telling<'_>, number: u32) -> String {
     format!("{LABEL_PREFIX}{}-{number}", hex::encode(&digest[..4]))
 }
 
-/// Whether the mark stands there, and not one with more digits.
+/// Whether the mark is there, and not one with more digits.
 fn holds(text: &str, mark: &str) -> bool {
     text.match_indices(mark).any(|(at, _)| !text[at + mark.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }

@@ -23,7 +23,7 @@ pub struct Creation<'a> {
     pub label: String,
     /// One line.
     pub summary: String,
-    /// What stands in it.
+    /// Its content.
     pub description: Value,
     /// Decides the priority.
     pub severity: Severity,

@@ -1,4 +1,4 @@
-//! What stands in a ticket and in a comment, before it becomes a document or wiki markup.
+//! What is in a ticket and in a comment, before it becomes a document or wiki markup.
 
 use serde_json::Value;
 

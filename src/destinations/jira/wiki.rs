@@ -1,4 +1,4 @@
-//! A summary as wiki markup: what Jira Data Center takes. Whatever is not ours stands inside `{noformat}`, where only
+//! A summary as wiki markup: what Jira Data Center takes. Whatever is not ours is inside `{noformat}`, where only
 //! `{noformat}` itself has a meaning; that one word is broken up.
 
 use super::description::Part;

@@ -1,4 +1,4 @@
-//! The words of an incident: what stands in a message that is kept up to date, and in a ticket.
+//! The words of an incident: what is in a message that is kept up to date, and in a ticket.
 //!
 //! What is new against what was told before is in [`news`](super::news).
 

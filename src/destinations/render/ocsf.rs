@@ -170,7 +170,7 @@ fn unmapped(event: &Event, mut ours: Map<String, Value>) -> Map<String, Value> {
     unmapped
 }
 
-/// OCSF `status_id`; a vendor's own word is Other, and stands in `status` in any case.
+/// OCSF `status_id`; a vendor's own word is Other, and is in `status` in any case.
 fn status_id(status: &str) -> u8 {
     match status.trim().to_ascii_lowercase().as_str() {
         "new" => 1,

@@ -28,7 +28,7 @@ pub enum Found {
     NotYet(String),
     /// It is nowhere.
     No,
-    /// Slack does not let us look, or we cannot read what it shows.
+    /// Slack refuses the search, or its answer cannot be read.
     CannotTell,
     /// The try is over: the thread is gone, or Slack is to be asked later.
     Done(Outcome),

@@ -26,7 +26,7 @@ struct Node {
     inside: Option<Inside>,
 }
 
-/// What may stand in a node.
+/// What a node may contain.
 struct Inside {
     min: usize,
     kinds: &'static [&'static str],

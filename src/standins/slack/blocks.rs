@@ -39,7 +39,7 @@ fn block(value: &Value) -> Result<(), Fault> {
     if is_empty_section { Err(Fault::new("has neither text nor fields")) } else { Ok(()) }
 }
 
-/// A table of the types that may stand in one place.
+/// A table of the types that are allowed in one place.
 type Types = &'static [(&'static str, &'static [Field])];
 
 fn by_type(value: &Value, types: Types) -> Result<(), Fault> {

@@ -132,7 +132,7 @@ fn mrkdwn(text: &str) -> String {
     shown
 }
 
-/// Replaces what stands in angle brackets. Entities are decoded after this, so that an escaped bracket stays text.
+/// Replaces what is in angle brackets. Entities are decoded after this, so that an escaped bracket stays text.
 fn resolve(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;

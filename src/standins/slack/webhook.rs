@@ -43,7 +43,7 @@ fn word(error: &'static str) -> &'static str {
     }
 }
 
-/// The real service keeps the reason to itself; a developer at a stand-in wants to know it. Only ASCII may stand in
+/// The real service keeps the reason to itself; a developer at a stand-in wants to know it. Only ASCII may be in
 /// a header.
 fn printable(refusal: &Refusal) -> String {
     refusal.detail.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).take(200).collect()

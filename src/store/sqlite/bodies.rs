@@ -159,7 +159,7 @@ impl Left {
 
 impl Work for Removal {
     fn run(&mut self, transaction: &Transaction<'_>, _keys: &mut KeysAtHand) -> Result<(), StoreError> {
-        // A commit that failed may have been found on the disk all the same: then a receipt holds the body.
+        // A commit that failed may be on the disk nevertheless: then a receipt holds the body.
         if transaction.prepare_cached("DELETE FROM loose_bodies WHERE body = ?1")?.execute([self.body])? == 1 {
             remove(transaction, self.body)?;
         }

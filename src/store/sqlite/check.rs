@@ -1,4 +1,4 @@
-//! Whether the database is sound, found out in the background after a start.
+//! Whether the database is sound: a check in the background after a start.
 //!
 //! `PRAGMA quick_check` reads the whole file, which may take minutes, so it has a thread and a connection of its own
 //! and nothing waits for it. While it reads, the WAL cannot be fully checkpointed: when the WAL has grown long

@@ -28,7 +28,7 @@ pub struct CommitLoop {
     keys: KeysAtHand,
     waiting: Arc<WaitingRoom>,
     turn: Schedule,
-    /// A commit has failed since the backlogs were counted: it may have survived all the same.
+    /// A commit has failed since the backlogs were counted: it may be durable nevertheless.
     are_backlogs_in_doubt: bool,
     /// Bodies of refused requests that are still there, and when their removal was last tried again.
     left: Arc<Left>,
@@ -276,7 +276,7 @@ impl CommitLoop {
             } else if let Some(body) = waiting.body {
                 works.push(WorkLine::Later, Box::new(Removal { body, left: Arc::clone(&self.left) }));
             }
-            // A client that has gone gets no answer; its request is stored all the same.
+            // A client that has disconnected gets no answer; its request is stored nevertheless.
             round.deliver(waiting.answer, outcome);
         }
     }

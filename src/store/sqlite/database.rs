@@ -199,7 +199,7 @@ impl Database {
         self.log_limit = wal::PAGES_MIN;
     }
 
-    /// Whether another file stands at the path than when this was last asked: what is remembered of it may not be so.
+    /// Whether the path names another file than when this was last asked: what is remembered of it may be wrong then.
     pub fn was_replaced(&mut self) -> bool {
         std::mem::take(&mut self.was_replaced)
     }

@@ -116,7 +116,7 @@ const ACTIVE_SOURCES: &str = "
     SELECT source, count(*) FILTER (WHERE received_at >= ?1),
         (SELECT count(*) = 20000 AND min(received_at) >= ?1 FROM recent), max(received_at)
     FROM recent GROUP BY source ORDER BY source";
-/// Delivered ones among the newest 20,000; those that are dead stand in an index of their own.
+/// Delivered ones among the newest 20,000; those that are dead are in an index of their own.
 const ACTIVE_DESTINATIONS: &str = "
     WITH recent AS (SELECT seq, destination, state FROM deliveries ORDER BY seq DESC LIMIT 20000),
     good AS (SELECT destination, max(seq) AS seq FROM recent WHERE state = 2 GROUP BY 1),

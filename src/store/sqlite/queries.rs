@@ -354,7 +354,7 @@ pub fn like(text: &str) -> String {
     format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
 }
 
-/// The same where the text stands in JSON.
+/// The same where the text is in JSON.
 fn like_in_json(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     like(quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(text))

@@ -141,7 +141,7 @@ fn size_of(bytes: usize, encoding: Encoding) -> ReceiptSize {
     if bytes > limit { ReceiptSize::Large } else { ReceiptSize::Small }
 }
 
-/// As it stands in the tables.
+/// As it is stored in the tables.
 pub fn is_large(size: ReceiptSize) -> bool {
     size == ReceiptSize::Large
 }

@@ -81,7 +81,7 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `body_pieces` holds long bodies: `receipts.body` is empty then, and `receipts.long_body` says which. `loose_bodies`
 ///   are those that no receipt holds yet.
 /// - `deliveries` is the queue: `deliveries_due` holds only what waits, `deliveries_leased` only what is under way.
-/// - `incidents` is narrow, because it is touched in every transaction of a flood; the texts that are shown stand in
+/// - `incidents` is narrow, because it is touched in every transaction of a flood; the texts that are shown are in
 ///   `incident_texts`. At most one incident of a key is live.
 /// - `notifications` says what a destination was told about an incident. Its `pending` is the one delivery, if any, that
 ///   will bring it up to date: `deliveries.notification` points back. A delivery of a sink has an `event` instead.

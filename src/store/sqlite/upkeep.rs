@@ -73,7 +73,7 @@ fn prune_results(transaction: &Transaction<'_>, before: Timestamp, limit: usize)
     Ok(transaction.prepare_cached(PRUNE_RESULTS)?.execute(params![before.as_millis(), limit])?)
 }
 
-/// Deletes old receipts, few enough that the pages of their bodies are freed in no time: to free a page it is read.
+/// Deletes old receipts, few enough that the pages of their bodies are freed quickly: freeing a page reads it.
 fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut select = transaction.prepare_cached(&format!(

@@ -80,7 +80,7 @@ fn as_json(value: Value) -> Option<String> {
     (!value.is_null()).then(|| value.to_string())
 }
 
-/// Longer recordings are shown as they are: reading one must not take more than the record is worth.
+/// Longer recordings are shown as they are: parsing one must not cost more than it is useful.
 const PARSE_BYTES_MAX: usize = 256 << 10;
 /// A little more than an event keeps.
 const EVIDENCE_BYTES_MAX: usize = 4100;

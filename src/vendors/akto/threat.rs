@@ -148,7 +148,7 @@ fn listed(value: Value) -> Vec<Value> {
     }
 }
 
-/// Puts a text back, for those who read it after us.
+/// Puts a text back, for later readers.
 fn keep(fields: &mut Fields, name: &str, text: Option<String>) {
     if let Some(text) = text {
         fields.put(name, Value::String(text));

@@ -164,7 +164,7 @@ fn wrong_secret(specimen: &Specimen, dice: &mut Dice) -> Option<Request> {
         1 => specimen.secret.chars().rev().collect(),
         _ => format!("{}{}", specimen.secret, dice.below(1000)),
     };
-    // An id that stands in the request stays.
+    // An id that is in the request stays.
     let id = specimen.id();
     Some(signed_as(&verifier(scheme, &[&secret]), &specimen.authentic.body, specimen.now, &id))
 }
