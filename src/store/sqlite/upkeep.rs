@@ -152,7 +152,7 @@ const DELETE_INCIDENT: [&str; 7] = [
     "DELETE FROM incident_texts WHERE incident = ?1",
     "DELETE FROM incidents WHERE number = ?1",
 ];
-const HASTEN: &str = "UPDATE deliveries SET not_before = ?2 WHERE seq IN
+const HASTEN: &str = "UPDATE deliveries SET not_before = ?2, created_at = min(created_at, ?2) WHERE seq IN
     (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1 LIMIT ?3)";
 /// The year 2000: less is a count of checks, and no time.
 const NOTED_MILLIS_MIN: i64 = 946_684_800_000;
