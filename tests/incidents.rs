@@ -590,6 +590,71 @@ fn a_first_export_is_told_as_one_digest_and_one_old_event_by_itself() {
 }
 
 #[test]
+fn an_older_incident_that_is_reopened_takes_the_next_event() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.advance(25 * HOUR);
+    fixture.take(26 * HOUR, &[alert(2)]);
+    fixture.order(2, Order::Resolve, 26 * HOUR + 1).unwrap();
+    fixture.order(1, Order::Reopen, 26 * HOUR + 2).unwrap();
+    assert!(matches!(fixture.order(2, Order::Reopen, 26 * HOUR + 3), Err(OrderError::Succeeded { .. })));
+    fixture.take(26 * HOUR + 4, &[alert(3)]);
+    assert_eq!([1, 2].map(|number| fixture.incident(number).incident.count), [2, 1]);
+}
+
+#[test]
+fn a_raise_does_not_inherit_the_back_off_of_what_was_failing() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("chat", 0);
+    fixture.take(1, &[alert(2)]);
+    let update = fixture.claim("chat", 10 * MINUTE).unwrap();
+    let critical = Alert { severity: Severity::Critical, ..alert(3) };
+    // While it is under way, and then while it waits.
+    fixture.take(10 * MINUTE, &[critical]);
+    fixture.settle(update, again(false, HOUR), 11 * MINUTE);
+    let raise = fixture.claim("chat", 11 * MINUTE).unwrap();
+    assert_eq!((change(&raise).intent.change, raise.work().retrying_since), (Change::Raise, None));
+    fixture.settle(raise, again(false, 10 * HOUR), 12 * MINUTE);
+    assert!(fixture.claim("chat", 13 * MINUTE).is_none(), "the same again waits for its turn");
+    fixture.take(14 * MINUTE, &[Alert { severity: Severity::Fatal, ..alert(4) }]);
+    let raise = fixture.claim("chat", 14 * MINUTE).unwrap();
+    assert_eq!((change(&raise).incident.rank.severity, raise.work().retrying_since), (Severity::Fatal, None));
+}
+
+#[test]
+fn a_dead_change_that_is_replayed_does_not_undo_what_was_told_since() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let opening = fixture.claim("hook", 10_000).unwrap();
+    let delivery = opening.work().delivery;
+    fixture.settle(opening, again(true, 10_000), 10_000);
+    let opening = fixture.claim("hook", 10_000).unwrap();
+    fixture.settle(opening, Verdict::Dead { reason: "given up".into() }, 10_001);
+    fixture.take(11_000, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    assert_eq!(fixture.changes("hook", 11_000), [Change::Open]);
+    assert!(fixture.store.replay_delivery(delivery, Doubt::Keep, at(12_000)).unwrap());
+    assert_eq!(fixture.told("hook", 12_000), []);
+    let told =
+        fixture.incident(1).notifications.into_iter().find(|row| row.destination.as_str() == "hook").unwrap().told;
+    assert_eq!(told.said.unwrap().standing.rank.severity, Severity::Critical);
+}
+
+#[test]
+fn what_changed_while_a_notifier_was_not_configured_is_told_when_it_is_back() {
+    let mut fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("pager", 0);
+    let whole = Arc::clone(&fixture.policy);
+    let mut without = (*whole).clone();
+    without.notifiers.remove(&name("pager"));
+    fixture.policy = Arc::new(without);
+    fixture.take(1, &[Alert { state: Some(EventState::Resolved), to: vec![], ..alert("over") }]);
+    fixture.policy = whole;
+    assert_eq!(fixture.told("pager", 2), [(Change::Resolve, Operation::ResolvePage { page: 1 })]);
+}
+
+#[test]
 fn incidents_are_counted_by_state() {
     let fixture = Fixture::new();
     fixture.take(0, &[alert(1), Alert { host: "db", ..alert(2) }]);

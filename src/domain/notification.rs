@@ -197,6 +197,11 @@ impl Change {
         Self::ALL.into_iter().find(|change| change.as_str() == word)
     }
 
+    /// Whether the incident is new, worse or back.
+    pub fn is_news(self) -> bool {
+        matches!(self, Self::Open | Self::Raise | Self::Spread | Self::Reopen)
+    }
+
     /// What goes first at a notifier, from 3: what is new or worse, what has ended, what has more, what is repeated.
     pub fn urgency(self) -> u8 {
         match self {

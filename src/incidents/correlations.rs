@@ -78,7 +78,8 @@ impl Correlations {
                 self.changed.insert(hash);
                 self.firing = self.firing.saturating_add(1);
             }
-            None if self.members >= MEMBERS_MAX => self.members = MEMBERS_MAX + 1,
+            // The one beyond the limit is kept: it is the mark that there were too many.
+            None if self.members > MEMBERS_MAX => {}
             None => {
                 self.known.insert(hash, Correlation { at, is_firing: true });
                 self.changed.insert(hash);

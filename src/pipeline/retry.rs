@@ -26,8 +26,8 @@ pub struct Case {
     pub retrying_since: Option<Timestamp>,
     /// The destination's notes before this try.
     pub progress: Progress,
-    /// It tells of an incident that goes on and of which nothing was told there: it is never given up for its age.
-    pub is_first_word: bool,
+    /// It tells that an incident is new, worse or back: it is never given up for its age.
+    pub is_news: bool,
     /// How long the destination is left alone after this try.
     pub held: Duration,
     /// A random number from 0 (inclusive) to 1 (exclusive).
@@ -72,10 +72,10 @@ fn again(case: &Case, reason: String, wait: Duration, progress: Progress) -> Ver
     // An earlier process may have run on a clock that was ahead.
     let since = case.retrying_since.unwrap_or(case.steady).min(case.steady);
     let last = since.plus(GIVE_UP_AFTER).max(case.started.plus(FRESH));
-    if case.steady >= last && !case.is_first_word {
+    if case.steady >= last && !case.is_news {
         return Verdict::Dead { reason: format!("given up after 24 h of trying: {reason}") };
     }
-    let left = if case.is_first_word { wait } else { last.since(case.steady) };
+    let left = if case.is_news { wait } else { last.since(case.steady) };
     let not_before = case.now.plus(wait.min(left));
     Verdict::Again { not_before, retrying_since: Some(since), uncertain: false, progress, reason }
 }
@@ -119,7 +119,7 @@ mod tests {
             started: Timestamp::from_millis(-3_600_000),
             tries: 3,
             retrying_since: since_s.map(|s| Timestamp::from_millis(s * 1000)),
-            is_first_word: false,
+            is_news: false,
             progress: Progress("kept".into()),
             held: Duration::from_secs(10),
             jitter: 0.5,

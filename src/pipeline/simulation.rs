@@ -83,17 +83,7 @@ fn waits_beside(poison: usize, hours: u64, fairness: Fairness) -> Vec<f64> {
         let progress = Progress::default();
         match decide(
             outcome,
-            Case {
-                now: time,
-                steady: time,
-                started,
-                tries,
-                retrying_since,
-                is_first_word: false,
-                progress,
-                held,
-                jitter,
-            },
+            Case { now: time, steady: time, started, tries, retrying_since, is_news: false, progress, held, jitter },
         ) {
             Verdict::Again { not_before, retrying_since, .. } => {
                 (delivery.due_s, delivery.since) = (not_before.as_millis() as f64 / 1000.0, retrying_since);

@@ -358,7 +358,7 @@ impl Worker {
             started: health.started,
             tries: work.tries,
             retrying_since: work.retrying_since,
-            is_first_word: work.content.is_first_word(),
+            is_news: work.content.is_news(),
             progress: work.progress.clone(),
             held: breaker.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
             jitter,

@@ -94,11 +94,14 @@ impl Content {
         }
     }
 
-    /// It tells of an incident that goes on and of which nothing was told there before.
-    pub fn is_first_word(&self) -> bool {
+    /// It tells that an incident that goes on is new, worse or back: never given up for its age.
+    pub fn is_news(&self) -> bool {
         match self {
             Self::Event { .. } => false,
-            Self::Change(change) => change.told.said.is_none() && change.incident.state.is_live(),
+            Self::Change(change) => {
+                let is_untold = change.told.said.is_none();
+                change.incident.state.is_live() && (is_untold || change.intent.change.is_news())
+            }
         }
     }
 

@@ -58,10 +58,10 @@ impl Commands for SqliteStore {
     }
 }
 
-/// A later incident of the same key that is live.
+/// Another incident of the same key that is live.
 fn live_successor(transaction: &Transaction<'_>, incident: &Incident) -> Result<Option<IncidentNumber>, StoreError> {
     let found: Option<i64> = transaction
-        .prepare_cached("SELECT number FROM incidents WHERE source = ?1 AND key = ?2 AND is_live = 1 AND number > ?3")?
+        .prepare_cached("SELECT number FROM incidents WHERE source = ?1 AND key = ?2 AND is_live = 1 AND number <> ?3")?
         .query_row(params![incident.source.as_str(), incident.key.as_bytes(), row_of(incident.number)], |row| {
             row.get(0)
         })

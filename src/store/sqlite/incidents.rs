@@ -178,14 +178,15 @@ impl<'t> Incidents<'t> {
             }
         }
         let Some(limits) = &self.policy.timing.storm else { return Ok(None) };
-        let Incident { rank, rule, received_at, .. } = &subject.incident;
+        let Incident { rank, rule, .. } = &subject.incident;
         let gauge: Option<StormGauge> = self
             .transaction
             .prepare_cached("SELECT document FROM storms WHERE source = ?1")?
             .query_row([source.as_str()], document)
             .optional()?;
         let mut gauge = gauge.unwrap_or_default();
-        let is_admitted = gauge.admit(*rank, rule, *received_at, limits);
+        // By the time at which it is read: a backlog is read out of the order of receipt, urgent and oldest in turn.
+        let is_admitted = gauge.admit(*rank, rule, self.now, limits);
         self.transaction
             .prepare_cached("INSERT INTO storms (source, document) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET document = ?2")?
             .execute(params![source.as_str(), to_text(&gauge)?])?;
@@ -207,7 +208,7 @@ impl<'t> Incidents<'t> {
         Ok(())
     }
 
-    /// The newest incident of a key, with what is known of the correlations of these events.
+    /// The live incident of a key, else the newest, with what is known of the correlations of these events.
     fn latest(
         &self,
         source: &SourceName,
@@ -217,7 +218,10 @@ impl<'t> Incidents<'t> {
         let incident: Option<Incident> = self
             .transaction
             .prepare_cached(
-                "SELECT document FROM incidents WHERE source = ?1 AND key = ?2 ORDER BY number DESC LIMIT 1",
+                // An older one may have been reopened on order.
+                "SELECT document FROM incidents WHERE number = coalesce(
+                    (SELECT number FROM incidents WHERE source = ?1 AND key = ?2 AND is_live = 1),
+                    (SELECT number FROM incidents WHERE source = ?1 AND key = ?2 ORDER BY number DESC LIMIT 1))",
             )?
             .query_row(params![source.as_str(), key.as_bytes()], document)
             .optional()?;

@@ -52,7 +52,8 @@ struct Refusal {
 impl Refusal {
     /// Whether the same thing would be sent again. More events alone do not make it worth another try.
     fn covers(&self, intent: &Intent, standing: &Standing) -> bool {
-        let milestones = |standing: &Standing| Standing { count: 0, victims: 0, ..*standing };
+        let step = |victims: u64| if victims < 2 { 0 } else { u64::from(victims.ilog10()) + 1 };
+        let milestones = |standing: &Standing| Standing { count: 0, victims: step(standing.victims), ..*standing };
         self.change == intent.change
             && self.operation == intent.operation
             && milestones(&self.standing) == milestones(standing)
@@ -134,7 +135,11 @@ impl<'t> Notifications<'t> {
 
     /// Whether something is due now.
     fn arm_one(&self, incident: &Incident, stored: &mut Stored) -> Result<bool, StoreError> {
-        let Some(notifier) = self.policy.notifier(&stored.destination) else { return Ok(false) };
+        let Some(notifier) = self.policy.notifier(&stored.destination) else {
+            // Looked at when the destination is configured again.
+            self.plan(stored, self.now, urgency(Change::Resolve, incident.rank))?;
+            return Ok(false);
+        };
         self.follow_destination(stored, notifier.fingerprint)?;
         let timing = &self.policy.timing;
         let (at, urgency) = match incidents::due(incident, &stored.told, notifier.class, timing, self.now) {
@@ -171,21 +176,25 @@ impl<'t> Notifications<'t> {
         let pending = match stored.pending {
             Some(row) => self
                 .transaction
-                .prepare_cached("SELECT state, tries, not_before, urgency FROM deliveries WHERE seq = ?1")?
-                .query_row([row], |found| Ok((row, found.get(0)?, found.get(1)?, found.get(2)?, found.get(3)?)))
+                .prepare_cached("SELECT state, tries, not_before, urgency, uncertain FROM deliveries WHERE seq = ?1")?
+                .query_row([row], |found| {
+                    Ok((row, found.get(0)?, found.get(1)?, found.get(2)?, found.get(3)?, found.get(4)?))
+                })
                 .optional()?,
             None => None,
         };
         match pending {
-            Some((row, WAITING, tries, not_before, planned)) => {
+            Some((row, WAITING, tries, not_before, planned, is_uncertain)) => {
                 let (tries, not_before, planned): (u32, i64, u8) = (tries, not_before, planned);
-                let is_sooner = at.as_millis() < not_before && (tries == 0 || urgency > planned);
+                let is_uncertain: bool = is_uncertain;
+                // What may have arrived is repeated no sooner for what has come since.
+                let is_sooner = at.as_millis() < not_before && (tries == 0 || urgency > planned) && !is_uncertain;
                 if is_sooner || urgency > planned {
                     let at = if is_sooner { at.as_millis() } else { not_before };
                     self.transaction
                         .prepare_cached(
-                            "UPDATE deliveries SET not_before = ?2, urgency = ?3, created_at = min(created_at, ?2)
-                             WHERE seq = ?1",
+                            "UPDATE deliveries SET not_before = ?2, urgency = ?3, created_at = min(created_at, ?2),
+                             retrying_since = NULL WHERE seq = ?1",
                         )?
                         .execute(params![row, at, urgency.max(planned)])?;
                 }
@@ -234,7 +243,7 @@ impl<'t> Notifications<'t> {
             self.supersede(candidate.row, Some(stored.row), "the destination is no notifier any more")?;
             return Ok(None);
         };
-        if candidate.is_forced && self.is_another_under_way(&stored, candidate.row)? {
+        if self.is_another_under_way(&stored, candidate.row)? {
             self.postpone(candidate.row)?;
             return Ok(None);
         }
@@ -258,10 +267,11 @@ impl<'t> Notifications<'t> {
 
     /// Changes of one notification happen one after the other.
     fn is_another_under_way(&self, stored: &Stored, delivery: i64) -> Result<bool, StoreError> {
-        let mut select = self
-            .transaction
-            .prepare_cached("SELECT 1 FROM deliveries WHERE notification = ?1 AND state = 1 AND seq <> ?2")?;
-        Ok(select.exists([stored.row, delivery])?)
+        let mut select = self.transaction.prepare_cached(
+            "SELECT 1 FROM deliveries INDEXED BY deliveries_leased
+                 WHERE destination = ?1 AND state = 1 AND notification = ?2 AND seq <> ?3",
+        )?;
+        Ok(select.exists(params![stored.destination.as_str(), stored.row, delivery])?)
     }
 
     fn postpone(&self, delivery: i64) -> Result<(), StoreError> {
@@ -287,7 +297,10 @@ impl<'t> Notifications<'t> {
             Due::At(at) => {
                 let urgency = urgency(stored.next_change(), incident.rank);
                 self.transaction
-                    .prepare_cached("UPDATE deliveries SET not_before = ?2, created_at = ?2, urgency = ?3, uncertain = 0 WHERE seq = ?1")?
+                    .prepare_cached(
+                        "UPDATE deliveries SET not_before = ?2, created_at = ?2, urgency = ?3, uncertain = 0,
+                         retrying_since = NULL, reason = NULL WHERE seq = ?1",
+                    )?
                     .execute(params![candidate.row, at.max(self.now.plus(POSTPONED_MIN)).as_millis(), urgency])?;
             }
             Due::Nothing => self.supersede(candidate.row, Some(stored.row), "nothing was left to tell")?,
@@ -325,7 +338,11 @@ impl<'t> Notifications<'t> {
         let (Some(mut stored), Some(intent)) = (self.by_row(notification)?, intent) else { return Ok(()) };
         let Some(incident) = self.incident(stored.incident)? else { return Ok(()) };
         match verdict {
-            Verdict::Again { .. } => return Ok(()),
+            // What has come since may be more urgent than the back-off allows.
+            Verdict::Again { .. } => {
+                self.arm_one(&incident, &mut stored)?;
+                return Ok(());
+            }
             Verdict::Delivered { remote } => stored.note_delivered(intent, is_forced, remote.clone()),
             Verdict::Dead { .. } if is_forced => {}
             Verdict::Dead { .. } => {

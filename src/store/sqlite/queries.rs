@@ -199,7 +199,9 @@ impl Queries for SqliteStore {
         let ticket = self.writer.write(move |transaction| {
             // What has certainly arrived is sent again without looking for the first one: that is the order.
             let replayed = transaction.execute(
-                "UPDATE deliveries SET is_forced = state = 2 AND notification IS NOT NULL, uncertain = uncertain AND state <> 2 AND NOT ?3,
+                "UPDATE deliveries SET is_forced = state = 2 AND notification IS NOT NULL, uncertain = uncertain AND state <> 2 AND NOT ?3
+                     AND NOT EXISTS (SELECT 1 FROM deliveries l WHERE l.notification = deliveries.notification
+                         AND l.seq > deliveries.seq AND l.state = 2),
                  progress = CASE WHEN state = 2 OR ?3 THEN NULL ELSE progress END,
                  state = 0, not_before = ?2, retrying_since = NULL WHERE id = ?1 AND state IN (0, 2, 3)",
                 params![id.as_bytes(), now.as_millis(), forget],

@@ -153,7 +153,8 @@ const DELETE_INCIDENT: [&str; 7] = [
     "DELETE FROM incidents WHERE number = ?1",
 ];
 const HASTEN: &str = "UPDATE deliveries SET not_before = ?2, created_at = min(created_at, ?2) WHERE seq IN
-    (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1 LIMIT ?3)";
+    (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1
+     AND (urgency >= 64 OR notification IS NULL OR retrying_since IS NOT NULL OR reason IS NOT NULL) LIMIT ?3)";
 /// The year 2000: less is a count of checks, and no time.
 const NOTED_MILLIS_MIN: i64 = 946_684_800_000;
 const PRUNE_RESULTS: &str = "DELETE FROM receipt_results WHERE seq IN
