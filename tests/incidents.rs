@@ -34,6 +34,8 @@ struct Alert {
     severity: Severity,
     outcome: Option<EventOutcome>,
     state: Option<EventState>,
+    /// One group for all, and a victim of this number.
+    group: Option<u64>,
     /// It happened two days before it came.
     is_old: bool,
     to: Vec<&'static str>,
@@ -42,7 +44,7 @@ struct Alert {
 fn alert(id: impl ToString) -> Alert {
     let to = vec!["pager", "chat", "hook", "tickets"];
     let (severity, id) = (Severity::High, id.to_string());
-    Alert { id, rule: "sqli", host: "api", severity, outcome: None, state: None, is_old: false, to }
+    Alert { id, rule: "sqli", host: "api", severity, outcome: None, state: None, group: None, is_old: false, to }
 }
 
 struct Fixture {
@@ -194,6 +196,9 @@ fn planned(claim: &Claim<gatepost::store::ReceiptWork>, alert: &Alert) -> Planne
     let deliveries = alert.to.iter().map(|to| (name(to), "r".parse().unwrap())).collect();
     let routed = if alert.to.is_empty() { Routed::No } else { Routed::Yes };
     let mut joining = Joining::of(&event);
+    if let Some(victim) = alert.group {
+        joining.event.victim = Some(format!("host-{victim}"));
+    }
     if alert.is_old {
         joining.event.happened_at = event.received_at.minus(Duration::from_secs(48 * 3600));
     }
@@ -652,6 +657,23 @@ fn what_changed_while_a_notifier_was_not_configured_is_told_when_it_is_back() {
     fixture.take(1, &[Alert { state: Some(EventState::Resolved), to: vec![], ..alert("over") }]);
     fixture.policy = whole;
     assert_eq!(fixture.told("pager", 2), [(Change::Resolve, Operation::ResolvePage { page: 1 })]);
+}
+
+#[test]
+fn a_spread_is_told_although_an_earlier_one_was_refused() {
+    let fixture = Fixture::new();
+    let at_hosts =
+        |from: u64, to: u64| (from..to).map(|host| Alert { group: Some(host), ..alert(host) }).collect::<Vec<_>>();
+    fixture.take(0, &at_hosts(0, 1));
+    fixture.changes("hook", 10_000);
+    fixture.take(11_000, &at_hosts(1, 2));
+    let spread = fixture.claim("hook", 11_000).unwrap();
+    assert_eq!(change(&spread).intent.change, Change::Spread);
+    fixture.settle(spread, Verdict::Dead { reason: "the form".into() }, 11_000);
+    fixture.take(12_000, &at_hosts(2, 9));
+    assert_eq!(fixture.changes("hook", 12_000), []);
+    fixture.take(13_000, &at_hosts(9, 12));
+    assert_eq!(fixture.changes("hook", 13_000), [Change::Spread]);
 }
 
 #[test]
