@@ -92,3 +92,20 @@ fn beyond_ten_thousand_alerts_resolutions_no_longer_count_and_silence_ends_the_i
     world.pass(hours(24));
     assert_eq!(world.state(), IncidentState::Quiet);
 }
+
+#[test]
+fn that_there_were_too_many_alerts_is_stored_and_known_to_the_next_batch() {
+    let mut world = World::new();
+    world.take(&[firing(1)]);
+    let mut subject = world.latest.take().unwrap();
+    subject.correlations = Correlations::new(Default::default(), MEMBERS_MAX, MEMBERS_MAX);
+    world.latest = Some(subject);
+    world.take(&[firing(2), firing(3)]);
+    let mut subject = world.latest.take().unwrap();
+    assert_eq!(subject.correlations.changed().count(), 1, "one beyond the limit is the mark");
+    // As the next batch loads it: what is stored, and none still firing of those that are known.
+    subject.correlations = Correlations::new(Default::default(), subject.correlations.members(), 0);
+    world.latest = Some(subject);
+    assert_eq!(world.take_one(&resolved(None)), Joined::Ended);
+    assert_eq!(world.state(), IncidentState::Open);
+}
