@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
-use gatepost::destinations::{Destination, Next, Notifier, Pace, Receiver, Reply, Step};
+use gatepost::destinations::{Next, Notifier, Pace, Receiver, Reply, Sink, Step};
 use gatepost::domain::{Job, NotifierClass, Telling};
 use gatepost::telemetry::{LogFormat, start_logging};
 
@@ -227,11 +227,11 @@ pub fn serve_lifted(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     Ok(gatepost::app::run_until_stopped(config, path)?)
 }
 
-/// A destination without its pace; everything else is its own.
+/// A sink without its pace; everything else is its own.
 #[derive(Debug)]
-struct Lifted(Arc<dyn Destination>);
+struct Lifted(Arc<dyn Sink>);
 
-impl Destination for Lifted {
+impl Sink for Lifted {
     fn pace(&self) -> Pace {
         Pace::unlimited(AT_ONCE)
     }

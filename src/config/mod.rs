@@ -303,7 +303,7 @@ fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
             destinations::KINDS.iter().map(|kind| (kind.name, *kind)).collect();
         let destination = if section.required_text("type").is_some() {
             section.choice("type", &kinds).and_then(|kind| {
-                let destination = build(kind, &section);
+                let destination = kind.receiver(&section);
                 section.finish();
                 if let Some(file) = destination.as_ref().and_then(|destination| destination.file()) {
                     section.warn_if_folder_absent("path", file);
@@ -316,14 +316,6 @@ fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
         built.insert(name, destination);
     }
     built
-}
-
-/// A destination of the kind that it is.
-fn build(kind: &destinations::Kind, section: &Section<'_>) -> Option<Receiver> {
-    match kind.notifier {
-        Some(notifier) => Some(Receiver::Notifier(Arc::from(notifier(section)?))),
-        None => Some(Receiver::Sink(Arc::from((kind.build)(section)?))),
-    }
 }
 
 /// Whether the destination writes to no file of the store, which lines of JSON would destroy.

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Append, Destination, Fault, Kind, Message, Next, Pace, Reply, Step, classify, render::ocsf};
+use super::{Append, Build, Fault, Kind, Message, Next, Pace, Reply, Sink, Step, classify, render::ocsf};
 use crate::domain::{Event, Job, Outcome, Purpose, Scope};
 use crate::settings::Section;
 
@@ -12,8 +12,7 @@ use crate::settings::Section;
 pub const KIND: Kind = Kind {
     name: "file",
     title: "File",
-    build,
-    notifier: None,
+    build: Build::Sink(build),
     template: r#"path = "events.ndjson"              # "-" is standard output
 # format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
 "#,
@@ -32,7 +31,7 @@ enum Format {
     Ocsf,
 }
 
-fn build(section: &Section) -> Option<Box<dyn Destination>> {
+fn build(section: &Section) -> Option<Box<dyn Sink>> {
     let format = if section.has("format") {
         section.choice("format", &[("event", Format::Event), ("ocsf", Format::Ocsf)])
     } else {
@@ -43,7 +42,7 @@ fn build(section: &Section) -> Option<Box<dyn Destination>> {
     Some(Box::new(File { path, format: format? }))
 }
 
-impl Destination for File {
+impl Sink for File {
     fn pace(&self) -> Pace {
         Pace::unlimited(256)
     }
@@ -122,8 +121,8 @@ mod tests {
     use super::*;
     use crate::domain::Progress;
 
-    fn destination(settings: &str) -> Box<dyn Destination> {
-        testing::build(&KIND, settings).unwrap()
+    fn destination(settings: &str) -> Box<dyn Sink> {
+        testing::sink(&KIND, settings)
     }
 
     fn append(next: Next) -> Append {

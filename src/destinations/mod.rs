@@ -1,9 +1,10 @@
 //! What to send and how to read the reply: one file a destination.
 //!
 //! A destination renders what to send and classifies what came back; it never sends. It is a small step machine without
-//! input or output: [`Destination::first`] makes a message of a job, [`Destination::next`] makes of a reply either the
-//! next message or the outcome. `pipeline::worker` drives it, `egress` sends the messages. All of a destination's
-//! behaviour is therefore a table of event -> message and reply -> outcome, and is tested as one.
+//! input or output: `first` makes a message of a job, `next` makes of a reply either the next message or the outcome. There
+//! are two kinds: a [`Sink`] keeps every event, a [`Notifier`] tells people about incidents. `pipeline::worker` drives both,
+//! `egress` sends the messages. All of a destination's behaviour is therefore a table of event or change -> message and
+//! reply -> outcome, and is tested as one.
 //!
 //! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.
 
@@ -30,6 +31,7 @@ pub use receiver::{Exchange, Receiver};
 
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{Job, NotifierClass, Outcome, Telling};
@@ -45,21 +47,39 @@ pub struct Kind {
     /// The name that people read.
     pub title: &'static str,
     /// Reads the settings of one destination; faults are recorded in the section.
-    pub build: fn(&Section) -> Option<Box<dyn Destination>>,
-    /// Reads the same settings for a notifier, which tells incidents; `None` where the kind keeps every event. Only one of
-    /// the two may read a section: each records its faults.
-    pub notifier: Option<BuildNotifier>,
+    pub build: Build,
     /// Commented lines for `gatepost.toml` below `type = …`.
     pub template: &'static str,
     /// The settings of the template whose values are examples, which the operator must replace.
     pub examples: &'static [&'static str],
 }
 
-/// Reads the settings of one notifier; faults are recorded in the section.
-pub type BuildNotifier = fn(&Section) -> Option<Box<dyn Notifier>>;
+/// How the settings of a section become a destination: as a sink or as a notifier.
+#[derive(Clone, Copy)]
+pub enum Build {
+    /// A sink.
+    Sink(fn(&Section) -> Option<Box<dyn Sink>>),
+    /// A notifier.
+    Notifier(fn(&Section) -> Option<Box<dyn Notifier>>),
+}
 
-/// One configured receiver.
-pub trait Destination: Send + Sync + Debug {
+impl Kind {
+    /// Reads the settings of one destination; `None` where a fault was recorded in the section.
+    pub fn receiver(&self, section: &Section) -> Option<Receiver> {
+        match self.build {
+            Build::Sink(build) => Some(Receiver::Sink(Arc::from(build(section)?))),
+            Build::Notifier(build) => Some(Receiver::Notifier(Arc::from(build(section)?))),
+        }
+    }
+
+    /// Whether its destinations tell people about incidents.
+    pub fn is_notifier(&self) -> bool {
+        matches!(self.build, Build::Notifier(_))
+    }
+}
+
+/// One configured sink: it keeps every event that a route sends there.
+pub trait Sink: Send + Sync + Debug {
     /// How fast it may be told, and how much at once.
     fn pace(&self) -> Pace;
 

@@ -42,6 +42,16 @@ impl ProbeTelling {
         Self { id: NotificationId::generate(), incident, facets: Facets::default(), told, intent }
     }
 
+    /// The same with ids and a number that do not change, for tests of what a notifier sends.
+    #[cfg(test)]
+    pub(super) fn numbered(event: &Event, class: NotifierClass, now: Timestamp) -> Self {
+        let mut probe = Self::of(event, class, now);
+        probe.id = super::testing::OPENING.parse().unwrap();
+        probe.incident.id = "0190b6a0-0000-7000-c000-000000000001".parse().unwrap();
+        probe.incident.number = IncidentNumber(4711);
+        probe
+    }
+
     /// What the notifier is told.
     pub fn telling(&self) -> Telling<'_> {
         Telling {

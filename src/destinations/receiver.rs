@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Destination, Next, Notifier, Pace, Reply, Step};
+use super::{Next, Notifier, Pace, Reply, Sink, Step};
 use crate::domain::{Job, Telling};
 
 /// A configured destination: a sink gets every event, a notifier is told of incidents.
 #[derive(Clone, Debug)]
 pub enum Receiver {
     /// It keeps every event that a route sends there.
-    Sink(Arc<dyn Destination>),
+    Sink(Arc<dyn Sink>),
     /// It tells people about incidents.
     Notifier(Arc<dyn Notifier>),
 }
@@ -37,7 +37,7 @@ impl Receiver {
 #[derive(Clone, Copy, Debug)]
 pub enum Exchange<'a> {
     /// An event, to a sink.
-    Event(&'a dyn Destination, &'a Job<'a>),
+    Event(&'a dyn Sink, &'a Job<'a>),
     /// A change of an incident, to a notifier.
     Change(&'a dyn Notifier, &'a Job<'a>, &'a Telling<'a>),
 }

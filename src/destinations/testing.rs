@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::errors::{ErrorClass, ErrorRow};
-use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Notifier, Reply};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Notifier, ProbeTelling, Receiver, Reply, Sink, Step};
 use crate::domain::{
     Actor, Event, Headers, Job, Link, Outcome, Progress, Purpose, Rule, Scope, Severity, Target, Timestamp,
 };
@@ -162,14 +162,46 @@ pub fn random_events(seed: u64, count: usize) -> Vec<Event> {
 }
 
 /// Builds a destination from lines of TOML; the faults as text where there are errors.
-pub fn build(kind: &Kind, settings: &str) -> Result<Box<dyn Destination>, String> {
-    build_with(kind.build, settings)
+pub fn build(kind: &Kind, settings: &str) -> Result<Receiver, String> {
+    build_with(|section| kind.receiver(section), settings)
+}
+
+/// Builds a sink in the same way.
+pub fn sink(kind: &Kind, settings: &str) -> Box<dyn Sink> {
+    let Build::Sink(build) = kind.build else { panic!("{} is no sink", kind.name) };
+    build_with(build, settings).unwrap()
 }
 
 /// Builds a notifier in the same way.
 pub fn notifier(kind: &Kind, settings: &str) -> Box<dyn Notifier> {
-    build_with(kind.notifier.unwrap(), settings).unwrap()
+    let Build::Notifier(build) = kind.build else { panic!("{} is no notifier", kind.name) };
+    build_with(build, settings).unwrap()
 }
+
+/// A notifier that is told of the opening of an incident of one event: that of the job.
+#[derive(Debug)]
+pub struct Opening(Box<dyn Notifier>);
+
+impl Opening {
+    pub fn at(kind: &Kind, settings: &str) -> Self {
+        Self(notifier(kind, settings))
+    }
+
+    pub fn first(&self, job: &Job<'_>) -> Next {
+        self.0.first(job, &self.probe(job).telling())
+    }
+
+    pub fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
+        self.0.next(job, &self.probe(job).telling(), step, reply)
+    }
+
+    fn probe(&self, job: &Job<'_>) -> ProbeTelling {
+        ProbeTelling::numbered(job.event, self.0.class(), job.now)
+    }
+}
+
+/// The notification of every [`Opening`].
+pub const OPENING: &str = "0190b6a0-0000-7000-b000-000000000001";
 
 fn build_with<T>(build: impl Fn(&Section) -> Option<T>, settings: &str) -> Result<T, String> {
     let environment = Environment {

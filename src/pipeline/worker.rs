@@ -480,7 +480,7 @@ const PANICS_MAX: u32 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destinations::{Append, Destination, Message, Pace, Reply, Step};
+    use crate::destinations::{Append, Message, Pace, Reply, Sink, Step};
     use crate::domain::{
         DedupeKey, DeliveryId, DeliveryState, Draft, Encoding, Event, Headers, Receipt, ReceiptId, Request, Severity,
         SourceName, SystemClock, Urgency,
@@ -511,7 +511,7 @@ mod tests {
         }
     }
 
-    impl Destination for Talkative {
+    impl Sink for Talkative {
         fn pace(&self) -> Pace {
             Pace::unlimited(1)
         }
@@ -598,7 +598,7 @@ mod tests {
     #[derive(Debug)]
     struct Defective;
 
-    impl Destination for Defective {
+    impl Sink for Defective {
         fn pace(&self) -> Pace {
             Pace::unlimited(4)
         }

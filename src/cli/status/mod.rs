@@ -128,7 +128,7 @@ fn incidents(store: &SqliteStore, destinations: &[DestinationReport]) -> Result<
     let quiet = IncidentFilter { state: Some(IncidentState::Quiet), is_listed: true, ..IncidentFilter::default() };
     let is_notifier = |one: &&DestinationReport| {
         let kind = one.kind.as_deref().and_then(crate::destinations::find);
-        kind.is_none_or(|kind| kind.notifier.is_some())
+        kind.is_none_or(|kind| kind.is_notifier())
     };
     let waiting = destinations.iter().filter(is_notifier).filter_map(|one| Some((one.oldest_waiting?, &one.name)));
     Ok(IncidentReport {

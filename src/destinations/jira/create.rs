@@ -161,3 +161,15 @@ pub const CREATE_BARE: Step = "create-without-optional-fields";
 /// than a second.
 const CLOUD_PAUSES: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(30), Duration::from_secs(60)];
 const DATA_CENTER_PAUSES: [Duration; 1] = [Duration::from_secs(5)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_made_of_its_name_alone() {
+        // printf 00000000000000000000000000000002 | sha256sum | cut -c 1-16
+        assert_eq!(label("00000000000000000000000000000002"), "gatepost-d2b1f1d83f0ad4f5");
+        assert_ne!(label("a/1"), label("a/2"));
+    }
+}

@@ -3,11 +3,8 @@
 //! Jira has no idempotency key. Each ticket is created with a label of its own, which is searched for before anything is
 //! created again ([`create`]); each comment ends with a mark that is looked for among the ticket's comments ([`comment`]). What
 //! people have changed stays as they left it ([`ticket`]).
-//!
-//! [`ticket`] tells incidents; [`alert`] tells single events, for as long as the pipeline sends them.
 
 mod adf;
-mod alert;
 mod comment;
 mod create;
 mod description;
@@ -25,7 +22,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Destination, HttpReply, HttpRequest, Kind, Message, Notifier, Pace, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Notifier, Pace, base};
 use crate::domain::{Job, Secret, Severity};
 use crate::settings::Section;
 
@@ -33,8 +30,7 @@ use crate::settings::Section;
 pub const KIND: Kind = Kind {
     name: "jira",
     title: "Jira",
-    build: |section| Some(Box::new(read(section)?) as Box<dyn Destination>),
-    notifier: Some(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
     template: r#"url = "https://example.atlassian.net"
 email = "soc-bot@example.com"
 api_token = { env = "JIRA_API_TOKEN" }

@@ -1,15 +1,15 @@
-//! Events to requests, replies to outcomes.
+//! Openings to requests, replies to outcomes.
 
 use std::time::Duration;
 
-use super::alert::own_label;
-use super::create::{CREATE, SEARCH};
+use super::create::{CREATE, SEARCH, label};
+use super::description::description;
 use super::*;
-use crate::destinations::render::{Summary, truncate};
-use crate::destinations::testing::{self, body, reply, reply_with, sent};
-use crate::destinations::{Fault, Next, Reply, Step, classify};
+use crate::destinations::render::{IncidentSummary, truncate};
+use crate::destinations::testing::{self, Opening, body, reply, reply_with, sent};
+use crate::destinations::{Fault, Next, ProbeTelling, Reply, Step, classify};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Event, Outcome, Progress, Reference, Scope};
+use crate::domain::{Event, NotifierClass, Outcome, Progress, Reference, Scope};
 
 const CLOUD: &str = "url = \"https://example.atlassian.net\"\nemail = \"soc@example.com\"\n\
                      api_token = { env = \"JIRA_API_TOKEN\" }\nproject = \"SEC\"";
@@ -17,8 +17,8 @@ const DATA_CENTER: &str = "url = \"https://jira.example/jira\"\ndeployment = \"d
                            token = { env = \"JIRA_API_TOKEN\" }\nproject = \"10100\"\nissue_type = \"3\"";
 const OPTIONAL: &str = "labels = [\"security\"]\npriority = true";
 
-fn destination(settings: &str) -> Box<dyn Destination> {
-    testing::build(&KIND, settings).unwrap()
+fn destination(settings: &str) -> Opening {
+    Opening::at(&KIND, settings)
 }
 
 fn done(next: Next) -> Outcome {
@@ -91,33 +91,6 @@ fn text_of(node: &Value) -> String {
 }
 
 #[test]
-fn every_cloud_request_fulfils_the_contract() {
-    let create = testing::contract_part("jira-create-issue.schema.json", "#/$defs/cloud");
-    let official = testing::contract_part("jira-cloud-v3.openapi.json", "#/components/schemas/IssueUpdateDetails");
-    let adf = testing::contract("adf.schema.json");
-    let jira = destination(&format!("{CLOUD}\n{OPTIONAL}"));
-    for event in testing::every_event().into_iter().chain(testing::random_events(13, 60)) {
-        let issue = body(&sent(jira.first(&testing::job(&event))).1);
-        for contract in [&create, &official].into_iter().flatten() {
-            contract.assert(&issue);
-        }
-        let description = &issue["fields"]["description"];
-        if let Some(adf) = &adf {
-            adf.assert(description);
-        }
-        assert!(description.to_string().len() <= DESCRIPTION_BYTES_MAX, "{}", description.to_string().len());
-        assert_summary(&issue);
-    }
-}
-
-fn assert_summary(issue: &Value) {
-    let summary = issue["fields"]["summary"].as_str().unwrap();
-    assert!(summary.encode_utf16().count() <= 254 && !summary.contains(['\n', '\r', '\u{202e}']), "{summary}");
-    let labels = issue["fields"]["labels"].as_array().unwrap();
-    assert!(labels[0].as_str().unwrap().starts_with("gatepost-"));
-}
-
-#[test]
 fn the_contracts_refuse_what_jira_would_refuse() {
     let event = testing::event("full");
     let good = body(&sent(destination(CLOUD).first(&testing::job(&event))).1);
@@ -142,51 +115,25 @@ fn the_contracts_refuse_what_jira_would_refuse() {
 #[test]
 fn a_document_holds_the_words_exactly() {
     for event in testing::every_event().into_iter().chain(testing::random_events(17, 30)) {
-        let summary = Summary::of(&testing::job(&event));
-        let extent = &EXTENTS[0];
-        let document = adf::document(&summary, extent);
+        let job = testing::job(&event);
+        let probe = ProbeTelling::of(&event, NotifierClass::Ticket, job.now);
+        let (incident, extent) = (IncidentSummary::of(&job, &probe.telling()), &EXTENTS[0]);
+        let document = adf::of(&description(&incident, None, None, extent));
         let blocks = document["content"].as_array().unwrap();
-        for (heading, body) in adf::sections(&summary) {
-            let at = blocks.iter().position(|b| b["type"] == "heading" && text_of(b) == heading).unwrap();
-            assert_eq!(text_of(&blocks[at + 1]), truncate::chars(body, extent.text_chars_max));
-        }
-        if let Some(evidence) = &summary.evidence {
-            let last = blocks.last().unwrap();
-            assert_eq!(
-                (&last["type"], text_of(last)),
-                (&json!("codeBlock"), truncate::chars(evidence, 6000).into_owned())
-            );
-        }
-    }
-}
-
-/// What is left of a description outside `{noformat}`, found as Jira finds it: each mark opens or closes.
-fn outside_noformat(wiki: &str) -> String {
-    wiki.split("{noformat}").step_by(2).collect()
-}
-
-#[test]
-fn every_data_center_request_fulfils_the_contract_and_does_not_break_out() {
-    let create = testing::contract_part("jira-create-issue.schema.json", "#/$defs/datacenter");
-    let official = testing::contract_part("jira-datacenter-v2.openapi.json", "#/components/schemas/IssueUpdateBean");
-    let jira = destination(DATA_CENTER);
-    for event in testing::every_event().into_iter().chain(testing::random_events(19, 60)) {
-        let issue = body(&sent(jira.first(&testing::job(&event))).1);
-        for contract in [&create, &official].into_iter().flatten() {
-            contract.assert(&issue);
-        }
-        assert_summary(&issue);
-        let wiki = issue["fields"]["description"].as_str().unwrap();
-        assert!(wiki.len() <= 32_000);
-        let lower = wiki.to_ascii_lowercase();
-        assert_eq!(lower.matches("{noformat").count(), wiki.matches("{noformat}").count());
-        assert_eq!(wiki.matches("{noformat}").count() % 2, 0);
-        let ours = outside_noformat(wiki);
-        for line in ours.lines().filter(|line| !line.is_empty()) {
-            let is_heading = ["h3. What happened", "h3. What it means", "h3. What to do"].contains(&line)
-                || line == format!("h3. {EXCERPT_HEADING}");
-            let is_link = line.starts_with('[') && line.ends_with(']') && line.matches(['[', ']', '|']).count() == 3;
-            assert!(is_heading || is_link, "{line:?}");
+        let below = |heading: &str| {
+            let at = blocks.iter().position(|block| block["type"] == "heading" && text_of(block) == heading)?;
+            Some(&blocks[at + 1])
+        };
+        let words = &incident.event;
+        for (heading, text) in [
+            ("What happened", &words.message),
+            ("What it means", &words.impact),
+            ("What to do", &words.remediation),
+            (EXCERPT_HEADING, &words.evidence),
+        ] {
+            let found = below(heading);
+            assert_eq!(found.map(text_of), text.as_ref().map(|text| truncate::chars(text, 6000).into_owned()));
+            assert!(found.is_none_or(|block| (block["type"] == "codeBlock") == (heading == EXCERPT_HEADING)));
         }
     }
 }
@@ -200,14 +147,6 @@ fn nothing_secret_and_nothing_absent_is_told() {
             assert!(!text.contains("not-a-real") && !text.contains("null"), "{text}");
         }
     }
-}
-
-#[test]
-fn the_label_is_the_events_own() {
-    let event = testing::event("akto");
-    // printf 00000000000000000000000000000002 | sha256sum | cut -c 1-16
-    assert_eq!(own_label(event.key), "gatepost-d2b1f1d83f0ad4f5");
-    assert_ne!(own_label(event.key), own_label(testing::event("full").key));
 }
 
 #[test]
@@ -283,16 +222,6 @@ fn the_reply_table_of_a_create() {
 }
 
 #[test]
-fn every_documented_error_has_its_outcome() {
-    let event = testing::event("minimal");
-    for settings in [CLOUD, DATA_CENTER] {
-        testing::assert_errors(errors::CREATE, |status, body| {
-            destination(&format!("{settings}\n{OPTIONAL}")).next(&testing::job(&event), CREATE, &reply(status, body))
-        });
-    }
-}
-
-#[test]
 fn the_reply_table_of_a_search() {
     let event = testing::event("minimal");
     check(
@@ -342,12 +271,13 @@ fn optional_fields_are_left_out_once_and_the_own_label_never() {
     let event = testing::event("minimal");
     let job = testing::job(&event);
     let jira = destination(&format!("{CLOUD}\n{OPTIONAL}"));
+    let ours = label(&format!("{}/1", testing::OPENING));
     let (_, full) = sent(jira.first(&job));
-    assert_eq!(body(&full)["fields"]["labels"], json!([own_label(event.key), "security"]));
+    assert_eq!(body(&full)["fields"]["labels"], json!([ours, "security"]));
     assert_eq!(body(&full)["fields"]["priority"], json!({ "name": "Medium" }));
     let refusal = field_error("priority", "Field 'priority' cannot be set. It is not on the appropriate screen.");
     let (step, bare) = sent(jira.next(&job, CREATE, &refusal));
-    assert_eq!(body(&bare)["fields"]["labels"], json!([own_label(event.key)]));
+    assert_eq!(body(&bare)["fields"]["labels"], json!([ours]));
     assert!(body(&bare)["fields"].get("priority").is_none());
     assert_eq!(done(jira.next(&job, step, &refusal)).kind(), Misconfigured);
     // With nothing to leave out there is nothing to try.

@@ -1,34 +1,8 @@
-//! A summary as wiki markup: what Jira Data Center takes. Whatever is not ours is inside `{noformat}`, where only
+//! The parts of a text as wiki markup: what Jira Data Center takes. Whatever is not ours is inside `{noformat}`, where only
 //! `{noformat}` itself has a meaning; that one word is broken up.
 
 use super::description::Part;
-use super::{Extent, adf};
-use crate::destinations::render::{Summary, truncate};
-
-/// The description, in the order of [`adf::document`].
-pub fn document(summary: &Summary, extent: &Extent) -> String {
-    let mut parts: Vec<String> = summary.notes.iter().map(|note| format!("*{note}*")).collect();
-    let mut facts = Vec::new();
-    if let Some(action) = &summary.action {
-        facts.push(truncate::chars(&action.to_string(), 2 * extent.value_chars_max).into_owned());
-    }
-    facts.push(truncate::chars(&summary.origin(), extent.value_chars_max).into_owned());
-    facts.extend(summary.facts.iter().chain(&summary.labels).take(extent.facts_max).map(|fact| {
-        let name = truncate::chars(&fact.name, extent.value_chars_max);
-        format!("{name}: {}", truncate::chars(&fact.value, extent.value_chars_max))
-    }));
-    facts.push(summary.when_and_where());
-    parts.push(verbatim(&facts.join("\n")));
-    parts.extend(summary.link.as_ref().map(|link| format!("[{}|{}]", label(&link.title), address(&link.url))));
-    for (heading, body) in adf::sections(summary) {
-        parts.push(format!("h3. {heading}\n{}", verbatim(&truncate::chars(body, extent.text_chars_max))));
-    }
-    if let Some(evidence) = &summary.evidence {
-        let evidence = verbatim(&truncate::chars(evidence, extent.text_chars_max));
-        parts.push(format!("h3. {}\n{evidence}", super::EXCERPT_HEADING));
-    }
-    parts.join("\n\n")
-}
+use crate::destinations::render::truncate;
 
 /// The parts of a ticket or a comment. Lines and facts that follow each other share one `{noformat}`.
 pub fn of(parts: &[Part]) -> String {

@@ -2,11 +2,8 @@
 //!
 //! `dedup_key` makes every request safe to repeat: PagerDuty folds events of one key and one routing key into the open
 //! alert, and acknowledging or resolving it twice changes nothing. A 202 means that PagerDuty has the event, not that a person
-//! was reached.
-//!
-//! [`page`] tells incidents; [`alert`] tells single events, for as long as the pipeline sends them.
+//! was reached. [`page`] tells incidents.
 
-mod alert;
 pub(super) mod errors;
 mod page;
 mod reply;
@@ -16,7 +13,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::classify::{self, Again, Answer};
-use super::{Destination, HttpReply, HttpRequest, Kind, Message, Next, Notifier, Pace, Reply, Step, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Notifier, Pace, Reply, Step, base};
 use crate::domain::{Job, Outcome, Reference, Secret, Severity};
 use crate::settings::Section;
 
@@ -24,8 +21,7 @@ use crate::settings::Section;
 pub const KIND: Kind = Kind {
     name: "pagerduty",
     title: "PagerDuty",
-    build: |section| Some(Box::new(read(section)?) as Box<dyn Destination>),
-    notifier: Some(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
     template: r#"routing_key = { env = "PAGERDUTY_ROUTING_KEY" }   # the integration key of an "Events API v2" integration
 # url = "https://events.eu.pagerduty.com"         # the EU service region; default https://events.pagerduty.com
 "#,

@@ -1,17 +1,16 @@
-//! Events to requests, replies to outcomes.
+//! Openings to requests, replies to outcomes.
 
-use super::errors::EVENTS;
 use super::*;
 use crate::destinations::Fault;
-use crate::destinations::testing::{self, body, reply, reply_with, sent};
+use crate::destinations::testing::{self, Opening, body, reply, reply_with, sent};
 use crate::domain::OutcomeKind::{self, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::Scope;
 use serde_json::json;
 
 const SETTINGS: &str = "routing_key = { env = \"PAGERDUTY_ROUTING_KEY\" }";
 
-fn destination() -> Box<dyn Destination> {
-    testing::build(&KIND, SETTINGS).unwrap()
+fn destination() -> Opening {
+    Opening::at(&KIND, SETTINGS)
 }
 
 fn outcome(reply: &Reply) -> Outcome {
@@ -47,25 +46,6 @@ fn requests_are_golden() {
         let (_, request) = sent(destination().first(&job.as_job()));
         assert!(!testing::leaks(&format!("{request:?}")));
         testing::golden("pagerduty", name, &testing::transcript(&request));
-    }
-}
-
-#[test]
-fn every_request_fulfils_the_contract() {
-    let contract = testing::contract("pagerduty-event.schema.json");
-    let events = testing::every_event().into_iter().chain(testing::random_events(7, 60));
-    for event in events {
-        let (_, request) = sent(destination().first(&testing::job(&event)));
-        assert!(request.body.len() <= REQUEST_BYTES_MAX);
-        let body = body(&request);
-        if let Some(contract) = &contract {
-            contract.assert(&body);
-        }
-        let summary = body["payload"]["summary"].as_str().unwrap();
-        assert!(!summary.contains(['\n', '\r', '\u{202e}']), "{summary}");
-        assert_eq!(body["dedup_key"], event.key.to_string());
-        assert_eq!(body["payload"]["custom_details"]["event_id"], event.id.to_string());
-        assert!(body["links"].as_array().is_none_or(|links| links.len() == 1));
     }
 }
 
@@ -144,15 +124,8 @@ fn the_reply_table() {
         assert!(reason.contains(said) && !testing::leaks(reason) && !reason.contains('\u{1b}'), "{reason}");
     }
     let taken = reply(202, r#"{"status":"success","message":"Event processed","dedup_key":"k"}"#);
-    assert_eq!(outcome(&taken), Outcome::Delivered { remote: Some(Reference::named("k")) });
-}
-
-#[test]
-fn every_documented_error_has_its_outcome() {
-    let event = testing::event("minimal");
-    testing::assert_errors(EVENTS, |status, body| {
-        destination().next(&testing::job(&event), "trigger", &reply(status, body))
-    });
+    let Outcome::Delivered { remote: Some(reference) } = outcome(&taken) else { panic!() };
+    assert!(reference.name.ends_with("/1"), "{reference:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What every destination says, before it takes the shape of one place.
 //!
-//! [`Summary`] holds the words of one event in the order that is the same everywhere: severity and title, who did what to
-//! what, when and from where, one link. [`IncidentSummary`] holds those of an incident, and [`news`] says what is new about
+//! [`Summary`] holds the words of one event in the order that is the same everywhere: title, who did what to
+//! what, when and from where. [`IncidentSummary`] holds those of an incident, and [`news`] says what is new about
 //! it. Their texts are redacted ([`redact`]) and free of control characters ([`sanitize`]), but **not escaped**: each
 //! destination cuts ([`truncate`]) and escapes at its last step, because only it knows its markup. [`ocsf`] is the other
 //! projection, for machines: complete and not redacted.

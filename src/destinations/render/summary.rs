@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::{Position, Url};
 
 use super::{redact, sanitize, truncate};
-use crate::domain::{Actor, Event, EventOutcome, Job, Link, Purpose, Rule, Severity, Target};
+use crate::domain::{Actor, Event, EventOutcome, Job, Link, Purpose, Rule, Target};
 
 /// What there is to say about one event. Texts are redacted and free of control characters, neither cut nor escaped;
 /// what the event does not hold is `None` or missing from the list, never blank.
@@ -13,10 +13,6 @@ use crate::domain::{Actor, Event, EventOutcome, Job, Link, Purpose, Rule, Severi
 pub struct Summary {
     /// `TEST` on a probe.
     pub mark: Option<&'static str>,
-    /// How bad it is.
-    pub severity: Severity,
-    /// `CRITICAL · SUCCEEDED`: the severity, and the outcome where it is known.
-    pub rank: String,
     /// One line, never blank.
     pub title: String,
     /// Sentences that must not be overlooked: it is a test, it may be a repetition.
@@ -40,8 +36,6 @@ pub struct Summary {
     pub vendor_id: Option<String>,
     /// Our id of the event, whole: ids made within a minute begin alike, so a shortened one finds nothing.
     pub event: String,
-    /// The page to open.
-    pub link: Option<Link>,
     /// What happened, several lines; `None` where the title says it already.
     pub message: Option<String>,
     /// What it means, several lines.
@@ -78,8 +72,6 @@ impl Summary {
         let is_probe = job.purpose == Purpose::Probe;
         Self {
             mark: is_probe.then_some("TEST"),
-            severity: event.severity,
-            rank: event.rank(),
             notes: if is_probe { vec![PROBE_NOTE] } else { Vec::new() },
             action: Action::of(event),
             vendor: capitalized(&event.vendor),
@@ -95,7 +87,6 @@ impl Summary {
                 .and_then(line)
                 .map(|id| truncate::chars(&id, ID_CHARS_MAX).into_owned()),
             event: event.id.to_string(),
-            link: web_links(&event.links).into_iter().next(),
             message: text(event.message.as_deref()).filter(|message| *message != title),
             impact: text(event.impact.as_deref()),
             remediation: text(event.remediation.as_deref()),
@@ -110,35 +101,15 @@ impl Summary {
         self
     }
 
-    /// `HIGH · blocked · Rate limit exceeded`, on a probe `TEST · HIGH · Rate limit exceeded`.
-    pub fn headline(&self) -> String {
-        match self.mark {
-            Some(mark) => format!("{mark} · {} · {}", self.rank, self.title),
-            None => format!("{} · {}", self.rank, self.title),
-        }
-    }
-
     /// At most `LABELS_SHOWN` labels, and how many more there are: for places where a screen is all there is.
     pub fn few_labels(&self) -> (&[Fact], usize) {
         let shown = &self.labels[..self.labels.len().min(LABELS_SHOWN)];
         (shown, self.labels.len() - shown.len())
     }
 
-    /// `Akto · threat`: who says so, and the word for it.
-    pub fn origin(&self) -> String {
-        format!("{} · {}", self.vendor, self.kind)
-    }
-
     /// The agent, where the event names one. A label called `agent` is not it.
     pub fn agent(&self) -> Option<&str> {
         self.agent.as_deref()
-    }
-
-    /// `15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · id evt_abc123 · event 0190b6…`: the vendor's id
-    /// before ours.
-    pub fn when_and_where(&self) -> String {
-        let vendor_id = self.vendor_id.as_ref().map(|id| format!(" · id {id}")).unwrap_or_default();
-        format!("{} · source {}{vendor_id} · event {}", self.when, self.source, self.event)
     }
 }
 
@@ -329,29 +300,27 @@ mod tests {
     fn the_documented_examples_read_as_promised() {
         let adrian = testing::event("secureagentics");
         let adrian = summary(&adrian);
-        assert_eq!(adrian.headline(), "HIGH · Rate limit exceeded: 150 prompts/min");
-        assert_eq!(adrian.origin(), "Secureagentics · alert.triggered");
+        assert_eq!(adrian.title, "Rate limit exceeded: 150 prompts/min");
+        assert_eq!((adrian.vendor.as_str(), adrian.kind.as_str()), ("Secureagentics", "alert.triggered"));
         assert_eq!(adrian.action, None);
         let facts: Vec<String> = adrian.facts.iter().map(|fact| format!("{} {}", fact.name, fact.value)).collect();
         assert_eq!(facts, ["agent agt_abc123", "rule alrt_xyz"]);
-        let expected = "15 Jan 2024 10:30:00 UTC, received 2 s later · source adrian · id evt_abc123 · \
-                        event 0190b6a0-0000-7000-8000-000000000001";
-        assert_eq!(adrian.when_and_where(), expected);
+        assert_eq!(adrian.when, "15 Jan 2024 10:30:00 UTC, received 2 s later");
+        assert_eq!((adrian.source.as_str(), adrian.vendor_id.as_deref()), ("adrian", Some("evt_abc123")));
+        assert_eq!(adrian.event, "0190b6a0-0000-7000-8000-000000000001");
 
         let akto = testing::event("akto");
         let akto = summary(&akto);
-        assert_eq!(akto.headline(), "MEDIUM · API level rate limiting on POST v1/api/test/orders");
+        assert_eq!(akto.title, "API level rate limiting on POST v1/api/test/orders");
         assert_eq!(akto.action.unwrap().to_string(), "14.143.179.162 (IN) → POST v1/api/test/orders");
-        assert_eq!(akto.link.unwrap().title, "Open in Akto");
     }
 
     #[test]
     fn nothing_absent_is_shown() {
         let event = testing::event("minimal");
         let summary = summary(&event);
-        assert_eq!((summary.action.as_ref(), summary.link.as_ref(), summary.message.as_ref()), (None, None, None));
+        assert_eq!((summary.action.as_ref(), summary.message.as_ref()), (None, None));
         assert!(summary.facts.is_empty() && summary.notes.is_empty());
-        assert!(!format!("{} {}", summary.headline(), summary.when_and_where()).contains("null"));
         let empty = testing::with_every_text(&testing::event("full"), "");
         let summary = self::summary(&empty);
         assert_eq!(summary.title, "Alert without a title");
@@ -364,7 +333,7 @@ mod tests {
         let event = testing::event("minimal");
         let job = Job { purpose: Purpose::Probe, ..testing::job(&event) };
         let summary = Summary::of(&job).possible_repeat();
-        assert!(summary.headline().starts_with("TEST · "));
+        assert_eq!(summary.mark, Some("TEST"));
         assert_eq!(summary.notes, [PROBE_NOTE, REPEAT_NOTE]);
     }
 
@@ -385,21 +354,6 @@ mod tests {
         assert_eq!(shown[0].title, "Open");
         assert_eq!(shown[0].url, "https://redacted@h.example/%E2%80%AEx?token=redacted&d=1");
         assert_eq!(shown[1].url, "http://[::1]/a%7Cb%5D?%5Bc%5D#%7Bd%7D");
-    }
-
-    #[test]
-    fn the_first_line_says_whether_it_was_stopped() {
-        let mut event = testing::event("minimal");
-        event.severity = Severity::Critical;
-        for (outcome, headline) in [
-            (None, "CRITICAL · Something happened"),
-            (Some(EventOutcome::Blocked), "CRITICAL · blocked · Something happened"),
-            (Some(EventOutcome::Allowed), "CRITICAL · allowed · Something happened"),
-            (Some(EventOutcome::Succeeded), "CRITICAL · SUCCEEDED · Something happened"),
-        ] {
-            event.outcome = outcome;
-            assert_eq!(summary(&event).headline(), headline);
-        }
     }
 
     #[test]

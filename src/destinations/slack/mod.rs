@@ -6,10 +6,8 @@
 //! the scope `channels:history` (`groups:history` in private channels) and the channel's id instead of its name.
 //!
 //! [`notifier`] tells incidents: by token a message that is kept up to date and a thread, by webhook messages that stand
-//! alone. [`alert`] tells single events, for as long as the pipeline sends them. Both append by [`post`].
+//! alone. Both append by [`post`].
 
-mod alert;
-mod blocks;
 pub(super) mod errors;
 mod markup;
 mod notice;
@@ -23,7 +21,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Destination, HttpReply, Kind, Notifier, Pace, base};
+use super::{Build, HttpReply, Kind, Notifier, Pace, base};
 use crate::domain::{Job, Secret};
 use crate::settings::Section;
 
@@ -31,8 +29,7 @@ use crate::settings::Section;
 pub const KIND: Kind = Kind {
     name: "slack",
     title: "Slack",
-    build: |section| Some(Box::new(read(section)?) as Box<dyn Destination>),
-    notifier: Some(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
     template: r#"webhook_url = { env = "SLACK_WEBHOOK_URL" }   # or a bot token, which can look for a message before repeating it:
 # token = { env = "SLACK_TOKEN" }           # scopes chat:write and channels:history
 # channel = "C0123456789"                   # the channel's id, from its "About" page

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::notice::Notice;
 use super::post::{Content, Marked, Post, Thread, Token};
 use super::reply::{self, Verdict};
-use super::{NAME, PACE, Slack, Way, alert, bearer, errors};
+use super::{NAME, PACE, Slack, Way, bearer, errors};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::{HttpRequest, Message, Next, Notifier, Pace, Reply, Step, base, fingerprint};
 use crate::domain::{Audience, Job, NotifierClass, Operation, Outcome, Reference, Telling, Timestamp};
@@ -139,7 +139,7 @@ enum Made {
 fn token_of(telling: &Telling<'_>, made: Made) -> Token {
     let beside = ("incident", json!(telling.incident.id));
     if let (Made::Message(1), Some(delivery)) = (&made, telling.told.former_delivery()) {
-        return Token { event_type: alert::METADATA_TYPE, key: alert::TOKEN_KEY, value: delivery.to_owned(), beside };
+        return Token { event_type: FORMER_METADATA_TYPE, key: FORMER_TOKEN_KEY, value: delivery.to_owned(), beside };
     }
     let value = match made {
         Made::Message(number) => format!("{}.m{number}", telling.notification),
@@ -164,7 +164,10 @@ fn nothing_there() -> Outcome {
     Outcome::Gone { reason: "it is not known which message of Slack's is that of the incident".to_owned() }
 }
 
-const METADATA_TYPE: &str = "gatepost_notification";
+pub const METADATA_TYPE: &str = "gatepost_notification";
+/// Of a message that was sent about a single event, before incidents were told.
+const FORMER_METADATA_TYPE: &str = "gatepost_delivery";
+const FORMER_TOKEN_KEY: &str = "delivery";
 const EDIT: Step = "edit";
 const EDIT_PLAIN: Step = "edit-without-blocks";
 

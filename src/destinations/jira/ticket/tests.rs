@@ -1,9 +1,8 @@
 //! Incidents to tickets, replies to outcomes.
 
 use super::*;
-use crate::destinations::jira::alert::own_label;
 use crate::destinations::jira::comment::{COMMENT, COMMENTS, REPEAT, mark};
-use crate::destinations::jira::create::{CREATE, CREATE_BARE, SEARCH};
+use crate::destinations::jira::create::{CREATE, CREATE_BARE, SEARCH, label};
 use crate::destinations::jira::transition::{STATUS, TRANSITION, TRANSITIONS};
 use crate::destinations::jira::{DESCRIPTION_BYTES_MAX, KIND};
 use crate::destinations::life::{self, OwnedTelling};
@@ -470,5 +469,5 @@ fn a_ticket_that_may_have_been_made_before_incidents_were_told_has_the_label_of_
     let job = life::in_doubt(told.job(), &progress);
     let (step, request) = sent(notifier(CLOUD).first(&job, &told.telling()));
     assert_eq!(step, SEARCH);
-    assert!(body(&request)["jql"].as_str().unwrap().contains(&own_label(event)));
+    assert!(body(&request)["jql"].as_str().unwrap().contains(&label(&event.to_string())));
 }
