@@ -65,8 +65,8 @@
 //!
 //! # Proof in types
 //!
-//! [`verify::Verified`] can be made only by `verify`, and [`store::Inbox::accept`] takes nothing else: storing an
-//! unverified request does not compile. [`store::Claim`] is the right to settle one row once; it cannot be copied, and
+//! [`vendors::Authenticated`] can be made only by [`vendors::Source::authenticate`], and [`store::Inbox::accept`] takes nothing
+//! else: storing an unverified request, or one under the name or the key of another, does not compile. [`store::Claim`] is the right to settle one row once; it cannot be copied, and
 //! its generation makes a late settlement fail. [`domain::Secret`] cannot print and has no `==`.
 
 pub mod app;
@@ -76,6 +76,12 @@ pub mod destinations;
 pub mod domain;
 pub mod egress;
 pub mod incidents;
+#[cfg(test)]
+extern crate self as gatepost;
+
+#[cfg(test)]
+#[path = "../tests/harness/authentic.rs"]
+mod authentic;
 #[cfg(test)]
 #[path = "../tests/harness/needs.rs"]
 mod needs;

@@ -99,7 +99,7 @@ fn every_vendor_has_a_place_in_the_list_fixtures_and_documentation() {
     complete(
         "vendors",
         &names,
-        &["lenient", "outcomes", "own_words", "request_kind", "severities", "source", "urgency_hint"],
+        &["authenticated", "lenient", "outcomes", "own_words", "request_kind", "severities", "source", "urgency_hint"],
     );
 }
 

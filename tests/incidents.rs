@@ -7,20 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::domain::{
-    Attempt, Change, DedupeKey, DeliveryState, DestinationName, Draft, Encoding, EventOutcome, EventState, Headers,
-    IncidentNumber, IncidentState, NotifierClass, Operation, Origin, OutcomeKind, Progress, Reference, Request, Rule,
-    Secret, Severity, SourceName, Target, Timestamp, Urgency,
+    Attempt, Change, DeliveryState, DestinationName, Draft, EventOutcome, EventState, IncidentNumber, IncidentState,
+    NotifierClass, Operation, Origin, OutcomeKind, Progress, Reference, Rule, Severity, Target, Timestamp,
 };
 use gatepost::incidents::{Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
-    Access, Advanced, Arrival, Claim, ClaimOrder, Commands, Conclusion, Consignment, Content, DeliveryFilter,
-    Dispatched, Doubt, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease,
-    NotifierPolicy, Outbox, Page, PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore,
-    Upkeep, Verdict,
+    Access, Advanced, Claim, ClaimOrder, Commands, Conclusion, Consignment, Content, DeliveryFilter, Dispatched, Doubt,
+    Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease, NotifierPolicy, Outbox, Page,
+    PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore, Upkeep, Verdict,
 };
-use gatepost::verify::{Scheme, TokenScheme, Verifier};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+#[path = "harness/authentic.rs"]
+mod authentic;
+use authentic::authentic;
+
 const ALL: Page = Page { limit: 1000, before: None };
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -50,7 +50,6 @@ fn alert(id: impl ToString) -> Alert {
 struct Fixture {
     folder: tempfile::TempDir,
     store: SqliteStore,
-    verifier: Verifier,
     policy: Arc<Policy>,
 }
 
@@ -62,7 +61,6 @@ impl Fixture {
     fn timed(timing: Timing) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
-        let verifier = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new(SECRET)]).unwrap();
         let notifiers = [
             ("pager", NotifierClass::Pager),
             ("chat", NotifierClass::EditableChat),
@@ -72,7 +70,7 @@ impl Fixture {
         let notifiers = notifiers
             .map(|(name, class)| (name.parse().unwrap(), NotifierPolicy { class, fingerprint: [class as u8; 16] }));
         let policy = Arc::new(Policy { notifiers: notifiers.into_iter().collect(), timing });
-        Self { folder, store, verifier, policy }
+        Self { folder, store, policy }
     }
 
     fn reopen(self) -> Self {
@@ -84,17 +82,7 @@ impl Fixture {
     /// Accepts and records these events, all in one transaction.
     fn take(&self, now: i64, alerts: &[Alert]) -> Dispatched {
         for alert in alerts {
-            let headers: Headers = [("authorization", format!("Bearer {SECRET}").as_str())].into_iter().collect();
-            let request = Request { headers, body: alert.id.clone().into(), received_at: at(now) };
-            let source: SourceName = "s".parse().unwrap();
-            let arrival = Arrival {
-                request: self.verifier.verify(request, at(now)).unwrap(),
-                key: DedupeKey::of_id(&source, &format!("{now}-{}", alert.id)).into(),
-                source,
-                content_type: None,
-                encoding: Encoding::Identity,
-                urgency: Urgency::Normal,
-            };
+            let arrival = authentic("s", &format!("{now}-{}", alert.id), &alert.id, at(now));
             self.store.accept(arrival, None).wait().unwrap();
         }
         let claims = self.store.claim_receipts(ReceiptLimits::of_any_size(1000), lease(now)).wait().unwrap().claims;

@@ -6,59 +6,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::domain::{
-    Attempt, DedupeKey, DeliveryState, Draft, Encoding, Event, EventKey, Headers, Note, OutcomeKind, Progress,
-    ReceiptId, Reference, Request, RequestKey, Secret, Severity, SourceName, Timestamp, Urgency,
+    Attempt, DeliveryState, Draft, Event, EventKey, Note, OutcomeKind, Progress, ReceiptId, Reference, Severity,
+    SourceName, Timestamp, Urgency,
 };
 use gatepost::store::{
-    Acceptance, Access, Arrival, Backlog, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt,
-    EventFilter, Horizons, Inbox, Joining, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent,
-    Queries, ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore,
-    StoreError, Upkeep, Verdict,
+    Acceptance, Access, Backlog, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter,
+    Horizons, Inbox, Joining, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries,
+    ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError,
+    Upkeep, Verdict,
 };
-use gatepost::verify::{Scheme, TokenScheme, Verifier};
+use gatepost::vendors::Authenticated;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+#[path = "harness/authentic.rs"]
+mod authentic;
+use authentic::{REPEAT_WINDOW, Sent, authentic};
+
 const ALL: Page = Page { limit: 1000, before: None };
 
 struct Fixture {
     folder: tempfile::TempDir,
     store: SqliteStore,
-    verifier: Verifier,
 }
 
 impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
-        let verifier = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new(SECRET)]).unwrap();
-        Self { folder, store, verifier }
+        Self { folder, store }
     }
 
     fn reopen(self) -> Self {
-        let Self { folder, store, verifier } = self;
+        let Self { folder, store } = self;
         store.close();
         drop(store);
         let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
-        Self { folder, store, verifier }
+        Self { folder, store }
     }
 
-    fn arrival(&self, source: &str, id: &str, body: &str) -> Arrival {
+    fn arrival(&self, source: &str, id: &str, body: &str) -> Authenticated {
         self.arrival_at(1_000, source, id, body)
     }
 
-    fn arrival_at(&self, received_at: i64, source: &str, id: &str, body: &str) -> Arrival {
-        let authorization = format!("Bearer {SECRET}");
-        let headers: Headers = [("authorization", authorization.as_str())].into_iter().collect();
-        let request = Request { headers, body: body.to_owned().into(), received_at: at(received_at) };
-        let source: SourceName = source.parse().unwrap();
-        Arrival {
-            request: self.verifier.verify(request, at(received_at)).unwrap(),
-            key: DedupeKey::of_id(&source, id).into(),
-            source,
-            content_type: Some("application/json".to_owned()),
-            encoding: Encoding::Identity,
-            urgency: Urgency::Normal,
-        }
+    fn arrival_at(&self, received_at: i64, source: &str, id: &str, body: &str) -> Authenticated {
+        authentic(source, id, body, at(received_at))
     }
 
     fn accept(&self, id: &str) -> Acceptance {
@@ -810,18 +800,18 @@ fn a_store_that_cannot_be_used_says_why() {
 #[test]
 fn what_was_accepted_a_while_ago_is_known_by_the_key_that_it_had_then() {
     let fixture = Fixture::new();
-    let source: SourceName = "s".parse().unwrap();
-    let accept = |own: &str, earlier: [&str; 2]| {
-        let key = |id| DedupeKey::of_id(&source, id);
-        let key = RequestKey { own: key(own), earlier: Some(Box::new(earlier.map(key))), with_id: None };
-        fixture.store.accept(Arrival { key, ..fixture.arrival("s", "", "body") }, None).wait().unwrap()
+    // A body without an id is known by the period of its arrival and the two before.
+    let period_ms = i64::try_from(REPEAT_WINDOW.as_millis() / 2).unwrap();
+    let accept = |period: i64| {
+        let sent = Sent { source: "s", id: None, body: "body", at: at(period * period_ms), headers: &[] };
+        fixture.store.accept(sent.authenticated(), None).wait().unwrap()
     };
-    let Acceptance::New(first) = accept("1", ["0", "-1"]) else { panic!() };
-    assert_eq!(accept("1", ["0", "-1"]), Acceptance::Duplicate(first));
-    assert_eq!(accept("2", ["1", "0"]), Acceptance::Duplicate(first));
-    assert_eq!(accept("3", ["2", "1"]), Acceptance::Duplicate(first));
-    let Acceptance::New(next) = accept("4", ["3", "2"]) else { panic!("a repetition makes nothing known for longer") };
-    assert_eq!(accept("5", ["4", "3"]), Acceptance::Duplicate(next));
+    let Acceptance::New(first) = accept(1) else { panic!() };
+    assert_eq!(accept(1), Acceptance::Duplicate(first));
+    assert_eq!(accept(2), Acceptance::Duplicate(first));
+    assert_eq!(accept(3), Acceptance::Duplicate(first));
+    let Acceptance::New(next) = accept(4) else { panic!("a repetition makes nothing known for longer") };
+    assert_eq!(accept(5), Acceptance::Duplicate(next));
     assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 2);
 }
 
@@ -1070,7 +1060,7 @@ fn a_store_of_a_newer_gatepost_is_refused_untouched() {
 impl Fixture {
     /// Accepts requests of these sources and urgencies as one transaction would, if they come at once.
     fn accept_urgent(&self, source: &str, id: &str, urgency: Urgency) {
-        let arrival = Arrival { urgency, ..self.arrival(source, id, id) };
+        let arrival = self.arrival(source, id, id).with_urgency(urgency);
         assert!(matches!(self.store.accept(arrival, None).wait(), Ok(Acceptance::New(_))));
     }
 
@@ -1112,7 +1102,7 @@ fn large(receipts: usize) -> ReceiptLimits {
 }
 
 fn flood_of(fixture: &Fixture, source: &str, count: usize) {
-    let arrival = |n: usize| Arrival { urgency: Urgency::High, ..fixture.arrival(source, &n.to_string(), source) };
+    let arrival = |n: usize| fixture.arrival(source, &n.to_string(), source).with_urgency(Urgency::High);
     let tickets: Vec<_> = (0..count).map(|n| fixture.store.accept(arrival(n), None)).collect();
     tickets.into_iter().for_each(|ticket| assert!(matches!(ticket.wait(), Ok(Acceptance::New(_)))));
 }
@@ -1269,8 +1259,9 @@ fn large_receipts_are_claimed_apart_from_small_ones() {
     for id in ["1", "2"] {
         fixture.store.accept(fixture.arrival("s", id, &body), None).wait().unwrap();
     }
-    let gzip = Arrival { encoding: Encoding::Gzip, ..fixture.arrival("s", "3", &body[..20_000]) };
-    fixture.store.accept(gzip, None).wait().unwrap();
+    let headers = &[("content-encoding", "gzip")];
+    let gzip = Sent { source: "s", id: Some("3"), body: &body[..20_000], at: at(1_000), headers };
+    fixture.store.accept(gzip.authenticated(), None).wait().unwrap();
     fixture.accept("small");
     let claimed = fixture.store.claim_receipts(small(8), lease(0)).wait().unwrap();
     assert_eq!((claimed.claims.len(), claimed.is_other_size_waiting), (1, true));

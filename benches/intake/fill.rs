@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gatepost::config::Config;
-use gatepost::domain::{Clock, Encoding, Note, Request, SystemClock, Timestamp, Urgency};
+use gatepost::domain::{Clock, Note, Request, SystemClock, Timestamp};
 use gatepost::store::{
-    Acceptance, Access, Arrival, Claim, Conclusion, Inbox, Joining, Lease, Outbox, PlannedEvent, ReceiptLimits,
-    ReceiptWork, Routed, SqliteStore,
+    Acceptance, Access, Claim, Conclusion, Inbox, Joining, Lease, Outbox, PlannedEvent, ReceiptLimits, ReceiptWork,
+    Routed, SqliteStore,
 };
-use gatepost::vendors::Source;
+use gatepost::vendors::{Authenticated, Source};
 
 use super::gateway::{PAGER, Setup};
 use super::process::Folder;
@@ -78,14 +78,11 @@ impl Filler<'_> {
         Ok(())
     }
 
-    fn arrival(&self, body: String, at: Timestamp) -> Outcome<Arrival> {
+    fn arrival(&self, body: String, at: Timestamp) -> Outcome<Authenticated> {
         let signature = sign(&body);
         let headers = [("x-secureagentics-signature", signature.as_str())].into_iter().collect();
         let request = Request { headers, body: Bytes::from(body), received_at: at };
-        let request = self.source.verifier.verify(request, at).map_err(|refusal| format!("{refusal:?}"))?;
-        let key = self.source.dedupe_key(&request, at);
-        let (source, encoding) = (self.source.name.clone(), Encoding::Identity);
-        Ok(Arrival { request, source, key, content_type: None, encoding, urgency: Urgency::Normal })
+        Ok(self.source.authenticate(request, at).map_err(|refusal| format!("{refusal:?}"))?)
     }
 
     /// Closes every receipt, with its deliveries to the one destination.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{ReceiptId, SourceName, Timestamp};
+use super::{Headers, ReceiptId, SourceName, Timestamp};
 
 /// A stored request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,18 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// What the `Content-Encoding` of a request says.
+    pub fn of(headers: &Headers) -> Self {
+        if headers.all("content-encoding").next().is_none() {
+            return Self::Identity;
+        }
+        match headers.only("content-encoding").map(str::to_ascii_lowercase).as_deref() {
+            Some("identity" | "") => Self::Identity,
+            Some("gzip" | "x-gzip") => Self::Gzip,
+            _ => Self::Unknown,
+        }
+    }
+
     /// The word in `Content-Encoding` and in the store.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -480,16 +480,13 @@ const PANICS_MAX: u32 = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authentic::authentic;
     use crate::destinations::{Append, Message, Pace, Reply, Sink, Step};
-    use crate::domain::{
-        DedupeKey, DeliveryId, DeliveryState, Draft, Encoding, Event, Headers, Receipt, ReceiptId, Request, Severity,
-        SourceName, SystemClock, Urgency,
-    };
+    use crate::domain::{DeliveryId, DeliveryState, Draft, Encoding, Event, Receipt, ReceiptId, Severity, SystemClock};
     use crate::store::{
-        Access, Arrival, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, PlannedEvent, Queries,
-        ReceiptLimits, ReceiptWork, Routed, SqliteStore,
+        Access, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, PlannedEvent, Queries, ReceiptLimits,
+        ReceiptWork, Routed, SqliteStore,
     };
-    use crate::verify::{Scheme, Verifier};
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -618,20 +615,8 @@ mod tests {
     /// Stores an event of each title and plans it for the destination `d`.
     async fn plan(store: &SqliteStore, titles: &[&'static str]) {
         let now = SystemClock.now();
-        let verifier = Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap();
-        let source: SourceName = "s".parse().unwrap();
         for title in titles {
-            let body = bytes::Bytes::from_static(title.as_bytes());
-            let request = Request { headers: Headers::default(), body: body.clone(), received_at: now };
-            let arrival = Arrival {
-                request: verifier.verify(request, now).unwrap(),
-                source: source.clone(),
-                key: DedupeKey::of_id(&source, title).into(),
-                content_type: None,
-                encoding: Encoding::Identity,
-                urgency: Urgency::Normal,
-            };
-            store.accept(arrival, None).await.unwrap();
+            store.accept(authentic("s", title, title, now), None).await.unwrap();
         }
         let limits = ReceiptLimits::of_any_size(titles.len());
         let claims = store.claim_receipts(limits, Lease { now, steady: now, length: LEASE }).await.unwrap().claims;

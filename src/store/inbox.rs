@@ -1,15 +1,15 @@
 //! Where authenticated requests are accepted.
 
 use super::{ReplyBatch, Ticket};
-use crate::domain::{Encoding, ReceiptId, RequestKey, SourceName, Urgency};
-use crate::verify::Verified;
+use crate::domain::{ReceiptId, SourceName};
+use crate::vendors::Authenticated;
 
-/// Where verified requests are accepted.
+/// Where authenticated requests are accepted.
 pub trait Inbox: Send + Sync {
     /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
     /// a committed one. Answers [`StoreError::Crowded`](super::StoreError::Crowded) at once when the queue of arrivals
     /// is full. A thread that waits for many answers has them put into its `replies`.
-    fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
+    fn accept(&self, request: Authenticated, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
 
     /// What is accepted of a source and waits to be read, without what has been handed out. Counted in memory and answered
     /// at once.
@@ -28,24 +28,7 @@ pub struct Backlog {
     pub bytes: u64,
 }
 
-/// A verified request on its way into the store.
-#[derive(Debug)]
-pub struct Arrival {
-    /// The request. Only `verify` can make one.
-    pub request: Verified,
-    /// The source that took it.
-    pub source: SourceName,
-    /// What makes it the same as another.
-    pub key: RequestKey,
-    /// The `Content-Type`, as sent.
-    pub content_type: Option<String>,
-    /// How the body is encoded.
-    pub encoding: Encoding,
-    /// How soon it should be read.
-    pub urgency: Urgency,
-}
-
-/// What became of an arrival.
+/// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acceptance {
     /// It is stored as this receipt.

@@ -29,7 +29,7 @@ mod upkeep;
 
 pub use claim::{Claim, Ticket};
 pub use delivery_work::{ChangeContent, Claimed, Consignment, Content, Document, Settlement, Verdict};
-pub use inbox::{Acceptance, Arrival, Backlog, Inbox};
+pub use inbox::{Acceptance, Backlog, Inbox};
 pub use incident_roles::{
     Commands, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow,
 };

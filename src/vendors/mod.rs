@@ -8,6 +8,7 @@
 //! A new vendor costs one file here, one line in [`VENDORS`] and one folder in `tests/fixtures/vendors/`.
 
 mod akto;
+mod authenticated;
 mod generic;
 mod lenient;
 mod outcomes;
@@ -20,6 +21,7 @@ mod source;
 mod tests;
 mod urgency_hint;
 
+pub use authenticated::Authenticated;
 pub use request_kind::{KindWords, RequestKind};
 pub use severities::Severities;
 pub use source::{BacklogLimit, OnOld, Preview, Source, Sources};

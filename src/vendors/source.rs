@@ -88,7 +88,7 @@ impl Source {
     /// attacker that has captured one request could use up the ids of later ones; where a captured request stays
     /// authentic for ever, the body counts alone. Without an id the body is known for a while; `steady` is the present
     /// by the monotonic clock.
-    pub fn dedupe_key(&self, verified: &Verified, steady: Timestamp) -> RequestKey {
+    pub(super) fn dedupe_key(&self, verified: &Verified, steady: Timestamp) -> RequestKey {
         let request = verified.request();
         let id = self.normalizer.event_id(request);
         if self.has_replayable_ids() && !self.danger_trust_unsigned_id {

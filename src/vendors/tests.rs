@@ -123,6 +123,7 @@ fn folder_list_samples_and_fixtures_agree() {
             ![
                 "mod",
                 "tests",
+                "authenticated",
                 "lenient",
                 "outcomes",
                 "own_words",

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
-use gatepost::domain::{Clock, Encoding, Headers, Request, SystemClock, Timestamp, Urgency};
-use gatepost::store::{Acceptance, Access, Arrival, Inbox, Page, Queries, ReceiptFilter, SqliteStore};
-use gatepost::vendors::Sources;
+use gatepost::domain::{Clock, Headers, Request, SystemClock, Timestamp};
+use gatepost::store::{Acceptance, Access, Inbox, Page, Queries, ReceiptFilter, SqliteStore};
+use gatepost::vendors::{Authenticated, Sources};
 
 use super::dice::Dice;
 use super::disk_model::{Deed, DiskModel, Image};
@@ -497,21 +497,13 @@ impl<'r> Bench<'r> {
     }
 
     /// The request as it is when it comes again.
-    fn arrival(&self, posting: &Posting) -> Arrival {
+    fn arrival(&self, posting: &Posting) -> Authenticated {
         let source = &self.recording.sources[&posting.source.parse().unwrap()];
         let (name, value) = expectations::credentials(posting);
         let headers: Headers = [(name.to_ascii_lowercase().as_str(), value.as_str())].into_iter().collect();
         let now = Timestamp::from_millis(1_760_000_000_000);
         let request = Request { headers, body: posting.body.clone().into(), received_at: now };
-        let request = source.verifier.verify(request, now).unwrap();
-        Arrival {
-            key: source.dedupe_key(&request, self.recording.made_at),
-            request,
-            source: source.name.clone(),
-            content_type: None,
-            encoding: Encoding::Identity,
-            urgency: Urgency::Normal,
-        }
+        source.authenticate(request, self.recording.made_at).unwrap()
     }
 }
 

@@ -28,9 +28,9 @@ use super::connections::Connection;
 use super::problem::Problem;
 use super::unread::closing;
 use crate::domain::{Clock, Encoding, Headers, InflateError, Request, inflate};
-use crate::store::{Acceptance, Arrival, Backlog, Inbox, ReplyBatch, StoreError};
+use crate::store::{Acceptance, Backlog, Inbox, ReplyBatch, StoreError};
 use crate::telemetry::{IntakeOutcome, Metrics, UNKNOWN_SOURCE};
-use crate::vendors::{Source, Sources};
+use crate::vendors::{Authenticated, Source, Sources};
 use crate::verify::Verifier;
 use accepted::AcceptedLog;
 use body::{Reader, announced, read_body};
@@ -160,32 +160,27 @@ impl Ingress {
             drop(self.decoy.verify(request, self.clock.now()));
             return Err(refused(Problem::UnknownSource));
         };
-        let encoding = encoding_of(&request.headers);
-        let content_type =
-            request.headers.only("content-type").map(|text| text[..text.floor_char_boundary(256)].to_owned());
         let received_at = request.received_at;
-        let verified = source.verifier.verify(request, received_at);
-        let verified = verified.map_err(|refusal| refused(Problem::NotAuthentic(refusal)))?;
+        let authenticated = source.authenticate(request, self.clock.steady());
+        let authenticated = authenticated.map_err(|refusal| refused(Problem::NotAuthentic(refusal)))?;
         let mut proven = self.proven.share(sender);
         if !source.verifier.is_token() {
             // From here on no attacker competes for its memory.
             drop(share);
-            if !proven.take(verified.body().len() as u64, tokio::time::Instant::now()) {
+            if !proven.take(authenticated.body().len() as u64, tokio::time::Instant::now()) {
                 return Err(refused(Problem::TooManyBodies));
             }
         }
-        let key = source.dedupe_key(&verified, self.clock.steady());
-        if encoding == Encoding::Gzip && source.gzip {
-            check_inflated(verified.body().clone(), source.body_limit_bytes).await.map_err(refused)?;
+        if authenticated.encoding() == Encoding::Gzip && source.gzip {
+            check_inflated(authenticated.body().clone(), source.body_limit_bytes).await.map_err(refused)?;
         }
         self.rates.admit(source, received_at).map_err(|retry_after| refused(Problem::RateLimited { retry_after }))?;
         if self.is_backlog_full(source) {
             return Err(refused(Problem::BacklogFull));
         }
-        let preview = source.preview(verified.body(), encoding);
+        let preview = source.preview(authenticated.body(), authenticated.encoding());
         let urgency = self.novelty.urgency(&source.name, preview, self.clock.steady());
-        let arrival = Arrival { request: verified, source: source.name.clone(), key, content_type, encoding, urgency };
-        let acceptance = self.commit(arrival).await.map_err(refused)?;
+        let acceptance = self.commit(authenticated.with_urgency(urgency)).await.map_err(refused)?;
         if !matches!(acceptance, Acceptance::New(_)) {
             self.rates.refund(source);
         }
@@ -226,9 +221,9 @@ impl Ingress {
         receipts >= source.backlog_limit.requests || bytes >= source.backlog_limit.bytes
     }
 
-    async fn commit(&self, arrival: Arrival) -> Result<Acceptance, Problem> {
-        let settling = self.settling.enter(arrival.request.body().len() as u64);
-        let ticket = REPLIES.with(|replies| self.inbox.accept(arrival, Some(replies.get_or_init(open_reply_batch))));
+    async fn commit(&self, request: Authenticated) -> Result<Acceptance, Problem> {
+        let settling = self.settling.enter(request.body().len() as u64);
+        let ticket = REPLIES.with(|replies| self.inbox.accept(request, Some(replies.get_or_init(open_reply_batch))));
         let answer = match tokio::time::timeout(settling.limit(), ticket).await {
             Ok(answer) => answer,
             Err(_) => Err(StoreError::Crowded),
@@ -404,17 +399,6 @@ fn headers_of(http: &HttpRequest) -> Headers {
 }
 
 /// The body's encoding, by its headers.
-fn encoding_of(headers: &Headers) -> Encoding {
-    if headers.all("content-encoding").next().is_none() {
-        return Encoding::Identity;
-    }
-    match headers.only("content-encoding").map(str::to_ascii_lowercase).as_deref() {
-        Some("identity" | "") => Encoding::Identity,
-        Some("gzip" | "x-gzip") => Encoding::Gzip,
-        _ => Encoding::Unknown,
-    }
-}
-
 /// Inflates the body once to know that it stays within the limit, on a thread that may block; the result is dropped,
 /// because what is stored is what came over the wire. A body that cannot be inflated is authentic all the same: it is
 /// stored, and becomes an event that says so.

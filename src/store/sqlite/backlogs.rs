@@ -8,7 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use super::super::{Arrival, Backlog};
+use super::super::Backlog;
+use crate::vendors::Authenticated;
 
 /// The counters, by source; those at zero are left out, so that sources that come and go leave nothing behind.
 #[derive(Debug, Default)]
@@ -38,10 +39,10 @@ impl Backlogs {
     }
 
     /// An arrival is committed.
-    pub fn add(&self, arrival: &Arrival) {
-        let bytes = arrival.request.body().len() as u64;
+    pub fn add(&self, arrival: &Authenticated) {
+        let bytes = arrival.body().len() as u64;
         let mut all = self.lock();
-        let source = arrival.source.as_str();
+        let source = arrival.source().as_str();
         match all.get_mut(source) {
             Some(backlog) => {
                 backlog.receipts += 1;

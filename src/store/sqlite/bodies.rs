@@ -57,14 +57,14 @@ impl Staged {
             Some(body) => body,
             None => {
                 let mut table = KeyTable::of(transaction)?;
-                if let Some(known) = keys.known(&mut table, &self.waiting.arrival.key)? {
+                if let Some(known) = keys.known(&mut table, self.waiting.arrival.key())? {
                     return Ok(Step::Known(known));
                 }
                 transaction.prepare_cached("INSERT INTO loose_bodies DEFAULT VALUES")?.execute([])?;
                 transaction.last_insert_rowid()
             }
         };
-        let bytes = self.waiting.arrival.request.body();
+        let bytes = self.waiting.arrival.body();
         let end = bytes.len().min(self.written + PIECE_BYTES);
         let place = i64::try_from(self.written / PIECE_BYTES).unwrap_or(i64::MAX);
         transaction
@@ -77,7 +77,7 @@ impl Staged {
     pub fn after(self, step: Step) -> Stage {
         match step {
             Step::Known(known) => Stage::Repetition(self.waiting, known),
-            Step::Written { body, end } if end < self.waiting.arrival.request.body().len() => {
+            Step::Written { body, end } if end < self.waiting.arrival.body().len() => {
                 Stage::Unfinished(Self { body: Some(body), written: end, ..self })
             }
             Step::Written { body, .. } => Stage::Complete(Waiting { body: Some(body), ..self.waiting }),

@@ -58,7 +58,7 @@ type Done = (Box<dyn Work>, Result<(), StoreError>);
 impl Gathered {
     fn sort(&mut self, command: Command) {
         match command {
-            Command::Accept(waiting) if bodies::is_long(waiting.arrival.request.body().len()) => {
+            Command::Accept(waiting) if bodies::is_long(waiting.arrival.body().len()) => {
                 self.long.push_back(Staged::new(waiting));
             }
             Command::Accept(waiting) => self.arrivals.push(waiting),
@@ -263,7 +263,7 @@ impl CommitLoop {
         result: &Result<Vec<Acceptance>, StoreError>,
         works: &mut WorkQueue,
     ) {
-        let bytes = arrivals.iter().map(|waiting| waiting.arrival.request.body().len()).sum();
+        let bytes = arrivals.iter().map(|waiting| waiting.arrival.body().len()).sum();
         self.waiting.leave(arrivals.len(), bytes);
         let mut round = Round::default();
         for (index, waiting) in arrivals.drain(..).enumerate() {

@@ -251,9 +251,9 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 mod tests {
     use super::super::{OpenError, SqliteStore};
     use super::*;
-    use crate::domain::{DedupeKey, Encoding, Headers, Request, Secret, SourceName, Timestamp, Urgency};
-    use crate::store::{Acceptance, Arrival, Inbox, Queries};
-    use crate::verify::{Scheme, TokenScheme, Verifier};
+    use crate::authentic::authentic;
+    use crate::domain::Timestamp;
+    use crate::store::{Acceptance, Inbox, Queries};
 
     fn serve(folder: &Path) -> SqliteStore {
         std::fs::create_dir_all(folder).unwrap();
@@ -261,28 +261,7 @@ mod tests {
     }
 
     fn accept(store: &SqliteStore, id: &str) -> Result<Acceptance, StoreError> {
-        let secret = "0123456789abcdef0123456789abcdef";
-        let verifier = Verifier::new(Scheme::Token(TokenScheme::bearer()), vec![Secret::new(secret)]).unwrap();
-        let authorization = format!("Bearer {secret}");
-        let headers: Headers = [("authorization", authorization.as_str())].into_iter().collect();
-        let now = Timestamp::from_millis(1_000);
-        let request = Request { headers, body: id.to_owned().into(), received_at: now };
-        let source: SourceName = "s".parse().unwrap();
-        let request = verifier.verify(request, now).unwrap();
-        let key = DedupeKey::of_id(&source, id).into();
-        store
-            .accept(
-                Arrival {
-                    request,
-                    source,
-                    key,
-                    content_type: None,
-                    encoding: Encoding::Identity,
-                    urgency: Urgency::Normal,
-                },
-                None,
-            )
-            .wait()
+        store.accept(authentic("s", id, id, Timestamp::from_millis(1_000)), None).wait()
     }
 
     fn fail(store: &SqliteStore, fault: StoreError) {

@@ -2,16 +2,17 @@
 
 use rusqlite::{CachedStatement, Transaction, params};
 
-use super::super::{Acceptance, Arrival, Backlog, Inbox, ReplyBatch, StoreError, Ticket};
+use super::super::{Acceptance, Backlog, Inbox, ReplyBatch, StoreError, Ticket};
 use super::keys::{KeyTable, Keys};
 use super::runs::{Lane, RunWriter};
 use super::writer::Waiting;
 use super::{SqliteStore, bodies};
 use crate::domain::{ReceiptId, SourceName};
+use crate::vendors::Authenticated;
 
 impl Inbox for SqliteStore {
-    fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
-        self.writer.accept(arrival, replies)
+    fn accept(&self, request: Authenticated, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
+        self.writer.accept(request, replies)
     }
 
     fn backlog(&self, source: &SourceName) -> Backlog {
@@ -68,8 +69,8 @@ fn insert(
 ) -> Result<Acceptance, StoreError> {
     let arrival = &waiting.arrival;
     let id = ReceiptId::generate();
-    let received_at = arrival.request.received_at();
-    if let Some(known) = keys.claim(table, &arrival.key, id, received_at)? {
+    let received_at = arrival.received_at();
+    if let Some(known) = keys.claim(table, arrival.key(), id, received_at)? {
         return Ok(known);
     }
     // Nothing may be inserted behind the receipt: its row is what was inserted last.
@@ -78,18 +79,18 @@ fn insert(
     }
     receipts.execute(params![
         id.as_bytes(),
-        arrival.source.as_str(),
+        arrival.source().as_str(),
         received_at.as_millis(),
-        arrival.content_type,
-        arrival.encoding.as_str(),
+        arrival.content_type(),
+        arrival.encoding().as_str(),
         length(arrival),
-        if waiting.body.is_some() { &[] } else { arrival.request.body().as_ref() },
+        if waiting.body.is_some() { &[] } else { arrival.body().as_ref() },
         waiting.body,
     ])?;
     Ok(Acceptance::New(id))
 }
 
 /// How long the body is on the wire, in bytes.
-fn length(arrival: &Arrival) -> i64 {
-    i64::try_from(arrival.request.body().len()).unwrap_or(i64::MAX)
+fn length(arrival: &Authenticated) -> i64 {
+    i64::try_from(arrival.body().len()).unwrap_or(i64::MAX)
 }

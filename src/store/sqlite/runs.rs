@@ -7,8 +7,9 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
-use super::super::{Arrival, ReceiptSize};
+use super::super::ReceiptSize;
 use crate::domain::{Encoding, Urgency};
+use crate::vendors::Authenticated;
 
 /// What receipts have in common that wait in one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +43,9 @@ pub struct RunWriter<'t, 'a> {
 
 impl<'a> Lane<'a> {
     /// Where an arrival waits.
-    pub fn of(arrival: &'a Arrival) -> Self {
-        let size = size_of(arrival.request.body().len(), arrival.encoding);
-        Self { size, source: arrival.source.as_str(), urgency: arrival.urgency }
+    pub fn of(arrival: &'a Authenticated) -> Self {
+        let size = size_of(arrival.body().len(), arrival.encoding());
+        Self { size, source: arrival.source().as_str(), urgency: arrival.urgency() }
     }
 
     /// Its oldest run.

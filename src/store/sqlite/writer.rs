@@ -10,12 +10,13 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, Transaction};
 
 use super::super::reply_batch::PendingReply;
-use super::super::{Acceptance, Arrival, Backlog, ReplyBatch, StoreError, Ticket};
+use super::super::{Acceptance, Backlog, ReplyBatch, StoreError, Ticket};
 use super::backlogs::Backlogs;
 use super::commit_loop::CommitLoop;
 use super::database::{Database, Service};
 use super::keys::KeysAtHand;
 use super::work_queue::WorkLine;
+use crate::vendors::Authenticated;
 
 /// The handle.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub enum Command {
 /// An arrival that waits for its commit.
 pub struct Waiting {
     /// The arrival.
-    pub arrival: Arrival,
+    pub arrival: Authenticated,
     /// The body of that number in the store, where it is a long one: see [`bodies`](super::bodies).
     pub body: Option<i64>,
     /// The receiver of the answer.
@@ -127,11 +128,11 @@ impl Writer {
     }
 
     /// Queues an arrival, or refuses it when the queue is full or closed.
-    pub fn accept(&self, arrival: Arrival, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
+    pub fn accept(&self, arrival: Authenticated, replies: Option<&ReplyBatch>) -> Ticket<Acceptance> {
         if self.is_shut() {
             return Ticket::refused(StoreError::kept_for_deliveries());
         }
-        let size = arrival.request.body().len();
+        let size = arrival.body().len();
         if !self.waiting.enter(size) {
             return Ticket::refused(StoreError::Crowded);
         }
