@@ -10,7 +10,7 @@ use super::number::parse_incident;
 use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{Failure, Outcome, find, moment, names, open_store, out, outline, read_store, show};
-use crate::domain::{Clock, DeliveryState, IdPrefix, IncidentNumber, Name, SystemClock, Timestamp};
+use crate::domain::{Clock, DeliveryState, DestinationName, IdPrefix, IncidentNumber, SystemClock, Timestamp};
 use crate::store::{Commands, DeliveryFilter, DeliveryRow, Page, Queries, SqliteStore};
 
 #[derive(Args)]
@@ -118,7 +118,7 @@ fn discard(path: &Path, name: &str, dry_run: bool) -> Outcome {
     }
     let store = open_store(&outline)?;
     names::check_destination(&outline, &store, Some(name))?;
-    let destination: Name =
+    let destination: DestinationName =
         name.parse().map_err(|fault: crate::domain::NameError| Failure::Found(fault.to_string()))?;
     let closed = store.discard(&destination)?;
     out!("{closed} deliveries for {name} are closed; what it was told of open incidents is forgotten")

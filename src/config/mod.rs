@@ -15,11 +15,12 @@ pub use outline::Outline;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::destinations::{self, Receiver};
-use crate::domain::{DestinationName, Name, SourceName};
+use crate::domain::{DestinationName, NameError, SourceName};
 use crate::incidents::{GroupBy, Timing};
 use crate::pipeline::Retention;
 use crate::routing::Router;
@@ -330,11 +331,10 @@ fn is_apart(section: &Section<'_>, destination: &Receiver, store: Option<&Path>)
 }
 
 /// The name that the operator gave to a section, if it is one.
-fn name_of(section: &Section<'_>) -> Option<Name> {
+fn name_of<N: FromStr<Err = NameError>>(section: &Section<'_>) -> Option<N> {
     match section.name().parse() {
         Ok(name) => Some(name),
         Err(fault) => {
-            let fault: crate::domain::NameError = fault;
             section.fault("", &format!("is not a name: {fault}"), "choose another one");
             None
         }

@@ -1,69 +1,12 @@
-//! Identifiers: what the operator named, and what we number ourselves.
+//! Identifiers that gatepost makes: each kind is a type of its own.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// A name that the operator chose, fit for a URL path, a metric label and a log field:
-/// 1 to 64 of `a-z`, `0-9`, `-`, `_`, beginning with a letter or a digit.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Name(Arc<str>);
-
-impl Name {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The text is not a [`Name`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name is 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or a digit")]
-pub struct NameError;
-
-impl FromStr for Name {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let bytes = text.as_bytes();
-        let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let begins_well = bytes.first().is_some_and(plain);
-        let goes_on_well = bytes.iter().all(|byte| plain(byte) || matches!(byte, b'-' | b'_'));
-        if begins_well && goes_on_well && bytes.len() <= 64 { Ok(Self(text.into())) } else { Err(NameError) }
-    }
-}
-
-impl TryFrom<String> for Name {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
-
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0.as_ref().to_owned()
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The name of a source, as in `POST /webhooks/{source}`.
-pub type SourceName = Name;
-/// The name of a destination.
-pub type DestinationName = Name;
-/// The name of a route.
-pub type RouteName = Name;
 
 macro_rules! numbered {
     ($(#[$doc:meta])* $id:ident) => {
@@ -148,16 +91,6 @@ const COUNTER_HEADROOM: u128 = 1 << 61;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_held_to_their_alphabet() {
-        for good in ["a", "adrian", "akto-eu_2", "0", &"x".repeat(64)] {
-            assert!(good.parse::<Name>().is_ok(), "{good}");
-        }
-        for bad in ["", "-a", "_a", "Adrian", "a b", "a/b", "a.b", "é", "a\n", &"x".repeat(65)] {
-            assert!(bad.parse::<Name>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn ids_sort_by_age_and_survive_their_text_form() {

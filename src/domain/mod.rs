@@ -13,6 +13,7 @@ mod ids;
 mod incident;
 mod inflate;
 mod milestone;
+mod names;
 mod notification;
 mod receipt;
 mod request;
@@ -29,15 +30,14 @@ pub use delivery::{
 pub use event::{Actor, Draft, Event, EventOutcome, EventState, Link, Rule, Target};
 pub use facets::{Distinct, Facet, Facets};
 pub use id_prefix::{IdPrefix, IdPrefixError};
-pub use ids::{
-    DeliveryId, DestinationName, EventId, IncidentId, Name, NameError, NotificationId, ReceiptId, RouteName, SourceName,
-};
+pub use ids::{DeliveryId, EventId, IncidentId, NotificationId, ReceiptId};
 pub use incident::{
     Acknowledgement, DigestFacts, Fold, Incident, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Origin,
     Rank, StormFacts,
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
 pub use milestone::{Milestone, MilestoneKind};
+pub use names::{DestinationName, NameError, RouteName, SourceName};
 pub use notification::{Audience, Change, Intent, Notification, NotifierClass, Operation, Reference, Standing, Told};
 pub use receipt::{Encoding, Note, Receipt};
 pub use request::{Headers, Request};

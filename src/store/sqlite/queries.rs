@@ -1,6 +1,7 @@
 //! The operator's reads, and replay.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -14,8 +15,8 @@ use super::incidents::row_of;
 use super::rows::{attempt_of, unreadable};
 use super::{SqliteStore, bodies, runs};
 use crate::domain::{
-    Attempt, Change, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, IncidentNumber, Name,
-    Note, Receipt, ReceiptId, Severity, SourceName, Timestamp,
+    Attempt, Change, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, IncidentNumber,
+    NameError, Note, Receipt, ReceiptId, Severity, SourceName, Timestamp,
 };
 
 impl Queries for SqliteStore {
@@ -346,7 +347,7 @@ pub fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     })
 }
 
-pub fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
+pub fn name<N: FromStr<Err = NameError>>(row: &Row<'_>, column: usize) -> rusqlite::Result<N> {
     let text: String = row.get(column)?;
     text.parse().map_err(|fault| unreadable(column, fault))
 }
