@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome, open_store, out, outline_to_read};
+use super::failure::{Failure, Outcome};
+use super::opening::{open_store, outline_to_read};
+use super::output::out;
 use crate::store::Upkeep;
 
 #[derive(clap::Args)]

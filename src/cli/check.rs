@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Outcome, load, out};
+use super::failure::Outcome;
+use super::opening::load;
+use super::output::out;
 
 #[derive(clap::Args)]
 pub struct Check {}

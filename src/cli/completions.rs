@@ -3,7 +3,8 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Arguments, Outcome, io};
+use super::Arguments;
+use super::failure::{Outcome, io};
 
 #[derive(clap::Args)]
 pub struct Completions {

@@ -4,13 +4,16 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+use super::failure::{Failure, Outcome};
 use super::json::{DeliveryJson, json_of, next_try};
 use super::listing::Paging;
 use super::number::parse_incident;
+use super::opening::{open_store, outline, read_store};
+use super::output::out;
 use super::paint::Tone;
 use super::table::{Cell, Table};
-use super::{Failure, Outcome, find, moment, names, open_store, out, outline, read_store, show};
-use crate::domain::{Clock, DeliveryState, DestinationName, IdPrefix, IncidentNumber, SystemClock, Timestamp};
+use super::{delivery_words, find, moment, names, show};
+use crate::domain::{Clock, DeliveryState, DestinationName, IdPrefix, IncidentNumber, SystemClock};
 use crate::store::{Commands, DeliveryFilter, DeliveryRow, Page, Queries, SqliteStore};
 
 #[derive(Args)]
@@ -137,15 +140,6 @@ fn open(store: &SqliteStore, destination: &str, state: DeliveryState) -> Result<
     }
 }
 
-/// `#4711 · raise`: what a change tells; nothing for an event.
-pub fn subject(row: &DeliveryRow) -> String {
-    match (row.delivery.incident, row.delivery.change) {
-        (Some(incident), Some(change)) => format!("{incident} {} · ", change.as_str()),
-        (Some(incident), None) => format!("{incident} · "),
-        (None, _) => String::new(),
-    }
-}
-
 fn table(rows: &[DeliveryRow]) -> Table {
     let now = SystemClock.now();
     let mut table = Table::with_id(&[
@@ -168,16 +162,11 @@ fn table(rows: &[DeliveryRow]) -> Table {
             Cell::new(Tone::of_severity(row.severity), row.severity.as_str()),
             delivery.destination.as_str().into(),
             delivery.tries.to_string().into(),
-            next_try(row).map_or(String::new(), |at| when(at, now)).into(),
-            format!("{}{}{reason}", subject(row), row.title).into(),
+            next_try(row).map_or(String::new(), |at| delivery_words::when(at, now)).into(),
+            format!("{}{}{reason}", delivery_words::subject(row), row.title).into(),
         ]);
     }
     table
-}
-
-/// How long until the next try.
-pub fn when(at: Timestamp, now: Timestamp) -> String {
-    if at <= now { "now".to_owned() } else { format!("in {}", moment::rough(at.since(now))) }
 }
 
 fn parse_state(text: &str) -> Result<DeliveryState, String> {

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+use super::failure::{Failure, Outcome};
 use super::json::{EventJson, json_of};
 use super::listing::Paging;
 use super::number::parse_incident;
+use super::opening::read_store;
 use super::paint::Tone;
 use super::table::{Cell, Table};
-use super::{Failure, Outcome, find, moment, names, read_store, show};
+use super::{find, moment, names, show};
 use crate::domain::{IdPrefix, IncidentNumber, Severity};
 use crate::store::{DeliveryFilter, EventFilter, EventRow, Page, Queries};
 

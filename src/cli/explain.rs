@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::explain_incident::Place;
+use super::failure::{Failure, Outcome, io};
 use super::json::json_of;
-use super::{Failure, Outcome, find, io, load, names, out, read_store, show, terminal};
+use super::opening::{load, read_store};
+use super::output::out;
+use super::{find, names, show, terminal};
 use crate::config::{Config, Outline};
 use crate::domain::{Clock, DestinationName, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock};
 use crate::pipeline::Horizon;

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Failure, Outcome, deliveries, out, terminal, told};
+use super::failure::{Failure, Outcome};
+use super::output::out;
+use super::{delivery_words, terminal, told};
 use crate::config::Outline;
 use crate::domain::{
     Clock, DeliveryState, DestinationName, Event, Incident, IncidentKey, IncidentNumber, SystemClock, Timestamp,
@@ -232,7 +234,7 @@ fn pending(row: &DeliveryRow) -> String {
         DeliveryState::Waiting => {
             format!(
                 "due {}{} (delivery {})",
-                deliveries::when(delivery.not_before, SystemClock.now()),
+                delivery_words::when(delivery.not_before, SystemClock.now()),
                 told::reason(row),
                 delivery.id
             )

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, moment, terminal};
+use super::failure::Failure;
+use super::{moment, terminal};
 use crate::domain::{DeliveryId, EventId, IdPrefix, ReceiptId};
 use crate::store::{
     DeliveryFilter, DeliveryRow, EventFilter, EventRow, Page, Queries, ReceiptFilter, ReceiptRow, SqliteStore,

@@ -4,7 +4,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::{Failure, Outcome, help, io, out};
+use super::failure::{Failure, Outcome, io};
+use super::help;
+use super::output::out;
 use crate::destinations::{self, Kind};
 use crate::vendors::{self, Vendor};
 

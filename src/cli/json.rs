@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Failure, terminal};
+use super::failure::Failure;
+use super::terminal;
 use crate::domain::{DeliveryState, Event, Incident, MilestoneKind, Timestamp};
 use crate::store::{DeliveryRow, EventRow, MilestoneRow};
 

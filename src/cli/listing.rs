@@ -1,9 +1,10 @@
 //! What every listing has in common.
 
+use super::failure::{Failure, Outcome};
 use super::moment::parse_moment;
 use super::number::{parse_count, parse_cursor};
+use super::output::out;
 use super::table::Table;
-use super::{Failure, Outcome, out};
 use crate::domain::Timestamp;
 use crate::store::Page;
 

@@ -8,10 +8,12 @@ mod backup;
 mod check;
 mod completions;
 mod deliveries;
+mod delivery_words;
 mod demo;
 mod events;
 mod explain;
 mod explain_incident;
+mod failure;
 mod find;
 mod help;
 mod incidents;
@@ -21,10 +23,13 @@ mod listing;
 mod moment;
 mod names;
 mod number;
+mod opening;
+mod output;
 mod paint;
 mod probe;
 mod receipts;
 mod replay;
+mod runtime;
 mod schema;
 mod send;
 mod serve;
@@ -36,16 +41,15 @@ mod terminal;
 mod told;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, ConfigError, Outline};
-use crate::settings::Level;
-use crate::store::{Access, OpenError, SqliteStore, StoreError};
-use crate::telemetry::{LogError, LogFormat, start_logging};
+use crate::config::ConfigError;
+use crate::telemetry::{LogFormat, start_logging};
+use failure::{Failure, Outcome};
 
 /// Verifies, stores and routes security-alert webhooks to the people who must act on them.
 #[derive(Parser)]
@@ -110,35 +114,6 @@ enum Command {
     /// Print completions for a shell
     Completions(completions::Completions),
 }
-
-/// Why a command did not do what it was asked for.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    App(#[from] crate::app::AppError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error("{what}")]
-    Io {
-        what: String,
-        #[source]
-        source: std::io::Error,
-    },
-    /// A sentence for the operator; what was found wrong has been printed already where it is more than a sentence.
-    #[error("{0}")]
-    Found(String),
-    /// The command was used wrongly in a way that the parser cannot see.
-    #[error("{0}")]
-    Usage(String),
-}
-
-type Outcome = Result<(), Failure>;
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
@@ -225,82 +200,3 @@ fn with_causes(failure: &dyn std::error::Error) -> String {
     }
     text
 }
-
-/// The configuration, its warnings printed.
-fn load(path: &Path) -> Result<Config, Failure> {
-    let config = load_quietly(path)?;
-    for warning in config.warnings.iter().filter(|fault| fault.level == Level::Warning) {
-        eprintln!("{}: warning: {}", path.display(), terminal::clean(&warning.to_string()));
-    }
-    Ok(config)
-}
-
-/// The configuration, its warnings left to the caller.
-fn load_quietly(path: &Path) -> Result<Config, Failure> {
-    require(path)?;
-    Ok(Config::load(path)?)
-}
-
-/// The names and places in the configuration, for a command that needs no more of it, and no secret.
-fn outline(path: &Path) -> Result<Outline, Failure> {
-    require(path)?;
-    Ok(Outline::load(path)?)
-}
-
-fn require(path: &Path) -> Outcome {
-    if !path.exists() {
-        return Err(Failure::Found(format!(
-            "there is no configuration at {}; `gatepost init` writes one, `gatepost demo` shows what it is for",
-            path.display()
-        )));
-    }
-    Ok(())
-}
-
-/// The same for a command that only reads the store, which a fault in the file must not stop.
-fn outline_to_read(path: &Path) -> Result<Outline, Failure> {
-    require(path)?;
-    let outline = Outline::load_what_can_be_read(path)?;
-    if let Some(fault) = &outline.fault {
-        eprintln!(
-            "{}: warning: {}; the store is taken to be {}, and a `gatepost serve` that runs keeps the settings that it has \
-             read before",
-            path.display(),
-            terminal::clean(&fault.to_string()),
-            outline.store.display()
-        );
-    }
-    Ok(outline)
-}
-
-/// The store, to be read beside a process that may be serving.
-fn read_store(path: &Path) -> Result<(Outline, SqliteStore), Failure> {
-    let outline = outline_to_read(path)?;
-    let store = SqliteStore::open_to_read(&outline.store)?;
-    Ok((outline, store))
-}
-
-/// The store, for an order of the operator beside a process that may be serving.
-fn open_store(outline: &Outline) -> Result<SqliteStore, Failure> {
-    Ok(SqliteStore::open(&outline.store, Access::Operate)?)
-}
-
-/// A runtime for a command that talks to the network.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    built.map_err(|source| Failure::Io { what: "the process cannot be set up".to_owned(), source })
-}
-
-fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Failure {
-    let what = what.into();
-    move |source| Failure::Io { what, source }
-}
-
-/// Writes to standard output; a closed pipe ends the command without an error.
-macro_rules! out {
-    ($($argument:tt)*) => {{
-        use std::io::Write;
-        writeln!(std::io::stdout().lock(), $($argument)*).map_err($crate::cli::io("standard output cannot be written"))
-    }};
-}
-use out;

@@ -1,6 +1,6 @@
 //! Names of sources and destinations on the command line: a misspelt one must not look like an empty answer.
 
-use super::{Failure, Outcome};
+use super::failure::{Failure, Outcome};
 use crate::config::Outline;
 use crate::settings::nearest;
 use crate::store::{Overview, SqliteStore};

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use super::{Failure, Outcome, load, names, out, runtime, terminal};
+use super::failure::{Failure, Outcome};
+use super::opening::load;
+use super::output::out;
+use super::runtime::runtime;
+use super::{names, terminal};
 use crate::destinations::{Exchange, ProbeTelling, Receiver, Reply};
 use crate::domain::{
     Clock, DeliveryId, Draft, Encoding, Event, Job, Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId,

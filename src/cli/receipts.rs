@@ -4,11 +4,13 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+use super::failure::{Failure, Outcome};
 use super::json::json_of;
 use super::listing::Paging;
+use super::opening::read_store;
 use super::paint::Tone;
 use super::table::{Cell, Table};
-use super::{Failure, Outcome, find, moment, names, read_store, show};
+use super::{find, moment, names, show};
 use crate::domain::IdPrefix;
 use crate::store::{EventFilter, Page, Queries, ReceiptFilter, ReceiptRow};
 

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::failure::{Failure, Outcome};
 use super::moment::parse_moment;
-use super::{Failure, Outcome, deliveries, find, names, open_store, out, outline};
+use super::opening::{open_store, outline};
+use super::output::out;
+use super::{delivery_words, find, names};
 use crate::domain::{Clock, DeliveryId, DeliveryState, IdPrefix, ReceiptId, SystemClock, Timestamp};
 use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Page, Queries, SqliteStore};
 
@@ -82,7 +85,7 @@ impl Replay {
                     "would send {} to {} again: {}",
                     delivery.id,
                     delivery.destination,
-                    super::terminal::line(&format!("{}{}", deliveries::subject(row), row.title), 80)
+                    super::terminal::line(&format!("{}{}", delivery_words::subject(row), row.title), 80)
                 )?;
             }
             return out!("{} dead letters would be sent again", rows.len());

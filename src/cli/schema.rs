@@ -2,7 +2,8 @@
 
 use clap::ValueEnum;
 
-use super::{Outcome, out};
+use super::failure::Outcome;
+use super::output::out;
 
 #[derive(clap::Args)]
 pub struct Schema {

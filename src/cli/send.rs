@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::failure::{Failure, Outcome, io};
 use super::number::parse_count;
-use super::{Failure, Outcome, help, io, load, names, out, runtime, terminal};
+use super::opening::load;
+use super::output::out;
+use super::runtime::runtime;
+use super::{help, names, terminal};
 use crate::config::Config;
 use crate::destinations::{HttpRequest, Message, Reply};
 use crate::domain::{Clock, Secret, SystemClock, Timestamp};

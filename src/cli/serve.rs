@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Failure, Outcome, load_quietly};
+use super::failure::{Failure, Outcome};
+use super::opening::load_quietly;
 use crate::app::run_until_stopped;
 
 #[derive(clap::Args)]

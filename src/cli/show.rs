@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::failure::Outcome;
 use super::json::{DeliveryJson, EventJson, json_of, next_try};
+use super::output::out;
 use super::paint::{Paint, Tone};
-use super::{Outcome, deliveries, out, terminal};
+use super::{delivery_words, terminal};
 use crate::domain::{Attempt, Clock, Event, Receipt, SystemClock};
 use crate::store::{DeliveryRow, EventRow, ReceiptRow};
 
@@ -62,13 +64,13 @@ pub fn event(row: &EventRow, planned: &[DeliveryRow], json: bool) -> Outcome {
     let now = SystemClock.now();
     for row in planned {
         let delivery = &row.delivery;
-        let next = next_try(row).map(|at| format!(", next try {}", deliveries::when(at, now)));
+        let next = next_try(row).map(|at| format!(", next try {}", delivery_words::when(at, now)));
         let reason = delivery.reason.as_deref().map(|reason| format!(": {}", terminal::line(reason, 160)));
         let remote = delivery.remote.as_deref().map(|remote| format!(" as {}", terminal::line(remote, 80)));
         out!(
             "  -> {} {}{}{}{}{} (delivery {}, by route {})",
             delivery.destination,
-            deliveries::subject(row),
+            delivery_words::subject(row),
             Paint::of_stdout().paint(Tone::of_state(delivery.state), delivery.state.as_str()),
             next.unwrap_or_default(),
             remote.unwrap_or_default(),
@@ -213,7 +215,7 @@ pub fn delivery(row: &DeliveryRow, attempts: &[Attempt], json: bool) -> Outcome 
     out!("  {what} · {} · {}", row.severity, terminal::line(&row.title, 80))?;
     out!("  planned {} by route {}", delivery.created_at.to_human(), delivery.route)?;
     if let Some(at) = next_try(row) {
-        out!("  next try {} ({})", deliveries::when(at, SystemClock.now()), at.to_human())?;
+        out!("  next try {} ({})", delivery_words::when(at, SystemClock.now()), at.to_human())?;
     }
     if let Some(remote) = &delivery.remote {
         out!("  the destination calls it {}", terminal::line(remote, 120))?;

@@ -1,7 +1,9 @@
 //! Rows under a header, for people.
 
+use super::failure::Outcome;
+use super::output::out;
 use super::paint::{Paint, Tone};
-use super::{Outcome, out, terminal};
+use super::terminal;
 
 /// One value of a row.
 #[derive(Clone, Debug)]

@@ -8,10 +8,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::failure::{Failure, Outcome, io};
 use super::json::{DeliveryJson, EventJson, MilestoneJson, json_of};
 use super::number::parse_count;
+use super::opening::read_store;
+use super::output::out;
 use super::paint::{Paint, Tone};
-use super::{Failure, Outcome, deliveries, events, io, names, out, read_store, terminal, told};
+use super::{delivery_words, events, names, terminal, told};
 use crate::domain::{Clock, DeliveryState, Severity, SystemClock, Timestamp};
 use crate::store::{
     DeliveryRow, EventFilter, EventRow, IncidentQueries, MilestoneRow, Overview, Page, Position, Queries, SqliteStore,
@@ -203,7 +206,7 @@ fn delivery_line(row: &DeliveryRow) -> String {
     let (delivery, now) = (&row.delivery, SystemClock.now());
     let word = if delivery.state == DeliveryState::Waiting { "retry" } else { delivery.state.as_str() };
     let remote = delivery.remote.as_deref().map(|remote| format!(" as {remote}"));
-    let next = super::json::next_try(row).map(|at| format!(" (next try {})", deliveries::when(at, now)));
+    let next = super::json::next_try(row).map(|at| format!(" (next try {})", delivery_words::when(at, now)));
     let reason = delivery.reason.as_deref().filter(|_| delivery.state != DeliveryState::Delivered);
     let reason = reason.map(|reason| format!(": {reason}"));
     let more = [next, remote, reason].into_iter().flatten().collect::<String>();
@@ -213,7 +216,7 @@ fn delivery_line(row: &DeliveryRow) -> String {
         word,
         row.severity,
         delivery.destination.as_str(),
-        &format!("{}{}{more}", deliveries::subject(row), row.title),
+        &format!("{}{}{more}", delivery_words::subject(row), row.title),
         &delivery.id,
     )
 }

@@ -1,6 +1,7 @@
 //! When a destination took a delivery, and how that is displayed.
 
-use super::{Failure, moment, terminal};
+use super::failure::Failure;
+use super::{moment, terminal};
 use crate::domain::{DeliveryState, Milestone, Origin, OutcomeKind, Timestamp};
 use crate::store::{DeliveryRow, Queries, SqliteStore};
 

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Outcome, io, load, names, out, terminal};
+use super::failure::{Failure, Outcome, io};
+use super::opening::load;
+use super::output::out;
+use super::{names, terminal};
 use crate::domain::{Clock, Headers, Request, SystemClock, Timestamp};
 use crate::verify::Finding;
 

@@ -8,7 +8,9 @@ mod setting;
 
 use std::time::Duration;
 
-use super::{Outcome, runtime, terminal};
+use super::failure::Outcome;
+use super::runtime::runtime;
+use super::terminal;
 use crate::app::App;
 use crate::domain::{Clock, SystemClock};
 use crate::standins::Style;

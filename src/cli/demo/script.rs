@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::super::{Failure, Outcome, io, out, send, terminal};
+use super::super::failure::{Failure, Outcome, io};
+use super::super::output::out;
+use super::super::{send, terminal};
 use super::PATIENCE;
 use super::setting::Setting;
 use crate::app::App;

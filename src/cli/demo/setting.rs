@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{Failure, io};
+use super::super::failure::{Failure, io};
 use crate::config::Config;
 use crate::standins::{StandIn, jira, pagerduty, slack};
 

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use super::super::failure::Outcome;
 use super::super::json::{IncidentJson, json_of};
 use super::super::listing::Paging;
+use super::super::opening::read_store;
 use super::super::paint::Tone;
 use super::super::table::{Cell, Table};
-use super::super::{Outcome, moment, names, read_store};
+use super::super::{moment, names};
 use super::filter::Which;
 use crate::domain::{Clock, Incident, IncidentState, SystemClock};
 use crate::store::{IncidentFilter, IncidentQueries};

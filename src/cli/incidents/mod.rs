@@ -13,8 +13,9 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+use super::failure::{Failure, Outcome};
 use super::number::parse_incident;
-use super::{Failure, Outcome, read_store};
+use super::opening::read_store;
 use crate::domain::IncidentNumber;
 use crate::store::IncidentQueries;
 

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::failure::{Failure, Outcome};
+use super::super::names;
 use super::super::number::parse_incident;
+use super::super::opening::{open_store, outline, read_store};
+use super::super::output::out;
 use super::super::terminal;
-use super::super::{Failure, Outcome, names, open_store, out, outline, read_store};
 use super::filter::Which;
 use super::unknown;
 use crate::domain::{Clock, Incident, IncidentNumber, IncidentState, Origin, SystemClock, Timestamp};

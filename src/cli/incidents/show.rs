@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::super::failure::{Failure, Outcome};
 use super::super::json::{DeliveryJson, EventJson, IncidentJson, json_of};
+use super::super::output::out;
 use super::super::paint::{Paint, Tone};
-use super::super::{Failure, Outcome, deliveries, moment, out, terminal, told};
+use super::super::{delivery_words, moment, terminal, told};
 use crate::config::Outline;
 use crate::domain::{
     Clock, DeliveryState, Distinct, Event, Facet, Incident, IncidentKind, IncidentState, MilestoneKind, SystemClock,
@@ -217,7 +219,7 @@ fn next(row: &DeliveryRow) -> String {
     let delivery = &row.delivery;
     match delivery.state {
         DeliveryState::Waiting => {
-            let when = deliveries::when(delivery.not_before, SystemClock.now());
+            let when = delivery_words::when(delivery.not_before, SystemClock.now());
             format!("; next look {when}{}", told::reason(row))
         }
         DeliveryState::Leased => format!("; {} is under way", told::what(row)),

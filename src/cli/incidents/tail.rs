@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use super::super::failure::Outcome;
 use super::super::json::{MilestoneJson, json_of};
 use super::super::number::parse_count;
-use super::super::{Outcome, names, out, read_store, tail};
+use super::super::opening::read_store;
+use super::super::output::out;
+use super::super::{names, tail};
 use crate::domain::Severity;
 use crate::store::{IncidentQueries, MilestoneRow};
 

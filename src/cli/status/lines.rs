@@ -1,8 +1,10 @@
 //! The screen.
 
+use super::super::failure::Outcome;
+use super::super::output::out;
 use super::super::paint::{Paint, Tone};
 use super::super::table::{Cell, Table};
-use super::super::{Outcome, moment, out, terminal};
+use super::super::{moment, terminal};
 use super::{DestinationReport, Report, SourceReport};
 use crate::domain::Timestamp;
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::failure::{Failure, Outcome};
 use super::json::json_of;
-use super::{Failure, Outcome, out, read_store};
+use super::opening::read_store;
+use super::output::out;
 use crate::config::Outline;
 use crate::domain::{Clock, DeliveryState, IncidentState, SystemClock, Timestamp};
 use crate::store::{IncidentFilter, IncidentQueries, Overview, Page, Queries, SqliteStore};

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Failure, runtime, send};
+use super::super::failure::Failure;
+use super::super::runtime::runtime;
+use super::super::send;
 use crate::destinations::{HttpRequest, Message, Reply};
 use crate::egress::Egress;
 
