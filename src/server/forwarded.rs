@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::connections::Network;
+use super::network::Network;
 
 /// The address that a request comes from: `peer`, or what the trusted proxies before it say. `lines` are the values of
 /// all `X-Forwarded-For` lines, in order.

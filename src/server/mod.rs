@@ -7,11 +7,13 @@ mod admin;
 mod connections;
 mod forwarded;
 mod ingress;
+mod network;
 mod problem;
 mod same_origin;
 mod unread;
 
 pub use admin::{Admin, CheckHealth, DestinationHealth, QueueHealth, refuse_foreign};
-pub use connections::{ConnectionLimits, Connections, Network, NetworkError};
+pub use connections::{ConnectionLimits, Connections};
 pub use ingress::{Ingress, IngressLimits, SETTLE_LIMIT};
+pub use network::{Network, NetworkError};
 pub use problem::Problem;

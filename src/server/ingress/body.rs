@@ -7,8 +7,8 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
 use super::super::problem::Problem;
-use super::IngressLimits;
 use super::budget::Share;
+use super::limits::IngressLimits;
 use super::pace::Pace;
 
 /// What a body is held to.

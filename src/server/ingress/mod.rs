@@ -6,6 +6,7 @@
 mod accepted;
 mod body;
 mod budget;
+mod limits;
 mod novelty;
 mod pace;
 mod rate;
@@ -17,7 +18,6 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use actix_web::http::{ConnectionType, Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -35,21 +35,13 @@ use crate::verify::Verifier;
 use accepted::AcceptedLog;
 use body::{Reader, announced, read_body};
 use budget::{Budget, BudgetLimits, Sender, Share};
+pub use limits::IngressLimits;
 use novelty::Novelty;
 use rate::RateLimits;
 use refusals::{QUIET, Refusals};
 pub use settling::SETTLE_LIMIT;
 use settling::Settling;
 use strays::{Stray, Strays};
-
-/// How long a body may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IngressLimits {
-    /// Between two pieces of it.
-    pub idle: Duration,
-    /// In all.
-    pub total: Duration,
-}
 
 /// The public listener.
 pub struct Ingress {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::IngressLimits;
+use super::limits::IngressLimits;
 
 /// The time that is left for a body. All of it has the usual time. A large one may take longer for as long as it keeps
 /// coming at a fair speed, whatever has come before, and [`TIMES_MOST`] as long at most.
