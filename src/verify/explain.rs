@@ -5,11 +5,11 @@
 
 use super::refusal::Flaw;
 use super::scheme::{HmacScheme, SignedPart};
-use super::signature::{Context, SignatureVerifier};
+use super::signature::Context;
 use super::token::TokenVerifier;
-use super::trials;
+use super::trials::{self, Suspect};
 use super::verifier::{Kind, Verifier};
-use crate::domain::{Request, Secret, Timestamp};
+use crate::domain::{Request, Timestamp};
 
 /// One step of the explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,14 +49,6 @@ impl Verifier {
         }
         checks.0
     }
-}
-
-/// A signed request under examination.
-pub(super) struct Suspect<'s> {
-    pub(super) verifier: &'s SignatureVerifier,
-    pub(super) secrets: &'s [Secret],
-    pub(super) request: &'s Request,
-    pub(super) now: Timestamp,
 }
 
 impl Suspect<'_> {

@@ -6,6 +6,7 @@
 //! promise that an authentic request is harmless, only that its sender holds the secret; and it does not promise that
 //! it is new: a scheme without a time can be replayed, which is why the store remembers dedupe keys.
 
+mod base64_text;
 mod decoy;
 mod explain;
 mod key;
@@ -21,6 +22,7 @@ mod token;
 mod trials;
 mod verified;
 mod verifier;
+mod verifier_error;
 
 pub use explain::{Check, Finding};
 pub use refusal::Refusal;
@@ -30,7 +32,8 @@ pub use scheme::{
 };
 pub use scheme_error::{Place, SchemeError};
 pub use verified::Verified;
-pub use verifier::{Verifier, VerifierError};
+pub use verifier::Verifier;
+pub use verifier_error::VerifierError;
 
 #[cfg(test)]
 mod tests;

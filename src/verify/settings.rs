@@ -8,7 +8,8 @@ use super::scheme::{
     Algorithm, HmacScheme, KeyEncoding, Scheme, SignatureEncoding, SignedPart, TimestampFormat, TimestampRule,
     TokenScheme,
 };
-use super::verifier::{SECRETS_MAX, Verifier};
+use super::verifier::Verifier;
+use super::verifier_error::SECRETS_MAX;
 use crate::domain::Secret;
 use crate::settings::Section;
 

@@ -10,7 +10,7 @@ use super::lines::{items, single};
 use super::refusal::Flaw;
 use super::scheme::{HmacScheme, SignedPart, TimestampFormat};
 use super::tag::{Tag, slot_of};
-use super::verifier::VerifierError;
+use super::verifier_error::VerifierError;
 use crate::domain::{Headers, Secret, Timestamp};
 
 /// An HMAC scheme with its keys prepared.

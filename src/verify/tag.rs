@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use super::key::decode_base64;
+use super::base64_text::decode_base64;
 use super::scheme::{Algorithm, SignatureEncoding};
 
 /// A tag. It has no `==` and does not print: the only comparison is [`Tag::ct_eq`].

@@ -6,7 +6,7 @@ use super::lines::single;
 use super::refusal::Flaw;
 use super::scheme::TokenScheme;
 use super::tag::{Tag, slot_of};
-use super::verifier::VerifierError;
+use super::verifier_error::VerifierError;
 use crate::domain::{Headers, Secret};
 
 /// A token scheme with its tokens hashed. Comparing hashes of one length hides the token's length as well.

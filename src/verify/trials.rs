@@ -8,13 +8,21 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use super::explain::Suspect;
-use super::key::{MacKey, decode_base64, key_bytes};
+use super::base64_text::decode_base64;
+use super::key::{MacKey, key_bytes};
 use super::scheme::{KeyEncoding, SignedPart};
-use super::signature::{Context, match_any};
+use super::signature::{Context, SignatureVerifier, match_any};
 use super::tag::Tag;
 use super::token::TokenVerifier;
-use crate::domain::{Headers, Secret};
+use crate::domain::{Headers, Request, Secret, Timestamp};
+
+/// A signed request under examination.
+pub(super) struct Suspect<'s> {
+    pub(super) verifier: &'s SignatureVerifier,
+    pub(super) secrets: &'s [Secret],
+    pub(super) request: &'s Request,
+    pub(super) now: Timestamp,
+}
 
 /// What to look at when a well-formed signature was made by none of the secrets. Never empty.
 pub(super) fn of_signature(suspect: &Suspect<'_>, candidates: &[Tag], context: &Context<'_>) -> Vec<String> {

@@ -5,10 +5,10 @@ use std::fmt;
 use super::decoy::Decoy;
 use super::refusal::{Flaw, Refusal};
 use super::scheme::Scheme;
-use super::scheme_error::SchemeError;
 use super::signature::SignatureVerifier;
 use super::token::TokenVerifier;
 use super::verified::Verified;
+use super::verifier_error::{SECRET_BYTES_MAX, SECRETS_MAX, VerifierError};
 use crate::domain::{Headers, Request, Secret, Timestamp};
 
 /// Decides whether the sender of a request holds one of a source's secrets.
@@ -28,52 +28,6 @@ pub(super) enum Kind {
     Unsigned,
     /// `None` where no key could be prepared: it refuses all the same.
     Decoy(Option<Decoy>),
-}
-
-/// Scheme and secrets do not make a verifier. Positions count from 1.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VerifierError {
-    /// No secret at all: nothing could be verified.
-    #[error("there is no secret")]
-    NoSecret,
-    /// A rotation needs two.
-    #[error("there are {count} secrets, more than {SECRETS_MAX}")]
-    TooManySecrets {
-        /// How many.
-        count: usize,
-    },
-    /// HMAC takes an empty key without complaint, and then any sender can sign.
-    #[error("secret {position} is empty")]
-    EmptySecret {
-        /// Which secret.
-        position: usize,
-    },
-    /// Longer than any vendor's.
-    #[error("secret {position} has {bytes} bytes, more than {SECRET_BYTES_MAX}")]
-    LongSecret {
-        /// Which secret.
-        position: usize,
-        /// Its length.
-        bytes: usize,
-    },
-    /// The scheme wants a key in base64.
-    #[error("secret {position} is not base64, which the scheme's key is written in")]
-    NotDecodable {
-        /// Which secret.
-        position: usize,
-    },
-    /// A header cannot carry it unchanged.
-    #[error("secret {position} is no token: a header carries printable ASCII without blanks around it")]
-    NoToken {
-        /// Which secret.
-        position: usize,
-    },
-    /// Secrets that are never compared look like protection and are none.
-    #[error("the scheme takes anybody, so its secrets protect nothing")]
-    UnsignedWithSecrets,
-    /// The scheme itself is at fault.
-    #[error("the scheme's {} cannot be used", .0.setting())]
-    Scheme(#[source] SchemeError),
 }
 
 impl Verifier {
@@ -202,8 +156,3 @@ fn usable(secrets: &[Secret]) -> Result<&[Secret], VerifierError> {
     }
     Ok(secrets)
 }
-
-/// Enough for two rotations at once; each costs a hash over the body of every request.
-pub(super) const SECRETS_MAX: usize = 4;
-/// A token and its prefix must fit into a header line as [`super::lines`] takes it.
-const SECRET_BYTES_MAX: usize = 4000;
