@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::description::Part;
+use super::part::Part;
 use crate::destinations::render::{Piece, truncate, utc};
 
 /// The parts of a ticket or a comment.

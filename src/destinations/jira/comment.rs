@@ -2,16 +2,17 @@
 
 use sha2::{Digest, Sha256};
 
-use super::description::{Part, difference};
+use super::description::difference;
+use super::part::Part;
 use super::reply::{self, Change};
-use super::{Jira, LABEL_PREFIX, NAME, errors, ticket};
+use super::{Jira, LABEL_PREFIX, NAME, errors, reference};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::{Next, Reply, Step};
 use crate::domain::{Job, Outcome, Telling};
 
 impl Jira {
     pub fn comment(&self, job: &Job<'_>, telling: &Telling<'_>, number: u32) -> Next {
-        let Some(issue) = ticket::issue_of(telling) else { return Next::Done(ticket::nothing_there()) };
+        let Some(issue) = reference::issue_of(telling) else { return Next::Done(reference::nothing_there()) };
         if classify::in_doubt(job) {
             // The newest first: what was said since is little.
             let query = "orderBy=-created&maxResults=20";
@@ -51,7 +52,7 @@ impl Jira {
     }
 
     fn write(&self, job: &Job<'_>, telling: &Telling<'_>, number: u32, step: Step) -> Next {
-        let Some(issue) = ticket::issue_of(telling) else { return Next::Done(ticket::nothing_there()) };
+        let Some(issue) = reference::issue_of(telling) else { return Next::Done(reference::nothing_there()) };
         let repeat = (step == REPEAT).then_some(REPEAT_NOTE);
         let body = self.rich_text(|extent| {
             let mut parts = difference(job, telling, repeat, extent);

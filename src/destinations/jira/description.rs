@@ -2,31 +2,12 @@
 
 use serde_json::Value;
 
+use super::part::Part;
 use super::{DESCRIPTION_BYTES_MAX, Deployment, EXCERPT_HEADING, EXTENTS, Extent, Jira, adf, wiki};
 use crate::destinations::render::{
     Fact, Form, IncidentSummary, Summary, Words, growth, newest, news, truncate, who_and_what,
 };
-use crate::domain::{Change, IncidentKind, Job, Link, Telling};
-
-/// A part of a text, one below the other.
-pub enum Part {
-    /// Our own words, emphasized.
-    Strong(String),
-    /// One line.
-    Line(Words),
-    /// A heading, our own words.
-    Heading(&'static str),
-    /// What came from outside, several lines.
-    Text(String),
-    /// What came from outside, as it is.
-    Code(String),
-    /// Named values.
-    Facts(Vec<Fact>),
-    /// A page to open.
-    Link(Link),
-    /// By which a comment is found again.
-    Mark(String),
-}
+use crate::domain::{Change, IncidentKind, Job, Telling};
 
 impl Jira {
     /// The longest form that Jira takes.

@@ -9,6 +9,8 @@ mod comment;
 mod create;
 mod description;
 pub(super) mod errors;
+mod part;
+mod reference;
 mod reply;
 mod ticket;
 mod transition;

@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::create::{Creation, label};
 use super::description::description;
+use super::reference::{LEFT, PRIORITY, delivered, is_key, issue_of, noted, nothing_there};
 use super::reply::{self, Change};
-use super::{Jira, NAME, PACE, Priorities, SUMMARY_CHARS_MAX, errors, is_number, priority, transition};
+use super::{Jira, NAME, PACE, Priorities, SUMMARY_CHARS_MAX, errors, priority, transition};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::render::{IncidentSummary, news_of_whole};
 use crate::destinations::{Next, Notifier, Pace, Reply, Step, fingerprint};
-use crate::domain::{Job, NotifierClass, Operation, Outcome, Reference, Telling};
+use crate::domain::{Job, NotifierClass, Operation, Outcome, Telling};
 
 impl Notifier for Jira {
     fn class(&self) -> NotifierClass {
@@ -134,39 +135,6 @@ impl Jira {
     }
 }
 
-/// The name of the ticket in the address of a request: its id, else its key. `None` for anything that could be more than that.
-pub fn issue_of<'a>(telling: &Telling<'a>) -> Option<&'a str> {
-    let reference = telling.told.reference.as_ref()?;
-    let id = reference.data.get("id").and_then(Value::as_str).filter(|id| is_number(id));
-    id.or_else(|| Some(reference.name.as_str()).filter(|key| is_key(key) || is_number(key)))
-}
-
-pub fn nothing_there() -> Outcome {
-    Outcome::Gone { reason: "it is not known which ticket is that of the incident".to_owned() }
-}
-
-/// That it is done, with a note beside the reference; `None` takes the note away.
-pub fn delivered(telling: &Telling<'_>, name: &str, note: Option<&str>) -> Outcome {
-    Outcome::Delivered { remote: telling.told.reference.as_ref().map(|reference| noted(reference, name, note)) }
-}
-
-fn noted(reference: &Reference, name: &str, note: Option<&str>) -> Reference {
-    let mut data = reference.data.as_object().cloned().unwrap_or_default();
-    match note {
-        Some(note) => data.insert(name.to_owned(), json!(note)),
-        None => data.remove(name),
-    };
-    Reference { name: reference.name.clone(), data: Value::Object(data) }
-}
-
-/// `SEC-123`
-fn is_key(text: &str) -> bool {
-    let Some((project, number)) = text.rsplit_once('-') else { return false };
-    let is_project = project.starts_with(|c: char| c.is_ascii_alphabetic())
-        && project.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_project && is_number(number) && text.len() <= 255
-}
-
 fn set_priority<'a>(telling: &Telling<'a>) -> Option<&'a str> {
     telling.told.reference.as_ref()?.data.get(PRIORITY)?.as_str()
 }
@@ -179,10 +147,6 @@ fn intended_priority(telling: &Telling<'_>) -> &'static str {
 
 pub const READ: Step = "read";
 pub const EDIT: Step = "edit";
-/// In the data of a reference: the name of the priority that gatepost has set last.
-pub const PRIORITY: &str = "priority";
-/// In the data of a reference: what was left as it is, and why.
-pub const LEFT: &str = "left";
 
 #[cfg(test)]
 mod tests;

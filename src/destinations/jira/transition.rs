@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::create::Creation;
+use super::reference::{LEFT, delivered, issue_of, nothing_there};
 use super::reply::{self, Change};
-use super::ticket::{LEFT, delivered, issue_of, nothing_there};
 use super::{Jira, NAME, errors, is_number};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::{Next, Reply, Step};

@@ -1,7 +1,7 @@
 //! The parts of a text as wiki markup: what Jira Data Center takes. Whatever is not ours is inside `{noformat}`, where only
 //! `{noformat}` itself has a meaning; that one word is broken up.
 
-use super::description::Part;
+use super::part::Part;
 use crate::destinations::render::truncate;
 
 /// The parts of a ticket or a comment. Lines and facts that follow each other share one `{noformat}`.

@@ -14,6 +14,7 @@ mod notice;
 mod notifier;
 mod post;
 mod reply;
+mod token;
 
 use std::fmt;
 use std::time::Duration;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::reply::{self, Found, Verdict};
+use super::token::Token;
 use super::{NAME, OnUncertain, Slack, Way, bearer, errors};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::{HttpRequest, Message, Next, Reply, Step, base};
@@ -43,32 +44,12 @@ pub enum Marked {
     PossibleRepeat,
 }
 
-/// What a message is found again by: ids only, because every app and user of the workspace can read it.
-pub struct Token {
-    /// The type of the metadata.
-    pub event_type: &'static str,
-    /// The one key of the payload that is compared.
-    pub key: &'static str,
-    /// Its value, which stands nowhere else.
-    pub value: String,
-    /// A key that is not compared, for those who look for the incident.
-    pub beside: (&'static str, Value),
-}
-
 /// A thread.
 pub struct Thread<'a> {
     pub channel: &'a str,
     pub ts: &'a str,
     /// Whether the channel sees the reply as well.
     pub is_broadcast: bool,
-}
-
-impl Token {
-    pub fn metadata(&self) -> Value {
-        let mut payload = json!({ self.beside.0: self.beside.1 });
-        payload[self.key] = json!(self.value);
-        json!({ "event_type": self.event_type, "event_payload": payload })
-    }
 }
 
 impl Slack {

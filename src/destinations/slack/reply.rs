@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::errors;
-use super::post::Token;
+use super::token::Token;
 use crate::destinations::classify::Answer;
 use crate::destinations::errors::{Classified, ErrorRow};
 use crate::destinations::render::truncate;

@@ -9,7 +9,7 @@ use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::testing::{self, body, reply, sent};
 use crate::destinations::{HttpReply, HttpRequest, ProbeTelling};
 use crate::domain::OutcomeKind::{Delivered, Gone, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Audience, Progress, Purpose};
+use crate::domain::{Audience, Progress, Purpose, Reference};
 
 const CLOUD: &str = "url = \"https://example.atlassian.net\"\nemail = \"soc@example.com\"\n\
                      api_token = { env = \"JIRA_API_TOKEN\" }\nproject = \"SEC\"";
