@@ -1,7 +1,7 @@
 //! Where authenticated requests are accepted.
 
-use super::{ReplyBatch, Ticket};
-use crate::domain::{ReceiptId, SourceName};
+use super::{Acceptance, ReplyBatch, Ticket};
+use crate::domain::SourceName;
 use crate::vendors::Authenticated;
 
 /// Where authenticated requests are accepted.
@@ -26,15 +26,4 @@ pub struct Backlog {
     pub receipts: u64,
     /// How long their bodies are together, in bytes.
     pub bytes: u64,
-}
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acceptance {
-    /// It is stored as this receipt.
-    New(ReceiptId),
-    /// It had been stored before, as this receipt.
-    Duplicate(ReceiptId),
-    /// Its body had been stored before under another id that is not signed, as this receipt.
-    Repeated(ReceiptId),
 }

@@ -14,6 +14,7 @@
 //! what happens to a delivery next is computed by `pipeline::retry` and only written down by the store. What events make of an
 //! incident, and what is due to be told, is decided by the pure [`incidents`](crate::incidents) inside the transaction.
 
+mod acceptance;
 mod claim;
 mod delivery_work;
 mod inbox;
@@ -24,16 +25,18 @@ mod policy;
 mod queries;
 mod receipt_work;
 mod reply_batch;
+mod set_aside;
 mod sqlite;
 mod upkeep;
 
+pub use acceptance::Acceptance;
 pub use claim::{Claim, Ticket};
 pub use delivery_work::{ChangeContent, Claimed, Consignment, Content, Document, Settlement, Verdict};
-pub use inbox::{Acceptance, Backlog, Inbox};
+pub use inbox::{Backlog, Inbox};
 pub use incident_roles::{
     Commands, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow,
 };
-pub use outbox::{Advanced, ClaimOrder, Lease, LeasesLost, Outbox, SetAside};
+pub use outbox::{Advanced, ClaimOrder, Lease, LeasesLost, Outbox};
 pub use overview::{DestinationActivity, Overview, Position, SourceActivity};
 pub use policy::{NotifierPolicy, Policy};
 pub use queries::{
@@ -44,6 +47,7 @@ pub use receipt_work::{
     Recurrence, Routed, Tally,
 };
 pub use reply_batch::{ReplyBatch, Responder};
+pub use set_aside::SetAside;
 pub use sqlite::{Access, OpenError, SqliteStore};
 pub use upkeep::{Horizons, NotedTime, Soundness, Upkeep};
 

@@ -101,15 +101,6 @@ impl Lease {
     }
 }
 
-/// A row that this binary cannot read: it was damaged, or another program wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetAside {
-    /// The number of the row.
-    pub row: i64,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
 /// What the passing of time did to incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advanced {
