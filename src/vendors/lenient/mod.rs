@@ -10,6 +10,7 @@
 
 mod build;
 mod fields;
+mod parsed;
 mod records;
 mod scanner;
 mod shape;
@@ -20,21 +21,13 @@ use serde_json::Value;
 
 pub use build::insert;
 pub use fields::{Fields, cut, digest, doubtful, doubtful_outcome, doubtful_parts, holds_doubled, is_doubled, time_of};
+pub use parsed::Parsed;
 pub use records::{Record, Records, drafts, each, hand_out};
 pub use shape::{shape, shape_of_names};
 
 use build::Allowance;
+use parsed::TOO_MUCH;
 use scanner::Scanner;
-
-/// A body that was understood.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parsed {
-    /// What it says. Of a key that an object holds several times, the first value stays under the key and the others
-    /// under `key#2`, `key#3` …: parsers disagree on which of them counts, so none may hide another.
-    pub value: Value,
-    /// It was not valid JSON, or held a key twice, and was read all the same.
-    pub repaired: bool,
-}
 
 /// Reads a body as a whole. The error is a short reason for [`super::Reading::unparsed`].
 pub fn parse(body: &[u8]) -> Result<Parsed, &'static str> {
@@ -106,8 +99,6 @@ impl<'b> Text<'b> {
     }
 }
 
-/// How deep values may nest: serde_json's own limit, so that both passes refuse the same bodies.
-const DEPTH_MAX: usize = 127;
 /// What any body may take in memory, however short it is.
 const SMALL_BYTES: usize = 16 << 20;
 /// What a body that is no list may take in memory.
@@ -116,8 +107,6 @@ const WHOLE_BYTES_MAX: usize = 48 << 20;
 const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Up to here a copy may be made of a body, which may become longer than the body itself.
 const CONVERTED_BYTES_MAX: usize = 8 << 20;
-/// Why something is not read although nothing is wrong with it.
-const TOO_MUCH: &str = "it holds more values than are read at once; the stored request has them all";
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::build::{Allowance, ELEMENT_BYTES, FIELD_BYTES, NESTED_BYTES, insert};
-use super::{DEPTH_MAX, TOO_MUCH};
+use super::parsed::{DEPTH_MAX, TOO_MUCH};
 
 /// A position in a text.
 pub struct Scanner<'t> {
