@@ -5,8 +5,8 @@ use crate::domain::{
     MilestoneKind, Origin, Timestamp,
 };
 
-use super::absorb::Subject;
 use super::correlations::Correlations;
+use super::subject::Subject;
 
 /// The newest that stands for others, if it is live; else the next one, which stands for none yet.
 pub(super) fn live_or_opened(

@@ -5,8 +5,8 @@
 
 use crate::domain::{DigestFacts, Fold, IncidentId, IncidentKey, IncidentKind, IncidentNumber, SourceName, Timestamp};
 
-use super::absorb::Subject;
 use super::collective::{counted, gather, live_or_opened, mark};
+use super::subject::Subject;
 
 /// The key of the digest of that source.
 pub fn digest_key(source: &SourceName) -> IncidentKey {

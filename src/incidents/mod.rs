@@ -21,12 +21,13 @@ mod orders;
 mod spread;
 mod storm;
 mod storm_gauge;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod timing;
 
-pub use absorb::{Absorbed, Joined, Subject, absorb, repeat};
+pub use absorb::{Absorbed, Joined, absorb, repeat};
 pub use correlations::{Correlation, CorrelationHash, Correlations, MEMBERS_MAX};
 pub use digest::{digest, digest_key};
 pub use due::{Due, due, standing};
@@ -36,5 +37,6 @@ pub use new_event::NewEvent;
 pub use orders::{Order, OrderError, obey};
 pub use storm::{fold, storm_key};
 pub use storm_gauge::StormGauge;
+pub use subject::Subject;
 pub use timers::{advance, check_at};
 pub use timing::{StormLimits, Timing};

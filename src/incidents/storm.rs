@@ -11,8 +11,8 @@ use crate::domain::{
     Origin, Rank, SourceName, StormFacts, Timestamp,
 };
 
-use super::absorb::Subject;
 use super::collective::{counted, gather, live_or_opened, mark};
+use super::subject::Subject;
 use super::timing::MINUTE;
 
 /// The key of the storm incident of that source and rank.

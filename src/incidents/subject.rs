@@ -1,0 +1,28 @@
+//! An incident as events change it.
+
+use super::correlations::Correlations;
+use crate::domain::{Facets, Incident, Milestone};
+
+/// An incident with what only its events change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// The incident.
+    pub incident: Incident,
+    /// Whom and what it concerns.
+    pub facets: Facets,
+    /// The vendor's alerts in it.
+    pub correlations: Correlations,
+    /// What changed: new ones only.
+    pub milestones: Vec<Milestone>,
+    /// The index of the event that shows the incident best from now on; `None`: the one that did before.
+    pub shows: Option<usize>,
+    /// Of an incident that these events opened: all of them were old when they arrived, so that a digest tells it.
+    pub is_old: bool,
+}
+
+impl Subject {
+    /// As stored.
+    pub fn new(incident: Incident, facets: Facets, correlations: Correlations) -> Self {
+        Self { incident, facets, correlations, milestones: Vec::new(), shows: None, is_old: false }
+    }
+}
