@@ -5,12 +5,13 @@
 //! checked when it is compiled; what can still be undecided is an unmapped field of another type than is expected.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use cel::{Context, Env, ExecutionError, IdedExpr, Value};
+use cel::{Context, ExecutionError, IdedExpr, Value};
 
 use super::checker::check;
 use super::complete::complete;
+use super::environment::ENV;
 use super::error::ConditionError;
 pub use super::fields::Facts;
 use super::known::KnownNames;
@@ -78,9 +79,6 @@ fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
     let judged = catch_unwind(AssertUnwindSafe(judge));
     judged.unwrap_or_else(|_| Judgement::Undecided("evaluating it failed, which is a defect of gatepost".to_owned()))
 }
-
-/// CEL's standard library, made once.
-pub(super) static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 #[cfg(test)]
 mod tests {

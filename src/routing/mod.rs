@@ -7,10 +7,11 @@
 mod checker;
 mod complete;
 mod condition;
+mod environment;
 mod error;
 mod fields;
-mod functions;
 mod known;
+mod operand;
 mod parse;
 mod remedy;
 mod route;

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use cel::IdedExpr;
 use cel::common::ast::{Expr, LiteralValue};
 
-use super::checker::{Operand, pair};
 use super::error::{EXAMPLE, SEE, nearest};
 use super::fields;
 use super::known::KnownNames;
+use super::operand::{Operand, pair};
 use super::spell::{quoted, spell};
 use super::types::{Shape, Type};
 use crate::domain::Severity;

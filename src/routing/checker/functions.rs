@@ -5,12 +5,12 @@ use std::sync::Arc;
 use cel::common::ast::{CallExpr, Expr, LiteralValue};
 use cel::{Context, IdedExpr, Value};
 
-use super::checker::Checker;
-use super::condition::ENV;
-use super::error::{SEE, nearest};
-use super::remedy;
-use super::spell::spell;
-use super::types::{Shape, Type};
+use super::Checker;
+use crate::routing::environment::ENV;
+use crate::routing::error::{SEE, nearest};
+use crate::routing::remedy;
+use crate::routing::spell::spell;
+use crate::routing::types::{Shape, Type};
 
 /// The type of a call that is no operator.
 pub fn check(checker: &mut Checker<'_>, call: &CallExpr) -> Type {
