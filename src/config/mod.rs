@@ -5,6 +5,7 @@
 //! does not promise that a destination can be reached or that an address is free: that shows when it is tried.
 
 mod incidents;
+mod names;
 mod outline;
 mod routes;
 mod sources;
@@ -15,12 +16,11 @@ pub use outline::Outline;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::destinations::{self, Receiver};
-use crate::domain::{DestinationName, NameError, SourceName};
+use crate::domain::{DestinationName, SourceName};
 use crate::incidents::{GroupBy, Timing};
 use crate::pipeline::Retention;
 use crate::routing::Router;
@@ -28,6 +28,7 @@ use crate::server::{ConnectionLimits, IngressLimits, Network};
 use crate::settings::{Document, Environment, Fault, Level, Section};
 use crate::store::{NotifierPolicy, Policy, SqliteStore};
 use crate::vendors::Sources;
+use names::{Built, name_of};
 
 /// A configuration that can run.
 pub struct Config {
@@ -293,8 +294,6 @@ fn read_retention(root: &Section<'_>) -> Retention {
     retention
 }
 
-type Built = BTreeMap<DestinationName, Option<Receiver>>;
-
 /// Every destination that was named; `None` for one that is at fault, so that routes to it are not faults as well.
 fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
     let mut built = Built::new();
@@ -328,17 +327,6 @@ fn is_apart(section: &Section<'_>, destination: &Receiver, store: Option<&Path>)
         section.fault("path", &message, "write to another file, such as events.ndjson");
     }
     of_store.is_none()
-}
-
-/// The name that the operator gave to a section, if it is one.
-fn name_of<N: FromStr<Err = NameError>>(section: &Section<'_>) -> Option<N> {
-    match section.name().parse() {
-        Ok(name) => Some(name),
-        Err(fault) => {
-            section.fault("", &format!("is not a name: {fault}"), "choose another one");
-            None
-        }
-    }
 }
 
 fn count(faults: &[Fault]) -> usize {

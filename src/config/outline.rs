@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Built, ConfigError, incidents, name_of, read_listen, read_store, read_text, routes};
+use super::names::{Built, name_of};
+use super::{ConfigError, incidents, read_listen, read_store, read_text, routes};
 use crate::domain::SourceName;
 use crate::incidents::GroupBy;
 use crate::routing::Router;

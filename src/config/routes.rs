@@ -5,7 +5,8 @@ use crate::routing::{Condition, Flow, KnownNames, Route, Router};
 use crate::settings::Section;
 use crate::vendors;
 
-use super::{Built, split};
+use super::names::Built;
+use super::split;
 
 /// Reads the routes in the order of the file; those at fault are left out, their faults recorded.
 pub fn read(root: &Section<'_>, destinations: &Built) -> Router {

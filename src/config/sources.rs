@@ -9,7 +9,8 @@ use crate::settings::Section;
 use crate::vendors::{self, BacklogLimit, OnOld, Source, Sources, Vendor};
 use crate::verify::Verifier;
 
-use super::{incidents, name_of};
+use super::incidents;
+use super::names::name_of;
 
 /// Reads every source; those at fault are left out, their faults recorded.
 pub fn read(root: &Section<'_>) -> (Sources, BTreeMap<SourceName, GroupBy>) {

@@ -13,7 +13,7 @@ use crate::domain::{Severity, SourceName, Timestamp};
 use crate::routing::Router;
 use crate::settings::Section;
 
-use super::Built;
+use super::names::Built;
 
 /// Warns at the `to` of routes; `sections` are theirs, by name.
 pub fn warn(root: &Section<'_>, sections: &[(RouteName, Section<'_>)], router: &Router, destinations: &Built) {
