@@ -14,8 +14,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::horizon::{Horizon, Witness};
 use super::process::{End, process};
 use super::retention::Retention;
+use super::rules::Rules;
 use super::severity_log::SeverityLog;
-use super::supervisor::{LaneBoard, Rules};
+use super::worker_registry::WorkerRegistry;
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
 use crate::store::{
     Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptSize, ReceiptWork,
@@ -40,7 +41,7 @@ pub struct Dispatcher {
     /// When severity words that are not known were last logged.
     pub words: SeverityLog,
     /// The workers to wake.
-    pub workers: Arc<LaneBoard>,
+    pub workers: Arc<WorkerRegistry>,
     /// The wake-up of this task.
     pub wake: Arc<Notify>,
     /// The time.

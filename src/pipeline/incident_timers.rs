@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::supervisor::{LaneBoard, Rules};
+use super::rules::Rules;
+use super::worker_registry::WorkerRegistry;
 use crate::domain::{DestinationName, Timestamp};
 use crate::store::{Outbox, StoreError};
 
@@ -21,7 +22,7 @@ pub struct IncidentTimers {
     /// The time, by a clock that is known not to have been set forward recently: a jump must not end incidents.
     pub now: watch::Receiver<Timestamp>,
     /// The workers to wake.
-    pub workers: Arc<LaneBoard>,
+    pub workers: Arc<WorkerRegistry>,
 }
 
 impl IncidentTimers {

@@ -22,6 +22,7 @@ mod process;
 mod queues;
 mod retention;
 mod retry;
+mod rules;
 mod severity_log;
 #[cfg(test)]
 mod simulation;
@@ -30,9 +31,11 @@ mod supervisor;
 mod suspects;
 mod timekeeper;
 mod worker;
+mod worker_registry;
 
 pub use horizon::Horizon;
 pub use queues::Queue;
 pub use retention::Retention;
-pub use supervisor::{Parts, Pipeline, Rules};
+pub use rules::Rules;
+pub use supervisor::{Parts, Pipeline};
 pub use worker::{WorkerState, converse};

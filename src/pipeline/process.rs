@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::horizon::{Horizon, Witness};
-use super::supervisor::Rules;
+use super::rules::Rules;
 use crate::domain::{Draft, Encoding, Event, Note, Receipt, Severity, Timestamp, inflate, inflated_length_hint};
 use crate::incidents::{GroupBy, Grouped, Hint, NewEvent, group};
 use crate::routing::Plan;

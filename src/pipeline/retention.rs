@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::queues::{QueueBoard, QueueGauges};
-use super::supervisor::LaneBoard;
+use super::worker_registry::WorkerRegistry;
 use crate::domain::{Clock, DeliveryState, DestinationName, Timestamp};
 use crate::store::{Depth, Horizons, IncidentQueries, Queries, Soundness, SqliteStore, StoreError, Upkeep};
 use crate::telemetry::{ByIncidentState, Metrics};
@@ -32,7 +32,7 @@ pub struct RetentionTask {
     /// The time, by a clock that is known not to have been set forward recently.
     pub now: watch::Receiver<Timestamp>,
     /// Which destinations there are.
-    pub workers: Arc<LaneBoard>,
+    pub workers: Arc<WorkerRegistry>,
     /// The time by which the age of queues is measured.
     pub clock: Arc<dyn Clock>,
     /// Where the queues are shown, beside the metrics.

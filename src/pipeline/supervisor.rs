@@ -11,30 +11,17 @@ use super::dispatcher::{Dispatcher, HeldLog};
 use super::incident_timers::IncidentTimers;
 use super::queues::{Queue, QueueBoard};
 use super::retention::{Retention, RetentionTask};
+use super::rules::Rules;
 use super::severity_log::SeverityLog;
 use super::supervise::Supervision;
 use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerState};
+use super::worker_registry::{WorkerEntry, WorkerRegistry};
 use crate::destinations::Receiver;
-use crate::domain::{Clock, DestinationName, SourceName};
+use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
-use crate::incidents::GroupBy;
-use crate::routing::Router;
-use crate::store::{Policy, SqliteStore};
+use crate::store::SqliteStore;
 use crate::telemetry::{Metrics, Task};
-use crate::vendors::Sources;
-
-/// How to read receipts and which destinations to tell.
-pub struct Rules {
-    /// The sources, by name.
-    pub sources: Arc<Sources>,
-    /// The routes.
-    pub router: Router,
-    /// What the events of one incident have in common, for sources that say so.
-    pub group_by: BTreeMap<SourceName, GroupBy>,
-    /// Which destinations are notifiers, and how incidents are timed.
-    pub policy: Arc<Policy>,
-}
 
 /// What the operator configures of the pipeline.
 pub struct Parts {
@@ -56,7 +43,7 @@ pub struct Pipeline {
     rules: watch::Sender<Arc<Rules>>,
     retention: watch::Sender<Retention>,
     receipts: Arc<Notify>,
-    board: Arc<LaneBoard>,
+    registry: Arc<WorkerRegistry>,
     queues: QueueBoard,
     stop_intake: watch::Sender<bool>,
     others: Mutex<Vec<JoinHandle<()>>>,
@@ -69,40 +56,6 @@ struct RunningWorkers {
 }
 
 type WorkerTasks = BTreeMap<DestinationName, JoinHandle<()>>;
-
-/// The running workers: how to wake them, and their states.
-#[derive(Debug, Default)]
-pub struct LaneBoard(Mutex<BTreeMap<DestinationName, WorkerEntry>>);
-
-#[derive(Clone, Debug)]
-struct WorkerEntry {
-    wake: Arc<Notify>,
-    state: Arc<Mutex<WorkerState>>,
-}
-
-impl LaneBoard {
-    /// Wakes the workers of these destinations.
-    pub fn wake(&self, destinations: &[DestinationName]) {
-        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        destinations.iter().filter_map(|name| workers.get(name)).for_each(|worker| worker.wake.notify_one());
-    }
-
-    /// Whether a worker sends to this destination.
-    pub fn has(&self, destination: &DestinationName) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(destination)
-    }
-
-    /// The destinations that are sent to.
-    pub fn names(&self) -> Vec<DestinationName> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
-    }
-
-    fn states(&self) -> BTreeMap<DestinationName, WorkerState> {
-        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = |worker: &WorkerEntry| worker.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        workers.iter().map(|(name, worker)| (name.clone(), state(worker))).collect()
-    }
-}
 
 impl Pipeline {
     /// Starts everything on the current tokio runtime.
@@ -126,7 +79,7 @@ impl Pipeline {
             rules,
             retention,
             receipts: Arc::default(),
-            board: Arc::default(),
+            registry: Arc::default(),
             queues: QueueBoard::default(),
             stop_intake,
             others: Mutex::default(),
@@ -149,7 +102,7 @@ impl Pipeline {
 
     /// How each destination is doing.
     pub fn worker_states(&self) -> BTreeMap<DestinationName, WorkerState> {
-        self.board.states()
+        self.registry.states()
     }
 
     /// The queues of all destinations, as they were last measured.
@@ -195,7 +148,7 @@ impl Pipeline {
             witness: timekeeper.witness(),
             held: HeldLog::default(),
             words: SeverityLog::default(),
-            workers: Arc::clone(&self.board),
+            workers: Arc::clone(&self.registry),
             wake: Arc::clone(&self.receipts),
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
@@ -204,7 +157,7 @@ impl Pipeline {
             store: self.store.clone(),
             retention: self.retention.subscribe(),
             now: timekeeper.settled(),
-            workers: Arc::clone(&self.board),
+            workers: Arc::clone(&self.registry),
             clock: Arc::clone(&self.clock),
             queues: self.queues.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -217,7 +170,7 @@ impl Pipeline {
             outbox: Arc::new(self.store.clone()),
             rules: self.rules.subscribe(),
             now: retention_now,
-            workers: Arc::clone(&self.board),
+            workers: Arc::clone(&self.registry),
         };
         others.push(tokio::spawn(supervision().supervise(Task::Clock, timekeeper, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Incidents, timers, stop())));
@@ -254,7 +207,7 @@ impl Pipeline {
             tasks.insert(name.clone(), task);
             entries.insert(name, entry);
         }
-        *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = entries;
+        self.registry.replace(entries);
         *self.workers.lock().await = Some(RunningWorkers { stop, tasks });
     }
 
