@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::content::{self, Content, Refusal};
-use super::{BOT_TOKEN, CHANNEL, CHANNEL_NAME, Message, Scope, Slack, Via, micros};
+use super::content::{self, Content};
+use super::refusal::Refusal;
+use super::ts::micros;
+use super::{BOT_TOKEN, CHANNEL, CHANNEL_NAME, Message, Scope, Slack, Via};
 use crate::standins::Service;
 use crate::standins::shape;
 use crate::standins::wire::{Answer, Arrived};

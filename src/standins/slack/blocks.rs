@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::content::Refusal;
+use super::refusal::Refusal;
 use crate::standins::shape::{self, Fault, Field, may, must};
 
 /// Refuses anything but `min` to 50 well-formed blocks.

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{blocks, micros};
+use super::blocks;
+use super::refusal::Refusal;
+use super::ts::micros;
 use crate::standins::shape::{self, Field, may, must};
 
 /// The parts of a message that the sender gave.
@@ -15,19 +17,6 @@ pub(super) struct Content {
     pub(super) thread_ts: Option<String>,
     pub(super) is_broadcast: bool,
     pub(super) client_msg_id: Option<String>,
-}
-
-/// Why the arguments are refused: the service's word, and a sentence for the developer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) error: &'static str,
-    pub(super) detail: String,
-}
-
-impl Refusal {
-    pub(super) fn new(error: &'static str, detail: impl Into<String>) -> Self {
-        Self { error, detail: detail.into() }
-    }
 }
 
 impl Content {

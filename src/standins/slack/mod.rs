@@ -5,19 +5,24 @@
 mod api;
 mod blocks;
 mod content;
+mod message;
+mod refusal;
 mod text;
+mod ts;
 mod webhook;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::rate::{Limiter, Rate};
-use super::terminal::{Card, Line, Tone};
+use super::terminal::Card;
 use super::wire::{Answer, Arrived};
 use super::{Service, StandIn};
 use crate::domain::Timestamp;
 use content::Content;
+pub use message::{CHANNEL_NAME, Message, Via};
+use ts::micros;
 
 /// The path of the incoming webhook. The last part is its secret.
 pub const WEBHOOK_PATH: &str = "/services/T000/B000/standin-webhook";
@@ -27,9 +32,6 @@ pub const BOT_TOKEN: &str = "xoxb-standin";
 
 /// The id of the channel.
 pub const CHANNEL: &str = "C0STANDIN";
-
-/// The name of the channel, which the Web API takes in place of the id.
-pub const CHANNEL_NAME: &str = "#soc-alerts";
 
 /// Starts a stand-in on a free port of 127.0.0.1.
 ///
@@ -80,42 +82,6 @@ impl StandIn<Slack> {
     pub fn revoke_history(&self) {
         self.shared.service().history = Scope::Missing;
     }
-}
-
-/// A message in the channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    /// The id of the message in its channel, `SECONDS.MICROSECONDS`.
-    pub ts: String,
-    /// How it came.
-    pub via: Via,
-    /// What stands where blocks cannot be shown: notifications, old clients.
-    pub text: String,
-    /// What is shown in the channel.
-    pub blocks: Vec<Value>,
-    /// Older blocks with a bar at their side.
-    pub attachments: Vec<Value>,
-    /// What only programs see.
-    pub metadata: Option<Value>,
-    /// The `ts` of the message that this one answers.
-    pub thread_ts: Option<String>,
-    /// Whether the channel sees this reply as well.
-    pub is_broadcast: bool,
-    /// The undocumented token that the sender chose.
-    pub client_msg_id: Option<String>,
-    /// How often it was updated.
-    pub updates: usize,
-    /// When it came.
-    pub received_at: Timestamp,
-}
-
-/// How a message came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// Through the incoming webhook; it cannot be updated.
-    Webhook,
-    /// Through the Web API.
-    Api,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,59 +182,8 @@ impl Service for Slack {
     }
 }
 
-impl Message {
-    /// Control sequences that Slack would act on instead of showing them: `<!channel>`, `<@U…>`, `<#C…>`. They ring
-    /// people's phones; text of an alert must never get one through.
-    pub fn pings(&self) -> Vec<String> {
-        let everything = self.to_json();
-        text::pings(&everything)
-    }
-
-    /// The message as `conversations.history` shows it with all metadata.
-    fn to_json(&self) -> Value {
-        let mut json = json!({
-            "type": "message", "ts": self.ts, "text": self.text, "bot_id": "B000", "app_id": "A000",
-            "blocks": self.blocks, "attachments": self.attachments,
-        });
-        let optional = [("metadata", self.metadata.clone())]
-            .into_iter()
-            .chain([("thread_ts", self.thread_ts.clone().map(Value::from))])
-            .chain([("client_msg_id", self.client_msg_id.clone().map(Value::from))]);
-        let optional = optional.chain([("subtype", self.is_broadcast.then(|| "thread_broadcast".into()))]);
-        for (key, value) in optional {
-            if let Some(value) = value {
-                json[key] = value;
-            }
-        }
-        json
-    }
-
-    fn card(&self) -> Card {
-        let mut lines = text::lines(self);
-        if self.updates > 0 {
-            lines.push(Line::new(Tone::Faint, "(edited)"));
-        }
-        let reply = match (&self.thread_ts, self.is_broadcast) {
-            (None, _) => "",
-            (Some(_), false) => " · reply in thread",
-            (Some(_), true) => " · reply in thread, also sent to the channel",
-        };
-        Card { heading: format!("Slack {CHANNEL_NAME} · {}{reply}", self.received_at.to_human()), lines }
-    }
-}
-
 fn is_api(request: &Arrived) -> bool {
     request.path.starts_with("/api/")
-}
-
-/// A `ts` as microseconds; `None` for what is no time. Fewer than six decimals are taken, as the real service does.
-fn micros(ts: &str) -> Option<u64> {
-    let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
-    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if seconds.is_empty() || seconds.len() > 10 || fraction.len() > 6 || !is_number(seconds) || !is_number(fraction) {
-        return None;
-    }
-    format!("{seconds}{fraction:0<6}").parse().ok()
 }
 
 /// One message a second for a channel, with short bursts.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::standins::Style;
 use crate::standins::tests::{client, contract, examples};
+use serde_json::Value;
 
 fn message() -> Value {
     json!({

@@ -2,12 +2,34 @@
 
 use serde_json::Value;
 
-use super::Message;
+use super::message::{CHANNEL_NAME, Message};
 use crate::standins::shape::{elements_of, text_of};
-use crate::standins::terminal::{Line, Tone};
+use crate::standins::terminal::{Card, Line, Tone};
+
+impl Message {
+    /// Control sequences that Slack would act on instead of showing them: `<!channel>`, `<@U…>`, `<#C…>`. They ring
+    /// people's phones; text of an alert must never get one through.
+    pub fn pings(&self) -> Vec<String> {
+        let everything = self.to_json();
+        pings(&everything)
+    }
+
+    pub(super) fn card(&self) -> Card {
+        let mut lines = lines(self);
+        if self.updates > 0 {
+            lines.push(Line::new(Tone::Faint, "(edited)"));
+        }
+        let reply = match (&self.thread_ts, self.is_broadcast) {
+            (None, _) => "",
+            (Some(_), false) => " · reply in thread",
+            (Some(_), true) => " · reply in thread, also sent to the channel",
+        };
+        Card { heading: format!("Slack {CHANNEL_NAME} · {}{reply}", self.received_at.to_human()), lines }
+    }
+}
 
 /// The message, block by block; its text where it has no blocks.
-pub(super) fn lines(message: &Message) -> Vec<Line> {
+fn lines(message: &Message) -> Vec<Line> {
     let attached = message.attachments.iter().flat_map(|attachment| elements_of(attachment, "blocks"));
     let mut lines: Vec<Line> = message.blocks.iter().chain(attached).flat_map(block).collect();
     for attachment in &message.attachments {
@@ -19,7 +41,7 @@ pub(super) fn lines(message: &Message) -> Vec<Line> {
 
 /// Control sequences and mentions anywhere in the message. Where Slack shows text as it stands they are harmless and
 /// not listed: in `plain_text` objects and in the plain elements of `rich_text`.
-pub(super) fn pings(value: &Value) -> Vec<String> {
+fn pings(value: &Value) -> Vec<String> {
     match value {
         Value::Object(object)
             if text_of(value, "type") == "plain_text" || object.get("type") == Some(&"text".into()) =>

@@ -1,6 +1,7 @@
 //! The incoming webhook: a word for an answer, and no id of what was posted.
 
-use super::content::{self, Content, Refusal};
+use super::content::{self, Content};
+use super::refusal::Refusal;
 use super::{Slack, Via, WEBHOOK_PATH};
 use crate::standins::Service;
 use crate::standins::wire::{Answer, Arrived};
