@@ -69,7 +69,12 @@
 //! else: storing an unverified request, or one under the name or the key of another, does not compile. [`store::Claim`] is the right to settle one row once; it cannot be copied, and
 //! its generation makes a late settlement fail. [`domain::Secret`] cannot print and has no `==`.
 
+// Tests read clocks, print and index as they like; the code that they test does not.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::too_many_lines))]
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod app;
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "commands print what they were asked for")]
 pub mod cli;
 pub mod config;
 pub mod destinations;
@@ -89,11 +94,14 @@ pub mod pipeline;
 #[cfg(test)]
 mod processor_time;
 pub mod routing;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod server;
 pub mod settings;
 pub mod standins;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod vendors;
+#[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod verify;

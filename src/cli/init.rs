@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::failure::{Failure, Outcome, io};
 use super::help;
+use super::new_secret::new_secret;
 use super::output::out;
 use crate::destinations::{self, Kind};
 use crate::vendors::{self, Vendor};
@@ -172,10 +173,7 @@ fn keep_or_make_secret(file: &Path) -> Result<String, Failure> {
     {
         return Ok(kept.trim().to_owned());
     }
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::Found(format!("the system gives no random bytes: {error}")))?;
-    let secret = hex::encode(bytes);
+    let secret = new_secret()?;
     write_private(file, &secret).map_err(io(format!("{} cannot be written", file.display())))?;
     Ok(secret)
 }

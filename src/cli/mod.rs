@@ -22,6 +22,7 @@ mod json;
 mod listing;
 mod moment;
 mod names;
+mod new_secret;
 mod number;
 mod opening;
 mod output;

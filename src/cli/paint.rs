@@ -80,6 +80,7 @@ pub enum Paint {
 
 impl Paint {
     /// For standard output. `NO_COLOR` (no-color.org) and a terminal that knows none turn colours off.
+    #[allow(clippy::disallowed_methods, reason = "what a terminal can show is no setting of gatepost")]
     pub fn of_stdout() -> Self {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");

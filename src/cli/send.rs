@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use uuid::Uuid;
 
 use super::failure::{Failure, Outcome, io};
 use super::number::parse_count;
@@ -13,7 +12,7 @@ use super::runtime::runtime;
 use super::{help, names, terminal};
 use crate::config::Config;
 use crate::destinations::{HttpRequest, Message, Reply};
-use crate::domain::{Clock, Secret, SystemClock, Timestamp};
+use crate::domain::{Clock, ReceiptId, Secret, SystemClock, Timestamp};
 use crate::egress::Egress;
 use crate::vendors::{Sample, Source};
 
@@ -92,7 +91,7 @@ pub async fn post(
     url: &url::Url,
     (body, content_type): (Bytes, &'static str),
 ) -> Reply {
-    let id = format!("msg_{}", Uuid::now_v7().simple());
+    let id = format!("msg_{}", ReceiptId::generate().as_uuid().simple());
     let lines = source.verifier.sign(&body, SystemClock.now(), &id);
     let headers: Vec<(std::borrow::Cow<'static, str>, Secret)> =
         lines.into_iter().map(|(name, value)| (name.to_ascii_lowercase().into(), value)).collect();
@@ -164,7 +163,7 @@ fn with_new_id(body: &[u8]) -> Result<Bytes, Failure> {
     let wrong = || Failure::Found("--fresh needs a body that is a JSON object with an id".to_owned());
     let mut document: serde_json::Value = serde_json::from_slice(body).map_err(|_| wrong())?;
     let id = document.as_object_mut().and_then(|fields| fields.get_mut("id")).ok_or_else(wrong)?;
-    *id = format!("evt_{}", Uuid::now_v7().simple()).into();
+    *id = format!("evt_{}", ReceiptId::generate().as_uuid().simple()).into();
     Ok(document.to_string().into())
 }
 

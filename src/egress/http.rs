@@ -24,6 +24,7 @@ pub struct ClientError(#[source] reqwest::Error);
 
 impl Client {
     /// Prepares TLS (rustls with ring, the system's roots) and the pool.
+    #[allow(clippy::disallowed_methods, reason = "this is the one client")]
     pub fn new() -> Result<Self, ClientError> {
         install_tls();
         let client = reqwest::Client::builder()

@@ -20,6 +20,7 @@ pub struct Environment {
 
 impl Environment {
     /// The process's own environment and files; relative paths start at `base`.
+    #[allow(clippy::disallowed_methods, reason = "this is where the environment is read")]
     pub fn of_process(base: PathBuf) -> Self {
         Self {
             variable: Box::new(|name| std::env::var(name).ok()),

@@ -32,6 +32,7 @@ pub enum LogError {
 const CLIENT_ERRORS_OFF: &str = "actix_http::h1=off";
 
 /// Starts logging for the process, at `default_level` unless `GATEPOST_LOG` says otherwise.
+#[allow(clippy::disallowed_methods, reason = "logging starts before the configuration is found")]
 pub fn start_logging(format: LogFormat, default_level: &str) -> Result<(), LogError> {
     let wanted = std::env::var("GATEPOST_LOG").unwrap_or_else(|_| format!("{default_level},{CLIENT_ERRORS_OFF}"));
     let filter = EnvFilter::try_new(&wanted).map_err(|error| LogError::Filter(error.to_string()))?;

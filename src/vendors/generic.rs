@@ -297,12 +297,12 @@ impl Normalizer for Generic {
             for place in self.kind_places.iter().filter(|place| place.is(&field, is_bare_list)) {
                 place.note(field.value, &mut hint.about);
             }
-            if field.is_one_of(&names[..1]) {
+            if field.is_one_of(names.get(..1).unwrap_or_default()) {
                 let severity = self.severities.of_kind(field.value).or_else(|| self.severities.of_word(field.value));
                 hint.note(severity, field.depth, own_depth);
             }
-            hint.has_succeeded |=
-                field.is_one_of(&names[1..3]) && self.outcomes.of(field.value) == Some(EventOutcome::Succeeded);
+            hint.has_succeeded |= field.is_one_of(names.get(1..3).unwrap_or_default())
+                && self.outcomes.of(field.value) == Some(EventOutcome::Succeeded);
         });
         hint
     }

@@ -164,7 +164,7 @@ impl Reading {
     /// An authentic body that cannot be understood: one event of type `unparsed` with an excerpt, because text that an
     /// attacker chose must not make its own alert disappear.
     pub fn unparsed(body: &[u8], why: &str) -> Self {
-        let excerpt: String = String::from_utf8_lossy(&body[..body.len().min(2048)]).into_owned();
+        let excerpt: String = String::from_utf8_lossy(body.get(..2048).unwrap_or(body)).into_owned();
         let draft = Draft {
             kind: Event::UNPARSED.to_owned(),
             title: format!("A message that could not be read ({} bytes)", body.len()),

@@ -68,7 +68,7 @@ impl WordSet {
         let mut hasher = DefaultHasher::new();
         hasher.write(place.as_bytes());
         hasher.write_u8(0);
-        hasher.write(&word[..word.len().min(WORD_BYTES_MAX)]);
+        hasher.write(word.get(..WORD_BYTES_MAX).unwrap_or(word));
         let hash = hasher.finish();
         if !known.contains(&hash) {
             *free = hash;

@@ -119,7 +119,9 @@ impl<'b> About<'b> {
     fn note(&mut self, field: Field<'b>) {
         let is_in_data = field.depth == DATA_DEPTH && field.parent == b"data";
         if is_in_data && let Some(at) = RULES.iter().position(|name| field.is_one_of(&[name])) {
-            self.rules[at] = self.rules[at].or(Some(field.value));
+            if let Some(rule) = self.rules.get_mut(at) {
+                *rule = rule.or(Some(field.value));
+            }
         } else if is_in_data && field.is_one_of(AGENTS) {
             self.words.note_victim("agent", field.value);
         } else if is_in_data && field.is_one_of(&["outcome", "action"]) {
@@ -134,7 +136,9 @@ impl<'b> About<'b> {
     /// As [`rule`] and [`title`] have it.
     fn words(mut self) -> KindWords {
         let kind = self.kind.unwrap_or(UNKNOWN);
-        let of_name = |name: &&str| RULES.iter().position(|known| known == name).and_then(|at| self.rules[at]);
+        let of_name = |name: &&str| {
+            RULES.iter().position(|known| known == name).and_then(|at| self.rules.get(at).copied().flatten())
+        };
         match (rule_names(kind).iter().find_map(of_name), self.text) {
             (Some(rule), _) => self.words.note_rule("rule", rule),
             (None, Some(text)) => self.words.note_text("text", text),

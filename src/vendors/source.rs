@@ -127,7 +127,7 @@ impl Source {
             (Encoding::Identity, Some(b'[')) => true,
             _ => return unknown(default.max(Urgency::High)),
         };
-        let hint = self.normalizer.urgency_hint(&text[..text.len().min(LOOKED_AT_BYTES_MAX)]);
+        let hint = self.normalizer.urgency_hint(text.get(..LOOKED_AT_BYTES_MAX).unwrap_or(text));
         let [own, nested] = [hint.own, hint.nested].map(|severity| severity.map(Urgency::of));
         let least = match own {
             Some(own) if !is_list => own,

@@ -31,6 +31,7 @@ impl Decoy {
 
 /// One for the life of the process. Should the system have no randomness, it is zero; nothing is accepted under it
 /// either way.
+#[allow(clippy::disallowed_methods, reason = "a key that is never told, and that nothing depends on")]
 fn process_key() -> &'static [u8; 32] {
     static KEY: OnceLock<[u8; 32]> = OnceLock::new();
     KEY.get_or_init(|| {

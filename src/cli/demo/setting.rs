@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::super::failure::{Failure, io};
+use super::super::new_secret::new_secret;
 use crate::config::Config;
+use crate::domain::ReceiptId;
 use crate::standins::{StandIn, jira, pagerduty, slack};
 
 /// The environment of the demo.
@@ -21,7 +23,7 @@ impl Setting {
     /// Starts the stand-ins and writes the configuration into a new folder.
     pub async fn start() -> Result<Self, Failure> {
         let failed = || io("a stand-in cannot be started on loopback");
-        let folder = std::env::temp_dir().join(format!("gatepost-demo-{}", uuid::Uuid::now_v7().simple()));
+        let folder = std::env::temp_dir().join(format!("gatepost-demo-{}", ReceiptId::generate().as_uuid().simple()));
         std::fs::create_dir(&folder).map_err(io(format!("{} cannot be made", folder.display())))?;
         let setting = Self {
             slack: slack::start().await.map_err(failed())?,
@@ -119,8 +121,8 @@ to = ["soc", "tickets"]
 name = "everything"
 to = ["archive"]
 "#,
-            adrian = secret()?,
-            akto = secret()?,
+            adrian = new_secret()?,
+            akto = new_secret()?,
             pagerduty = self.pagerduty.base_url(),
             routing_key = pagerduty::ROUTING_KEY,
             slack = self.slack.api_url(),
@@ -132,14 +134,6 @@ to = ["archive"]
             project = jira::PROJECT,
         ))
     }
-}
-
-/// 32 random bytes in hexadecimal.
-fn secret() -> Result<String, Failure> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::Found(format!("the system gives no random bytes: {error}")))?;
-    Ok(hex::encode(bytes))
 }
 
 /// A port that is free now, so that the file can name it and other commands find it.

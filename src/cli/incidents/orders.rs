@@ -320,6 +320,7 @@ fn line(incident: &Incident) -> String {
 }
 
 /// The name of the account, as the environment has it; the one behind `sudo` where there is one.
+#[allow(clippy::disallowed_methods, reason = "the account is that of the process, and no setting")]
 fn account() -> String {
     let named = |variable| parse_name(&std::env::var(variable).ok()?).ok();
     let account = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);

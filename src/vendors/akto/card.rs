@@ -67,7 +67,7 @@ fn fact_set(facts: Vec<Value>) -> Value {
 
 fn told(texts: Vec<String>) -> Draft {
     let title = texts.first().cloned().unwrap_or_default();
-    let message = (texts.len() > 1).then(|| texts[1..].join("\n"));
+    let message = texts.get(1..).filter(|rest| !rest.is_empty()).map(|rest| rest.join("\n"));
     Draft { kind: "card".to_owned(), title, message, ..Draft::default() }
 }
 

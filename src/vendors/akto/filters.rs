@@ -41,7 +41,7 @@ fn parts(word: &str) -> Vec<String> {
     let characters: Vec<char> = word.chars().take(WORD_CHARS_MAX).collect();
     let mut parts = vec![String::new()];
     for (at, character) in characters.iter().enumerate() {
-        let before = at.checked_sub(1).map(|before| characters[before]);
+        let before = at.checked_sub(1).and_then(|before| characters.get(before).copied());
         let after = characters.get(at + 1);
         let begins = before.is_some_and(|before| {
             let hump = character.is_uppercase() && before.is_lowercase();

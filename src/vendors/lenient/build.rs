@@ -58,7 +58,7 @@ pub fn strict_first(text: &[u8], allowance: &Allowance) -> Option<(Parsed, usize
     let build = Build { doubled: &doubled, fractional: &fractional, allowance };
     let value = build.deserialize(&mut deserializer).ok()?;
     let end = deserializer.into_iter::<IgnoredAny>().byte_offset();
-    let is_exact = !fractional.get() || !may_hold_rounded(&text[..end.min(text.len())]);
+    let is_exact = !fractional.get() || !may_hold_rounded(text.get(..end).unwrap_or(text));
     is_exact.then(|| (Parsed { value, repaired: doubled.get() }, end))
 }
 

@@ -18,7 +18,7 @@ impl Fields {
 
     /// Whether the field is there and not null.
     pub fn has(&self, name: &str) -> bool {
-        self.key(name).is_some_and(|key| !self.0[&key].is_null())
+        self.key(name).and_then(|key| self.0.get(&key)).is_some_and(|value| !value.is_null())
     }
 
     /// Whether the field is there and a list.
@@ -46,8 +46,9 @@ impl Fields {
     pub fn text(&mut self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            let text = text_of(&self.0[&key]);
-            if text.is_some() || is_nothing(&self.0[&key]) {
+            let value = self.0.get(&key)?;
+            let text = text_of(value);
+            if text.is_some() || is_nothing(value) {
                 return self.0.remove(&key).and(text);
             }
             None
@@ -58,7 +59,7 @@ impl Fields {
     pub fn long_text(&mut self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            if !self.0[&key].is_string() {
+            if !self.0.get(&key)?.is_string() {
                 return None;
             }
             match self.0.remove(&key) {
@@ -72,7 +73,7 @@ impl Fields {
     pub fn time(&mut self, names: &[&str]) -> Option<Timestamp> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            let time = time_of(&self.0[&key])?;
+            let time = time_of(self.0.get(&key)?)?;
             self.0.remove(&key);
             Some(time)
         })
@@ -81,7 +82,7 @@ impl Fields {
     /// A truth value.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         let key = self.key(name)?;
-        let flag = self.0[&key].as_bool()?;
+        let flag = self.0.get(&key)?.as_bool()?;
         self.0.remove(&key);
         Some(flag)
     }
@@ -89,7 +90,7 @@ impl Fields {
     /// A whole number that is not negative, also where it is written as text.
     pub fn count(&mut self, name: &str) -> Option<u64> {
         let key = self.key(name)?;
-        let count = text_of(&self.0[&key])?.parse().ok()?;
+        let count = text_of(self.0.get(&key)?)?.parse().ok()?;
         self.0.remove(&key);
         Some(count)
     }
@@ -97,13 +98,13 @@ impl Fields {
     /// An object.
     pub fn object(&mut self, name: &str) -> Option<Fields> {
         let key = self.key(name)?;
-        self.0[&key].is_object().then(|| self.0.remove(&key)).flatten().and_then(Self::of)
+        self.0.get(&key)?.is_object().then(|| self.0.remove(&key)).flatten().and_then(Self::of)
     }
 
     /// A list.
     pub fn list(&mut self, name: &str) -> Option<Vec<Value>> {
         let key = self.key(name)?;
-        if !self.0[&key].is_array() {
+        if !self.0.get(&key)?.is_array() {
             return None;
         }
         match self.0.remove(&key) {

@@ -66,7 +66,7 @@ impl<'b> Text<'b> {
             [0xff, 0xfe, ..] if body.len() <= CONVERTED_BYTES_MAX => false,
             _ => return Self { bytes: Cow::Borrowed(body), converted: false },
         };
-        let units = body[2..].chunks(2).map(|pair| match pair {
+        let units = body.get(2..).unwrap_or_default().chunks(2).map(|pair| match pair {
             [a, b] if big => u16::from_be_bytes([*a, *b]),
             [a, b] => u16::from_le_bytes([*a, *b]),
             _ => 0xfffd,

@@ -112,8 +112,10 @@ impl<'t> Records<'t> {
             if !self.advance() {
                 return count;
             }
-            match strict_end(&self.text[self.at..]) {
-                Some(length) if ends_cleanly(&self.text[self.at + length..]) => self.at += length,
+            match strict_end(self.text.get(self.at..).unwrap_or_default()) {
+                Some(length) if ends_cleanly(self.text.get(self.at + length..).unwrap_or_default()) => {
+                    self.at += length
+                }
                 _ => {
                     *self = Self { valid: false, ..before };
                     break;
@@ -153,7 +155,7 @@ impl<'t> Records<'t> {
 
     /// The value that begins here, and where it ends; else from where to look for the next.
     fn value(&mut self) -> Result<(Value, usize), usize> {
-        let text = &self.text[self.at..];
+        let text = self.text.get(self.at..).unwrap_or_default();
         let allowance = Allowance::new(RECORD_BYTES_MAX);
         if let Some((parsed, length)) = strict_first(text, &allowance) {
             self.repaired |= parsed.repaired;
@@ -192,7 +194,7 @@ impl Iterator for Records<'_> {
         } else {
             match self.value() {
                 Ok((value, end)) => {
-                    let clean = ends_cleanly(&self.text[end..]);
+                    let clean = ends_cleanly(self.text.get(end..).unwrap_or_default());
                     if clean || value.is_object() {
                         self.at = end;
                         self.litter = !clean;
@@ -205,7 +207,7 @@ impl Iterator for Records<'_> {
         };
         self.repaired = true;
         self.at = next_object(self.text, from.max(start)).unwrap_or(self.text.len());
-        Some(Err(excerpt(&self.text[start..self.at])))
+        Some(Err(excerpt(self.text.get(start..self.at).unwrap_or_default())))
     }
 }
 
@@ -258,7 +260,7 @@ fn beyond_limit(more: usize, take: &mut dyn FnMut(Draft)) {
 
 /// The beginning of what is no record.
 fn excerpt(text: &[u8]) -> String {
-    cut(&String::from_utf8_lossy(&text[..text.len().min(EXCERPT_BYTES_MAX)]), EXCERPT_BYTES_MAX)
+    cut(&String::from_utf8_lossy(text.get(..EXCERPT_BYTES_MAX).unwrap_or(text)), EXCERPT_BYTES_MAX)
 }
 
 /// The record as text, short: enough to find it in the stored body.

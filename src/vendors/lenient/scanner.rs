@@ -157,17 +157,17 @@ impl<'t> Scanner<'t> {
         self.at += 1;
         let mut out = String::new();
         loop {
-            let rest = &self.text[self.at..];
+            let rest = self.text.get(self.at..).unwrap_or_default();
             let Some(length) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
                 return Err("a text does not end");
             };
-            let piece = &rest[..length];
+            let piece = rest.get(..length).unwrap_or_default();
             let is_text = std::str::from_utf8(piece).is_ok();
             self.spend(if is_text { length } else { length * 3 })?;
             self.repaired |= !is_text || piece.iter().any(|byte| *byte < 0x20);
             out.push_str(&String::from_utf8_lossy(piece));
             self.at += length + 1;
-            if rest[length] == b'"' {
+            if rest.get(length) == Some(&b'"') {
                 return Ok(out);
             }
             self.escape(&mut out)?;
@@ -203,7 +203,8 @@ impl<'t> Scanner<'t> {
             return Ok(());
         };
         self.at += 5;
-        let second = self.text[self.at..].starts_with(b"\\u").then(|| self.four_digits(self.at + 2));
+        let second =
+            self.text.get(self.at..).unwrap_or_default().starts_with(b"\\u").then(|| self.four_digits(self.at + 2));
         let pair = second.flatten().map(|second| char::decode_utf16([first, second]).next());
         let alone = char::from_u32(u32::from(first));
         match (alone, pair) {
@@ -265,17 +266,17 @@ impl<'t> Scanner<'t> {
 
     /// What follows of certain ASCII characters.
     fn while_next(&mut self, is_part: fn(u8) -> bool) -> &'t str {
-        let rest = &self.text[self.at..];
+        let rest = self.text.get(self.at..).unwrap_or_default();
         let length = rest.iter().position(|byte| !is_part(*byte)).unwrap_or(rest.len());
         self.at += length;
-        std::str::from_utf8(&rest[..length]).unwrap_or_default()
+        std::str::from_utf8(rest.get(..length).unwrap_or_default()).unwrap_or_default()
     }
 
     fn skip_blanks(&mut self) {
-        let rest = &self.text[self.at..];
+        let rest = self.text.get(self.at..).unwrap_or_default();
         let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0);
         let length = rest.iter().position(|byte| !blank(byte)).unwrap_or(rest.len());
-        self.repaired |= rest[..length].contains(&0);
+        self.repaired |= rest.get(..length).unwrap_or_default().contains(&0);
         self.at += length;
     }
 

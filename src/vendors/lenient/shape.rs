@@ -40,7 +40,7 @@ pub fn shape_of_names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Vec<
 
 /// What the body is, by how it begins.
 fn kind(bytes: &[u8]) -> &'static str {
-    let beginning = &bytes[..bytes.len().min(BEGINNING_BYTES)];
+    let beginning = bytes.get(..BEGINNING_BYTES).unwrap_or(bytes);
     let is_form = |byte: u8| byte.is_ascii_alphanumeric() || b"_.%+-[]".contains(&byte);
     match beginning {
         [b'{', ..] => OBJECT,
