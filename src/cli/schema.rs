@@ -2,8 +2,9 @@
 
 use clap::ValueEnum;
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::output::out;
+use crate::config;
 
 #[derive(clap::Args)]
 pub struct Schema {
@@ -21,10 +22,13 @@ enum Subject {
 
 impl Schema {
     pub fn run(&self) -> Outcome {
-        let text = match self.of {
-            Subject::Event => include_str!("../../schemas/event.v1.schema.json"),
-            Subject::Config => include_str!("../../schemas/config.v1.schema.json"),
-        };
-        out!("{}", text.trim_end())
+        match self.of {
+            Subject::Event => out!("{}", include_str!("../../schemas/event.v1.schema.json").trim_end()),
+            Subject::Config => {
+                let schema = config::schema().and_then(|schema| serde_json::to_string_pretty(&schema));
+                let defect = |error| Failure::Found(format!("a part of the schema is no JSON: {error}"));
+                out!("{}", schema.map_err(defect)?)
+            }
+        }
     }
 }

@@ -8,10 +8,12 @@ mod incidents;
 mod names;
 mod outline;
 mod routes;
+mod schema;
 mod sources;
 mod split;
 
 pub use outline::Outline;
+pub use schema::schema;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

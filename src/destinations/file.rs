@@ -13,6 +13,11 @@ pub const KIND: Kind = Kind {
     name: "file",
     title: "File",
     build: Build::Sink(build),
+    schema: r##"{
+  "path": {"type": "string", "description": "The file; - is standard output"},
+  "format": {"enum": ["event", "ocsf"]}
+}"##,
+    required: &["path"],
     template: r#"path = "events.ndjson"              # "-" is standard output
 # format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
 "#,

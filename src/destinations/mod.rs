@@ -48,6 +48,10 @@ pub struct Kind {
     pub title: &'static str,
     /// Reads the settings of one destination; faults are recorded in the section.
     pub build: Build,
+    /// The settings below `type = …` as a JSON object: name -> JSON Schema. `gatepost schema config` is made of it.
+    pub schema: &'static str,
+    /// Those of them that must be there.
+    pub required: &'static [&'static str],
     /// Commented lines for `gatepost.toml` below `type = …`.
     pub template: &'static str,
     /// The settings of the template whose values are examples, which the operator must replace.

@@ -58,6 +58,8 @@ pub struct Vendor {
     pub samples: &'static [Sample],
     /// What to paste where at the vendor, with `{url}` and `{secret}` to fill in.
     pub setup: &'static str,
+    /// The vendor's own settings as a JSON object: name -> JSON Schema. `gatepost schema config` is made of it.
+    pub schema: &'static str,
     /// Lines for `gatepost.toml` below `vendor = …`, beyond `secrets`. They are commented out, but for what the vendor cannot do
     /// without.
     pub template: &'static str,

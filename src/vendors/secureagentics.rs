@@ -28,6 +28,7 @@ pub const VENDOR: Vendor = Vendor {
     normalizer,
     samples: SAMPLES,
     setup: SETUP,
+    schema: "{}",
     template: TEMPLATE,
 };
 

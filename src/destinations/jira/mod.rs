@@ -33,6 +33,21 @@ pub const KIND: Kind = Kind {
     name: "jira",
     title: "Jira",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    schema: r##"{
+  "url": {"type": "string", "description": "Your site", "format": "uri"},
+  "api_url": {"type": "string", "description": "The same as url", "format": "uri"},
+  "deployment": {"enum": ["cloud", "datacenter"]},
+  "email": {"type": "string", "description": "cloud: the account of the token"},
+  "api_token": {"$ref": "#/$defs/secret", "description": "cloud: its API token"},
+  "token": {"$ref": "#/$defs/secret", "description": "datacenter: a personal access token"},
+  "project": {"type": "string", "description": "The key of the project"},
+  "issue_type": {"type": "string", "description": "The name of the issue type"},
+  "labels": {"type": "array", "items": {"type": "string"}, "description": "Further labels"},
+  "priority": {"type": "boolean", "description": "Whether to set the priority by Jira's usual names"},
+  "reopen_transition": {"type": "string", "description": "The transition of a closed ticket whose incident is back, by name or id"},
+  "resolve_transition": {"type": "string", "description": "The transition of a ticket whose incident is resolved, by name or id"}
+}"##,
+    required: &["url", "project"],
     template: r#"url = "https://example.atlassian.net"
 email = "soc-bot@example.com"
 api_token = { env = "JIRA_API_TOKEN" }

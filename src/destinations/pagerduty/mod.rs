@@ -22,6 +22,12 @@ pub const KIND: Kind = Kind {
     name: "pagerduty",
     title: "PagerDuty",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    schema: r##"{
+  "routing_key": {"$ref": "#/$defs/secret", "description": "The integration key of a service"},
+  "url": {"type": "string", "description": "Another base, such as https://events.eu.pagerduty.com", "format": "uri"},
+  "api_url": {"type": "string", "description": "The same as url", "format": "uri"}
+}"##,
+    required: &["routing_key"],
     template: r#"routing_key = { env = "PAGERDUTY_ROUTING_KEY" }   # the integration key of an "Events API v2" integration
 # url = "https://events.eu.pagerduty.com"         # the EU service region; default https://events.pagerduty.com
 "#,

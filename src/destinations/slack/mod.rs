@@ -31,6 +31,15 @@ pub const KIND: Kind = Kind {
     name: "slack",
     title: "Slack",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    schema: r##"{
+  "webhook_url": {"$ref": "#/$defs/secret", "description": "The URL of an incoming webhook"},
+  "token": {"$ref": "#/$defs/secret", "description": "A bot token, with channel"},
+  "channel": {"type": "string", "description": "The channel's id"},
+  "api_url": {"type": "string", "description": "Another base of the Web API", "format": "uri"},
+  "url": {"type": "string", "description": "The same as api_url", "format": "uri"},
+  "on_uncertain": {"enum": ["repeat", "drop"], "description": "What to do with a message that may have arrived"}
+}"##,
+    required: &[],
     template: r#"webhook_url = { env = "SLACK_WEBHOOK_URL" }   # or a bot token, which can look for a message before repeating it:
 # token = { env = "SLACK_TOKEN" }           # scopes chat:write and channels:history
 # channel = "C0123456789"                   # the channel's id, from its "About" page

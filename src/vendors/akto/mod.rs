@@ -42,6 +42,9 @@ pub const VENDOR: Vendor = Vendor {
     normalizer,
     samples: SAMPLES,
     setup: SETUP,
+    schema: r##"{
+  "dashboard_url": {"type": "string", "description": "akto: where your Akto dashboard is, for links", "format": "uri"}
+}"##,
     template: TEMPLATE,
 };
 
