@@ -1,5 +1,8 @@
 //! One table of the configuration file, read key by key.
 
+mod document;
+mod secrets;
+
 use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,68 +11,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Environment, Fault, Faults, Level, PathFacts, parse_duration, parse_size};
-use crate::domain::Secret;
-
-/// The text of a configuration file, its faults, and what it may refer to.
-pub struct Document<'a> {
-    text: &'a str,
-    environment: &'a Environment,
-    faults: Faults,
-    asked: RefCell<Vec<String>>,
-}
-
-impl<'a> Document<'a> {
-    /// A document over `text`.
-    pub fn new(text: &'a str, environment: &'a Environment) -> Self {
-        Self { text, environment, faults: Faults::default(), asked: RefCell::default() }
-    }
-
-    /// Parses the text. Syntax errors are recorded as faults; what can be read is read.
-    pub fn parse(&self) -> Spanned<DeTable<'a>> {
-        let (root, errors) = DeTable::parse_recoverable(self.text);
-        for error in errors {
-            let line = self.line_of(error.span().map_or(0, |span| span.start));
-            let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
-            self.push(Level::Error, line, String::new(), message, String::new());
-        }
-        root
-    }
-
-    /// The root section.
-    pub fn root<'d>(&'d self, table: &'d DeTable<'a>) -> Section<'d> {
-        let (path, pattern) = (String::new(), String::new());
-        Section { document: self, table, path, pattern, span: 0..0, known: RefCell::default() }
-    }
-
-    /// Whether a fault prevents running.
-    pub fn any_error(&self) -> bool {
-        self.faults.any_error()
-    }
-
-    /// Every fault, by line.
-    pub fn into_faults(self) -> Vec<Fault> {
-        self.faults.into_sorted()
-    }
-
-    /// Every path that some component asked for, with names of the operator's choice written `*`: what the published
-    /// schema must hold.
-    pub fn asked(&self) -> Vec<String> {
-        let mut all = self.asked.borrow().clone();
-        all.sort();
-        all.dedup();
-        all
-    }
-
-    fn line_of(&self, offset: usize) -> usize {
-        let upto = self.text.as_bytes().get(..offset).unwrap_or_default();
-        1 + upto.iter().filter(|byte| **byte == b'\n').count()
-    }
-
-    fn push(&self, level: Level, line: usize, path: String, message: String, fix: String) {
-        self.faults.push(Fault { level, line, path, message, fix });
-    }
-}
+use super::{Level, PathFacts, parse_duration, parse_size};
+pub use document::Document;
 
 /// One table. Getters record faults and answer `None`; a key that is merely absent is no fault unless it is required.
 pub struct Section<'d> {
@@ -270,34 +213,6 @@ impl<'d> Section<'d> {
         Some(url)
     }
 
-    /// A secret: `{ env = "NAME" }`, `{ file = "PATH" }` or, with a warning, `{ value = "…" }`.
-    pub fn secret(&self, key: &'static str) -> Option<Secret> {
-        let value = self.value(key)?;
-        self.secret_of(key, value)
-    }
-
-    /// A secret that must be there.
-    pub fn required_secret(&self, key: &'static str) -> Option<Secret> {
-        if !self.has(key) {
-            self.missing(key);
-            return None;
-        }
-        self.secret(key)
-    }
-
-    /// A list of secrets; empty when absent or when one of them is at fault. A list without any is a fault as well.
-    pub fn secrets(&self, key: &'static str) -> Vec<Secret> {
-        let Some(value) = self.value(key) else { return Vec::new() };
-        let Some(items) = value.get_ref().as_array() else {
-            return self.wrong_type(key, value, "a list like [{ env = \"NAME\" }]").unwrap_or_default();
-        };
-        if items.is_empty() {
-            self.fault(key, "is an empty list", "write [{ env = \"NAME\" }]");
-        }
-        let all: Vec<Option<Secret>> = items.iter().map(|item| self.secret_of(key, item)).collect();
-        all.into_iter().collect::<Option<Vec<Secret>>>().unwrap_or_default()
-    }
-
     /// A table inside this one.
     pub fn section(&self, key: &'static str) -> Option<Section<'d>> {
         let value = self.value(key)?;
@@ -440,84 +355,6 @@ impl<'d> Section<'d> {
         }
     }
 
-    fn secret_of(&self, key: &'static str, value: &Spanned<DeValue<'d>>) -> Option<Secret> {
-        let fix = "write { env = \"NAME\" } or { file = \"PATH\" }";
-        let Some(table) = value.get_ref().as_table().filter(|table| table.len() == 1) else {
-            self.fault_at(value.span(), key, "a secret is not written here", fix);
-            return None;
-        };
-        let (kind, given) = table.iter().next()?;
-        let Some(text) = given.get_ref().as_str() else {
-            self.fault_at(value.span(), key, "a secret's reference is a text", fix);
-            return None;
-        };
-        let value_span = value.span();
-        let bytes = match kind.get_ref().as_ref() {
-            "env" => match (self.document.environment.variable)(text) {
-                Some(value) => {
-                    let what = format!("the environment variable {text}");
-                    if value.ends_with('\n') {
-                        let message = format!("{what} ends with a line break, which is left out");
-                        self.record_at(Level::Warning, value_span.clone(), key, &message, "set it without one");
-                    }
-                    self.without_newline(value_span, key, &what, value.into_bytes())
-                }
-                None => {
-                    let message = format!("the environment variable {text} is not set");
-                    self.fault_at(value.span(), key, &message, &format!("set {text} where gatepost is started"));
-                    return None;
-                }
-            },
-            "file" => match (self.document.environment.read_file)(&self.path_of(text)) {
-                Ok(bytes) => {
-                    self.warn_if_exposed(value_span.clone(), key, text);
-                    self.without_newline(value_span, key, &format!("the secret file {text}"), bytes)
-                }
-                Err(error) => {
-                    let message = format!("the secret file {text} cannot be read: {error}");
-                    self.fault_at(value.span(), key, &message, "create it, or mend its path or its permissions");
-                    return None;
-                }
-            },
-            "value" => {
-                self.record_at(Level::Warning, value.span(), key, "a secret stands in the file", fix);
-                text.as_bytes().to_vec()
-            }
-            other => {
-                self.fault_at(value.span(), key, &format!("'{other}' is not a way to give a secret"), fix);
-                return None;
-            }
-        };
-        if bytes.is_empty() {
-            self.fault_at(value.span(), key, "the secret is empty", "give it a value, best of 32 random bytes or more");
-            return None;
-        }
-        Some(Secret::new(bytes))
-    }
-
-    fn warn_if_exposed(&self, span: Range<usize>, key: &str, file: &str) {
-        if (self.paths().is_exposed)(&self.path_of(file)) {
-            let message = format!("every user of this machine can read or change the secret file {file}");
-            self.record_at(Level::Warning, span, key, &message, &format!("chmod o-rwx {file}"));
-        }
-    }
-
-    /// One line break at the end is no part of a secret: editors end files with it, and so do shells what they read.
-    fn without_newline(&self, span: Range<usize>, key: &str, what: &str, mut bytes: Vec<u8>) -> Vec<u8> {
-        let had = bytes.ends_with(b"\n");
-        if had {
-            bytes.pop();
-            if bytes.ends_with(b"\r") {
-                bytes.pop();
-            }
-        }
-        if bytes.first().is_some_and(u8::is_ascii_whitespace) || bytes.last().is_some_and(u8::is_ascii_whitespace) {
-            let fix = "remove them if the vendor's secret has none";
-            self.record_at(Level::Warning, span, key, &format!("{what} begins or ends with blanks"), fix);
-        }
-        bytes
-    }
-
     fn missing(&self, key: &'static str) {
         let asked = self.joined(key);
         let line = self.document.line_of(self.span.start);
@@ -575,76 +412,4 @@ fn a(kind: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn environment() -> Environment {
-        Environment {
-            variable: Box::new(|name| (name == "SET").then(|| "from-env".to_owned())),
-            read_file: Box::new(|path| match path.to_str() {
-                Some("/etc/gatepost/secret") => Ok(b"from-file\n".to_vec()),
-                _ => Err(std::io::ErrorKind::NotFound.into()),
-            }),
-            paths: PathFacts::default(),
-            base: PathBuf::from("/etc/gatepost"),
-        }
-    }
-
-    #[test]
-    fn every_fault_is_reported_with_its_line_and_a_way_out() {
-        let text = "[server]\nlisten = 8080\nlisen = \"x\"\nidle = \"5 parsecs\"\n[store]\nkey = { env = \"UNSET\" }\n";
-        let environment = environment();
-        let document = Document::new(text, &environment);
-        let table = document.parse();
-        let root = document.root(table.get_ref());
-        let server = root.section("server").unwrap();
-        assert_eq!(server.text("listen"), None);
-        assert_eq!(server.duration("idle", Duration::ZERO..Duration::MAX), None);
-        assert_eq!(server.required_text("name"), None);
-        server.finish();
-        let store = root.section("store").unwrap();
-        assert!(store.secret("key").is_none());
-        store.finish();
-        root.finish();
-        let faults: Vec<String> = document.into_faults().iter().map(Fault::to_string).collect();
-        assert_eq!(
-            faults,
-            [
-                "line 1: server.name: is missing; add name = …",
-                "line 2: server.listen: is an integer, not a text in quotes; write a text in quotes",
-                "line 3: server.lisen: is not a known key; did you mean 'listen'?",
-                "line 4: server.idle: '5 parsecs' is not a duration; write it like 30s, 5m, 12h or 30d",
-                "line 6: store.key: the environment variable UNSET is not set; set UNSET where gatepost is started",
-            ]
-        );
-    }
-
-    #[test]
-    fn secrets_come_from_outside_the_file() {
-        let text = "a = { env = \"SET\" }\nb = { file = \"secret\" }\nc = { value = \"inline\" }\nd = \"bare\"\n";
-        let environment = environment();
-        let document = Document::new(text, &environment);
-        let table = document.parse();
-        let root = document.root(table.get_ref());
-        assert_eq!(root.secret("a").unwrap().expose(), b"from-env");
-        assert_eq!(root.secret("b").unwrap().expose(), b"from-file");
-        assert_eq!(root.secret("c").unwrap().expose(), b"inline");
-        assert!(root.secret("d").is_none());
-        let faults = document.into_faults();
-        assert_eq!(
-            faults.iter().map(|f| (f.line, f.level)).collect::<Vec<_>>(),
-            [(3, Level::Warning), (4, Level::Error)]
-        );
-        assert!(!faults.iter().any(|fault| fault.to_string().contains("inline")));
-    }
-
-    #[test]
-    fn broken_toml_is_a_fault_and_not_the_end() {
-        let environment = environment();
-        let document = Document::new("a = \n[b]\nc = 1\n[b]\n", &environment);
-        let table = document.parse();
-        assert!(document.root(table.get_ref()).section("b").is_some());
-        assert!(document.any_error());
-        assert!(document.into_faults().iter().all(|fault| fault.line >= 1));
-    }
-}
+mod tests;
