@@ -6,6 +6,7 @@
 mod clock;
 mod dedupe;
 mod delivery;
+mod draft;
 mod event;
 mod facets;
 mod id_prefix;
@@ -27,7 +28,8 @@ pub use dedupe::{DedupeKey, EventKey, RequestKey};
 pub use delivery::{
     Attempt, Delivery, DeliveryState, Job, Outcome, OutcomeKind, Progress, Purpose, Repeat, Scope, Telling,
 };
-pub use event::{Actor, Draft, Event, EventOutcome, EventState, Link, Rule, Target};
+pub use draft::Draft;
+pub use event::{Actor, Event, EventOutcome, EventState, Link, Rule, Target};
 pub use facets::{Distinct, Facet, Facets};
 pub use id_prefix::{IdPrefix, IdPrefixError};
 pub use ids::{DeliveryId, EventId, IncidentId, NotificationId, ReceiptId};
