@@ -136,7 +136,7 @@ verify = { scheme = "hmac", header = "x-sig", signed = "{timestamp}.{body}", tim
 vendor = "generic"
 secrets = [{ env = "A" }]
 verify = { scheme = "hmac", header = "x-sig" }
-[sources.anybody]
+[sources.unsigned]
 vendor = "generic"
 danger_unsigned = true
 "#;
@@ -174,7 +174,7 @@ fn a_configuration_without_anything_runs_and_says_what_it_lacks() {
     assert_eq!(
         said(""),
         [
-            "warning: line 1: routes: there is no route, so nobody is told; add [[routes]] with name and to",
+            "warning: line 1: routes: there is no route, so no destination is told; add [[routes]] with name and to",
             "warning: line 1: sources: there is no source, so nothing can come in; add [sources.NAME] with a vendor",
         ]
     );
@@ -354,7 +354,7 @@ fn the_published_schema_and_the_program_agree_on_what_is_sound() {
         "timestamp table",
         "JSON pointer",
         "no scheme of its own",
-        "accepts anybody",
+        "accepts every sender",
         "add webhook_url",
         "32 letters",
         "neither http",

@@ -322,7 +322,7 @@ fn a_request_that_is_under_way_is_finished_before_the_end() {
     let server = gateway.server;
     std::thread::scope(|scope| {
         let stopping = scope.spawn(|| gateway.stop());
-        until("nobody new is let in", || std::net::TcpStream::connect(server).is_err().then_some(()));
+        until("no new connection is let in", || std::net::TcpStream::connect(server).is_err().then_some(()));
         begun.send(&body[10..]);
         begun.answer().accepted();
         assert_eq!(stopping.join().unwrap().code(), Some(0));
@@ -401,7 +401,7 @@ fn an_authentic_body_is_kept_whatever_its_encoding() {
         assert_eq!((events.len(), &events[0]["type"]), (1, &"unparsed".into()), "{what}");
     }
     assert_eq!(gateway.show("receipts", &empty)["receipt"]["note"], "empty");
-    assert_eq!(gateway.folder.lines("events.ndjson").len(), kept.len(), "somebody is told of each");
+    assert_eq!(gateway.folder.lines("events.ndjson").len(), kept.len(), "each is told");
     let half = gateway.show("receipts", &kept[8].1)["events"][0]["id"].as_str().unwrap().to_owned();
     let shown = gateway.show("events", &half).to_string();
     assert!(shown.contains("192.0.2.1"), "what could be inflated is shown: {shown}");

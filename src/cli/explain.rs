@@ -13,7 +13,7 @@ use super::{find, names, show, terminal};
 use crate::config::{Config, Outline};
 use crate::domain::{Clock, DestinationName, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock};
 use crate::pipeline::Horizon;
-use crate::routing::{Considered, Flow, Judgement, Router};
+use crate::routing::{Considered, Decision, Flow, Router};
 use crate::store::Queries;
 use crate::vendors::{Source, Unfound};
 
@@ -103,7 +103,7 @@ impl Explain {
             out!("the body is {}", note.as_str())?;
         }
         if events.is_empty() {
-            out!("it holds no event: nobody would be told")?;
+            out!("it holds no event: no destination would be told")?;
         }
         for explained in &events {
             show::whole(&explained.event)?;
@@ -175,10 +175,10 @@ impl Explained {
             let to = route.to.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
             let condition = route.when.as_ref().map_or("always", |condition| condition.source());
             let stops = if route.flow == Flow::Stop { "; the routes below are not asked" } else { "" };
-            match considered.judgement {
-                Some(Judgement::Holds) => out!("  ✔ {}: {condition} holds -> {to}{stops}", route.name)?,
-                Some(Judgement::Fails) => out!("  ✘ {}: {condition} does not hold", route.name)?,
-                Some(Judgement::Undecided(why)) => {
+            match considered.decision {
+                Some(Decision::Holds) => out!("  ✔ {}: {condition} holds -> {to}{stops}", route.name)?,
+                Some(Decision::Fails) => out!("  ✘ {}: {condition} does not hold", route.name)?,
+                Some(Decision::Undecided(why)) => {
                     let why = terminal::line(&why, 200);
                     out!(
                         "  ? {}: {condition} cannot be decided ({why}), so it counts as met -> {to}{stops}",
@@ -211,10 +211,10 @@ impl Explained {
 
 fn route_json(considered: &Considered<'_>) -> Value {
     let route = considered.route;
-    let (verdict, reason) = match &considered.judgement {
-        Some(Judgement::Holds) => ("holds", None),
-        Some(Judgement::Fails) => ("fails", None),
-        Some(Judgement::Undecided(why)) => ("undecided", Some(why)),
+    let (verdict, reason) = match &considered.decision {
+        Some(Decision::Holds) => ("holds", None),
+        Some(Decision::Fails) => ("fails", None),
+        Some(Decision::Undecided(why)) => ("undecided", Some(why)),
         None => ("not asked", None),
     };
     json!({

@@ -95,7 +95,7 @@ fn test_event() -> Result<Event, Failure> {
     let draft = Draft {
         kind: "gatepost.probe".to_owned(),
         title: "Test event sent with `gatepost probe`".to_owned(),
-        message: Some("Nothing has happened. Somebody tests whether events reach this place.".to_owned()),
+        message: Some("Nothing has happened. This tests whether events reach this place.".to_owned()),
         target: Some(Target { host: Some("example.com".to_owned()), ..Target::default() }),
         ..Draft::default()
     };

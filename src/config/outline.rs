@@ -1,5 +1,5 @@
 //! The names and places in the configuration, for commands that only read the store: no secret is resolved and no setting
-//! of a source or a destination is judged, so that they work in any shell, and beside a configuration that is being edited.
+//! of a source or a destination is checked, so that they work in any shell, and beside a configuration that is being edited.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

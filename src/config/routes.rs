@@ -22,7 +22,7 @@ pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
         }
     }
     if routes.is_empty() && !root.any_error() {
-        root.warn("routes", "there is no route, so nobody is told", "add [[routes]] with name and to");
+        root.warn("routes", "there is no route, so no destination is told", "add [[routes]] with name and to");
     }
     let lonely = destinations.iter().filter(|(name, built)| built.is_some() && !named.contains(name));
     if let Some(section) = root.section("destinations").filter(|_| !routes.is_empty()) {

@@ -21,7 +21,7 @@ pub(super) enum Again {
     Doubled,
 }
 
-/// An HTTP reply under judgement.
+/// An HTTP reply to classify.
 pub(super) struct Answer<'a> {
     /// The job it is about.
     pub job: &'a Job<'a>,

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_inside_an_ipv6_address_is_judged_as_itself() {
+    fn an_ipv4_address_inside_an_ipv6_address_counts_as_itself() {
         // 169.254.169.254 is a9fe:a9fe, and 192.168.0.9 is c0a8:0009.
         for refused in [
             "::169.254.169.254",

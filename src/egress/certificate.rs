@@ -45,9 +45,11 @@ fn advice(fault: &CertificateError) -> String {
             expected.to_str(),
             names(presented)
         ),
-        CertificateError::UnknownIssuer => "nobody whom this machine trusts has signed its certificate: add the \
+        CertificateError::UnknownIssuer => {
+            "its certificate is signed by no authority that this machine trusts: add the \
              authority to the system's certificates and restart gatepost, or have the receiver send the whole chain"
-            .to_owned(),
+                .to_owned()
+        }
         other => format!("its certificate is not accepted ({other}): have it replaced"),
     }
 }

@@ -91,7 +91,7 @@ impl Dispatcher {
             self.outbox.claim_receipts(limits, self.lease()).await?;
         for SetAside { row, reason } in &set_aside {
             self.metrics.receipts_unreadable.inc();
-            tracing::error!(row, reason, "a stored request cannot be read; it is set aside and nobody is told of it");
+            tracing::error!(row, reason, "a stored request cannot be read; it is set aside and not told");
         }
         let batch = BatchSummary { receipts: claims.len() + set_aside.len(), is_other_size_waiting };
         if claims.is_empty() {

@@ -37,13 +37,13 @@ impl Horizon {
 
     /// Whether the source wants this event to be held back.
     pub fn holds(self, source: &Source, draft: &Draft) -> bool {
-        source.on_old.judged_time(draft).is_some_and(|time| self.is_beyond(time))
+        source.on_old.time_that_ages(draft).is_some_and(|time| self.is_beyond(time))
     }
 
     /// Whether this event, if it is not held back, is old enough for a warning: one like it will be held back, in this
     /// store as soon as keys have been deleted, or when it comes a little later.
     pub fn warns_of(self, source: &Source, draft: &Draft) -> bool {
-        let time = source.on_old.judged_time(draft);
+        let time = source.on_old.time_that_ages(draft);
         time.is_some_and(|time| is_before(self.early, time) && !self.is_beyond(time))
     }
 

@@ -299,7 +299,7 @@ mod tests {
         }
         assert_eq!(of(&rules(bearer()), old), (Routed::Yes, false));
         let unsigned = rules(Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap());
-        assert_eq!(of(&unsigned, fresh), (Routed::Yes, false), "nobody vouches for what anybody may send");
+        assert_eq!(of(&unsigned, fresh), (Routed::Yes, false), "what is unsigned is vouched for by no one");
         let end = process(receipt(old), 1, Horizon::default(), &guarded, &mut |(planned, _)| {
             assert_eq!(planned.routed, Routed::Yes, "the operator has it replayed");
         });

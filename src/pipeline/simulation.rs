@@ -71,7 +71,7 @@ fn waits_beside(poison: usize, hours: u64, fairness: Fairness) -> Vec<f64> {
         let jitter = (seed >> 40) as f64 / f64::from(1 << 24);
         let outcome = if delivery.is_poison { bad_gateway() } else { Outcome::Delivered { remote: None } };
         let outcome = match fairness {
-            Fairness::On => suspects.judge(delivery.id, outcome),
+            Fairness::On => suspects.classify(delivery.id, outcome),
             Fairness::Off => outcome,
         };
         let ended = begun + Duration::from_secs_f64(now);

@@ -29,7 +29,7 @@ struct Suspect {
 
 impl Suspects {
     /// Counts an outcome, and turns one that concerns only this delivery into a refusal.
-    pub fn judge(&mut self, delivery: DeliveryId, outcome: Outcome) -> Outcome {
+    pub fn classify(&mut self, delivery: DeliveryId, outcome: Outcome) -> Outcome {
         match outcome {
             Outcome::Misconfigured { reason, scope: Scope::Delivery }
                 if self.singled_out(delivery) >= SINGLED_OUT_MAX =>
@@ -103,10 +103,10 @@ mod tests {
         let (poison, other) = (DeliveryId::generate(), DeliveryId::generate());
         let mut suspects = Suspects::default();
         for _ in 0..3 {
-            assert!(matches!(suspects.judge(poison, wrong()), Outcome::Misconfigured { .. }));
-            suspects.judge(other, Outcome::Delivered { remote: None });
+            assert!(matches!(suspects.classify(poison, wrong()), Outcome::Misconfigured { .. }));
+            suspects.classify(other, Outcome::Delivered { remote: None });
         }
-        assert!(matches!(suspects.judge(poison, wrong()), Outcome::Refused { reason } if reason.contains("403")));
+        assert!(matches!(suspects.classify(poison, wrong()), Outcome::Refused { reason } if reason.contains("403")));
     }
 
     fn failed(cut: bool, after: Option<Duration>) -> Outcome {
@@ -129,19 +129,23 @@ mod tests {
         for cut in [true, false] {
             let (poison, other) = (DeliveryId::generate(), DeliveryId::generate());
             let mut suspects = Suspects::default();
-            let fail = |suspects: &mut Suspects| concerns(&suspects.judge(poison, failed(cut, None)));
+            let fail = |suspects: &mut Suspects| concerns(&suspects.classify(poison, failed(cut, None)));
             // An outage, however long, is one of the destination.
             for _ in 0..100 {
                 assert_eq!(fail(&mut suspects), Scope::Destination);
             }
-            suspects.judge(other, Outcome::Delivered { remote: None });
+            suspects.classify(other, Outcome::Delivered { remote: None });
             for _ in 0..100 {
-                let outcome = suspects.judge(poison, failed(cut, None));
+                let outcome = suspects.classify(poison, failed(cut, None));
                 assert_eq!(concerns(&outcome), Scope::Delivery);
                 assert!(outcome.reason().unwrap().contains("others arrive"), "{outcome:?}");
             }
-            assert_eq!(concerns(&suspects.judge(other, failed(cut, None))), Scope::Destination, "the others count on");
-            suspects.judge(poison, Outcome::Delivered { remote: None });
+            assert_eq!(
+                concerns(&suspects.classify(other, failed(cut, None))),
+                Scope::Destination,
+                "the others count on"
+            );
+            suspects.classify(poison, Outcome::Delivered { remote: None });
             assert_eq!(fail(&mut suspects), Scope::Destination, "it is forgiven");
         }
     }
@@ -151,9 +155,9 @@ mod tests {
         let (unlucky, other) = (DeliveryId::generate(), DeliveryId::generate());
         let mut suspects = Suspects::default();
         for _ in 0..20 {
-            let outcome = suspects.judge(unlucky, failed(false, Some(Duration::from_secs(1))));
+            let outcome = suspects.classify(unlucky, failed(false, Some(Duration::from_secs(1))));
             assert_eq!(concerns(&outcome), Scope::Destination);
-            suspects.judge(other, Outcome::Delivered { remote: None });
+            suspects.classify(other, Outcome::Delivered { remote: None });
         }
     }
 
@@ -163,8 +167,8 @@ mod tests {
         let mut suspects = Suspects::default();
         for _ in 0..100 {
             let distrusted = Outcome::Misconfigured { reason: "expired".into(), scope: Scope::Destination };
-            assert_eq!(suspects.judge(unlucky, distrusted.clone()), distrusted);
-            suspects.judge(other, Outcome::Delivered { remote: None });
+            assert_eq!(suspects.classify(unlucky, distrusted.clone()), distrusted);
+            suspects.classify(other, Outcome::Delivered { remote: None });
         }
     }
 
@@ -173,7 +177,7 @@ mod tests {
         let mut suspects = Suspects::default();
         let deliveries: Vec<DeliveryId> = (0..3000).map(|_| DeliveryId::generate()).collect();
         for delivery in deliveries.iter().cycle().take(10_000) {
-            assert!(matches!(suspects.judge(*delivery, wrong()), Outcome::Misconfigured { .. }));
+            assert!(matches!(suspects.classify(*delivery, wrong()), Outcome::Misconfigured { .. }));
         }
     }
 }

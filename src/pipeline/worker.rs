@@ -331,7 +331,7 @@ impl Worker {
         let Finished { claim, receipt, outcome, started_at, begun, took } = done;
         let jitter = random();
         let breaker = &mut health.breaker;
-        let outcome = health.suspects.judge(claim.work().delivery, outcome);
+        let outcome = health.suspects.classify(claim.work().delivery, outcome);
         self.metrics.count_attempt(self.name.as_str(), outcome.kind());
         match breaker.learn(&outcome, begun, Instant::now(), jitter) {
             Change::None => {}

@@ -26,7 +26,7 @@ pub struct Condition {
 
 /// What a condition says of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judgement {
+pub enum Decision {
     /// It holds.
     Holds,
     /// It does not hold.
@@ -48,13 +48,13 @@ impl Condition {
         &self.source
     }
 
-    /// Judges an event.
-    pub fn judge(&self, facts: &Facts) -> Judgement {
+    /// Decides an event.
+    pub fn decide(&self, facts: &Facts) -> Decision {
         guarded(|| match self.evaluate(facts) {
-            Ok(Value::Bool(true)) => Judgement::Holds,
-            Ok(Value::Bool(false)) => Judgement::Fails,
-            Ok(other) => Judgement::Undecided(format!("it answers {:?}", other.type_of())),
-            Err(error) => Judgement::Undecided(error.to_string()),
+            Ok(Value::Bool(true)) => Decision::Holds,
+            Ok(Value::Bool(false)) => Decision::Fails,
+            Ok(other) => Decision::Undecided(format!("it answers {:?}", other.type_of())),
+            Err(error) => Decision::Undecided(error.to_string()),
         })
     }
 
@@ -75,9 +75,9 @@ impl std::fmt::Debug for Condition {
 }
 
 /// A panic of the evaluator decides nothing: what an attacker writes into an event must not keep it from being routed.
-fn guarded(judge: impl FnOnce() -> Judgement) -> Judgement {
-    let judged = catch_unwind(AssertUnwindSafe(judge));
-    judged.unwrap_or_else(|_| Judgement::Undecided("evaluating it failed, which is a defect of gatepost".to_owned()))
+fn guarded(decide: impl FnOnce() -> Decision) -> Decision {
+    let decided = catch_unwind(AssertUnwindSafe(decide));
+    decided.unwrap_or_else(|_| Decision::Undecided("evaluating it failed, which is a defect of gatepost".to_owned()))
 }
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_evaluator_decides_nothing() {
-        assert!(matches!(guarded(|| panic!("a defect")), Judgement::Undecided(_)));
-        assert_eq!(guarded(|| Judgement::Fails), Judgement::Fails);
+        assert!(matches!(guarded(|| panic!("a defect")), Decision::Undecided(_)));
+        assert_eq!(guarded(|| Decision::Fails), Decision::Fails);
     }
 }

@@ -81,7 +81,7 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
-/// An event as conditions see it: made once, judged by every route.
+/// An event as conditions see it: made once, decided by every route.
 pub struct Facts(pub(super) Value);
 
 impl Facts {

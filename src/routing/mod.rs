@@ -20,7 +20,7 @@ mod spell;
 mod tests;
 mod types;
 
-pub use condition::{Condition, Judgement};
+pub use condition::{Condition, Decision};
 pub use error::ConditionError;
 pub use known::KnownNames;
 pub use route::{Considered, Flow, Plan, Route, Router};

@@ -1,6 +1,6 @@
 //! Routes, in the order of the file.
 
-use super::condition::{Condition, Facts, Judgement};
+use super::condition::{Condition, Decision, Facts};
 use crate::domain::{DestinationName, Event, RouteName};
 
 /// A rule: which events go to which destinations.
@@ -48,7 +48,7 @@ pub struct Considered<'r> {
     /// The route.
     pub route: &'r Route,
     /// What its condition said; `None` where an earlier route had stopped the search.
-    pub judgement: Option<Judgement>,
+    pub decision: Option<Decision>,
 }
 
 impl Router {
@@ -67,10 +67,10 @@ impl Router {
         let mut plan = Plan::default();
         for considered in self.explain(event) {
             let name = &considered.route.name;
-            match considered.judgement {
-                Some(Judgement::Holds) => {}
-                Some(Judgement::Undecided(why)) => plan.undecided.push((name.clone(), why)),
-                Some(Judgement::Fails) | None => continue,
+            match considered.decision {
+                Some(Decision::Holds) => {}
+                Some(Decision::Undecided(why)) => plan.undecided.push((name.clone(), why)),
+                Some(Decision::Fails) | None => continue,
             }
             plan.routes_taken += 1;
             for destination in &considered.route.to {
@@ -87,17 +87,17 @@ impl Router {
         let facts = Facts::of(event);
         let mut stopped = false;
         let consider = |route| {
-            let judgement = (!stopped).then(|| evaluate(route, &facts));
-            let taken = matches!(judgement, Some(Judgement::Holds | Judgement::Undecided(_)));
+            let decision = (!stopped).then(|| evaluate(route, &facts));
+            let taken = matches!(decision, Some(Decision::Holds | Decision::Undecided(_)));
             stopped |= taken && route.flow == Flow::Stop;
-            Considered { route, judgement }
+            Considered { route, decision }
         };
         self.routes.iter().map(consider).collect()
     }
 }
 
-fn evaluate(route: &Route, facts: &Facts) -> Judgement {
-    route.when.as_ref().map_or(Judgement::Holds, |condition| condition.judge(facts))
+fn evaluate(route: &Route, facts: &Facts) -> Decision {
+    route.when.as_ref().map_or(Decision::Holds, |condition| condition.decide(facts))
 }
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(planned(&router, Severity::Low), [("archive".to_owned(), "noise".to_owned())]);
         assert_eq!(planned(&router, Severity::High), [("soc".to_owned(), "rest".to_owned())]);
         let low = event(Severity::Low);
-        assert!(router.explain(&low)[1].judgement.is_none());
+        assert!(router.explain(&low)[1].decision.is_none());
     }
 
     #[test]

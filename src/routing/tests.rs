@@ -1,6 +1,6 @@
 //! Conditions, right ones and wrong ones, in two tables.
 
-use super::condition::{Condition, Facts, Judgement};
+use super::condition::{Condition, Decision, Facts};
 use super::known::KnownNames;
 use crate::domain::Event;
 
@@ -39,10 +39,10 @@ fn right_conditions_are_decided_for_every_event() {
                 continue;
             }
         };
-        let judgements: Vec<Judgement> = events.iter().map(|event| condition.judge(&Facts::of(event))).collect();
-        let wanted = if *holds_for_full { Judgement::Holds } else { Judgement::Fails };
-        if judgements[0] != wanted || judgements.iter().any(|judgement| matches!(judgement, Judgement::Undecided(_))) {
-            found.push(format!("{source}: {judgements:?}"));
+        let decisions: Vec<Decision> = events.iter().map(|event| condition.decide(&Facts::of(event))).collect();
+        let wanted = if *holds_for_full { Decision::Holds } else { Decision::Fails };
+        if decisions[0] != wanted || decisions.iter().any(|decision| matches!(decision, Decision::Undecided(_))) {
+            found.push(format!("{source}: {decisions:?}"));
         }
     }
     assert!(found.is_empty(), "{} of {}:\n{}", found.len(), RIGHT.len(), found.join("\n"));
@@ -112,8 +112,8 @@ fn absence_decides_as_documented() {
         ("event.severity == informational || !(bool(event.unmapped.muted) == true)", true),
     ] {
         let condition = compile(source).unwrap_or_else(|errors| panic!("{source}: {errors:?}"));
-        let wanted = if holds { Judgement::Holds } else { Judgement::Fails };
-        assert_eq!(condition.judge(&minimal), wanted, "{source}");
+        let wanted = if holds { Decision::Holds } else { Decision::Fails };
+        assert_eq!(condition.decide(&minimal), wanted, "{source}");
     }
 }
 
@@ -136,7 +136,7 @@ fn long_chains_are_checked_or_refused_and_never_end_the_process() {
         "event.labels.a == ".repeat(220) + "''",
     ];
     for chain in chains {
-        drop(compile(&chain).map(|condition| condition.judge(&Facts::of(&events()[0]))));
+        drop(compile(&chain).map(|condition| condition.decide(&Facts::of(&events()[0]))));
     }
 }
 
@@ -154,11 +154,11 @@ fn what_is_as_deep_as_may_be_is_evaluated_on_a_thread_of_two_mebibytes() {
     for condition in deep {
         let compiled = compile(&condition).unwrap_or_else(|errors| panic!("{condition}: {errors:?}"));
         let facts = || Facts::of(&events()[3]);
-        let judged = std::thread::scope(|scope| {
+        let decided = std::thread::scope(|scope| {
             let worker = std::thread::Builder::new().stack_size(2 << 20);
-            worker.spawn_scoped(scope, || compiled.judge(&facts())).unwrap().join().unwrap()
+            worker.spawn_scoped(scope, || compiled.decide(&facts())).unwrap().join().unwrap()
         });
-        assert!(!matches!(judged, Judgement::Undecided(_)), "{condition}: {judged:?}");
+        assert!(!matches!(decided, Decision::Undecided(_)), "{condition}: {decided:?}");
     }
 }
 

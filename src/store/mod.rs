@@ -55,7 +55,7 @@ pub use upkeep::{Horizons, NotedTime, Soundness, Upkeep};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The queue of arrivals is full: the disk is slower than the intake.
-    #[error("the waiting room of the store is full")]
+    #[error("too many requests wait for their commit")]
     Crowded,
     /// The disk is full.
     #[error("the disk is full ({0})")]
@@ -74,7 +74,7 @@ pub enum StoreError {
     #[error("the store is shutting down")]
     Stopped,
     /// The lease had passed to another claim.
-    #[error("the lease had passed to somebody else")]
+    #[error("the lease had ended, and another has the work")]
     LeaseLost,
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::lenient::cut;
+use super::lenient::truncated;
 use crate::domain::Draft;
 
 /// Fills an event without a text of its own from the values that no field holds: the most informative line goes into
@@ -55,7 +55,7 @@ fn write_fields(fields: &Map<String, Value>, depth: usize, out: &mut String) {
 
 fn write_one(name: &str, value: &Value, depth: usize, out: &mut String) {
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '#' | ' ' | '/' | '@');
-    let name = cut(name, NAME_BYTES_MAX);
+    let name = truncated(name, NAME_BYTES_MAX);
     let name = if !name.is_empty() && name.chars().all(is_plain) { name } else { Value::from(name).to_string() };
     out.push_str(&"  ".repeat(depth));
     out.push_str(&name);
@@ -75,11 +75,11 @@ fn write_one(name: &str, value: &Value, depth: usize, out: &mut String) {
         }
         Value::String(text) => {
             out.push(' ');
-            out.push_str(&Value::from(cut(text, VALUE_BYTES_MAX)).to_string());
+            out.push_str(&Value::from(truncated(text, VALUE_BYTES_MAX)).to_string());
         }
         other => {
             out.push(' ');
-            out.push_str(&cut(&other.to_string(), VALUE_BYTES_MAX));
+            out.push_str(&truncated(&other.to_string(), VALUE_BYTES_MAX));
         }
     }
     out.push('\n');

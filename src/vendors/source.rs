@@ -58,7 +58,7 @@ pub enum OnOld {
 
 impl OnOld {
     /// The time that says how old the event is, where its age matters.
-    pub fn judged_time(self, draft: &Draft) -> Option<Timestamp> {
+    pub fn time_that_ages(self, draft: &Draft) -> Option<Timestamp> {
         match self {
             Self::Quarantine => draft.time,
             Self::QuarantineDocumented => draft.time.filter(|_| draft.is_time_documented),

@@ -44,7 +44,9 @@ impl Verifier {
                 suspect.explain(&mut checks);
             }
             Kind::Token(verifier) => explain_token(verifier, request, &mut checks),
-            Kind::Unsigned => checks.hint("scheme", "danger_unsigned is set: everybody can send to this source".into()),
+            Kind::Unsigned => {
+                checks.hint("scheme", "danger_unsigned is set: unauthenticated senders are accepted".into())
+            }
             Kind::Decoy(_) => checks.add("source", Finding::Failed, "there is no such source".to_owned()),
         }
         checks.0

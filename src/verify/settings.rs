@@ -48,7 +48,7 @@ impl Verifier {
         match (has_scheme, has_secrets) {
             (true, true) => {}
             (true, false) => {
-                section.fault("secrets", "is missing: a source without verification accepts anybody", ADD_SECRETS)
+                section.fault("secrets", "is missing: a source without verification accepts every sender", ADD_SECRETS)
             }
             (false, true) => section.fault("verify", "is missing: this vendor has no scheme of its own", ADD_VERIFY),
             (false, false) => {
@@ -196,7 +196,7 @@ fn is_usable(scheme: &Scheme, verify: &Section) -> bool {
 fn warn_of_unsigned_parts(scheme: &HmacScheme, verify: &Section) {
     let signs = |part: SignedPart| scheme.signed.contains(&part);
     if scheme.timestamp.is_some() && !signs(SignedPart::Timestamp) {
-        let message = "the time is not signed, so whoever captures a request can change it";
+        let message = "the time is not signed, so a captured request can be sent again with another";
         verify.warn("timestamp", message, "sign {timestamp} if the vendor can");
     }
     if scheme.id_header.is_some() && !signs(SignedPart::Id) {
@@ -217,7 +217,7 @@ fn from_nothing(section: &Section) -> Option<Verifier> {
             contradicted = true;
         }
     }
-    let message = "anybody who reaches this source can raise alerts";
+    let message = "every client that reaches this source can raise alerts";
     section.warn("danger_unsigned", message, "give it secrets, or let only the vendor's addresses through to it");
     if contradicted { None } else { build(section, Scheme::DangerUnsigned, Vec::new()) }
 }

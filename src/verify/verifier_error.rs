@@ -41,7 +41,7 @@ pub enum VerifierError {
         position: usize,
     },
     /// Secrets that are never compared look like protection and are none.
-    #[error("the scheme takes anybody, so its secrets protect nothing")]
+    #[error("the scheme takes unauthenticated requests, so its secrets protect nothing")]
     UnsignedWithSecrets,
     /// The scheme itself is at fault.
     #[error("the scheme's {} cannot be used", .0.setting())]

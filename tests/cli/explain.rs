@@ -44,7 +44,7 @@ to = ["archive"]
     explain(br#"{"id":"evt_2","type":"alert.triggered","data":{"n":"x"}}"#)
         .prints("? odd")
         .prints("so it counts as met");
-    explain(br#"{"type":"ping"}"#).prints("the body is ping").prints("nobody would be told");
+    explain(br#"{"type":"ping"}"#).prints("the body is ping").prints("no destination would be told");
     explain(br#"{"id":"1","type":"a"}"#).prints("HIGH · ");
     assert_eq!(gateway.list("events", &[]).len(), 1, "explaining stores nothing");
     gateway.run(&["explain", "0190b6a0-0000-7000-a000-000000000001"]).ended(1).complains("there is no event");

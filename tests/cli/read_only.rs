@@ -33,7 +33,7 @@ secrets = [{ env = "GATEPOST_TEST_UNSET" }, { file = "absent" }]
 [destinations.archive]
 type = "slack"
 webhook_url = { env = "SLACK_WEBHOOK_URL" }
-chanel = "unknown keys are not judged here"
+chanel = "unknown keys are not checked here"
 
 [[routes]]
 name = "everything"

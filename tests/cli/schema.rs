@@ -14,7 +14,7 @@ fn schemas_are_valid_and_describe_what_init_writes() {
         jsonschema::validator_for(&schema).unwrap();
     }
     let schema = jsonschema::validator_for(&schema("config")).unwrap();
-    let judge = |text: &str| {
+    let faults_of = |text: &str| {
         let document: Value = toml::from_str(text).unwrap();
         schema.iter_errors(&document).map(|fault| format!("{}: {fault}", fault.instance_path())).collect::<Vec<_>>()
     };
@@ -23,11 +23,11 @@ fn schemas_are_valid_and_describe_what_init_writes() {
     all.iter().for_each(|destination| everything.extend(["--destination", destination]));
     for arguments in [vec!["init"], everything] {
         folder.run(&[&arguments[..], &["--force"]].concat()).done();
-        assert_eq!(judge(&folder.read("gatepost.toml")), [""; 0]);
+        assert_eq!(faults_of(&folder.read("gatepost.toml")), [""; 0]);
     }
     for wrong in
         ["[sever]\n", "[sources.a]\nvendor = \"okta\"\n", "[[routes]]\nname = \"x\"\n", "[retention]\nkeys = 4\n"]
     {
-        assert!(!judge(wrong).is_empty(), "{wrong}");
+        assert!(!faults_of(wrong).is_empty(), "{wrong}");
     }
 }

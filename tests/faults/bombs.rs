@@ -192,7 +192,7 @@ async fn largest_export() {
     honest.stop_beside_large("export").await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    println!("export: {}", super::oracle::judge(&world, &expectations, super::oracle::Allowance::default()));
+    println!("export: {}", super::oracle::check(&world, &expectations, super::oracle::Allowance::default()));
 }
 
 /// Bodies of Akto up to this size. What cannot be read is kept and not told, or people would be told of ten thousand

@@ -149,7 +149,7 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
     load.stop().await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     let entries = expectations.entries();
     assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{point:?}: {:?}", entries.answers);
     assert_eq!((entries.unhelpful, entries.silent), (0, 0), "{point:?}");
@@ -242,7 +242,7 @@ async fn dies(point: Point, mut dice: Dice) -> Option<Option<String>> {
         gateway.stop().await;
     }
     // One message at most was on its way.
-    oracle::judge(&world, &expectations, Allowance { slack_repeats: 1 });
+    oracle::check(&world, &expectations, Allowance { slack_repeats: 1 });
     let answers: BTreeSet<u16> = expectations.entries().answers.keys().copied().collect();
     assert!(answers.iter().all(|status| [200, 503].contains(status)), "{point:?}: {answers:?}");
     Some(place)

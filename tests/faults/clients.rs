@@ -173,7 +173,7 @@ async fn slow_clients() {
     assert!(lines < 30, "strangers fill the log: {lines} lines\n{}", gateway.log());
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
 }
 
 /// Clients that send many authentic requests and read no answer.
@@ -315,7 +315,7 @@ async fn slow_bodies() {
     attackers.iter().for_each(JoinHandle::abort);
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
 }
 
 /// Holds as much memory as it may; once that is released, a connection that sends next to nothing.
@@ -387,12 +387,12 @@ async fn crowd() {
         assert_eq!(broken, (0, 0, 0, 0), "unanswered, torn, silent, unsent");
         assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
         assert_eq!(entries.unhelpful, 0, "503 without Retry-After");
-        assert!(entries.answers.contains_key(&503), "nobody was one too many");
+        assert!(entries.answers.contains_key(&503), "no client was one too many");
     }
     assert!(peak <= CROWD_PEAK_KIB, "the peak was {peak} KiB");
     gateway.drained(Duration::from_secs(180)).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
 }
 
 /// Posts something new; whether the connection is kept open.

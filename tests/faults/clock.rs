@@ -89,7 +89,7 @@ async fn set_under_load() {
     load.stop().await;
     world.pagerduty.as_ref().unwrap().always(None);
     let drained = app_drained(&app, Duration::from_secs(60)).await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     let metrics = wire::get(world.setting.admin, "/metrics").await.unwrap().text();
     println!("clock: set {jumps} times; {figures}; drained in {drained:?}");
     assert!(metrics.contains(&format!("gatepost_clock_jumps_total {jumps}\n")), "{metrics}");
@@ -114,7 +114,7 @@ async fn keys_go_when_their_time_has_passed_and_not_when_the_clock_says_so() {
         assert_eq!(expectations.post_once(posting, world.public).await, Some(200));
     }
     app_drained(&app, Duration::from_secs(60)).await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
     let keys = || count(&world, "dedupe_keys") + count(&world, "event_keys");
     let before = keys();
     assert!(before > 0);
@@ -186,7 +186,7 @@ async fn retries(mut dice: Dice, is_set: bool) -> Retries {
     clock.set(0);
     let drained = app_drained(&app, Duration::from_secs(120)).await;
     app.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
     Retries { sends, drained: Some(drained) }
 }
 
@@ -272,7 +272,7 @@ async fn real_process() {
         gateway.drained(Duration::from_secs(30)).await;
         gateway.stop().await;
     }
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     println!("clock: of the real process, set {jumps} times; {figures}; drained in {drained:?}");
 }
 

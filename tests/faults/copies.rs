@@ -46,7 +46,7 @@ async fn fifty_copies_at_once_are_one_receipt_and_one_effect() {
     }
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     let entries = expectations.entries();
     let answered = &entries.acknowledged[before..];
     let firsts = answered.iter().filter(|answer| answer.is_first).count();

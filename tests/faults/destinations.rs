@@ -103,7 +103,7 @@ async fn an_answer_is_heard_while_the_store_waits() {
     lock.execute_batch("COMMIT").unwrap();
     gateway.drained(DRAIN_LIMIT).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
     assert_eq!(world.requests(Who::PagerDuty).len(), 2, "an answer that had come was taken for none");
 }
 
@@ -162,7 +162,7 @@ async fn case(who: Who, how: How, mut dice: Dice) -> Measured {
         assert!(!gateway.metrics().await.contains(&stopped_line(who)), "{who:?}");
     }
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     assert_eq!(figures.slack_messages, EVENTS, "{who:?} {how:?}");
     assert_eq!(canary.hits.load(Ordering::Relaxed), 0, "{who:?}: a redirect was followed");
     if how == How::TooMany {
@@ -202,7 +202,7 @@ async fn is_stopped(gateway: &Gateway, who: Who, how: How) {
 
 /// No request, and no connection on which the certificate was trusted.
 fn is_told_nothing(world: &World, who: Who, how: How, proxy: &Proxy) {
-    assert!(world.requests(who).is_empty(), "{who:?} {how:?}: told something to somebody else");
+    assert!(world.requests(who).is_empty(), "{who:?} {how:?}: told something to another");
     assert_eq!(proxy.trusted(), 0, "{who:?} {how:?}: the certificate was trusted");
 }
 

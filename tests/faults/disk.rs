@@ -313,7 +313,7 @@ impl Trial {
         assert!(log.contains("requests are refused with 503"), "{log}");
         assert!(log.contains("there is room on the disk again"), "{log}");
         self.gateway.stop().await;
-        let figures = oracle::judge(&self.world, &self.expectations, Allowance { slack_repeats: self.kills });
+        let figures = oracle::check(&self.world, &self.expectations, Allowance { slack_repeats: self.kills });
         let entries = self.expectations.entries();
         println!("{}: {figures}; answers {:?}; drained in {drained:?}; {usage}", self.name, entries.answers);
         assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
@@ -361,7 +361,7 @@ async fn locked() {
     load.stop().await;
     let drained = gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     println!("locked: {figures}; {refused} answered 503 meanwhile; healed in {healed:?}, drained in {drained:?}");
     let entries = expectations.entries();
     // What had been committed at that moment may still have been on its way to its vendor.

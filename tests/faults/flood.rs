@@ -54,7 +54,7 @@ async fn flood(scenario: &'static str, kills: usize) {
     let drained = begun.elapsed();
     queue_is_empty(&gateway).await;
     gateway.stop().await;
-    let pages = judge(&world, &expectations);
+    let pages = checked(&world, &expectations);
     println!(
         "{scenario}: {EVENTS} events in {sent:.1?}, {kills} kills, read after {drained:.1?}; the flood paged {pages} times; \
          from 200 to the page of what matters: {paged:.0?}"
@@ -67,7 +67,7 @@ async fn flood(scenario: &'static str, kills: usize) {
 }
 
 /// Counts are exact, and what was to page has paged: how often the flood did.
-fn judge(world: &World, expectations: &Expectations) -> usize {
+fn checked(world: &World, expectations: &Expectations) -> usize {
     let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
     let postings = expectations.entries().postings.len();
     let acknowledged: BTreeSet<usize> =

@@ -58,7 +58,7 @@ async fn posted(scenario: &str, write: impl FnOnce(&Expectations) -> Vec<usize>)
     }
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     println!("{scenario}: {figures}");
     (world.pagerduty.as_ref().unwrap().incidents(), figures)
 }

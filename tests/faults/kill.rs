@@ -38,7 +38,7 @@ async fn kills() {
     let drained = gateway.drained(Duration::from_secs(120 + 3 * cycles as u64)).await;
     gateway.stop().await;
     // Slack is told one at a time: no more can be in flight when the process dies.
-    let figures = oracle::judge(&world, &expectations, Allowance { slack_repeats: cycles });
+    let figures = oracle::check(&world, &expectations, Allowance { slack_repeats: cycles });
     let (median, worst) = (percentile(&restarts, 0.5), percentile(&restarts, 1.0));
     println!("kill: {cycles} cycles; {figures}; restart to first answer median {median:?}, worst {worst:?}");
     println!("kill: the queue was empty {drained:?} after the last start");

@@ -115,7 +115,7 @@ async fn life(who: Who, chat: Chat, trouble: Trouble, mut dice: Dice) {
         (Chat::Webhook, Trouble::AnswerLost | Trouble::Kill | Trouble::KillUntaken) => STEPS.len(),
         _ => 0,
     };
-    let figures = oracle::judge(&world, &expectations, Allowance { slack_repeats });
+    let figures = oracle::check(&world, &expectations, Allowance { slack_repeats });
     println!("lives: {who:?} {chat:?} {trouble:?}: {} steps in {:.1?}; {figures}", STEPS.len(), begun.elapsed());
     assert_eq!(figures.incidents, 1);
     // The oracle has compared each destination with what was told; here, what must have been told.

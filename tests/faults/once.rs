@@ -114,7 +114,7 @@ async fn the_same_id_from_two_sources_counts_for_both() {
     }
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     let entries = expectations.entries();
     let firsts = entries.acknowledged[before..].iter().filter(|answer| answer.is_first).count();
     println!("two sources: {COUNT} ids in each, {firsts} receipts; {figures}");

@@ -55,7 +55,7 @@ impl fmt::Display for Figures {
 }
 
 /// Checks everything, and reports all faults at once.
-pub fn judge(world: &World, expectations: &Expectations, allowance: Allowance) -> Figures {
+pub fn check(world: &World, expectations: &Expectations, allowance: Allowance) -> Figures {
     let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
     let mut trial = Trial { world, store, faults: Vec::new(), figures: Figures::default() };
     let entries = expectations.entries();

@@ -57,7 +57,7 @@ async fn outage(who: Who, mut dice: Dice) {
     let gateway = running.unwrap();
     let drained = gateway.drained(LONGEST_PAUSE + PACE * events as u32 + SPARE).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
     let latencies = latencies(&world);
     let others = DESTINATIONS.into_iter().zip(&latencies).filter(|(name, _)| *name != who.name());
     let worst = others.map(|(_, latencies)| percentile(latencies, 0.99)).max().unwrap();
@@ -103,7 +103,7 @@ async fn failing_together() {
     std::fs::rename(&aside, world.archive()).unwrap();
     let drained = gateway.drained(SPARE).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
     let failed = failed_at_first(&world);
     println!("outage: {failed} of {TOGETHER} lines failed within a second; all of them there {drained:?} after it");
     assert!(failed >= TOGETHER / 6, "only {failed} were under way");

@@ -56,7 +56,7 @@ async fn every_poison() {
     let log = gateway.log();
     gateway.stop().await;
 
-    let outcome = judge(&world, &taken);
+    let outcome = checked(&world, &taken);
     assert!(outcome.faults.is_empty(), "{} faults: {:#?}", outcome.faults.len(), outcome.faults);
     assert!(world.slack.as_ref().unwrap().mentions("mark-") > 0, "the honest alert is not on Slack");
     for word in ["panicked", "reading a body failed", "dead letter"] {
@@ -75,10 +75,10 @@ async fn every_poison() {
     // The check can fail: with a changed byte, and with an event that was not told.
     let mut doctored = taken;
     doctored[0].poison.body.push(b' ');
-    assert!(!judge(&world, &doctored).faults.is_empty(), "a body that changed is not noticed");
+    assert!(!checked(&world, &doctored).faults.is_empty(), "a body that changed is not noticed");
     doctored[0].poison.body.pop();
     std::fs::write(world.archive(), b"").unwrap();
-    assert!(!judge(&world, &doctored).faults.is_empty(), "events that are not told are not noticed");
+    assert!(!checked(&world, &doctored).faults.is_empty(), "events that are not told are not noticed");
 }
 
 /// What became of the poisons.
@@ -98,7 +98,7 @@ impl Verdict {
     }
 }
 
-fn judge(world: &World, taken: &[Taken]) -> Verdict {
+fn checked(world: &World, taken: &[Taken]) -> Verdict {
     let mut verdict = Verdict::default();
     let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
     let text = std::fs::read_to_string(world.archive()).unwrap();
@@ -229,7 +229,7 @@ async fn claimed(world: &World, receipt: &str, time: u32) -> bool {
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("nobody claims the receipt");
+    panic!("the receipt is not claimed");
 }
 
 /// Everything for the archive; as much for the others as their pace allows.

@@ -290,7 +290,7 @@ fn wholes(source: &'static str, number: &mut usize) -> Vec<(&'static str, Vec<u8
         ("a page", b"<!DOCTYPE html><html><body>502 Bad Gateway</body></html>".to_vec()),
         ("XML", b"<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>".to_vec()),
         ("YAML", b"id: 1\ntype: alert.triggered\n".to_vec()),
-        ("gzip that nobody announced", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("gzip that was not announced", vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         ("a zip", b"PK\x03\x04\x14\0\0\0\x08\0".to_vec()),
         ("every byte", (0..=255).collect()),
         ("every byte backwards", (0..=255).rev().collect()),

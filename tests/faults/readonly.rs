@@ -51,7 +51,7 @@ async fn a_disk_that_turns_read_only_is_answered_with_503_and_heals_once_it_is_b
     let second = Gateway::start(&world).ended(Duration::from_secs(5)).await;
     let drained = gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     let entries = expectations.entries();
     println!("read-only: {figures}; answers {:?}; healed in {healed:?}, drained in {drained:?}", entries.answers);
     assert_eq!(accepted, later, "something was accepted on a disk that takes nothing");

@@ -42,7 +42,7 @@ async fn stops() {
     load.stop().await;
     gateway.drained(Duration::from_secs(120)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     let (median, worst) = (percentile(&stops, 0.5), percentile(&stops, 1.0));
     let entries = expectations.entries();
     println!("stop: {rounds} stops; {figures}; median {median:?}, worst {worst:?}; answers {:?}", entries.answers);
@@ -74,7 +74,7 @@ async fn stop_while_hanging() {
     let gateway = Gateway::ready(&world, &expectations).await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +100,7 @@ async fn reload_while_hanging() {
     world.slack.as_ref().unwrap().always(None);
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    oracle::judge(&world, &expectations, Allowance::default());
+    oracle::check(&world, &expectations, Allowance::default());
 }
 
 /// One message that Slack does not answer.
@@ -153,7 +153,7 @@ async fn reloading_under_load_fails_no_request() {
     load.stop().await;
     gateway.drained(Duration::from_secs(60)).await;
     gateway.stop().await;
-    let figures = oracle::judge(&world, &expectations, Allowance::default());
+    let figures = oracle::check(&world, &expectations, Allowance::default());
     let entries = expectations.entries();
     println!("reload: 4 good, 2 bad; {figures}; answers {:?}", entries.answers);
     assert_eq!(entries.answers.keys().copied().collect::<Vec<_>>(), [200]);

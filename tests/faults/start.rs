@@ -25,7 +25,7 @@ async fn a_store_that_cannot_be_served_ends_the_start_with_a_sentence() {
         ("a folder", |path| std::fs::create_dir(path).unwrap(), "cannot be opened"),
         ("garbage", |path| std::fs::write(path, vec![0x5a; 20_000]).unwrap(), "cannot be opened"),
         ("a newer schema", |path| newer(path), "was written by a newer gatepost"),
-        ("somebody else's database", |path| execute(path, "CREATE TABLE theirs (x)"), "not one of gatepost's"),
+        ("another program's database", |path| execute(path, "CREATE TABLE theirs (x)"), "not one of gatepost's"),
         ("another server", |_| (), "another gatepost already serves"),
     ];
     for (what, spoil, sentence) in cases {

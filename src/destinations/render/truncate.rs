@@ -7,12 +7,12 @@ use std::borrow::Cow;
 /// At most `max` characters, counted in UTF-16 units as Java and JavaScript count them. Receivers that count code
 /// points see no more than that.
 pub fn chars(text: &str, max: usize) -> Cow<'_, str> {
-    cut(text, max, char::len_utf16, 1)
+    shortened(text, max, char::len_utf16, 1)
 }
 
 /// At most `max` bytes of UTF-8.
 pub fn bytes(text: &str, max: usize) -> Cow<'_, str> {
-    cut(text, max, char::len_utf8, ELLIPSIS.len_utf8())
+    shortened(text, max, char::len_utf8, ELLIPSIS.len_utf8())
 }
 
 /// At most `lines_max` lines that are not blank, and `chars_max` characters.
@@ -26,7 +26,7 @@ pub fn lines(text: &str, lines_max: usize, chars_max: usize) -> Cow<'_, str> {
     Cow::Owned(chars(&kept, chars_max).into_owned())
 }
 
-fn cut(text: &str, max: usize, size: fn(char) -> usize, ellipsis_size: usize) -> Cow<'_, str> {
+fn shortened(text: &str, max: usize, size: fn(char) -> usize, ellipsis_size: usize) -> Cow<'_, str> {
     // Every unit is at least a byte, so a short text needs no counting.
     if text.len() <= max || text.chars().map(size).sum::<usize>() <= max {
         return Cow::Borrowed(text);

@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn the_official_schema_judges_alike() {
+    fn the_official_schema_decides_alike() {
         let Some(schema) = crate::standins::tests::contract("adf.schema.json") else { return };
         let official = jsonschema::validator_for(&schema).unwrap();
         for document in sound() {

@@ -172,7 +172,7 @@ async fn the_rest_of_the_body_is_checked_too() {
 }
 
 #[test]
-fn the_derived_schema_judges_alike() {
+fn the_derived_schema_decides_alike() {
     let none = BTreeSet::new();
     for (name, dialect, is_sound) in [
         ("jira-cloud-create.valid.json", Dialect::Cloud, true),

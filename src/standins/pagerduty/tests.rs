@@ -123,7 +123,7 @@ async fn what_is_valid_is_taken() {
 }
 
 #[test]
-fn the_derived_schema_judges_alike() {
+fn the_derived_schema_decides_alike() {
     let Some(schema) = contract("pagerduty-event.schema.json") else { return };
     let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     for event in sound() {

@@ -207,7 +207,7 @@ async fn the_webhook_refuses_what_slack_refuses() {
 }
 
 #[test]
-fn the_official_types_judge_alike() {
+fn the_official_types_decide_alike() {
     let Some(schema) = contract("slack-message.schema.json") else { return };
     let official = jsonschema::validator_for(&schema).unwrap();
     let ours = |body: &Value| Content::read(body, content::WEBHOOK).and_then(Content::not_blank).is_ok();

@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(store.undispatched(), Ok(2), "others still read the other one");
         assert!(Reserve::path(&place.join("test.db")).exists());
         let second = SqliteStore::open(&place.join("test.db"), Access::Serve);
-        assert!(matches!(second, Err(OpenError::Served { .. })), "somebody else may serve it, too");
+        assert!(matches!(second, Err(OpenError::Served { .. })), "another process may serve it, too");
     }
 
     #[test]

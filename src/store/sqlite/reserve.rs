@@ -150,7 +150,7 @@ mod tests {
     fn it_is_made_again_whole_or_from_space_freed_since() {
         let again = |free, left| fitting(free, Some(GivenUp { size: 8 * MIB, left })).map(|size| size / MIB);
         assert_eq!(again(8 * MIB, 8 * MIB), None, "that is what it was given up for");
-        assert_eq!(again(8 * MIB, 7 * MIB), Some(1), "somebody has made a little room");
+        assert_eq!(again(8 * MIB, 7 * MIB), Some(1), "a little room was made");
         assert_eq!(again(12 * MIB, 8 * MIB), Some(4), "or more");
         assert_eq!(again(16 * MIB, 16 * MIB), Some(8), "there is plenty, only not for one large body");
         assert_eq!(again(100 * MIB, MIB), Some(16));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::vendors::lenient::{self, Fields, cut};
+use crate::vendors::lenient::{self, Fields, truncated};
 
 /// What was recorded.
 #[derive(Debug, Default, PartialEq)]
@@ -32,7 +32,7 @@ pub fn recorded(value: Value) -> Recorded {
 
 fn unread(text: &str) -> Recorded {
     let said = !matches!(text.trim(), "" | "{}" | "null" | "[]");
-    Recorded { evidence: said.then(|| cut(text, EVIDENCE_BYTES_MAX)), ..Recorded::default() }
+    Recorded { evidence: said.then(|| truncated(text, EVIDENCE_BYTES_MAX)), ..Recorded::default() }
 }
 
 /// The request as it stands on the wire, then the status of the answer. `None` where nothing of it is there.
@@ -53,14 +53,14 @@ fn read(mut fields: Fields) -> Option<Recorded> {
     }
     if let Some(payload) = payload.filter(|payload| !matches!(payload.trim(), "" | "{}")) {
         evidence.push_str("\n\n");
-        evidence.push_str(&cut(&payload, EVIDENCE_BYTES_MAX));
+        evidence.push_str(&truncated(&payload, EVIDENCE_BYTES_MAX));
     }
     let evidence = evidence.trim();
     if evidence.is_empty() {
         return None;
     }
-    let evidence = cut(evidence, EVIDENCE_BYTES_MAX - STATUS_BYTES_MAX);
-    let answer = status.map(|status| format!("\n\n→ {}", cut(&status, STATUS_BYTES_MAX))).unwrap_or_default();
+    let evidence = truncated(evidence, EVIDENCE_BYTES_MAX - STATUS_BYTES_MAX);
+    let answer = status.map(|status| format!("\n\n→ {}", truncated(&status, STATUS_BYTES_MAX))).unwrap_or_default();
     Some(Recorded { evidence: Some(evidence + &answer), method, path, host })
 }
 

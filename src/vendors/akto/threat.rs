@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::sample::{Recorded, recorded};
 use super::{Akto, filters};
 use crate::domain::{Actor, Draft, EventOutcome, Link, Rule, Target, Timestamp};
-use crate::vendors::lenient::{self, Fields, cut};
+use crate::vendors::lenient::{self, Fields, truncated};
 use crate::vendors::severities::Stated;
 
 /// Whether the object says enough to be a threat.
@@ -25,7 +25,7 @@ impl Akto {
         }
         let mut overview = body.object("overview").unwrap_or_default();
         // Every event gets a copy: none longer than an event keeps.
-        let short = |text: String| cut(&text, SHARED_BYTES_MAX);
+        let short = |text: String| truncated(&text, SHARED_BYTES_MAX);
         let description = overview.text(&["description", "details"]).map(short);
         let impact = overview.text(&["impact"]).map(short);
         let remediation = body.value("remediation").and_then(remediation).map(short);
@@ -193,10 +193,11 @@ fn protobuf_text(text: &str) -> Fields {
     for line in text.lines().take(METADATA_LINES_MAX) {
         let Some((name, value)) = line.split_once(':') else { continue };
         let value = value.trim().trim_matches('"');
-        map.entry(cut(name.trim(), 64)).or_insert_with(|| Value::from(cut(value, METADATA_VALUE_BYTES_MAX)));
+        map.entry(truncated(name.trim(), 64))
+            .or_insert_with(|| Value::from(truncated(value, METADATA_VALUE_BYTES_MAX)));
     }
     if map.is_empty() && !text.trim().is_empty() {
-        map.insert("text".to_owned(), Value::from(cut(text, METADATA_VALUE_BYTES_MAX)));
+        map.insert("text".to_owned(), Value::from(truncated(text, METADATA_VALUE_BYTES_MAX)));
     }
     Fields::new(map)
 }

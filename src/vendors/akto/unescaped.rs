@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::vendors::lenient::{self, Record, cut};
+use crate::vendors::lenient::{self, Record, truncated};
 
 /// The items of the body, one for each place where one begins; `None` where none does.
 pub fn items(text: &str) -> Option<impl Iterator<Item = Record>> {
@@ -41,7 +41,7 @@ fn item(text: &str) -> Record {
     if map.contains_key("filter") || map.contains_key("url") {
         Ok(Value::Object(map))
     } else {
-        Err(cut(text, EXCERPT_BYTES_MAX))
+        Err(truncated(text, EXCERPT_BYTES_MAX))
     }
 }
 
@@ -49,7 +49,7 @@ fn item(text: &str) -> Record {
 fn unquoted(value: &str) -> String {
     let value = value.trim();
     let value = value.strip_prefix('"').unwrap_or(value);
-    cut(value.strip_suffix('"').unwrap_or(value), VALUE_BYTES_MAX)
+    truncated(value.strip_suffix('"').unwrap_or(value), VALUE_BYTES_MAX)
 }
 
 /// The recorded request is JSON as it is; behind it the item, and perhaps the list and the body, end.
@@ -59,7 +59,7 @@ fn sample(value: &str) -> Value {
     }
     match lenient::parse_first(value) {
         Some(value) => value,
-        None => Value::from(cut(value, EXCERPT_BYTES_MAX)),
+        None => Value::from(truncated(value, EXCERPT_BYTES_MAX)),
     }
 }
 

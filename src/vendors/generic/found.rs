@@ -167,7 +167,7 @@ pub(super) fn severity_word(mut value: &Value) -> Option<String> {
     }
     match value {
         Value::Array(_) | Value::Object(_) if !says_nothing(value) => {
-            Some(lenient::cut(&value.to_string(), ODD_SEVERITY_BYTES_MAX))
+            Some(lenient::truncated(&value.to_string(), ODD_SEVERITY_BYTES_MAX))
         }
         _ => scalar(value),
     }

@@ -226,7 +226,7 @@ pub fn time_of(value: &Value) -> Option<Timestamp> {
 }
 
 /// The text, at most `bytes_max` long, in memory of its own size.
-pub fn cut(text: &str, bytes_max: usize) -> String {
+pub fn truncated(text: &str, bytes_max: usize) -> String {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn text_is_cut_at_a_character() {
-        assert_eq!(cut("aéé", 4), "aé");
-        assert_eq!(cut("abc", 10), "abc");
+        assert_eq!(truncated("aéé", 4), "aé");
+        assert_eq!(truncated("abc", 10), "abc");
     }
 }

@@ -20,7 +20,9 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 pub use build::insert;
-pub use fields::{Fields, cut, digest, doubtful, doubtful_outcome, doubtful_parts, holds_doubled, is_doubled, time_of};
+pub use fields::{
+    Fields, digest, doubtful, doubtful_outcome, doubtful_parts, holds_doubled, is_doubled, time_of, truncated,
+};
 pub use parsed::Parsed;
 pub use records::{Record, Records, drafts, each, hand_out};
 pub use shape::{shape, shape_of_names};

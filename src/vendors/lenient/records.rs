@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::build::{Allowance, strict_end, strict_first};
 use super::scanner::Scanner;
-use super::{Fields, RECORD_BYTES_MAX, Text, cut, shape_of_names};
+use super::{Fields, RECORD_BYTES_MAX, Text, shape_of_names, truncated};
 use crate::domain::{Draft, Event};
 use crate::vendors::Reading;
 
@@ -47,7 +47,7 @@ fn hand_out_first(
     for record in records.take(RECORDS_MAX) {
         let draft = match record {
             Ok(Value::Object(map)) => read(Fields::new(map)).unwrap_or_else(unknown),
-            Ok(other) => unreadable(&cut(&other.to_string(), EXCERPT_BYTES_MAX)),
+            Ok(other) => unreadable(&truncated(&other.to_string(), EXCERPT_BYTES_MAX)),
             Err(text) => unreadable(&text),
         };
         if draft.key.is_empty() || seen.insert(hasher.hash_one(&draft.key)) {
@@ -260,7 +260,7 @@ fn beyond_limit(more: usize, take: &mut dyn FnMut(Draft)) {
 
 /// The beginning of what is no record.
 fn excerpt(text: &[u8]) -> String {
-    cut(&String::from_utf8_lossy(text.get(..EXCERPT_BYTES_MAX).unwrap_or(text)), EXCERPT_BYTES_MAX)
+    truncated(&String::from_utf8_lossy(text.get(..EXCERPT_BYTES_MAX).unwrap_or(text)), EXCERPT_BYTES_MAX)
 }
 
 /// The record as text, short: enough to find it in the stored body.
@@ -268,11 +268,11 @@ fn excerpt_of(fields: Fields) -> String {
     let mut excerpt = String::new();
     for (name, value) in fields.rest().iter().take(EXCERPT_FIELDS_MAX) {
         let value = match value {
-            Value::String(text) => cut(text, EXCERPT_VALUE_BYTES_MAX),
+            Value::String(text) => truncated(text, EXCERPT_VALUE_BYTES_MAX),
             Value::Array(_) | Value::Object(_) => "…".to_owned(),
             plain => plain.to_string(),
         };
-        excerpt.push_str(&format!("{}: {value}\n", cut(name, EXCERPT_VALUE_BYTES_MAX)));
+        excerpt.push_str(&format!("{}: {value}\n", truncated(name, EXCERPT_VALUE_BYTES_MAX)));
     }
     excerpt
 }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::{Text, cut, is_blank};
+use super::{Text, is_blank, truncated};
 
 /// The shape: of an object its kind and the sorted names of its top-level fields without their digits, each once, as far
 /// as it is valid JSON; of anything else its kind alone.
@@ -30,7 +30,7 @@ pub fn shape(body: &[u8]) -> Vec<String> {
 pub fn shape_of_names<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Vec<String> {
     let mut distinct = BTreeSet::new();
     for name in names {
-        distinct.insert(cut(name.as_ref(), NAME_BYTES_MAX).replace(|c: char| c.is_ascii_digit(), ""));
+        distinct.insert(truncated(name.as_ref(), NAME_BYTES_MAX).replace(|c: char| c.is_ascii_digit(), ""));
         if distinct.len() == NAMES_MAX {
             break;
         }
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for Names<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            self.0.push(cut(&name, NAME_BYTES_MAX));
+            self.0.push(truncated(&name, NAME_BYTES_MAX));
             if self.0.len() == NAMES_READ_MAX {
                 return Err(A::Error::custom("more names than are looked at"));
             }

@@ -207,7 +207,7 @@ fn sources_without_a_check_say_so() {
     let unsigned = verifier(Scheme::DangerUnsigned, &[]);
     assert_eq!(
         lines(&unsigned, &request(&[], ""), NOW),
-        ["hint scheme: danger_unsigned is set: everybody can send to this source"]
+        ["hint scheme: danger_unsigned is set: unauthenticated senders are accepted"]
     );
     assert_eq!(lines(&Verifier::decoy(), &request(&[], ""), NOW), ["FAILED source: there is no such source"]);
 }

@@ -37,7 +37,7 @@ fn signed_as(verifier: &Verifier, body: &[u8], now: Timestamp, id: &str) -> Requ
 }
 
 /// The slot that matched, or the refusal. Explanation and precheck must tell the same, so every test asks all three.
-fn judge(verifier: &Verifier, request: &Request, now: Timestamp) -> Result<Option<usize>, Refusal> {
+fn slot_of(verifier: &Verifier, request: &Request, now: Timestamp) -> Result<Option<usize>, Refusal> {
     let verdict = verifier.verify(request.clone(), now).map(|verified| verified.slot());
     let checks = verifier.explain(request, now);
     let failed: Vec<_> = checks.iter().filter(|check| check.finding == super::Finding::Failed).collect();

@@ -101,7 +101,7 @@ fn what_is_the_same_is_accepted() {
         }
         for value in same {
             let request = specimen.with_lines(&[value.as_bytes()]);
-            assert_eq!(judge(&specimen.verifier, &request, specimen.now), Ok(Some(0)), "{}: {value}", specimen.name);
+            assert_eq!(slot_of(&specimen.verifier, &request, specimen.now), Ok(Some(0)), "{}: {value}", specimen.name);
         }
     }
 }
@@ -190,7 +190,7 @@ fn specimens() -> Vec<Specimen> {
 impl Specimen {
     fn new(name: String, scheme: Scheme, (secrets, authentic): (&[&str], Request), now: Timestamp) -> Self {
         let verifier = verifier(scheme.clone(), secrets);
-        assert_eq!(judge(&verifier, &authentic, now), Ok(Some(0)), "{name}");
+        assert_eq!(slot_of(&verifier, &authentic, now), Ok(Some(0)), "{name}");
         let (header, prefix) = match &scheme {
             Scheme::Hmac(HmacScheme { header, prefix, .. }) => (header.clone(), prefix.clone()),
             Scheme::Token(token) => (token.header.clone(), token.prefix.clone()),

@@ -21,7 +21,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("a list that is none", play_with_list),
     ("too many candidates", too_many),
     ("digits that are not ASCII", unicode_digits),
-    ("a secret of somebody else", wrong_secret),
+    ("a secret of another sender", wrong_secret),
     ("an empty tag", empty_tag),
     ("a missing header", drop_header),
     ("the tag of another body", other_tag),

@@ -142,7 +142,7 @@ fn what_is_read_verifies() {
     assert_eq!(told, [] as [&str; 0]);
     let vendor = verifier(Scheme::Hmac(shapes::standard_webhooks()), &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);
     let request = signed(&vendor, b"{}", seconds(1_750_000_000));
-    assert_eq!(judge(&own.unwrap(), &request, seconds(1_750_000_000)), Ok(Some(1)));
+    assert_eq!(slot_of(&own.unwrap(), &request, seconds(1_750_000_000)), Ok(Some(1)));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_source_without_verification_is_a_fault() {
     );
     assert_eq!(
         told("", plain()),
-        ["line 1: sources.s.secrets: is missing: a source without verification accepts anybody; \
+        ["line 1: sources.s.secrets: is missing: a source without verification accepts every sender; \
           add secrets = [{ env = \"NAME\" }]"]
     );
     assert_eq!(
@@ -210,7 +210,7 @@ fn short_secrets_are_refused_unless_danger_is_asked_for() {
 }
 
 #[test]
-fn every_secret_is_judged() {
+fn every_secret_is_checked() {
     assert_eq!(
         told("secrets = [{ env = \"S9\" }, { env = \"S32\" }, { env = \"S10\" }]", plain()).len(),
         2,
@@ -256,7 +256,7 @@ fn every_secret_is_judged() {
 
 #[test]
 fn unsigned_is_loud_and_stands_alone() {
-    let loud = "warning: line 2: sources.s.danger_unsigned: anybody who reaches this source can raise alerts; \
+    let loud = "warning: line 2: sources.s.danger_unsigned: every client that reaches this source can raise alerts; \
                 give it secrets, or let only the vendor's addresses through to it";
     for default in [None, plain()] {
         let (verifier, told) = read("danger_unsigned = true", default);
@@ -413,7 +413,7 @@ fn what_weakens_a_scheme_is_warned_of() {
     for (verify, says) in [
         (
             r#"timestamp = { header = "x" }"#,
-            "timestamp: the time is not signed, so whoever captures a request can change it; sign {timestamp} if the vendor can",
+            "timestamp: the time is not signed, so a captured request can be sent again with another; sign {timestamp} if the vendor can",
         ),
         (r#"id_header = "x""#, "id_header: is not signed, so it has no effect; remove it, or add {id} to signed"),
         (

@@ -144,7 +144,7 @@ fn every_shape_verifies_what_it_signs() {
     for Shape { name, scheme, secrets } in all() {
         let verifier = verifier(scheme, &secrets);
         for body in bodies {
-            assert_eq!(judge(&verifier, &signed(&verifier, body, now), now), Ok(Some(0)), "{name}");
+            assert_eq!(slot_of(&verifier, &signed(&verifier, body, now), now), Ok(Some(0)), "{name}");
         }
     }
 }
@@ -156,10 +156,10 @@ fn every_shape_takes_every_secret_of_a_rotation_and_no_other() {
         let rotating = verifier(scheme.clone(), &secrets);
         for (slot, secret) in secrets.iter().enumerate() {
             let request = signed(&verifier(scheme.clone(), &[secret]), b"{}", now);
-            assert_eq!(judge(&rotating, &request, now), Ok(Some(slot)), "{name}");
+            assert_eq!(slot_of(&rotating, &request, now), Ok(Some(slot)), "{name}");
             let others: Vec<&str> = secrets.iter().filter(|other| *other != secret).copied().collect();
             let others = verifier(scheme.clone(), &others);
-            assert_eq!(judge(&others, &request, now), Err(Refusal::SignatureMismatch), "{name}");
+            assert_eq!(slot_of(&others, &request, now), Err(Refusal::SignatureMismatch), "{name}");
         }
     }
 }
@@ -169,7 +169,7 @@ fn nothing_signed_is_missing_everywhere() {
     for Shape { name, scheme, secrets } in all() {
         let verifier = verifier(scheme, &secrets);
         let refusal = Refusal::SignatureMissing;
-        assert_eq!(judge(&verifier, &request(&[], "{}"), seconds(0)), Err(refusal), "{name}");
+        assert_eq!(slot_of(&verifier, &request(&[], "{}"), seconds(0)), Err(refusal), "{name}");
         assert_eq!(verifier.precheck(&Headers::default()), Err(refusal), "{name}");
     }
 }

@@ -14,7 +14,7 @@ fn the_tolerance_holds_to_the_second_both_ways() {
         for (offset, late) in [(0, false), (300, false), (-300, false), (301, true), (-301, true), (1 << 32, true)] {
             let request = signed(&verifier, b"{}", seconds(NOW + offset));
             let expected = if late { Err(Refusal::TimestampStale) } else { Ok(Some(0)) };
-            assert_eq!(judge(&verifier, &request, seconds(NOW)), expected, "{} {offset}", shape.name);
+            assert_eq!(slot_of(&verifier, &request, seconds(NOW)), expected, "{} {offset}", shape.name);
         }
     }
 }
@@ -23,19 +23,24 @@ fn the_tolerance_holds_to_the_second_both_ways() {
 fn a_stale_time_is_told_only_to_those_who_signed_it() {
     let (own, other) = (slack_with("first-secret"), slack_with("other-secret"));
     let request = signed(&other, b"{}", seconds(NOW - 9_999));
-    assert_eq!(judge(&own, &request, seconds(NOW)), Err(Refusal::SignatureMismatch));
-    assert_eq!(judge(&other, &request, seconds(NOW)), Err(Refusal::TimestampStale));
+    assert_eq!(slot_of(&own, &request, seconds(NOW)), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of(&other, &request, seconds(NOW)), Err(Refusal::TimestampStale));
 }
 
 #[test]
 fn a_time_that_overflows_or_is_none_is_stale_even_when_signed() {
     for time in ["999999999999", "9223372036854775807", "18446744073709551616", "-1750000000", "+1750000000", "now"] {
         let request = slack_request(time);
-        assert_eq!(judge(&slack_with("first-secret"), &request, seconds(NOW)), Err(Refusal::TimestampStale), "{time}");
+        assert_eq!(
+            slot_of(&slack_with("first-secret"), &request, seconds(NOW)),
+            Err(Refusal::TimestampStale),
+            "{time}"
+        );
     }
-    assert_eq!(judge(&slack_with("first-secret"), &slack_request("1750000000"), seconds(NOW)), Ok(Some(0)));
+    assert_eq!(slot_of(&slack_with("first-secret"), &slack_request("1750000000"), seconds(NOW)), Ok(Some(0)));
     for extreme in [i64::MIN, i64::MAX] {
-        let verdict = judge(&slack_with("first-secret"), &slack_request("1750000000"), Timestamp::from_millis(extreme));
+        let verdict =
+            slot_of(&slack_with("first-secret"), &slack_request("1750000000"), Timestamp::from_millis(extreme));
         assert_eq!(verdict, Err(Refusal::TimestampStale));
     }
 }
@@ -53,7 +58,7 @@ fn a_time_that_is_missing_doubled_or_not_ascii_is_refused() {
         (&["01750000000"], Refusal::SignatureMismatch),
         (&["1750000000,1750000000"], Refusal::SignatureMismatch),
     ] {
-        assert_eq!(judge(&verifier, &with_lines(&request, name, values), seconds(NOW)), Err(refusal), "{values:?}");
+        assert_eq!(slot_of(&verifier, &with_lines(&request, name, values), seconds(NOW)), Err(refusal), "{values:?}");
     }
 }
 
@@ -65,7 +70,7 @@ fn the_time_in_a_list_stands_there_once() {
     let (time, tag) = value.split_once(',').unwrap();
     for good in [format!("{tag},{time}"), format!("{value},v0=00"), format!(" {time} , {tag} ,")] {
         let request = with_lines(&request, "stripe-signature", &[&good]);
-        assert_eq!(judge(&verifier, &request, seconds(NOW)), Ok(Some(0)), "{good}");
+        assert_eq!(slot_of(&verifier, &request, seconds(NOW)), Ok(Some(0)), "{good}");
     }
     for (bad, refusal) in [
         (tag.to_owned(), Refusal::SignatureMissing),
@@ -75,27 +80,27 @@ fn the_time_in_a_list_stands_there_once() {
         (value.replace(',', ";"), Refusal::SignatureMismatch),
     ] {
         let request = with_lines(&request, "stripe-signature", &[&bad]);
-        assert_eq!(judge(&verifier, &request, seconds(NOW)), Err(refusal), "{bad}");
+        assert_eq!(slot_of(&verifier, &request, seconds(NOW)), Err(refusal), "{bad}");
     }
 }
 
 #[test]
 fn an_id_is_single_short_and_without_the_character_that_ends_it() {
     let verifier = verifier(Scheme::Hmac(shapes::standard_webhooks()), &["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);
-    let judge_id = |id: &str| {
+    let slot_of_id = |id: &str| {
         let mut headers = Headers::default();
         for (name, value) in verifier.sign(b"{}", seconds(NOW), id) {
             headers.push(&name, value.expose());
         }
-        judge(&verifier, &Request { headers, ..request(&[], "{}") }, seconds(NOW))
+        slot_of(&verifier, &Request { headers, ..request(&[], "{}") }, seconds(NOW))
     };
-    assert_eq!(judge_id("a"), Ok(Some(0)));
-    assert_eq!(judge_id(&"a".repeat(256)), Ok(Some(0)));
-    assert_eq!(judge_id(&"a".repeat(257)), Err(Refusal::SignatureMismatch));
-    assert_eq!(judge_id("a.b"), Err(Refusal::SignatureMismatch));
-    assert_eq!(judge_id(""), Err(Refusal::SignatureMissing));
+    assert_eq!(slot_of_id("a"), Ok(Some(0)));
+    assert_eq!(slot_of_id(&"a".repeat(256)), Ok(Some(0)));
+    assert_eq!(slot_of_id(&"a".repeat(257)), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of_id("a.b"), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of_id(""), Err(Refusal::SignatureMissing));
     let doubled = with_lines(&signed(&verifier, b"{}", seconds(NOW)), "webhook-id", &["msg_2ab", "msg_2ab"]);
-    assert_eq!(judge(&verifier, &doubled, seconds(NOW)), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of(&verifier, &doubled, seconds(NOW)), Err(Refusal::SignatureMismatch));
 }
 
 #[test]
@@ -106,10 +111,10 @@ fn bytes_cannot_move_between_an_id_and_the_body_before_it() {
     let verifier = verifier(Scheme::Hmac(scheme), &["first-secret"]);
     let lines = verifier.sign(b"alert--one", seconds(NOW), "7");
     let tag = lines.iter().find(|(name, _)| name == "x-sig").unwrap().1.expose_str().unwrap().to_owned();
-    let judge_split =
-        |body: &str, id: &str| judge(&verifier, &request(&[("x-sig", &tag), ("x-id", id)], body), seconds(0));
-    assert_eq!(judge_split("alert--one", "7"), Ok(Some(0)));
-    assert_eq!(judge_split("alert", "one--7"), Err(Refusal::SignatureMismatch));
+    let slot_of_split =
+        |body: &str, id: &str| slot_of(&verifier, &request(&[("x-sig", &tag), ("x-id", id)], body), seconds(0));
+    assert_eq!(slot_of_split("alert--one", "7"), Ok(Some(0)));
+    assert_eq!(slot_of_split("alert", "one--7"), Err(Refusal::SignatureMismatch));
 }
 
 #[test]
@@ -122,14 +127,14 @@ fn eight_candidates_are_looked_at_and_nine_refused() {
         let mut list = vec![wrong.clone(); 7];
         list.insert(at.min(7), good.clone());
         let eight = with_lines(&request, "x-pagerduty-signature", &[&list.join(",")]);
-        assert_eq!(judge(&verifier, &eight, seconds(NOW)), Ok(Some(0)));
+        assert_eq!(slot_of(&verifier, &eight, seconds(NOW)), Ok(Some(0)));
         list.push(wrong.clone());
         let nine = with_lines(&request, "x-pagerduty-signature", &[&list.join(",")]);
-        assert_eq!(judge(&verifier, &nine, seconds(NOW)), Err(Refusal::SignatureMismatch));
+        assert_eq!(slot_of(&verifier, &nine, seconds(NOW)), Err(Refusal::SignatureMismatch));
     }
     let strangers = format!("{},{good}", ["v2=00"; 20].join(","));
     let request = with_lines(&request, "x-pagerduty-signature", &[&strangers]);
-    assert_eq!(judge(&verifier, &request, seconds(NOW)), Ok(Some(0)));
+    assert_eq!(slot_of(&verifier, &request, seconds(NOW)), Ok(Some(0)));
 }
 
 #[test]
@@ -165,9 +170,9 @@ fn unsigned_says_so_and_the_decoy_never_accepts() {
     let decoy = Verifier::decoy();
     for shape in shapes::all() {
         let request = signed(&verifier(shape.scheme, &shape.secrets), b"{}", seconds(NOW));
-        assert_eq!(judge(&decoy, &request, seconds(NOW)), Err(Refusal::SignatureMismatch));
+        assert_eq!(slot_of(&decoy, &request, seconds(NOW)), Err(Refusal::SignatureMismatch));
     }
-    assert_eq!(judge(&decoy, &request(&[], ""), seconds(NOW)), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of(&decoy, &request(&[], ""), seconds(NOW)), Err(Refusal::SignatureMismatch));
     assert!(decoy.sign(b"", seconds(NOW), "1").is_empty() && !decoy.is_unsigned());
 }
 
@@ -190,8 +195,8 @@ fn a_time_that_is_not_signed_still_has_to_be_near() {
     let scheme = HmacScheme { timestamp, ..HmacScheme::sha256_hex("x-sig") };
     let verifier = verifier(Scheme::Hmac(scheme), &["first-secret"]);
     let request = signed(&verifier, b"{}", seconds(NOW));
-    assert_eq!(judge(&verifier, &request, seconds(NOW)), Ok(Some(0)));
-    assert_eq!(judge(&verifier, &request, seconds(NOW + 301)), Err(Refusal::TimestampStale));
+    assert_eq!(slot_of(&verifier, &request, seconds(NOW)), Ok(Some(0)));
+    assert_eq!(slot_of(&verifier, &request, seconds(NOW + 301)), Err(Refusal::TimestampStale));
 }
 
 /// The request with other lines of that name.

@@ -6,7 +6,7 @@ use crate::verify::{TokenScheme, VerifierError};
 const SECRETS: [&str; 2] = ["correct-horse-battery-staple-01", "tr0ub4dor-and-three-more-words"];
 
 fn bearer(value: &str) -> Result<Option<usize>, Refusal> {
-    judge(
+    slot_of(
         &verifier(Scheme::Token(TokenScheme::bearer()), &SECRETS),
         &request(&[("Authorization", value)], "{}"),
         seconds(0),
@@ -54,7 +54,7 @@ fn two_lines_open_nothing_even_when_both_are_right() {
     let verifier = verifier(Scheme::Token(TokenScheme::bearer()), &SECRETS);
     let value = format!("Bearer {}", SECRETS[0]);
     let request = request(&[("authorization", &value), ("Authorization", &value)], "{}");
-    assert_eq!(judge(&verifier, &request, seconds(0)), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of(&verifier, &request, seconds(0)), Err(Refusal::SignatureMismatch));
     assert_eq!(verifier.precheck(&request.headers), Err(Refusal::SignatureMismatch));
 }
 
@@ -70,11 +70,11 @@ fn the_headers_alone_decide() {
 fn a_header_without_prefix_holds_the_token_alone() {
     let scheme = TokenScheme { header: "x-gitlab-token".to_owned(), prefix: String::new() };
     let verifier = verifier(Scheme::Token(scheme), &["Basic dXNlcjpwYXNzd29yZA==", "second secret with blanks"]);
-    let judge_value = |value: &str| judge(&verifier, &request(&[("X-Gitlab-Token", value)], "{}"), seconds(0));
-    assert_eq!(judge_value("Basic dXNlcjpwYXNzd29yZA=="), Ok(Some(0)));
-    assert_eq!(judge_value("second secret with blanks"), Ok(Some(1)));
-    assert_eq!(judge_value("basic dXNlcjpwYXNzd29yZA=="), Err(Refusal::SignatureMismatch));
-    assert_eq!(judge_value(""), Err(Refusal::SignatureMissing));
+    let slot_of_value = |value: &str| slot_of(&verifier, &request(&[("X-Gitlab-Token", value)], "{}"), seconds(0));
+    assert_eq!(slot_of_value("Basic dXNlcjpwYXNzd29yZA=="), Ok(Some(0)));
+    assert_eq!(slot_of_value("second secret with blanks"), Ok(Some(1)));
+    assert_eq!(slot_of_value("basic dXNlcjpwYXNzd29yZA=="), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of_value(""), Err(Refusal::SignatureMissing));
 }
 
 #[test]

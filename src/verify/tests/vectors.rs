@@ -27,10 +27,10 @@ fn github_s_example_verifies() {
     let verifier = verifier(Scheme::Hmac(shapes::github()), &["It's a Secret to Everybody"]);
     let tag = GITHUB_PRINTED_SIGNATURE;
     let authentic = request(&[("X-Hub-Signature-256", tag)], "Hello, World!");
-    assert_eq!(judge(&verifier, &authentic, seconds(0)), Ok(Some(0)));
+    assert_eq!(slot_of(&verifier, &authentic, seconds(0)), Ok(Some(0)));
     let upper = format!("sha256={}", tag.trim_start_matches("sha256=").to_uppercase());
     assert_eq!(
-        judge(&verifier, &request(&[("x-hub-signature-256", &upper)], "Hello, World!"), seconds(0)),
+        slot_of(&verifier, &request(&[("x-hub-signature-256", &upper)], "Hello, World!"), seconds(0)),
         Ok(Some(0))
     );
 }
@@ -41,10 +41,10 @@ fn secureagentics_printed_body_verifies_with_and_without_the_prefix() {
     let tag = SECUREAGENTICS_PRINTED_TAG;
     for value in [tag.to_owned(), format!("sha256={tag}")] {
         let authentic = request(&[("X-Secureagentics-Signature", &value)], SECUREAGENTICS_PRINTED);
-        assert_eq!(judge(&verifier, &authentic, seconds(0)), Ok(Some(0)));
+        assert_eq!(slot_of(&verifier, &authentic, seconds(0)), Ok(Some(0)));
     }
     let other = request(&[("X-Secureagentics-Signature", &format!("sha512={tag}"))], SECUREAGENTICS_PRINTED);
-    assert_eq!(judge(&verifier, &other, seconds(0)), Err(Refusal::SignatureMismatch));
+    assert_eq!(slot_of(&verifier, &other, seconds(0)), Err(Refusal::SignatureMismatch));
 }
 
 #[test]
@@ -52,19 +52,19 @@ fn standard_webhooks_suites_agree() {
     let verifier = verifier(Scheme::Hmac(shapes::standard_webhooks()), &["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]);
     let body = r#"{"email":"test@example.com","username":"test_user"}"#;
     let now = seconds(1_649_367_553);
-    let judge_value = |value: &str| {
+    let slot_of_value = |value: &str| {
         let id = ("webhook-id", "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk");
         let lines = [id, ("webhook-timestamp", "1649367553"), ("webhook-signature", value)];
-        judge(&verifier, &request(&lines, body), now)
+        slot_of(&verifier, &request(&lines, body), now)
     };
     let tag = "tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=";
     let bad = "v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc=";
     for good in [format!("v1,{tag}"), format!("{bad} v2,x v1,{tag}"), format!("v1,{tag} v1a,AAAA")] {
-        assert_eq!(judge_value(&good), Ok(Some(0)), "{good}");
+        assert_eq!(slot_of_value(&good), Ok(Some(0)), "{good}");
     }
     for wrong in [tag, "v1,", "v1,tZ1I4/hD", &format!("v2,{tag}"), &format!("v1a,{tag}"), bad, &format!("{bad},{tag}")]
     {
-        assert_eq!(judge_value(wrong), Err(Refusal::SignatureMismatch), "{wrong}");
+        assert_eq!(slot_of_value(wrong), Err(Refusal::SignatureMismatch), "{wrong}");
     }
 }
 
@@ -148,8 +148,8 @@ fn what_vendors_print_verifies_at_its_own_time() {
     for Printed { name, scheme, secret, request, now } in printed() {
         let timed = scheme.timestamp.is_some();
         let verifier = verifier(Scheme::Hmac(scheme), &[&secret]);
-        assert_eq!(judge(&verifier, &request, now), Ok(Some(0)), "{name}");
-        let later = judge(&verifier, &request, Timestamp::from_millis(now.as_millis() + 3_600_000));
+        assert_eq!(slot_of(&verifier, &request, now), Ok(Some(0)), "{name}");
+        let later = slot_of(&verifier, &request, Timestamp::from_millis(now.as_millis() + 3_600_000));
         assert_eq!(later, if timed { Err(Refusal::TimestampStale) } else { Ok(Some(0)) }, "{name}");
     }
 }
