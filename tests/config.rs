@@ -85,13 +85,16 @@ impl Case {
     }
 }
 
-/// The cases of the fixture, which stand apart by blank lines.
+/// The cases of the fixture, which stand apart by blank lines. `{vendors}` and `{destinations}` are the names of all.
 fn cases() -> Vec<Case> {
+    let vendors = VENDORS.iter().map(|vendor| vendor.name).collect::<Vec<_>>().join(", ");
+    let kinds = KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
     let pieces = FAULTS.split("\n\n").filter(|piece| !piece.starts_with('#'));
     let case = |piece: &str| {
         let (said, text): (Vec<&str>, Vec<&str>) = piece.lines().partition(|line| line.starts_with("> "));
         let text = text.iter().map(|line| format!("{line}\n")).collect();
-        Case { text, said: said.iter().map(|line| line[2..].to_owned()).collect() }
+        let said = said.iter().map(|line| line[2..].replace("{vendors}", &vendors).replace("{destinations}", &kinds));
+        Case { text, said: said.collect() }
     };
     pieces.map(case).collect()
 }
