@@ -12,9 +12,9 @@ use gatepost::domain::{
 };
 use gatepost::incidents::{Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
-    Access, Advanced, Claim, ClaimOrder, Commands, Conclusion, Consignment, Content, DeliveryFilter, Dispatched, Doubt,
-    Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease, NotifierPolicy, Outbox, Page,
-    PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore, Upkeep, Verdict,
+    Access, Advanced, Claim, ClaimOrder, Commands, Conclusion, Content, DeliveryFilter, DeliveryWork, Dispatched,
+    Doubt, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease, NotifierPolicy, Outbox,
+    Page, PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore, Upkeep, Verdict,
 };
 
 #[path = "harness/authentic.rs"]
@@ -96,17 +96,17 @@ impl Fixture {
         self.store.conclude(conclusions, &self.policy, at(now)).wait().unwrap()
     }
 
-    fn claim(&self, destination: &str, now: i64) -> Option<Claim<Consignment>> {
+    fn claim(&self, destination: &str, now: i64) -> Option<Claim<DeliveryWork>> {
         self.claim_all(destination, 1, now).pop()
     }
 
-    fn claim_all(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<Consignment>> {
+    fn claim_all(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<DeliveryWork>> {
         let claimed =
             self.store.claim_deliveries(&name(destination), limit, ClaimOrder::MostSevere, &self.policy, lease(now));
         claimed.wait().unwrap().claims
     }
 
-    fn settle(&self, claim: Claim<Consignment>, verdict: Verdict, now: i64) -> usize {
+    fn settle(&self, claim: Claim<DeliveryWork>, verdict: Verdict, now: i64) -> usize {
         let attempt = Attempt {
             number: claim.work().tries,
             started_at: at(now),
@@ -207,7 +207,7 @@ fn again(uncertain: bool, now: i64) -> Verdict {
     }
 }
 
-fn change(claim: &Claim<Consignment>) -> &gatepost::store::ChangeContent {
+fn change(claim: &Claim<DeliveryWork>) -> &gatepost::store::ChangeContent {
     match &claim.work().content {
         Content::Change(change) => change,
         Content::Event { .. } => panic!("an event at a notifier"),

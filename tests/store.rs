@@ -10,7 +10,7 @@ use gatepost::domain::{
     SourceName, Timestamp, Urgency,
 };
 use gatepost::store::{
-    Acceptance, Access, Backlog, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt, EventFilter,
+    Acceptance, Access, Backlog, Claim, ClaimOrder, Conclusion, DeliveryFilter, DeliveryWork, Doubt, EventFilter,
     Horizons, Inbox, Joining, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries,
     ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError,
     Upkeep, Verdict,
@@ -72,7 +72,7 @@ impl Fixture {
         self.store.conclude(Arc::new(conclusions), &Arc::default(), at(now)).wait().unwrap();
     }
 
-    fn claim(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<Consignment>> {
+    fn claim(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<DeliveryWork>> {
         self.store
             .claim_deliveries(&destination.parse().unwrap(), limit, ClaimOrder::MostSevere, &Arc::default(), lease(now))
             .wait()
@@ -80,7 +80,7 @@ impl Fixture {
             .claims
     }
 
-    fn settle(&self, claim: Claim<Consignment>, verdict: Verdict) -> LeasesLost {
+    fn settle(&self, claim: Claim<DeliveryWork>, verdict: Verdict) -> LeasesLost {
         let attempt = Attempt {
             number: claim.work().tries,
             started_at: at(0),
@@ -422,7 +422,7 @@ fn the_most_severe_goes_first_and_each_destination_has_its_own_queue() {
             .wait()
             .unwrap();
     }
-    let titles = |claims: &[Claim<Consignment>]| -> Vec<String> {
+    let titles = |claims: &[Claim<DeliveryWork>]| -> Vec<String> {
         claims.iter().map(|claim| claim.work().content.event().unwrap().title).collect()
     };
     assert_eq!(titles(&fixture.claim("d", 2, 1)), ["b", "c"]);
@@ -479,7 +479,7 @@ fn a_trial_is_handed_what_has_been_due_the_longest() {
             lease(now),
         );
         let claimed = claimed.wait().unwrap();
-        let title = |claim: &Claim<Consignment>| claim.work().content.event().unwrap().title;
+        let title = |claim: &Claim<DeliveryWork>| claim.work().content.event().unwrap().title;
         (claimed.claims.iter().map(title).collect::<Vec<String>>(), claimed.next_due)
     };
     assert_eq!(trial(9), (vec![], Some(at(10))));

@@ -25,7 +25,7 @@ use crate::domain::{
 };
 use crate::egress::Egress;
 use crate::store::{
-    Claim, ClaimOrder, Consignment, Content, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
+    Claim, ClaimOrder, Content, DeliveryWork, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
 };
 use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
 
@@ -82,7 +82,7 @@ struct Health {
 
 /// A try that has ended.
 struct Finished {
-    claim: Claim<Consignment>,
+    claim: Claim<DeliveryWork>,
     /// The receipt of its event, where that could be read.
     receipt: Option<ReceiptId>,
     outcome: Outcome,
@@ -242,7 +242,7 @@ impl Worker {
     }
 
     /// One try, from the first message to the outcome.
-    async fn attempt(self: Arc<Self>, claim: Claim<Consignment>) -> Finished {
+    async fn attempt(self: Arc<Self>, claim: Claim<DeliveryWork>) -> Finished {
         let started_at = self.clock.now();
         let begun = Instant::now();
         let event = match claim.work().content.event() {
@@ -270,7 +270,7 @@ impl Worker {
         Finished { claim, receipt: Some(event.receipt), outcome, started_at, begun, took: begun.elapsed() }
     }
 
-    async fn talk(&self, work: &Consignment, event: &Event, now: Timestamp) -> Outcome {
+    async fn talk(&self, work: &DeliveryWork, event: &Event, now: Timestamp) -> Outcome {
         let job = Job {
             id: work.delivery,
             event,
@@ -293,7 +293,7 @@ impl Worker {
         }
     }
 
-    fn panicked(&self, work: &Consignment) -> Outcome {
+    fn panicked(&self, work: &DeliveryWork) -> Outcome {
         tracing::error!(destination = %self.name, delivery = %work.delivery, "rendering a delivery failed");
         let reason = "gatepost failed while rendering it; this is a defect of gatepost".to_owned();
         if work.tries >= PANICS_MAX {
@@ -368,7 +368,7 @@ impl Worker {
         Settlement { claim, attempt, verdict }
     }
 
-    fn report(&self, work: &Consignment, receipt: Option<ReceiptId>, attempt: &Attempt, verdict: &Verdict) {
+    fn report(&self, work: &DeliveryWork, receipt: Option<ReceiptId>, attempt: &Attempt, verdict: &Verdict) {
         let (destination, delivery) = (&self.name, work.delivery);
         let (event, incident, change) = work.content.subject();
         let (event, incident) = (event.map(tracing::field::display), incident.map(tracing::field::display));

@@ -10,7 +10,7 @@ use crate::domain::{
 #[derive(Debug, Default)]
 pub struct Claimed {
     /// The claims.
-    pub claims: Vec<Claim<Consignment>>,
+    pub claims: Vec<Claim<DeliveryWork>>,
     /// When the next delivery of this destination is due; `None` if none waits.
     pub next_due: Option<Timestamp>,
     /// Deliveries whose rows could not be read. They are dead letters now.
@@ -34,7 +34,7 @@ impl Document {
 
 /// All that is needed to send one delivery.
 #[derive(Debug)]
-pub struct Consignment {
+pub struct DeliveryWork {
     /// Its id.
     pub delivery: DeliveryId,
     /// What to tell.
@@ -131,7 +131,7 @@ impl ChangeContent {
 #[derive(Debug)]
 pub struct Settlement {
     /// The right to settle.
-    pub claim: Claim<Consignment>,
+    pub claim: Claim<DeliveryWork>,
     /// The try.
     pub attempt: Attempt,
     /// What is to become of the delivery.

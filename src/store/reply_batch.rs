@@ -37,7 +37,7 @@ pub struct PendingReply<T> {
 
 /// The answers of one commit; the waiting threads are woken when it is dropped.
 #[derive(Default)]
-pub struct Round(Vec<ReplyBatch>);
+pub struct CommitRound(Vec<ReplyBatch>);
 
 impl ReplyBatch {
     /// A batch, and what must run on the thread that it belongs to.
@@ -100,7 +100,7 @@ impl<T> PendingReply<T> {
     }
 }
 
-impl Round {
+impl CommitRound {
     /// Answers directly, or adds the answer to the batch, which is sent after the wake-up.
     pub fn deliver(&mut self, reply: PendingReply<Acceptance>, answer: Answer<Acceptance>) {
         let PendingReply { sender, replies } = reply;
@@ -119,7 +119,7 @@ impl Round {
     }
 }
 
-impl Drop for Round {
+impl Drop for CommitRound {
     fn drop(&mut self) {
         for replies in &self.0 {
             replies.0.wake.notify_one();
@@ -140,7 +140,7 @@ mod tests {
     async fn answers_arrive_by_the_responder_after_the_round_and_directly_once_it_is_gone() {
         let (replies, responder) = ReplyBatch::new();
         let responder = tokio::spawn(responder.run());
-        let mut round = Round::default();
+        let mut round = CommitRound::default();
         let receivers: Vec<_> = (0..3)
             .map(|_| {
                 let (sender, receiver) = oneshot::channel();
@@ -156,7 +156,7 @@ mod tests {
         responder.abort();
         assert!(responder.await.unwrap_err().is_cancelled());
         let (sender, receiver) = oneshot::channel();
-        Round::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
+        CommitRound::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
         assert!(receiver.await.unwrap().is_ok());
     }
 
@@ -164,7 +164,7 @@ mod tests {
     async fn a_responder_that_ends_hands_out_what_it_has_and_one_without_a_reply_batch_ends() {
         let (replies, responder) = ReplyBatch::new();
         let (sender, receiver) = oneshot::channel();
-        Round::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
+        CommitRound::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
         drop(responder);
         assert!(receiver.await.unwrap().is_ok());
         let (replies, responder) = ReplyBatch::new();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Transaction, TransactionBehavior};
 
-use super::super::reply_batch::Round;
+use super::super::reply_batch::CommitRound;
 use super::super::{Acceptance, StoreError};
 use super::bodies::{self, Left, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
@@ -20,13 +20,13 @@ use super::inbox;
 use super::keys::KeysAtHand;
 use super::scheduling::Schedule;
 use super::work_queue::{OpenLines, WorkLine, WorkQueue};
-use super::writer::{Command, Waiting, WaitingRoom, Work};
+use super::writer::{Admission, Command, Waiting, Work};
 
 /// What the thread works with.
 pub struct CommitLoop {
     database: Database,
     keys: KeysAtHand,
-    waiting: Arc<WaitingRoom>,
+    waiting: Arc<Admission>,
     turn: Schedule,
     /// A commit has failed since the backlogs were counted: it may be durable nevertheless.
     are_backlogs_in_doubt: bool,
@@ -74,7 +74,7 @@ impl Gathered {
 
 impl CommitLoop {
     /// Over a database that is ready.
-    pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<WaitingRoom>) -> Self {
+    pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<Admission>) -> Self {
         Self {
             database,
             keys,
@@ -265,7 +265,7 @@ impl CommitLoop {
     ) {
         let bytes = arrivals.iter().map(|waiting| waiting.arrival.body().len()).sum();
         self.waiting.leave(arrivals.len(), bytes);
-        let mut round = Round::default();
+        let mut round = CommitRound::default();
         for (index, waiting) in arrivals.drain(..).enumerate() {
             let outcome = match result {
                 Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreError::Stopped),

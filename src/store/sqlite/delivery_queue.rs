@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 
 use super::super::{
-    Claim, Claimed, Consignment, Content, Document, Lease, Policy, SetAside, Settlement, StoreError, Verdict,
+    Claim, Claimed, Content, DeliveryWork, Document, Lease, Policy, SetAside, Settlement, StoreError, Verdict,
 };
 use super::adoption::Adoption;
 use super::notifications::{Candidate as ChangeCandidate, Notifications, optional_document};
@@ -149,7 +149,7 @@ impl<'t> Claimer<'t> {
                  WHERE seq = ?1",
             )?
             .execute(params![candidate.row, self.lease.until().as_millis()])?;
-        let consignment = Consignment {
+        let work = DeliveryWork {
             delivery: candidate.id,
             content,
             tries: candidate.tries.saturating_add(1),
@@ -157,7 +157,7 @@ impl<'t> Claimer<'t> {
             progress: candidate.progress,
             retrying_since: candidate.retrying_since,
         };
-        self.claimed.claims.push(Claim::new(candidate.row, candidate.generation + 1, consignment));
+        self.claimed.claims.push(Claim::new(candidate.row, candidate.generation + 1, work));
         Ok(())
     }
 

@@ -22,13 +22,13 @@ use crate::vendors::Authenticated;
 #[derive(Debug)]
 pub struct Writer {
     commands: Mutex<Option<Sender<Command>>>,
-    waiting: Arc<WaitingRoom>,
+    waiting: Arc<Admission>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How much is waiting for its commit. Bounded, so that a slow disk leads to 503 instead of growing memory.
 #[derive(Debug, Default)]
-pub struct WaitingRoom {
+pub struct Admission {
     arrivals: AtomicUsize,
     bytes: AtomicUsize,
     is_shut: AtomicBool,
@@ -69,8 +69,8 @@ pub trait Work: Send {
 struct Job<T, F> {
     work: Option<F>,
     /// What is done with the value once it is on the disk.
-    committed: fn(&WaitingRoom, &T),
-    waiting: Arc<WaitingRoom>,
+    committed: fn(&Admission, &T),
+    waiting: Arc<Admission>,
     value: Option<T>,
     answer: PendingReply<T>,
 }
@@ -105,7 +105,7 @@ impl Writer {
         service: Option<Service>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        let waiting = Arc::new(WaitingRoom { backlogs, ..WaitingRoom::default() });
+        let waiting = Arc::new(Admission { backlogs, ..Admission::default() });
         let commit_loop = CommitLoop::new(Database::new(connection, path, service), keys, Arc::clone(&waiting));
         let thread =
             std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || commit_loop.run(&receiver))?;
@@ -164,7 +164,7 @@ impl Writer {
     pub fn write_then<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
-        committed: fn(&WaitingRoom, &T),
+        committed: fn(&Admission, &T),
     ) -> Ticket<T> {
         self.queue(WorkLine::First, work, committed)
     }
@@ -182,7 +182,7 @@ impl Writer {
         &self,
         line: WorkLine,
         work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
-        committed: fn(&WaitingRoom, &T),
+        committed: fn(&Admission, &T),
     ) -> Ticket<T> {
         let (answer, ticket) = Ticket::by(None);
         let job = Job { work: Some(work), committed, waiting: Arc::clone(&self.waiting), value: None, answer };
@@ -213,7 +213,7 @@ impl Drop for Writer {
     }
 }
 
-impl WaitingRoom {
+impl Admission {
     /// Admits an arrival of `bytes`; `false` when the limits are reached. A single body is always admitted: this limit
     /// is on all arrivals together, each body has its own.
     fn enter(&self, bytes: usize) -> bool {
