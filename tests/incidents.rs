@@ -12,9 +12,10 @@ use gatepost::domain::{
 };
 use gatepost::incidents::{Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
-    Access, Advanced, Claim, ClaimOrder, Commands, Conclusion, Content, DeliveryFilter, DeliveryWork, Dispatched,
-    Doubt, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease, NotifierPolicy, Outbox,
-    Page, PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore, Upkeep, Verdict,
+    Access, Advanced, Arrival, Claim, ClaimOrder, Commands, Conclusion, Consignment, Content, DeliveryFilter,
+    Dispatched, Doubt, Hastened, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease,
+    NotifierPolicy, Outbox, Page, PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore,
+    Upkeep, Verdict,
 };
 
 #[path = "harness/authentic.rs"]
@@ -580,6 +581,39 @@ fn a_first_export_is_told_as_one_digest_and_one_old_event_by_itself() {
         2,
         "the digest and the new one: {told:?}"
     );
+}
+
+#[test]
+fn what_was_planned_while_the_clock_was_ahead_does_not_wait_for_it() {
+    const AHEAD: i64 = 12 * 365 * 24 * HOUR;
+    let fixture = Fixture::new();
+    let old = |host, id: &str| Alert { host, is_old: true, ..alert(id) };
+    let hasten = || fixture.store.hasten(Hastened::All, at(AHEAD - MINUTE), at(0), 100).wait().unwrap();
+    let waits_for_years = || {
+        let rows = fixture.store.deliveries(&ALL, &DeliveryFilter::default()).unwrap();
+        let waiting = rows.into_iter().filter(|row| row.delivery.state == DeliveryState::Waiting);
+        waiting.filter(|row| row.delivery.not_before > at(25 * HOUR)).count()
+    };
+    fixture.take(AHEAD, &[old("one", "a"), old("two", "b")]);
+    assert_eq!(fixture.changes("chat", AHEAD), [Change::Open], "the digest");
+    // The digest's message is to be brought up to date in five minutes, by a clock that is set back now.
+    fixture.take(AHEAD + 1, &[old("three", "c")]);
+    assert!(hasten() > 0);
+    assert_eq!((fixture.changes("chat", 0), waits_for_years()), (vec![Change::Update], 0));
+    // A transaction that was begun before ends after that.
+    fixture.take(AHEAD + 2, &[old("four", "d"), Alert { host: "new", ..alert("e") }]);
+    assert!(waits_for_years() > 0 && hasten() > 0);
+    let told: Vec<Change> = fixture.told("chat", 1).into_iter().map(|(change, _)| change).collect();
+    assert!(told.contains(&Change::Open), "{told:?}");
+    for destination in ["pager", "chat", "hook", "tickets"] {
+        fixture.changes(destination, HOUR);
+    }
+    assert_eq!((waits_for_years(), hasten()), (0, 0));
+    // Silence is measured from now on.
+    fixture.advance(2);
+    assert_eq!(fixture.incident(1).incident.received_at, at(2));
+    fixture.advance(25 * HOUR);
+    assert_eq!(fixture.incident(1).incident.state, IncidentState::Quiet);
 }
 
 #[test]

@@ -10,10 +10,10 @@ use gatepost::domain::{
     SourceName, Timestamp, Urgency,
 };
 use gatepost::store::{
-    Acceptance, Access, Backlog, Claim, ClaimOrder, Conclusion, DeliveryFilter, DeliveryWork, Doubt, EventFilter,
-    Horizons, Inbox, Joining, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries,
-    ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError,
-    Upkeep, Verdict,
+    Acceptance, Access, Arrival, Backlog, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt,
+    EventFilter, Hastened, Horizons, Inbox, Joining, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page,
+    PlannedEvent, Queries, ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement,
+    SqliteStore, StoreError, Upkeep, Verdict,
 };
 use gatepost::vendors::Authenticated;
 
@@ -867,7 +867,7 @@ fn deliveries_that_wait_for_a_time_far_away_are_made_due() {
     let mut claims = fixture.claim("d", 2, 0);
     fixture.settle(claims.remove(0), again(5_000, false));
     fixture.settle(claims.remove(0), again(50_000, false));
-    let hasten = |beyond| fixture.store.hasten(at(beyond), at(100), 10).wait().unwrap();
+    let hasten = |beyond| fixture.store.hasten(Hastened::Retries, at(beyond), at(100), 10).wait().unwrap();
     assert_eq!(fixture.claim("d", 10, 10).len(), 1);
     assert_eq!((hasten(50_000), hasten(5_000), hasten(5_000)), (0, 1, 0));
     assert_eq!(fixture.claim("d", 10, 99).len(), 0);

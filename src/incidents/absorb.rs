@@ -3,6 +3,8 @@
 //! The store calls [`absorb`] once for each key and transaction, with the newest incident of that key and the events that are
 //! new, in the order of their receipt. It determines the state of incidents, not who is told.
 
+use std::time::Duration;
+
 use crate::domain::{
     EventState, Facets, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Milestone,
     MilestoneKind, Origin, Rank, SourceName, Timestamp,
@@ -10,6 +12,7 @@ use crate::domain::{
 
 use super::correlations::{Correlations, Ended};
 use super::new_event::{NewEvent, OLD};
+use super::set_back::is_ahead;
 use super::spread::steps;
 use super::subject::Subject;
 use super::timers::{HELD_FOR, has_lapsed, is_flapping};
@@ -165,7 +168,9 @@ impl Absorbing<'_> {
         match self.current.as_mut() {
             Some(subject) if subject.incident.state.is_live() => subject.count_live(place, event, timing, now),
             Some(subject) if subject.incident.state == IncidentState::Resolved => {
-                let since = now.since(subject.incident.state_since);
+                // A resolution that is dated ahead tells nothing of what came before or after it.
+                let is_dated_ahead = is_ahead(subject.incident.state_since, now);
+                let since = if is_dated_ahead { Duration::MAX } else { now.since(subject.incident.state_since) };
                 let is_late = event.is_before(subject.incident.state_since) && since <= OLD;
                 let raises = event.rank > subject.incident.rank;
                 if since <= timing.reopen_within && (raises || !is_late) {
@@ -375,4 +380,4 @@ fn opened(
 
 const REOPENINGS_KEPT: usize = 4;
 /// A resolution that the vendor dates earlier than that is dated so: its clock is wrong, or it names the time of the alert.
-const RESOLUTION_DELAY_MAX: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+const RESOLUTION_DELAY_MAX: Duration = Duration::from_secs(10 * 60);

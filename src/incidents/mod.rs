@@ -6,6 +6,7 @@
 //! - [`absorb`]: how events change an incident.
 //! - [`obey`]: how a person's order changes it.
 //! - [`advance`]: how the passing of time changes it; [`check_at`]: when to check again.
+//! - [`set_back`]: how it follows a clock that was set back.
 //! - [`due`]: what a notifier is to be told, as the difference between the incident and what was told.
 //! - [`StormGauge`], [`fold`], [`digest`]: when incidents are too many to be told one by one.
 
@@ -18,6 +19,7 @@ mod group_field;
 mod grouping;
 mod new_event;
 mod orders;
+mod set_back;
 mod spread;
 mod storm;
 mod storm_gauge;
@@ -35,6 +37,7 @@ pub use group_field::{GroupField, UnknownGroupField};
 pub use grouping::{GroupBy, Grouped, Hint, group};
 pub use new_event::NewEvent;
 pub use orders::{Order, OrderError, obey};
+pub use set_back::set_back;
 pub use storm::{fold, storm_key};
 pub use storm_gauge::StormGauge;
 pub use subject::Subject;

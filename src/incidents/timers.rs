@@ -36,7 +36,7 @@ pub(super) fn has_lapsed(incident: &Incident, timing: &Timing, now: Timestamp) -
 
 /// It was reopened more than three times within the last hour.
 pub(super) fn is_flapping(incident: &Incident, now: Timestamp) -> bool {
-    let recent = incident.reopened_at.iter().filter(|at| now.since(**at) <= HOUR).count();
+    let recent = incident.reopened_at.iter().filter(|at| now.distance(**at) <= HOUR).count();
     incident.state.is_live() && recent > REOPENINGS_MAX
 }
 

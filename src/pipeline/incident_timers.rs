@@ -28,8 +28,10 @@ pub struct IncidentTimers {
 impl IncidentTimers {
     /// Works until `stop` changes. Silence counts from the first check on: while gatepost was down it received nothing.
     pub async fn run(&mut self, mut stop: watch::Receiver<bool>) {
-        let listening_since = *self.now.borrow();
+        let mut listening_since = *self.now.borrow();
         while !*stop.borrow() {
+            // At the start the clock may have been ahead.
+            listening_since = listening_since.min(*self.now.borrow());
             if let Err(fault) = self.advance(listening_since).await {
                 tracing::warn!(%fault, "incidents cannot be looked at now; they are looked at later");
             }

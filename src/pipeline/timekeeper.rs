@@ -4,7 +4,9 @@
 //! wall clock, because people and other processes read them: when a retry is due, and when a row was written. So the
 //! timekeeper compares both clocks once a second. If they have moved apart it logs that, and
 //!
-//! - retries that would wait for a time that is now far away are made due: each costs at most one try more;
+//! - whatever would wait for a time that is now far away is made due: a retry costs at most one try more, and what is too
+//!   early is planned anew. What was planned by the former time may still be on its way into the store, so the store is
+//!   asked again for a minute;
 //! - retention does not follow a clock that was set forward until it has stood there for a day, so that nothing is
 //!   deleted early and a repetition stays known as one. It follows a clock that was set back at once: it deletes less.
 //!
@@ -22,7 +24,7 @@ use tokio::sync::watch;
 
 use super::horizon::Witness;
 use crate::domain::{Clock, Timestamp};
-use crate::store::{NotedTime, StoreError, Upkeep};
+use crate::store::{Hastened, NotedTime, StoreError, Upkeep};
 use crate::telemetry::Metrics;
 
 /// Watches the clock.
@@ -38,6 +40,30 @@ pub struct Timekeeper<U> {
     vouched: watch::Sender<Timestamp>,
     witness: Arc<Witness>,
     jumped_at_start: Option<Jump>,
+    latecomers: Option<Latecomers>,
+}
+
+/// What may be written by the former time although the clock has been set back: a transaction that waited for its turn, an
+/// answer that arrived while the clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Latecomers {
+    /// What it plans waits for a time after this one.
+    beyond: Timestamp,
+    /// On the steady hand: later there are none.
+    until: Timestamp,
+}
+
+impl Latecomers {
+    /// Of a clock that was set back to `now`. `None`: they wait no longer than a short while.
+    fn after(by: Duration, now: Timestamp, steady: Timestamp) -> Option<Self> {
+        let beyond = now.plus(by).minus(LATE_MAX);
+        (by > 2 * LATE_MAX).then(|| Self { beyond, until: steady.plus(LATE_MAX) })
+    }
+
+    /// What is to be made due now.
+    fn at(self, steady: Timestamp) -> Option<Timestamp> {
+        (steady <= self.until).then_some(self.beyond)
+    }
 }
 
 /// The clock was set.
@@ -112,7 +138,17 @@ impl<U: Upkeep> Timekeeper<U> {
         }
         let (settled, _) = watch::channel(time.settled);
         let (vouched, _) = watch::channel(time.vouched);
-        Self { store, clock, metrics, time, settled, vouched, witness: Arc::default(), jumped_at_start }
+        Self {
+            store,
+            clock,
+            metrics,
+            time,
+            settled,
+            vouched,
+            witness: Arc::default(),
+            jumped_at_start,
+            latecomers: None,
+        }
     }
 
     /// The time that retention follows, as it changes.
@@ -153,24 +189,34 @@ impl<U: Upkeep> Timekeeper<U> {
             let jump = self.time.look(wall, self.clock.steady(), self.witness.vouches_for(wall));
             self.settled.send_replace(self.time.settled);
             self.vouched.send_replace(self.time.vouched);
-            if let Some(jump) = jump {
-                tokio::select! {
-                    () = self.report(jump) => {}
-                    _ = stop.changed() => return,
-                }
+            tokio::select! {
+                () = self.follow(jump) => {}
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    async fn follow(&mut self, jump: Option<Jump>) {
+        if let Some(jump) = jump {
+            self.report(jump).await;
+        } else if let Some(latecomers) = self.latecomers {
+            match latecomers.at(self.time.steady) {
+                Some(beyond) => self.hasten(Hastened::All, beyond).await,
+                None => self.latecomers = None,
             }
         }
     }
 
     /// What an earlier process left may wait for a time that its clock would have reached.
-    async fn take_over(&self) {
-        match self.jumped_at_start {
-            Some(jump) => self.report(jump).await,
-            None => self.hasten(self.clock.now().plus(WAIT_LONGEST)).await,
+    async fn take_over(&mut self) {
+        if let Some(jump) = self.jumped_at_start {
+            return self.report(jump).await;
         }
+        self.hasten(Hastened::Retries, self.clock.now().plus(WAIT_LONGEST)).await;
+        self.hasten(Hastened::All, self.clock.now().plus(PLANNED_AHEAD_MAX)).await;
     }
 
-    async fn report(&self, jump: Jump) {
+    async fn report(&mut self, jump: Jump) {
         self.metrics.clock_jumps.inc();
         let now = self.clock.now();
         match jump {
@@ -181,16 +227,17 @@ impl<U: Upkeep> Timekeeper<U> {
             Jump::Back(by) => {
                 let seconds = by.as_secs();
                 tracing::error!(seconds, %now, "the clock was set back; retries that would wait too long are made due");
-                self.hasten(now).await;
+                self.latecomers = Latecomers::after(by, now, self.time.steady);
+                self.hasten(Hastened::All, now).await;
             }
         }
     }
 
-    async fn hasten(&self, beyond: Timestamp) {
+    async fn hasten(&self, what: Hastened, beyond: Timestamp) {
         let now = self.clock.now();
         let mut all = 0;
         loop {
-            match self.store.hasten(beyond.max(now), now, HASTENED_ROWS).await {
+            match self.store.hasten(what, beyond.max(now), now, HASTENED_ROWS).await {
                 Ok(count) => {
                     all += count;
                     if count < HASTENED_ROWS {
@@ -206,7 +253,10 @@ impl<U: Upkeep> Timekeeper<U> {
             tokio::time::sleep(HASTEN_PAUSE).await;
         }
         if all > 0 {
-            tracing::warn!(deliveries = all, "deliveries waited for a time that is too far away, and were made due");
+            tracing::warn!(
+                rows = all,
+                "deliveries and incidents waited for a time that is too far away, and were made due"
+            );
         }
     }
 }
@@ -222,6 +272,11 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(60);
 const NOTED_AGE_MAX: Duration = Duration::from_secs(300);
 /// Nothing waits longer: twice the longest `Retry-After` that is kept to.
 const WAIT_LONGEST: Duration = Duration::from_secs(7200);
+/// Counts are brought up to date within a day; what is planned for later than that is checked at a start, and planned anew
+/// where its time has not come.
+const PLANNED_AHEAD_MAX: Duration = Duration::from_secs(48 * 3600);
+/// A transaction that was begun before the clock was set has ended by then.
+const LATE_MAX: Duration = Duration::from_secs(60);
 /// Few enough that intake need not wait.
 const HASTENED_ROWS: usize = 500;
 const HASTEN_PAUSE: Duration = Duration::from_millis(20);
@@ -303,6 +358,20 @@ mod tests {
             assert_eq!(time.settled, clock.steady(), "never ahead");
         }
         assert_eq!(clock.steady(), before.plus(SECOND * 30 * 3600));
+    }
+
+    #[test]
+    fn what_was_on_its_way_while_the_clock_was_set_back_is_made_due_as_well() {
+        let (clock, mut time) = start();
+        let before = clock.now();
+        clock.set(before.minus(DAY));
+        let [Jump::Back(by)] = pass(&clock, &mut time, 1)[..] else { panic!("not seen") };
+        let (now, steady) = (clock.now(), clock.steady());
+        let latecomers = Latecomers::after(by, now, steady).unwrap();
+        let beyond = latecomers.at(steady.plus(LATE_MAX)).unwrap();
+        assert!(beyond < before && beyond > now.plus(LATE_MAX), "what is planned rightly keeps its time");
+        assert_eq!(latecomers.at(steady.plus(LATE_MAX + SECOND)), None);
+        assert_eq!(Latecomers::after(LATE_MAX, now, steady), None);
     }
 
     #[test]

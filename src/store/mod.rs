@@ -49,7 +49,7 @@ pub use receipt_work::{
 pub use reply_batch::{ReplyBatch, Responder};
 pub use set_aside::SetAside;
 pub use sqlite::{Access, OpenError, SqliteStore};
-pub use upkeep::{Horizons, NotedTime, Soundness, Upkeep};
+pub use upkeep::{Hastened, Horizons, NotedTime, Soundness, Upkeep};
 
 /// Why the store did not do it. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

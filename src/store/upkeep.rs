@@ -15,12 +15,22 @@ pub trait Upkeep: Send + Sync {
     /// Keeps the present time, so that the next start can tell whether the clock was set meanwhile.
     fn note_time(&self, now: NotedTime) -> Ticket<()>;
 
-    /// Makes up to `limit` deliveries due at `now` that wait for a time after `beyond`: the clock by which they were to
-    /// wait has been set back. Returns how many there were; fewer than `limit` means that none is left.
-    fn hasten(&self, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize>;
+    /// Makes up to `limit` rows due at `now` that wait for a time after `beyond`: the clock by which they were to wait has
+    /// been set back. Returns how many there were; fewer than `limit` means that none is left.
+    fn hasten(&self, what: Hastened, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize>;
 
     /// Writes a consistent copy to a file that does not exist yet.
     fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
+}
+
+/// What is made due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hastened {
+    /// What is to be told now or was tried before. Counts that are to be brought up to date later keep their time.
+    Retries,
+    /// Every delivery, and every incident that is to be checked later. What is too early is planned anew when it is claimed
+    /// or checked.
+    All,
 }
 
 /// The present time, by two clocks that trust the machine's wall clock to a different degree.

@@ -194,10 +194,15 @@ async fn retries(mut dice: Dice, is_set: bool) -> Retries {
 pub async fn app_drained(app: &App, within: Duration) -> Duration {
     let begun = Instant::now();
     loop {
-        // Whatever the clock says: what was planned while it was ahead waits as well.
-        let depths = app.store().depths(Timestamp::from_millis(i64::MAX)).unwrap();
+        let depths = app.store().depths(SystemClock.now()).unwrap();
         let waiting = depths.iter().filter(|depth| depth.state != DeliveryState::Dead).count();
-        if waiting == 0 && app.store().undispatched().unwrap() == 0 {
+        // Counts are brought up to date within that time. What was planned while the clock was ahead waits for longer.
+        let later = SystemClock.now().plus(UPDATED_WITHIN);
+        let planned = |by| app.store().depths(by).unwrap().iter().map(|depth| depth.count).sum::<u64>();
+        if waiting == 0
+            && planned(later) == planned(Timestamp::from_millis(i64::MAX))
+            && app.store().undispatched().unwrap() == 0
+        {
             return begun.elapsed();
         }
         if begun.elapsed() > within {
@@ -293,6 +298,8 @@ fn step() -> Duration {
     Duration::from_millis(if is_long() { 20_000 } else { 2_000 })
 }
 
+/// Those of a ticket: an hour after it was opened.
+const UPDATED_WITHIN: Duration = Duration::from_secs(3_700);
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 86_400;
 /// About as many as from now to the end of 32 bits.

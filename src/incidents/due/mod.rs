@@ -22,6 +22,7 @@ use crate::domain::{
     Timestamp, Told,
 };
 
+use super::set_back::is_ahead;
 use super::timing::Timing;
 
 /// What is due at a notifier.
@@ -128,8 +129,7 @@ impl Comparison<'_> {
     /// That long after something was told. A time ahead of the clock was written before the clock was set back: what
     /// would otherwise wait until the clock reaches it again does not wait.
     fn after(&self, told_at: Timestamp, wait: Duration) -> Timestamp {
-        let is_ahead = told_at.since(self.now) > CLOCK_SKEW_MAX;
-        if is_ahead { self.now } else { told_at.plus(wait) }
+        if is_ahead(told_at, self.now) { self.now } else { told_at.plus(wait) }
     }
 
     /// `None` where the time has come.
@@ -146,7 +146,7 @@ impl Comparison<'_> {
     fn all_told(&self, next: Option<Timestamp>) -> Due {
         match self.is.state {
             IncidentState::Resolved => {
-                let over_at = self.incident.state_since.plus(self.timing.reopen_within);
+                let over_at = self.after(self.incident.state_since, self.timing.reopen_within);
                 let at = next.or((over_at > self.now).then_some(over_at));
                 at.map_or(Due::Close(OVER), Due::At)
             }
@@ -180,5 +180,3 @@ const RESOLVED_UNTOLD: &str = "resolved before it was told";
 const QUIET_UNTOLD: &str = "quiet before it was told";
 const OVER: &str = "resolved";
 const QUIET: &str = "quiet";
-/// A smaller difference between two readings of one clock does not mean that it was set.
-const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);

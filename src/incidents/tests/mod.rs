@@ -2,6 +2,7 @@
 
 mod absorbing;
 mod bad_input;
+mod clock;
 mod correlating;
 mod grouping;
 mod life;

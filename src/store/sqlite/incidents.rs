@@ -366,9 +366,12 @@ impl<'t> Incidents<'t> {
         let mut advanced = Advanced { incidents: due.len(), to_tell: BTreeSet::new() };
         for mut incident in due {
             let timing = &self.policy.timing;
+            let is_set_back = incidents::set_back(&mut incident, self.now);
             let milestone = incidents::advance(&mut incident, timing, listening_since, self.now);
-            if let Some(milestone) = &milestone {
+            if is_set_back || milestone.is_some() {
                 self.save_incident(&incident)?;
+            }
+            if let Some(milestone) = &milestone {
                 self.add_milestones(incident.number, std::slice::from_ref(milestone))?;
                 Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
             }

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::{Row, Transaction, params};
 
-use super::super::{Horizons, NotedTime, StoreError, Ticket, Upkeep};
+use super::super::{Hastened, Horizons, NotedTime, StoreError, Ticket, Upkeep};
+use super::rows::row_limit;
 use super::{SqliteStore, bodies, create_private, keys, runs};
 use crate::domain::Timestamp;
 
@@ -44,11 +45,19 @@ impl Upkeep for SqliteStore {
         })
     }
 
-    fn hasten(&self, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    fn hasten(&self, what: Hastened, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize> {
         self.writer.write(move |transaction| {
-            let hastened = params![beyond.as_millis(), now.as_millis(), limit];
-            Ok(transaction.prepare_cached(HASTEN)?.execute(hastened)?)
+            let run = |statement: &str, left: usize| -> Result<usize, StoreError> {
+                let values = params![beyond.as_millis(), now.as_millis(), row_limit(left)];
+                Ok(transaction.prepare_cached(statement)?.execute(values)?)
+            };
+            match what {
+                Hastened::Retries => run(HASTEN_RETRIES, limit),
+                Hastened::All => {
+                    let deliveries = run(HASTEN_DELIVERIES, limit)?;
+                    Ok(deliveries + run(HASTEN_INCIDENTS, limit.saturating_sub(deliveries))?)
+                }
+            }
         })
     }
 
@@ -152,9 +161,13 @@ const DELETE_INCIDENT: [&str; 7] = [
     "DELETE FROM incident_texts WHERE incident = ?1",
     "DELETE FROM incidents WHERE number = ?1",
 ];
-const HASTEN: &str = "UPDATE deliveries SET not_before = ?2, created_at = min(created_at, ?2) WHERE seq IN
+const HASTEN_RETRIES: &str = "UPDATE deliveries SET not_before = ?2, created_at = min(created_at, ?2) WHERE seq IN
     (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1
      AND (urgency >= 64 OR notification IS NULL OR retrying_since IS NOT NULL OR reason IS NOT NULL) LIMIT ?3)";
+const HASTEN_DELIVERIES: &str = "UPDATE deliveries SET not_before = ?2, created_at = min(created_at, ?2) WHERE seq IN
+    (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1 LIMIT ?3)";
+const HASTEN_INCIDENTS: &str = "UPDATE incidents SET check_at = ?2 WHERE number IN
+    (SELECT number FROM incidents WHERE check_at > ?1 LIMIT ?3)";
 /// The year 2000: less is a count of checks, and no time.
 const NOTED_MILLIS_MIN: i64 = 946_684_800_000;
 const PRUNE_RESULTS: &str = "DELETE FROM receipt_results WHERE seq IN
