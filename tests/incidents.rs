@@ -698,6 +698,121 @@ fn a_spread_is_told_although_an_earlier_one_was_refused() {
     assert_eq!(fixture.changes("hook", 13_000), [Change::Spread]);
 }
 
+/// Runs a statement on the file, as a damage would come about.
+fn damage(fixture: &Fixture, statement: &str) {
+    let connection = rusqlite::Connection::open(fixture.folder.path().join("test.db")).unwrap();
+    assert!(connection.execute(statement, []).unwrap() > 0, "{statement}");
+}
+
+fn dead_letters(fixture: &Fixture) -> Vec<String> {
+    let filter = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
+    let rows = fixture.store.deliveries(&ALL, &filter).unwrap();
+    rows.into_iter().filter_map(|row| row.delivery.reason).collect()
+}
+
+#[test]
+fn one_damaged_document_stops_no_claim_and_becomes_a_dead_letter() {
+    for (statement, reason) in [
+        ("UPDATE incidents SET document = '{' WHERE number = 1", "its incident cannot be read"),
+        ("UPDATE incidents SET document = x'ff' WHERE number = 1", "its incident cannot be read"),
+        ("UPDATE notifications SET document = '{' WHERE incident = 1", "its notification cannot be read"),
+        ("UPDATE notifications SET refused = '{' WHERE incident = 1", "its notification cannot be read"),
+        ("DELETE FROM incident_texts WHERE incident = 1", "is missing"),
+        ("UPDATE deliveries SET intent = '{' WHERE seq = 1", "row 1 of the store"),
+    ] {
+        let fixture = Fixture::new();
+        let to = vec!["pager"];
+        fixture.take(0, &[Alert { to: to.clone(), ..alert(1) }, Alert { to, host: "db", ..alert(2) }]);
+        damage(&fixture, statement);
+        let told = fixture.told("pager", 0);
+        assert_eq!(told, [(Change::Open, Operation::Trigger { page: 1 })], "the other incident: {statement}");
+        let dead = dead_letters(&fixture);
+        assert!(dead.len() == 1 && dead[0].contains(reason), "{statement}: {dead:?}");
+        assert_eq!(fixture.told("pager", 1), [], "{statement}");
+        assert!(!fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap().is_empty());
+        fixture.store.milestones_after(0, 100).unwrap();
+    }
+}
+
+#[test]
+fn facets_that_cannot_be_read_are_counted_anew_and_the_incident_is_told() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    damage(&fixture, "UPDATE incident_texts SET facets = '{'");
+    assert_eq!(fixture.changes("pager", 0), [Change::Open]);
+    fixture.take(1, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    assert_eq!(fixture.changes("pager", 1), [Change::Raise]);
+    assert_eq!(fixture.incident(1).facets.targets.distinct().number(), 1);
+}
+
+#[test]
+fn the_next_event_of_an_incident_that_cannot_be_read_opens_another() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("pager", 0);
+    damage(&fixture, "UPDATE incidents SET document = '{' WHERE number = 1");
+    fixture.take(1, &[alert(2), Alert { host: "db", ..alert(3) }]);
+    assert_eq!([2, 3].map(|number| fixture.incident(number).incident.count), [1, 1]);
+    assert_eq!(fixture.changes("pager", 1), [Change::Open, Change::Open]);
+    assert!(fixture.store.order(IncidentNumber(1), Order::Resolve, Origin::Vendor, None, at(2)).is_err());
+}
+
+#[test]
+fn a_check_of_incidents_leaves_alone_what_it_cannot_read() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1), Alert { host: "db", ..alert(2) }]);
+    damage(&fixture, "UPDATE incidents SET document = '{' WHERE number = 1");
+    assert_eq!(fixture.advance(25 * HOUR).incidents, 2);
+    assert_eq!(fixture.incident(2).incident.state, IncidentState::Quiet);
+    assert_eq!(fixture.advance(50 * HOUR).incidents, 0, "it is not looked at again");
+}
+
+#[test]
+fn a_gauge_that_cannot_be_read_is_begun_anew() {
+    let fixture = Fixture::timed(Timing::default());
+    fixture.take(0, &[alert(1)]);
+    damage(&fixture, "UPDATE storms SET document = '{'");
+    fixture.take(1, &[Alert { host: "db", ..alert(2) }]);
+    assert_eq!(fixture.incident(2).incident.fold, None);
+}
+
+#[test]
+fn an_outcome_is_recorded_although_what_it_concerns_cannot_be_read() {
+    for statement in [
+        "UPDATE incidents SET document = '{'",
+        "UPDATE notifications SET document = '{'",
+        "UPDATE deliveries SET intent = '{'",
+    ] {
+        let fixture = Fixture::new();
+        fixture.take(0, &[Alert { to: vec!["pager"], ..alert(1) }]);
+        let claim = fixture.claim("pager", 0).unwrap();
+        damage(&fixture, statement);
+        assert_eq!(fixture.settle(claim, delivered(), 1), 0);
+        assert_eq!(fixture.states(), [DeliveryState::Delivered], "{statement}");
+        // What was told is known again from what was sent, as far as that can be read.
+        let damaged = fixture.store.incident(IncidentNumber(1));
+        let is_told = |told: IncidentDetails| told.notifications.iter().any(|row| row.told.said.is_some());
+        assert_eq!(damaged.ok().flatten().is_some_and(is_told), statement.contains("notifications"), "{statement}");
+    }
+}
+
+#[test]
+fn an_incident_is_armed_although_one_of_its_notifications_cannot_be_read() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    for destination in ["pager", "chat"] {
+        fixture.changes(destination, 0);
+    }
+    damage(&fixture, "UPDATE notifications SET document = '{' WHERE destination = 'pager'");
+    fixture.take(1, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    assert_eq!(fixture.changes("chat", 1), [Change::Raise, Change::Raise]);
+    assert_eq!(
+        fixture.told("pager", 1),
+        [(Change::Open, Operation::Trigger { page: 1 })],
+        "the same key: no second page"
+    );
+}
+
 #[test]
 fn incidents_are_counted_by_state() {
     let fixture = Fixture::new();

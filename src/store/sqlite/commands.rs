@@ -23,8 +23,10 @@ impl Commands for SqliteStore {
             // Only the process that serves knows the notifiers; here a check of each notification is planned.
             let policy = Policy::default();
             let incidents = Incidents::of(transaction, &policy, now);
-            let Some(mut incident) = incidents.incident(number)? else {
-                return Err(StoreError::Failed(format!("there is no incident {number}")));
+            let mut incident = match incidents.read(number)? {
+                Some(Ok(incident)) => incident,
+                Some(Err(reason)) => return Err(StoreError::Failed(format!("{number} cannot be read: {reason}"))),
+                None => return Err(StoreError::Failed(format!("there is no incident {number}"))),
             };
             if order == Order::Reopen
                 && let Some(successor) = live_successor(transaction, &incident)?

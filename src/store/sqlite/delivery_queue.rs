@@ -6,7 +6,7 @@ use super::super::{
     Claim, Claimed, Content, DeliveryWork, Document, Lease, Policy, SetAside, Settlement, StoreError, Verdict,
 };
 use super::adoption::Adoption;
-use super::notifications::{Candidate as ChangeCandidate, Notifications, optional_document};
+use super::notifications::{Candidate as ChangeCandidate, Notifications, Prepared, optional_document};
 use super::queries::name;
 use super::rows::{row_limit, set_aside};
 use crate::domain::{DeliveryId, DestinationName, EventId, Progress, RouteName, Timestamp};
@@ -135,8 +135,11 @@ impl<'t> Claimer<'t> {
                 Some(Content::Event { id, document: Document(document.clone()) })
             }
             CandidateContent::Change(ref change) => {
-                let notifications = Notifications::of(self.transaction, self.policy, self.lease.now);
-                notifications.prepare(change)?.map(|change| Content::Change(Box::new(change)))
+                match Notifications::of(self.transaction, self.policy, self.lease.now).prepare(change)? {
+                    Prepared::Ready(change) => Some(Content::Change(change)),
+                    Prepared::NotNow => None,
+                    Prepared::Unreadable(reason) => return self.set_aside(SetAside { row: candidate.row, reason }),
+                }
             }
         };
         let Some(content) = content else {

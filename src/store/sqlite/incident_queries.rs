@@ -12,6 +12,7 @@ use super::super::{
 use super::SqliteStore;
 use super::incidents::{document, document_in, row_of};
 use super::queries::{DELIVERIES, delivery_row, like, name};
+use super::rows::readable;
 use crate::domain::{
     EventId, Facets, Incident, IncidentNumber, IncidentState, Milestone, NotificationId, Severity, Timestamp,
 };
@@ -19,7 +20,7 @@ use crate::incidents::Joined;
 
 impl IncidentQueries for SqliteStore {
     fn incidents(&self, page: &Page, filter: &IncidentFilter) -> Result<Vec<Incident>, StoreError> {
-        let mut statement = "SELECT document FROM incidents WHERE 1".to_owned();
+        let mut statement = SELECT_INCIDENTS.to_owned();
         let mut values = Vec::new();
         for (condition, value) in conditions(page, filter) {
             statement.push_str(" AND ");
@@ -32,8 +33,7 @@ impl IncidentQueries for SqliteStore {
         statement.push_str(&format!(" ORDER BY number DESC LIMIT {}", page.limit));
         let connection = self.reader.lock();
         let mut select = connection.prepare_cached(&statement)?;
-        let rows = select.query_map(params_from_iter(values), document)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        readable_rows(select.query_map(params_from_iter(values), document)?)
     }
 
     fn incident(&self, number: IncidentNumber) -> Result<Option<IncidentDetails>, StoreError> {
@@ -97,7 +97,7 @@ impl IncidentQueries for SqliteStore {
                 severity: incident.rank.severity,
             })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        readable_rows(rows)
     }
 
     fn newest_milestone(&self) -> Result<i64, StoreError> {
@@ -106,6 +106,19 @@ impl IncidentQueries for SqliteStore {
         Ok(newest.unwrap_or(0))
     }
 }
+
+/// Those that can be read: one that is damaged must not keep the others from being listed.
+fn readable_rows<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> Result<Vec<T>, StoreError> {
+    let mut all = Vec::new();
+    for row in rows {
+        all.extend(readable(row)?.ok());
+    }
+    Ok(all)
+}
+
+/// What is damaged is not looked into: SQLite would refuse the whole statement.
+const SELECT_INCIDENTS: &str = "SELECT document FROM (SELECT number, source, state, is_live, level, storm,
+    iif(json_valid(document), document, '{}') AS document FROM incidents) WHERE 1";
 
 fn conditions(page: &Page, filter: &IncidentFilter) -> Vec<(&'static str, SqlValue)> {
     let mut all = Vec::new();
@@ -128,7 +141,7 @@ fn conditions(page: &Page, filter: &IncidentFilter) -> Vec<(&'static str, SqlVal
 fn last_milestones(connection: &Connection, incident: i64) -> Result<Vec<Milestone>, StoreError> {
     let mut select = connection
         .prepare_cached("SELECT document FROM milestones WHERE incident = ?1 ORDER BY seq DESC LIMIT 1000")?;
-    let mut milestones: Vec<Milestone> = select.query_map([incident], document)?.collect::<Result<_, _>>()?;
+    let mut milestones: Vec<Milestone> = readable_rows(select.query_map([incident], document)?)?;
     milestones.reverse();
     Ok(milestones)
 }
@@ -148,7 +161,7 @@ fn notifications(connection: &Connection, incident: i64) -> Result<Vec<Notificat
             is_refused: row.get(5)?,
         })
     };
-    Ok(select.query_map([incident], read)?.collect::<Result<_, _>>()?)
+    readable_rows(select.query_map([incident], read)?)
 }
 
 fn last_deliveries(connection: &Connection, incident: i64) -> Result<Vec<DeliveryRow>, StoreError> {

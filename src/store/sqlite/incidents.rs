@@ -9,10 +9,10 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::super::{Advanced, Joining, Policy, StoreError};
 use super::notifications::Notifications;
-use super::rows::unreadable;
+use super::rows::{readable, row_limit, unreadable};
 use crate::domain::{
-    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, Milestone, RouteName, SourceName,
-    Timestamp,
+    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, IncidentState, Milestone, RouteName,
+    SourceName, Timestamp,
 };
 use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, StormGauge, Subject};
 
@@ -179,12 +179,13 @@ impl<'t> Incidents<'t> {
         }
         let Some(limits) = &self.policy.timing.storm else { return Ok(None) };
         let Incident { rank, rule, .. } = &subject.incident;
-        let gauge: Option<StormGauge> = self
+        let found = self
             .transaction
             .prepare_cached("SELECT document FROM storms WHERE source = ?1")?
             .query_row([source.as_str()], document)
-            .optional()?;
-        let mut gauge = gauge.unwrap_or_default();
+            .optional();
+        // One that cannot be read is of the last minutes only: it is begun anew.
+        let mut gauge: StormGauge = readable(found)?.unwrap_or_default().unwrap_or_default();
         // By the time at which it is read: a backlog is read out of the order of receipt, urgent and oldest in turn.
         let is_admitted = gauge.admit(*rank, rule, self.now, limits);
         self.transaction
@@ -215,29 +216,35 @@ impl<'t> Incidents<'t> {
         key: IncidentKey,
         events: &[NewEvent],
     ) -> Result<Option<Subject>, StoreError> {
-        let incident: Option<Incident> = self
+        let number: Option<i64> = self
             .transaction
             .prepare_cached(
                 // An older one may have been reopened on order.
-                "SELECT document FROM incidents WHERE number = coalesce(
+                "SELECT coalesce(
                     (SELECT number FROM incidents WHERE source = ?1 AND key = ?2 AND is_live = 1),
                     (SELECT number FROM incidents WHERE source = ?1 AND key = ?2 ORDER BY number DESC LIMIT 1))",
             )?
-            .query_row(params![source.as_str(), key.as_bytes()], document)
-            .optional()?;
-        let Some(incident) = incident else { return Ok(None) };
+            .query_row(params![source.as_str(), key.as_bytes()], |row| row.get(0))?;
+        let Some(number) = number else { return Ok(None) };
+        let Some(incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { return Ok(None) };
         let facets = self.facets(incident.number)?;
         let correlations = self.correlations(incident.number, events)?;
         Ok(Some(Subject::new(incident, facets, correlations)))
     }
 
     fn facets(&self, incident: IncidentNumber) -> Result<Facets, StoreError> {
-        let facets: Option<Facets> = self
+        let found = self
             .transaction
             .prepare_cached("SELECT facets FROM incident_texts WHERE incident = ?1")?
             .query_row([row_of(incident)], document)
-            .optional()?;
-        Ok(facets.unwrap_or_default())
+            .optional();
+        let facets: Result<Option<Facets>, String> = readable(found)?;
+        Ok(facets
+            .inspect_err(|reason| {
+                tracing::error!(%incident, reason, "whom an incident concerns cannot be read; it is counted anew");
+            })
+            .unwrap_or_default()
+            .unwrap_or_default())
     }
 
     fn correlations(&self, incident: IncidentNumber, events: &[NewEvent]) -> Result<Correlations, StoreError> {
@@ -346,25 +353,52 @@ impl<'t> Incidents<'t> {
         Ok(())
     }
 
-    /// The incident of that number.
+    /// The incident of that number. One that cannot be read is left alone from now on.
     pub fn incident(&self, number: IncidentNumber) -> Result<Option<Incident>, StoreError> {
-        Ok(self
+        match self.read(number)? {
+            Some(Ok(incident)) => Ok(Some(incident)),
+            Some(Err(reason)) => self.leave_alone(number, &reason).map(|()| None),
+            None => Ok(None),
+        }
+    }
+
+    /// The incident of that number, or why it cannot be read; `None`: there is none.
+    pub fn read(&self, number: IncidentNumber) -> Result<Option<Result<Incident, String>>, StoreError> {
+        let found = self
             .transaction
             .prepare_cached("SELECT document FROM incidents WHERE number = ?1")?
             .query_row([row_of(number)], document)
-            .optional()?)
+            .optional();
+        readable(found).map(Result::transpose)
+    }
+
+    /// An incident that cannot be read takes no more events, and is not checked again. Its row stays as long as that of
+    /// one that has ended.
+    pub fn leave_alone(&self, number: IncidentNumber, reason: &str) -> Result<(), StoreError> {
+        let left = self
+            .transaction
+            .prepare_cached(
+                "UPDATE incidents SET state = ?2, is_live = 0, check_at = NULL, ended_at = coalesce(ended_at, ?3)
+                 WHERE number = ?1 AND (is_live = 1 OR check_at IS NOT NULL OR ended_at IS NULL)",
+            )?
+            .execute(params![row_of(number), IncidentState::Quiet.as_str(), self.now.as_millis()])?;
+        if left > 0 {
+            tracing::error!(incident = %number, reason, "an incident cannot be read; the next event of its key opens another");
+        }
+        Ok(())
     }
 
     /// Takes incidents whose time has come.
     pub fn advance(&self, limit: usize, listening_since: Timestamp) -> Result<Advanced, StoreError> {
         let mut select = self.transaction.prepare_cached(
-            "SELECT document FROM incidents WHERE check_at IS NOT NULL AND check_at <= ?1 ORDER BY check_at LIMIT ?2",
+            "SELECT number FROM incidents WHERE check_at IS NOT NULL AND check_at <= ?1 ORDER BY check_at LIMIT ?2",
         )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let due: Vec<Incident> =
-            select.query_map(params![self.now.as_millis(), limit], document)?.collect::<Result<_, _>>()?;
+        let due: Vec<i64> = select
+            .query_map(params![self.now.as_millis(), row_limit(limit)], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
         let mut advanced = Advanced { incidents: due.len(), to_tell: BTreeSet::new() };
-        for mut incident in due {
+        for number in due {
+            let Some(mut incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { continue };
             let timing = &self.policy.timing;
             let is_set_back = incidents::set_back(&mut incident, self.now);
             let milestone = incidents::advance(&mut incident, timing, listening_since, self.now);

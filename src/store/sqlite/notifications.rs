@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{ChangeContent, Document, Policy, StoreError, Verdict};
 use super::adoption::without_waiting;
-use super::incidents::{document_in, row_of, to_text};
+use super::incidents::{Incidents, document_in, row_of, to_text};
 use super::queries::name;
+use super::rows::readable;
 use crate::domain::{
     Change, DeliveryId, DestinationName, Event, Facets, Incident, IncidentNumber, IncidentState, Intent, Notification,
     NotificationId, NotifierClass, Operation, Rank, Reference, RouteName, Standing, Timestamp,
@@ -72,6 +73,16 @@ pub struct Candidate {
     pub is_forced: bool,
     /// What an earlier try was about to do.
     pub intent: Option<Intent>,
+}
+
+/// What came of a delivery that is to be claimed.
+pub enum Prepared {
+    /// This is to be told; its intent is stored.
+    Ready(Box<ChangeContent>),
+    /// There is nothing to tell now: it was postponed, or is superseded by what has happened since.
+    NotNow,
+    /// What it tells of cannot be read, for this reason.
+    Unreadable(String),
 }
 
 impl<'t> Notifications<'t> {
@@ -228,24 +239,48 @@ impl<'t> Notifications<'t> {
         Ok(())
     }
 
-    /// What a claimed delivery tells, with its intent stored; `None` where there is nothing to tell now: it was postponed,
-    /// or is superseded by what has happened since.
-    pub fn prepare(&self, candidate: &Candidate) -> Result<Option<ChangeContent>, StoreError> {
-        let Some(mut stored) = self.by_row(candidate.notification)? else {
-            self.supersede(candidate.row, None, "its notification is gone")?;
-            return Ok(None);
+    /// What a claimed delivery tells, with its intent stored.
+    pub fn prepare(&self, candidate: &Candidate) -> Result<Prepared, StoreError> {
+        let stored = match self.read(candidate.notification)? {
+            Some(Ok(stored)) => stored,
+            Some(Err(reason)) => {
+                self.start_anew(candidate.notification, &reason)?;
+                self.release(candidate.notification, candidate.row)?;
+                return Ok(Prepared::Unreadable(format!("its notification cannot be read: {reason}")));
+            }
+            None => {
+                self.supersede(candidate.row, None, "its notification is gone")?;
+                return Ok(Prepared::NotNow);
+            }
         };
-        let Some(incident) = self.incident(stored.incident)? else {
-            self.supersede(candidate.row, Some(stored.row), "its incident is gone")?;
-            return Ok(None);
-        };
+        let incidents = Incidents::of(self.transaction, self.policy, self.now);
+        match incidents.read(stored.incident)? {
+            Some(Ok(incident)) => self.prepare_of(candidate, stored, incident),
+            Some(Err(reason)) => {
+                incidents.leave_alone(stored.incident, &reason)?;
+                self.release(stored.row, candidate.row)?;
+                Ok(Prepared::Unreadable(format!("its incident cannot be read: {reason}")))
+            }
+            None => {
+                self.supersede(candidate.row, Some(stored.row), "its incident is gone")?;
+                Ok(Prepared::NotNow)
+            }
+        }
+    }
+
+    fn prepare_of(
+        &self,
+        candidate: &Candidate,
+        mut stored: Stored,
+        incident: Incident,
+    ) -> Result<Prepared, StoreError> {
         let Some(notifier) = self.policy.notifier(&stored.destination) else {
             self.supersede(candidate.row, Some(stored.row), "the destination is no notifier any more")?;
-            return Ok(None);
+            return Ok(Prepared::NotNow);
         };
         if self.is_another_under_way(&stored, candidate.row)? {
             self.postpone(candidate.row)?;
-            return Ok(None);
+            return Ok(Prepared::NotNow);
         }
         let is_moved = stored.fingerprint != Some(notifier.fingerprint);
         self.follow_destination(&mut stored, notifier.fingerprint)?;
@@ -255,14 +290,18 @@ impl<'t> Notifications<'t> {
             Some(intent) => intent,
             None => match self.due(candidate, &stored, &incident, notifier.class)? {
                 Some(intent) => intent,
-                None => return Ok(None),
+                None => return Ok(Prepared::NotNow),
             },
+        };
+        let Some((event, facets)) = self.texts(stored.incident)? else {
+            self.release(stored.row, candidate.row)?;
+            return Ok(Prepared::Unreadable("the event that shows its incident is missing".to_owned()));
         };
         self.transaction
             .prepare_cached("UPDATE deliveries SET change = ?2, intent = ?3 WHERE seq = ?1")?
             .execute(params![candidate.row, intent.change.as_str(), to_text(&intent)?])?;
-        let (event, facets) = self.texts(stored.incident)?;
-        Ok(Some(ChangeContent { notification: stored.id, incident, facets, event, told: stored.told, intent }))
+        let content = ChangeContent { notification: stored.id, incident, facets, event, told: stored.told, intent };
+        Ok(Prepared::Ready(Box::new(content)))
     }
 
     /// Changes of one notification happen one after the other.
@@ -331,12 +370,15 @@ impl<'t> Notifications<'t> {
     /// Records the outcome of a try of a change, and plans what is to be told next. The delivery's own row is written
     /// by the caller, except where what was made is gone.
     pub fn settle(&self, delivery: i64, notification: i64, verdict: &Verdict) -> Result<(), StoreError> {
-        let (intent, is_forced): (Option<Intent>, bool) = self
+        let sent = self
             .transaction
             .prepare_cached("SELECT intent, is_forced FROM deliveries WHERE seq = ?1")?
-            .query_row([delivery], |row| Ok((optional_document(row, 0)?, row.get(1)?)))?;
+            .query_row([delivery], |row| Ok((optional_document(row, 0)?, row.get(1)?)));
+        // The outcome is recorded, even where what was sent cannot be read any more.
+        let (intent, is_forced): (Option<Intent>, bool) = readable(sent)?.unwrap_or_default();
         let (Some(mut stored), Some(intent)) = (self.by_row(notification)?, intent) else { return Ok(()) };
-        let Some(incident) = self.incident(stored.incident)? else { return Ok(()) };
+        let incidents = Incidents::of(self.transaction, self.policy, self.now);
+        let Some(incident) = incidents.incident(stored.incident)? else { return Ok(()) };
         match verdict {
             // What has come since may be more urgent than the back-off allows.
             Verdict::Again { .. } => {
@@ -405,26 +447,60 @@ impl<'t> Notifications<'t> {
     fn of_incident(&self, incident: IncidentNumber) -> Result<Vec<Stored>, StoreError> {
         let statement = format!("{NOTIFICATIONS} WHERE incident = ?1 ORDER BY seq");
         let mut select = self.transaction.prepare_cached(&statement)?;
-        let rows = select.query_map([row_of(incident)], stored)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut rows = select.query([row_of(incident)])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            match readable(stored(row))? {
+                Ok(stored) => all.push(stored),
+                Err(reason) => {
+                    let seq = row.get(0)?;
+                    self.start_anew(seq, &reason)?;
+                    all.extend(self.read(seq)?.and_then(Result::ok));
+                }
+            }
+        }
+        Ok(all)
     }
 
     fn by_row(&self, row: i64) -> Result<Option<Stored>, StoreError> {
+        if let Some(Err(reason)) = self.read(row)? {
+            self.start_anew(row, &reason)?;
+        }
+        Ok(self.read(row)?.and_then(Result::ok))
+    }
+
+    /// A notification, or why it cannot be read; `None`: there is none.
+    fn read(&self, row: i64) -> Result<Option<Result<Stored, String>>, StoreError> {
         let statement = format!("{NOTIFICATIONS} WHERE seq = ?1");
-        Ok(self.transaction.prepare_cached(&statement)?.query_row([row], stored).optional()?)
+        readable(self.transaction.prepare_cached(&statement)?.query_row([row], stored).optional())
+            .map(Result::transpose)
     }
 
-    fn incident(&self, number: IncidentNumber) -> Result<Option<Incident>, StoreError> {
-        super::incidents::Incidents::of(self.transaction, self.policy, self.now).incident(number)
+    /// What a notifier was told is not known any more: the next change is told as if it were the first.
+    fn start_anew(&self, row: i64, reason: &str) -> Result<(), StoreError> {
+        tracing::error!(
+            row,
+            reason,
+            "what a notifier was told of an incident cannot be read; its next change is told as new"
+        );
+        self.transaction
+            .prepare_cached("UPDATE notifications SET refused = NULL, document = ?2 WHERE seq = ?1")?
+            .execute(params![row, to_text(&Notification::new(self.now))?])?;
+        Ok(())
     }
 
-    fn texts(&self, incident: IncidentNumber) -> Result<(Document, Facets), StoreError> {
-        Ok(self
+    /// The event that shows an incident, and whom and what it concerns; nothing of that where it cannot be read.
+    fn texts(&self, incident: IncidentNumber) -> Result<Option<(Document, Facets)>, StoreError> {
+        let texts = |row: &Row<'_>| {
+            let facets = document_in(row, 1).unwrap_or_default();
+            Ok((Document(row.get_ref(0)?.as_bytes()?.to_vec()), facets))
+        };
+        let found = self
             .transaction
             .prepare_cached("SELECT event, facets FROM incident_texts WHERE incident = ?1")?
-            .query_row([row_of(incident)], |row| {
-                Ok((Document(row.get_ref(0)?.as_bytes()?.to_vec()), document_in(row, 1)?))
-            })?)
+            .query_row([row_of(incident)], texts)
+            .optional();
+        Ok(readable(found)?.ok().flatten())
     }
 }
 

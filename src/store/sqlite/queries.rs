@@ -100,7 +100,7 @@ impl Queries for SqliteStore {
         query.and_time("d.created_at >= ?", filter.since);
         query.and_time("d.created_at < ?", filter.until);
         query.and_id("d.id", filter.id.as_ref());
-        let texts = "coalesce(e.title, json_extract(i.document, '$.title'), '') || char(10) || coalesce(d.reason, '') || char(10) || coalesce(d.remote, '') LIKE ? ESCAPE '!'";
+        let texts = "coalesce(e.title, iif(json_valid(i.document), json_extract(i.document, '$.title'), NULL), '') || char(10) || coalesce(d.reason, '') || char(10) || coalesce(d.remote, '') LIKE ? ESCAPE '!'";
         query.and_text(texts, filter.text.as_deref().map(like).as_deref());
         if let Some(state) = filter.state {
             query.and("d.state = ?", SqlValue::Integer(state_number(state)));
@@ -415,8 +415,8 @@ const UNREAD_LOOKED_AT: i64 = 10_000;
 pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document, e.incident FROM events e";
 /// A change whose notification was discarded leads to no incident any more.
 pub const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
-    d.not_before, d.remote, d.reason, coalesce(e.title, json_extract(i.document, '$.title'), ''),
-    coalesce(e.severity, json_extract(i.document, '$.rank.severity'), 0), coalesce(e.source, i.source, 'unknown'), i.number, d.change
+    d.not_before, d.remote, d.reason, coalesce(e.title, iif(json_valid(i.document), json_extract(i.document, '$.title'), NULL), ''),
+    coalesce(e.severity, iif(json_valid(i.document), json_extract(i.document, '$.rank.severity'), NULL), 0), coalesce(e.source, i.source, 'unknown'), i.number, d.change
     FROM deliveries d LEFT JOIN events e ON e.seq = d.event LEFT JOIN notifications n ON n.seq = d.notification
     LEFT JOIN incidents i ON i.number = n.incident";
 /// The delivery of the event itself, or one that tells of its incident.

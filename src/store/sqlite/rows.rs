@@ -15,6 +15,15 @@ pub fn set_aside(row: i64, error: rusqlite::Error) -> Result<SetAside, StoreErro
     }
 }
 
+/// A row, or why it cannot be read. An error only where SQLite failed: one damaged row must not stop what concerns others.
+pub fn readable<T>(row: rusqlite::Result<T>) -> Result<Result<T, String>, StoreError> {
+    match row {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) if error.sqlite_error_code().is_none() => Ok(Err(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
 pub fn row_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
