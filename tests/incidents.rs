@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::domain::{
-    Attempt, Change, DeliveryState, DestinationName, Draft, EventOutcome, EventState, IncidentNumber, IncidentState,
-    NotifierClass, Operation, Origin, OutcomeKind, Progress, Reference, Rule, Severity, Target, Timestamp,
+    Attempt, Audience, Change, DedupeKey, DeliveryState, DestinationName, Draft, Encoding, EventOutcome, EventState,
+    Headers, IncidentNumber, IncidentState, NotifierClass, Operation, Origin, OutcomeKind, Progress, Reference,
+    Request, Rule, Secret, Severity, SourceName, Target, Timestamp, Urgency,
 };
 use gatepost::incidents::{Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
@@ -696,6 +697,77 @@ fn a_spread_is_told_although_an_earlier_one_was_refused() {
     assert_eq!(fixture.changes("hook", 12_000), []);
     fixture.take(13_000, &at_hosts(9, 12));
     assert_eq!(fixture.changes("hook", 13_000), [Change::Spread]);
+}
+
+/// Refuses whatever `is_refused` says, and delivers the rest.
+fn told_but(
+    fixture: &Fixture,
+    destination: &str,
+    now: i64,
+    is_refused: impl Fn(Operation) -> bool,
+) -> Vec<(Change, Operation)> {
+    let mut told = Vec::new();
+    for _ in 0..100 {
+        let Some(claim) = fixture.claim(destination, now) else { return told };
+        let (change, operation) = (change(&claim).intent.change, change(&claim).intent.operation);
+        let refused = Verdict::Dead { reason: "the form".into() };
+        let verdict = if is_refused(operation) { refused } else { delivered() };
+        told.extend((verdict == delivered()).then_some((change, operation)));
+        fixture.settle(claim, verdict, now);
+    }
+    panic!("it never ends: {told:?}");
+}
+
+#[test]
+fn what_comes_after_a_refused_operation_is_told() {
+    let to_channel = |number| Operation::Reply { number, audience: Audience::Channel };
+    let comment = |number| Operation::Reply { number, audience: Audience::Thread };
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    for destination in ["pager", "chat", "hook", "tickets"] {
+        fixture.changes(destination, 10_000);
+    }
+    let critical = |id: i32| Alert { severity: Severity::Critical, ..alert(id) };
+    fixture.take(11_000, &[critical(2)]);
+    let is_edit = |operation| operation == Operation::Edit;
+    let is_reply = |operation| matches!(operation, Operation::Reply { .. });
+    assert_eq!(told_but(&fixture, "chat", 11_000, is_edit), [(Change::Raise, to_channel(1))]);
+    assert_eq!(told_but(&fixture, "tickets", 11_000, is_reply), [(Change::Raise, Operation::Edit)]);
+    assert_eq!(fixture.changes("pager", 11_000), [Change::Raise]);
+    assert_eq!(fixture.told("chat", 11_001), [], "it is not tried again by itself");
+    let filter = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
+    for row in fixture.store.deliveries(&ALL, &filter).unwrap() {
+        assert!(fixture.store.replay_delivery(row.delivery.id, Doubt::Forget, at(11_002)).unwrap());
+    }
+    assert_eq!(fixture.told("chat", 11_002), [(Change::Raise, Operation::Edit)], "what was refused can be replayed");
+    assert_eq!(fixture.told("tickets", 11_002), [(Change::Raise, comment(1))]);
+    fixture.order(1, Order::Resolve, 12_000).unwrap();
+    let is_first_page = |operation| operation == Operation::ResolvePage { page: 1 };
+    assert_eq!(
+        told_but(&fixture, "pager", 12_000, is_first_page),
+        [(Change::Resolve, Operation::ResolvePage { page: 2 })]
+    );
+    assert_eq!(told_but(&fixture, "tickets", 12_000, is_reply), [(Change::Resolve, Operation::Transition)]);
+    assert_eq!(fixture.told("chat", 12_000), [(Change::Resolve, Operation::Edit), (Change::Resolve, comment(2))]);
+    // Everything is refused: each is a dead letter once.
+    fixture.take(13_000, &[Alert { severity: Severity::Fatal, ..alert(3) }]);
+    let before = dead_letters(&fixture).len();
+    assert_eq!(told_but(&fixture, "tickets", 13_000, |_| true), []);
+    assert_eq!(dead_letters(&fixture).len() - before, 3, "a comment, the priority and the status");
+    assert_eq!(told_but(&fixture, "tickets", 14_000, |_| true), []);
+}
+
+#[test]
+fn nothing_is_told_to_what_could_not_be_created() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    for destination in ["pager", "chat", "tickets"] {
+        assert_eq!(told_but(&fixture, destination, 10_000, |_| true), [], "{destination}");
+        assert_eq!(fixture.told(destination, 2 * HOUR), [], "{destination}");
+    }
+    fixture.take(3 * HOUR, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    assert_eq!(fixture.told("pager", 3 * HOUR), [(Change::Open, Operation::Trigger { page: 1 })]);
+    assert_eq!(fixture.told("chat", 3 * HOUR), [(Change::Open, Operation::Create { number: 1 })]);
 }
 
 /// Runs a statement on the file, as a damage would come about.

@@ -260,6 +260,20 @@ pub enum Operation {
     Transition,
 }
 
+impl Operation {
+    /// Whether what comes after it can be done without it. Everything needs the message, the ticket or the page.
+    pub fn can_be_left_out(self) -> bool {
+        match self {
+            Self::Trigger { .. } | Self::Create { .. } => false,
+            Self::AcknowledgePage { .. }
+            | Self::ResolvePage { .. }
+            | Self::Edit
+            | Self::Reply { .. }
+            | Self::Transition => true,
+        }
+    }
+}
+
 /// What is about to be done, stored before it is sent: after doubt this is settled first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {

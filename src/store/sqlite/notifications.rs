@@ -38,7 +38,7 @@ struct Stored {
     fingerprint: Option<[u8; 16]>,
     /// The delivery that waits or is under way.
     pending: Option<i64>,
-    refused: Option<Refusal>,
+    refused: Vec<Refusal>,
     told: Notification,
 }
 
@@ -51,13 +51,16 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// Whether the same thing would be sent again. More events alone do not make it worth another try.
+    /// Whether the same thing would be sent again.
     fn covers(&self, intent: &Intent, standing: &Standing) -> bool {
+        self.change == intent.change && self.operation == intent.operation && self.is_of(standing)
+    }
+
+    /// Whether the incident stands as it did. More events alone do not make it worth another try.
+    fn is_of(&self, standing: &Standing) -> bool {
         let step = |victims: u64| if victims < 2 { 0 } else { u64::from(victims.ilog10()) + 1 };
         let milestones = |standing: &Standing| Standing { count: 0, victims: step(standing.victims), ..*standing };
-        self.change == intent.change
-            && self.operation == intent.operation
-            && milestones(&self.standing) == milestones(standing)
+        milestones(&self.standing) == milestones(standing)
     }
 }
 
@@ -152,18 +155,34 @@ impl<'t> Notifications<'t> {
             return Ok(false);
         };
         self.follow_destination(stored, notifier.fingerprint)?;
-        let timing = &self.policy.timing;
-        let (at, urgency) = match incidents::due(incident, &stored.told, notifier.class, timing, self.now) {
+        let (due, told) = self.due_beside_refused(stored, incident, notifier.class);
+        let (at, urgency) = match due {
             Due::Now(intent) if stored.has_refused(&intent, incident) => return Ok(false),
             Due::Now(intent) => (self.now, urgency(intent.change, incident.rank)),
             // Once the resolution is told only the closing remains, for which nothing is sent.
-            Due::At(_) if stored.is_told_the_end() && incident.state == IncidentState::Resolved => return Ok(false),
+            Due::At(_) if is_told_the_end(&told) && incident.state == IncidentState::Resolved => return Ok(false),
             Due::At(at) => (at, urgency(stored.next_change(), incident.rank)),
             // What waits is found to be superfluous when it is claimed.
             Due::Nothing | Due::Close(_) => return Ok(false),
         };
         self.plan(stored, at, urgency)?;
         Ok(at <= self.now)
+    }
+
+    /// What is due, with what the destination has refused taken as done: a dead letter must not keep back what comes after
+    /// it. And what is taken to be told.
+    fn due_beside_refused(&self, stored: &Stored, incident: &Incident, class: NotifierClass) -> (Due, Notification) {
+        let mut told = stored.told.clone();
+        // Each refusal is met once; the bound is for a defect in that.
+        for _ in 0..=stored.refused.len() {
+            match incidents::due(incident, &told, class, &self.policy.timing, self.now) {
+                Due::Now(intent) if stored.has_refused(&intent, incident) && intent.operation.can_be_left_out() => {
+                    told = intent.then;
+                }
+                due => return (due, told),
+            }
+        }
+        (Due::Nothing, told)
     }
 
     /// Where a destination has another address or credential under the same name, what was made at the old one cannot
@@ -174,7 +193,7 @@ impl<'t> Notifications<'t> {
         }
         stored.fingerprint = Some(fingerprint);
         stored.told = Notification::new(self.now);
-        stored.refused = None;
+        stored.refused.clear();
         self.transaction
             .prepare_cached("UPDATE notifications SET fingerprint = ?2, refused = NULL, document = ?3 WHERE seq = ?1")?
             .execute(params![stored.row, fingerprint, to_text(&stored.told)?])?;
@@ -327,12 +346,12 @@ impl<'t> Notifications<'t> {
         incident: &Incident,
         class: NotifierClass,
     ) -> Result<Option<Intent>, StoreError> {
-        let timing = &self.policy.timing;
-        match incidents::due(incident, &stored.told, class, timing, self.now) {
+        let (due, taken_as_told) = self.due_beside_refused(stored, incident, class);
+        match due {
             Due::Now(intent) if stored.has_refused(&intent, incident) => {
                 self.supersede(candidate.row, Some(stored.row), "the destination has refused it")?;
             }
-            Due::Now(intent) => return Ok(Some(intent)),
+            Due::Now(intent) => return Ok(Some(stored.without_refused(intent, &taken_as_told))),
             Due::At(at) => {
                 let urgency = urgency(stored.next_change(), incident.rank);
                 self.transaction
@@ -385,11 +404,13 @@ impl<'t> Notifications<'t> {
                 self.arm_one(&incident, &mut stored)?;
                 return Ok(());
             }
-            Verdict::Delivered { remote } => stored.note_delivered(intent, is_forced, remote.clone()),
+            Verdict::Delivered { remote } => {
+                let standing = incidents::standing(&incident);
+                stored.note_delivered(intent, is_forced, remote.clone(), standing);
+            }
             Verdict::Dead { .. } if is_forced => {}
             Verdict::Dead { .. } => {
-                let standing = incidents::standing(&incident);
-                stored.refused = Some(Refusal { change: intent.change, operation: intent.operation, standing });
+                stored.note_refused(&intent, incidents::standing(&incident));
             }
             Verdict::Gone { .. } => {
                 stored.told.is_gone = true;
@@ -399,7 +420,7 @@ impl<'t> Notifications<'t> {
         if stored.pending == Some(delivery) {
             stored.pending = None;
         }
-        let refused = stored.refused.as_ref().map(to_text).transpose()?;
+        let refused = if stored.refused.is_empty() { None } else { Some(to_text(&stored.refused)?) };
         self.transaction
             .prepare_cached("UPDATE notifications SET pending = ?2, refused = ?3, document = ?4 WHERE seq = ?1")?
             .execute(params![stored.row, stored.pending, refused, to_text(&stored.told)?])?;
@@ -506,11 +527,27 @@ impl<'t> Notifications<'t> {
 
 impl Stored {
     fn has_refused(&self, intent: &Intent, incident: &Incident) -> bool {
-        self.refused.as_ref().is_some_and(|refusal| refusal.covers(intent, &incidents::standing(incident)))
+        let standing = incidents::standing(incident);
+        self.refused.iter().any(|refusal| refusal.covers(intent, &standing))
     }
 
-    fn is_told_the_end(&self) -> bool {
-        self.told.said.is_some_and(|said| said.standing.state == IncidentState::Resolved)
+    /// The same, so that on success only what it does itself counts as told: what was refused is still untold, and can be
+    /// replayed.
+    fn without_refused(&self, intent: Intent, taken_as_told: &Notification) -> Intent {
+        let (told, then) = (&self.told, intent.then);
+        let then = Notification {
+            said: if then.said == taken_as_told.said { told.said } else { then.said },
+            shown: if then.shown == taken_as_told.shown { told.shown } else { then.shown },
+            replies: if then.replies == taken_as_told.replies { told.replies } else { then.replies },
+            ..then
+        };
+        Intent { then, ..intent }
+    }
+
+    /// What was refused while the incident stood otherwise may be tried again.
+    fn note_refused(&mut self, intent: &Intent, standing: Standing) {
+        self.refused.retain(|refusal| refusal.is_of(&standing) && !refusal.covers(intent, &standing));
+        self.refused.push(Refusal { change: intent.change, operation: intent.operation, standing });
     }
 
     /// What a planned time in the future is for.
@@ -518,15 +555,19 @@ impl Stored {
         if self.told.said.is_none() { Change::Open } else { Change::Update }
     }
 
-    fn note_delivered(&mut self, intent: Intent, is_forced: bool, remote: Option<Reference>) {
+    fn note_delivered(&mut self, intent: Intent, is_forced: bool, remote: Option<Reference>, standing: Standing) {
         // What was sent again on order tells how things stood then.
         let reference = remote.or(self.told.reference.take());
         if !is_forced {
             self.told = intent.then;
         }
         self.told.reference = reference;
-        self.refused = None;
+        self.refused.retain(|refusal| refusal.is_of(&standing));
     }
+}
+
+fn is_told_the_end(told: &Notification) -> bool {
+    told.said.is_some_and(|said| said.standing.state == IncidentState::Resolved)
 }
 
 /// The place of a change in the order of a destination: what it is, then the rank of the incident.
@@ -543,7 +584,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         route: name(row, 4)?,
         fingerprint: row.get(5)?,
         pending: row.get(6)?,
-        refused: optional_document(row, 7)?,
+        refused: optional_document(row, 7)?.unwrap_or_default(),
         told: document_in(row, 8)?,
     })
 }
