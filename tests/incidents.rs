@@ -259,6 +259,36 @@ fn the_same_event_again_is_not_counted() {
 }
 
 #[test]
+fn the_same_event_again_shows_that_a_live_incident_goes_on() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert("a")]);
+    let dispatched = fixture.take(20 * HOUR, &[alert("a")]);
+    assert_eq!(dispatched.held_back.into_iter().collect::<Vec<_>>(), [(("s".parse().unwrap(), "repetition"), 1)]);
+    let incident = fixture.incident(1).incident;
+    assert_eq!((incident.received_at, incident.last_at, incident.count), (at(20 * HOUR), at(0), 1));
+    fixture.advance(25 * HOUR);
+    assert_eq!(fixture.incident(1).incident.state, IncidentState::Open, "silence counts from the repetition");
+    // One that is over stays so, and that an alert is over shows nothing.
+    fixture.take(26 * HOUR, &[Alert { state: Some(EventState::Resolved), ..alert("a") }]);
+    assert_eq!(fixture.incident(1).incident.received_at, at(20 * HOUR));
+    fixture.order(1, Order::Resolve, 27 * HOUR).unwrap();
+    fixture.take(28 * HOUR, &[alert("a")]);
+    let incident = fixture.incident(1).incident;
+    assert_eq!((incident.state, incident.received_at), (IncidentState::Resolved, at(20 * HOUR)));
+}
+
+#[test]
+fn a_repetition_after_an_acknowledgement_has_run_out_opens_the_incident() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert("a")]);
+    fixture.order(1, Order::Acknowledge, 1).unwrap();
+    fixture.take(20 * HOUR, &[alert("a")]);
+    fixture.take(25 * HOUR, &[alert("a")]);
+    fixture.advance(25 * HOUR + 1);
+    assert_eq!(fixture.incident(1).incident.state, IncidentState::Open);
+}
+
+#[test]
 fn each_class_is_told_the_life_of_an_incident_in_its_own_way() {
     use Change::{Acknowledge, Open, Raise, Reopen, Resolve, Update};
     let fixture = Fixture::new();

@@ -151,6 +151,28 @@ impl<'t> Incidents<'t> {
         Ok(())
     }
 
+    /// Notes that known events, by their rows, were received again: live incidents were seen at that time. Nothing is
+    /// counted or told.
+    pub fn see_again(&self, repeated: &BTreeMap<i64, Timestamp>) -> Result<(), StoreError> {
+        let mut select = self.transaction.prepare_cached("SELECT incident FROM events WHERE seq = ?1")?;
+        let mut seen: BTreeMap<i64, Timestamp> = BTreeMap::new();
+        for (event, received_at) in repeated {
+            let incident: Option<Option<i64>> = select.query_row([event], |row| row.get(0)).optional()?;
+            if let Some(number) = incident.flatten() {
+                let last = seen.entry(number).or_insert(*received_at);
+                *last = (*last).max(*received_at);
+            }
+        }
+        for (number, received_at) in seen {
+            let Some(mut incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { continue };
+            if incident.state.is_live() && received_at > incident.received_at {
+                incidents::repeat(&mut incident, received_at);
+                self.save_incident(&incident)?;
+            }
+        }
+        Ok(())
+    }
+
     fn tell(
         &self,
         incident: &Incident,

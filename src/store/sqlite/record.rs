@@ -1,6 +1,6 @@
 //! What a receipt came to: its events and their deliveries, recorded in one transaction.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
@@ -10,7 +10,7 @@ use super::incidents::{Absorption, Gathered, Incidents};
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::notifications::Notifications;
 use super::rows::urgency;
-use crate::domain::{DeliveryId, DestinationName, Event, EventState, IncidentNumber, RouteName, Timestamp};
+use crate::domain::{DeliveryId, DestinationName, Event, EventState, IncidentNumber, RouteName, SourceName, Timestamp};
 
 pub fn conclude(
     transaction: &Transaction<'_>,
@@ -71,6 +71,10 @@ pub struct Recorder<'t> {
     policy: &'t Policy,
     /// The new events that may belong to an incident.
     gathered: Gathered,
+    /// The rows of known events that were received again, and when.
+    repeated: BTreeMap<i64, Timestamp>,
+    /// How many, by source.
+    repetitions: BTreeMap<SourceName, u64>,
 }
 
 impl<'t> Recorder<'t> {
@@ -86,6 +90,8 @@ impl<'t> Recorder<'t> {
             keys,
             policy,
             gathered: Gathered::default(),
+            repeated: BTreeMap::new(),
+            repetitions: BTreeMap::new(),
             key_table: EventKeyTable::of(transaction)?,
             release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
             event: transaction.prepare_cached(
@@ -101,7 +107,13 @@ impl<'t> Recorder<'t> {
 
     /// The new events of the transaction become part of incidents: at its end, so that each incident is touched once.
     pub fn absorb(self) -> Result<Absorption, StoreError> {
-        Incidents::of(self.transaction, self.policy, self.now).absorb(self.gathered)
+        let incidents = Incidents::of(self.transaction, self.policy, self.now);
+        let mut absorption = incidents.absorb(self.gathered)?;
+        incidents.see_again(&self.repeated)?;
+        for (source, count) in self.repetitions {
+            absorption.held_back.insert((source, REPETITION), count);
+        }
+        Ok(absorption)
     }
 
     /// The primary key of `event_keys` decides what is a repetition. Where it is a replay, the rows of the events are
@@ -131,11 +143,22 @@ impl<'t> Recorder<'t> {
                             self.take_over(seq, planned)?;
                         }
                         tally.deliveries += self.plan_again(seq, planned)?;
+                    } else {
+                        self.note_repetition(seq, &planned.event);
                     }
                 }
             }
         }
         Ok((tally, replayed))
+    }
+
+    /// That an alert is over says nothing of whether it goes on.
+    fn note_repetition(&mut self, seq: i64, event: &Event) {
+        *self.repetitions.entry(event.source.clone()).or_default() += 1;
+        if event.state != Some(EventState::Resolved) {
+            let last = self.repeated.entry(seq).or_insert(event.received_at);
+            *last = (*last).max(event.received_at);
+        }
     }
 
     /// What has been seen of the words of an event that has no more to be known by.
@@ -318,6 +341,8 @@ fn known_from(event: &Event) -> Timestamp {
     event.received_at.max(event.time.min(event.received_at.plus(AHEAD_MAX)))
 }
 
+/// Why an event is not told that is known already.
+const REPETITION: &str = "repetition";
 /// How far a wrong time zone may set a date ahead. Keys are stored in order of arrival, and one that stays longer keeps
 /// those after it.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
