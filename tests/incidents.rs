@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gatepost::domain::{
     Attempt, Audience, Change, DedupeKey, DeliveryState, DestinationName, Draft, Encoding, EventOutcome, EventState,
-    Headers, IncidentNumber, IncidentState, NotifierClass, Operation, Origin, OutcomeKind, Progress, Reference,
-    Request, Rule, Secret, Severity, SourceName, Target, Timestamp, Urgency,
+    Headers, IncidentNumber, IncidentState, MilestoneKind, NotifierClass, Operation, Origin, OutcomeKind, Progress,
+    Reference, Request, Rule, Secret, Severity, SourceName, Target, Timestamp, Urgency,
 };
 use gatepost::incidents::{Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
@@ -564,6 +564,65 @@ fn what_is_over_for_long_is_forgotten_with_all_that_belongs_to_it_and_numbers_ar
     assert_eq!(fixture.states(), []);
     fixture.take(2 * HOUR, &[alert(2)]);
     assert_eq!(fixture.incident(2).incident.number, IncidentNumber(2));
+}
+
+fn rows_of(fixture: &Fixture, select: &str) -> i64 {
+    let connection = rusqlite::Connection::open(fixture.folder.path().join("test.db")).unwrap();
+    connection.query_row(select, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn an_incident_that_lives_for_ever_keeps_a_bounded_history() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert("opens")]);
+    fixture.changes("hook", 10_000);
+    for round in 0..150 {
+        let now = HOUR + round * 10;
+        fixture.order(1, Order::Acknowledge, now).unwrap();
+        assert_eq!(fixture.changes("hook", now), [Change::Acknowledge]);
+        fixture.order(1, Order::Unacknowledge, now + 1).unwrap();
+        assert_eq!(fixture.changes("hook", now + 1), [Change::Acknowledge]);
+    }
+    let of_hook = "SELECT count(*) FROM deliveries WHERE destination = 'hook'";
+    assert_eq!(rows_of(&fixture, of_hook), 21, "the last twenty, and one that has ended since");
+    let without_delivery = "SELECT count(*) FROM attempts WHERE delivery NOT IN (SELECT seq FROM deliveries)";
+    assert_eq!(rows_of(&fixture, without_delivery), 0);
+    let milestones = fixture.incident(1).milestones;
+    assert_eq!((milestones.len(), milestones[0].what), (201, MilestoneKind::Opened));
+    assert_eq!(milestones.last().unwrap().at, at(HOUR + 1491));
+    // A try that never ends keeps its last attempts.
+    fixture.take(2 * HOUR, &[Alert { severity: Severity::Critical, ..alert("worse") }]);
+    for round in 0..30 {
+        let claim = fixture.claim("hook", 2 * HOUR + round).unwrap();
+        fixture.settle(claim, again(false, 2 * HOUR + round + 1), 2 * HOUR + round);
+    }
+    let newest = "SELECT count(*) FROM attempts WHERE delivery = (SELECT max(delivery) FROM attempts)";
+    assert_eq!(rows_of(&fixture, newest), 20);
+}
+
+#[test]
+fn incidents_that_cannot_go_do_not_keep_those_after_them() {
+    let fixture = Fixture::new();
+    let hosts: Vec<&'static str> = (0..30).map(|n| &*Box::leak(format!("h{n}").into_boxed_str())).collect();
+    // The first twenty wait for a notifier that is not told.
+    for (place, host) in hosts.iter().enumerate() {
+        let to = if place < 20 { vec!["hook"] } else { vec!["pager"] };
+        fixture.take(place as i64, &[Alert { host, to, ..alert(host) }]);
+        fixture.order(place as u64 + 1, Order::Resolve, 100 + place as i64).unwrap();
+    }
+    fixture.changes("pager", 200);
+    let horizons = Horizons { keys: at(0), receipts: at(0), events: at(HOUR) };
+    let count = "SELECT count(*) FROM incidents";
+    // Thirty events, and then incidents: a few at a time, and around again.
+    for _ in 0..40 {
+        fixture.store.prune(horizons, 3).wait().unwrap();
+    }
+    assert_eq!(rows_of(&fixture, count), 20);
+    fixture.changes("hook", HOUR);
+    for _ in 0..40 {
+        fixture.store.prune(horizons, 3).wait().unwrap();
+    }
+    assert_eq!(rows_of(&fixture, count), 0);
 }
 
 #[test]

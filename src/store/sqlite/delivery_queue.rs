@@ -273,6 +273,7 @@ pub struct Settler<'t> {
     now: Timestamp,
     held: CachedStatement<'t>,
     attempt: CachedStatement<'t>,
+    surplus: CachedStatement<'t>,
 }
 
 impl<'t> Settler<'t> {
@@ -288,6 +289,7 @@ impl<'t> Settler<'t> {
                 "INSERT INTO attempts (delivery, number, started_at, duration_ms, outcome, reason)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
             )?,
+            surplus: transaction.prepare_cached("DELETE FROM attempts WHERE delivery = ?1 AND number <= ?2")?,
         })
     }
 
@@ -305,6 +307,8 @@ impl<'t> Settler<'t> {
             attempt.outcome.as_str(),
             attempt.reason
         ])?;
+        // What is tried for as long as its incident goes on keeps its last attempts only.
+        self.surplus.execute(params![claim.row, i64::from(attempt.number) - ATTEMPTS_KEPT])?;
         write_verdict(self.transaction, claim.row, &settlement.verdict)?;
         if let Some(notification) = notification {
             let notifications = Notifications::of(self.transaction, self.policy, self.now);
@@ -352,5 +356,6 @@ const CANDIDATES: &str = "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain
     FROM deliveries d LEFT JOIN events e ON e.seq = d.event
     WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
     ORDER BY d.not_before, d.seq LIMIT ?4";
+const ATTEMPTS_KEPT: i64 = 20;
 /// So many deliveries that are found to be superfluous or too early are looked at in one transaction.
 const PASSED_OVER_MAX: usize = 256;

@@ -372,6 +372,18 @@ impl<'t> Incidents<'t> {
         for milestone in milestones {
             insert.execute(params![row_of(incident), to_text(milestone)?])?;
         }
+        if milestones.is_empty() { Ok(()) } else { self.forget_milestones(incident) }
+    }
+
+    /// An incident may live for ever: its opening and the newest milestones are kept.
+    fn forget_milestones(&self, incident: IncidentNumber) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(
+                "DELETE FROM milestones WHERE seq IN
+                     (SELECT seq FROM milestones WHERE incident = ?1 ORDER BY seq DESC LIMIT ?2 OFFSET ?3)
+                 AND seq > (SELECT min(seq) FROM milestones WHERE incident = ?1)",
+            )?
+            .execute(params![row_of(incident), FORGOTTEN_AT_ONCE, MILESTONES_KEPT])?;
         Ok(())
     }
 
@@ -463,4 +475,8 @@ pub fn to_text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
+/// Beside the first.
+const MILESTONES_KEPT: i64 = 200;
+/// Few enough that the transaction stays short where an earlier version has kept more.
+const FORGOTTEN_AT_ONCE: i64 = 100;
 const CHECK_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_secs(1);

@@ -112,8 +112,13 @@ pub struct SqliteStore {
     forgets: Arc<AtomicBool>,
     /// Which source's turn it is to have its receipts claimed. It need not outlive the process.
     turns: Arc<Mutex<Turns>>,
+    incident_walk: Arc<Mutex<IncidentWalk>>,
     check: SoundnessCheck,
 }
+
+/// Where the walk over ended incidents goes on that are to be deleted: the time of the end and the number of the last one
+/// that was looked at. It need not outlive the process.
+type IncidentWalk = (i64, i64);
 
 /// What the store is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,8 +225,9 @@ impl SqliteStore {
         let writer = Writer::start(connection, path.to_owned(), (keys, backlogs), service)
             .map_err(|error| unusable(path, error))?;
         let forgets = Arc::new(AtomicBool::new(forgets));
-        let turns = Arc::default();
-        Ok(Self { path: Arc::new(path.to_owned()), writer: Arc::new(writer), reader, forgets, turns, check })
+        let (turns, incident_walk) = (Arc::default(), Arc::default());
+        let writer = Arc::new(writer);
+        Ok(Self { path: Arc::new(path.to_owned()), writer, reader, forgets, turns, incident_walk, check })
     }
 
     /// The database at `path` and everything that is kept beside it under names of ours or of SQLite.
@@ -256,6 +262,7 @@ impl SqliteStore {
             reader: Arc::new(ReadConnection::new(connection)),
             forgets: Arc::new(AtomicBool::new(forgets)),
             turns: Arc::default(),
+            incident_walk: Arc::default(),
             check: SoundnessCheck::new(path.to_owned()),
         })
     }

@@ -255,6 +255,21 @@ impl<'t> Notifications<'t> {
         self.transaction
             .prepare_cached("UPDATE notifications SET pending = ?2 WHERE seq = ?1")?
             .execute([stored.row, row])?;
+        self.forget_oldest(stored.row)
+    }
+
+    /// An incident may live for ever: of the deliveries of a notification that have ended, the newest are kept.
+    fn forget_oldest(&self, notification: i64) -> Result<(), StoreError> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT seq FROM deliveries WHERE notification = ?1 AND state IN (2, 3, 4) ORDER BY seq DESC LIMIT ?2 OFFSET ?3",
+        )?;
+        let surplus: Vec<i64> = select
+            .query_map(params![notification, FORGOTTEN_AT_ONCE, ENDED_KEPT], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for delivery in surplus {
+            self.transaction.prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?.execute([delivery])?;
+            self.transaction.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([delivery])?;
+        }
         Ok(())
     }
 
@@ -598,6 +613,10 @@ const NOTIFICATIONS: &str =
     "SELECT seq, id, incident, destination, route, fingerprint, pending, refused, document FROM notifications";
 const WAITING: i64 = 0;
 const LEASED: i64 = 1;
+/// So many ended deliveries of a notification are kept.
+const ENDED_KEPT: i64 = 20;
+/// As many as are deleted when one is added: one, unless an earlier version has kept more.
+const FORGOTTEN_AT_ONCE: i64 = 20;
 /// How long a delivery waits that was sent once and is to be sent again, while another of its notification is under way.
 const POSTPONED: std::time::Duration = std::time::Duration::from_secs(1);
 /// A delivery that was claimed too early is not claimed again at once.

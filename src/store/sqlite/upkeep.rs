@@ -1,19 +1,19 @@
 //! Retention in small steps, and a consistent copy while it runs.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use rusqlite::{Row, Transaction, params};
 
 use super::super::{Hastened, Horizons, NotedTime, StoreError, Ticket, Upkeep};
 use super::rows::row_limit;
-use super::{SqliteStore, bodies, create_private, keys, runs};
+use super::{IncidentWalk, SqliteStore, bodies, create_private, keys, runs};
 use crate::domain::Timestamp;
 
 impl Upkeep for SqliteStore {
     fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize> {
-        let forgets = Arc::clone(&self.forgets);
+        let (forgets, walk) = (Arc::clone(&self.forgets), Arc::clone(&self.incident_walk));
         self.writer.write(move |transaction| {
             let keys = keys::prune(transaction, horizons.keys, limit)?;
             if keys > 0 && !forgets.swap(true, Ordering::AcqRel) {
@@ -23,7 +23,8 @@ impl Upkeep for SqliteStore {
             left -= prune_results(transaction, horizons.receipts, left)?.min(left);
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
             left -= prune_events(transaction, horizons.events, left)?.min(left);
-            left -= prune_incidents(transaction, horizons.events, left)?.min(left);
+            let mut walk = walk.lock().unwrap_or_else(PoisonError::into_inner);
+            left -= prune_incidents(transaction, &mut walk, horizons.events, left)?.min(left);
             Ok(limit - left)
         })
     }
@@ -132,24 +133,48 @@ fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) 
 }
 
 /// Deletes incidents that have been over for long and of which nothing waits to be told, with everything that belongs to
-/// them except their events.
-fn prune_incidents(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+/// them except their events. Those of which something waits, perhaps for a destination that was removed, are passed over: a
+/// call looks at a bounded number, and the next one goes on from there.
+fn prune_incidents(
+    transaction: &Transaction<'_>,
+    walk: &mut IncidentWalk,
+    before: Timestamp,
+    limit: usize,
+) -> Result<usize, StoreError> {
+    let window = limit.saturating_mul(INCIDENTS_LOOKED_AT);
     let mut select = transaction.prepare_cached(ENDED_INCIDENTS)?;
-    let ended: Vec<i64> =
-        select.query_map(params![before.as_millis(), limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for incident in &ended {
-        for statement in DELETE_INCIDENT {
-            transaction.prepare_cached(statement)?.execute([incident])?;
+    let ended: Vec<(i64, i64, bool)> = select
+        .query_map(params![before.as_millis(), walk.0, walk.1, row_limit(window)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    let is_last = ended.len() < window;
+    let mut count = 0;
+    for (ended_at, number, waits) in ended {
+        if count == limit {
+            return Ok(count);
+        }
+        *walk = (ended_at, number);
+        if !waits {
+            for statement in DELETE_INCIDENT {
+                transaction.prepare_cached(statement)?.execute([number])?;
+            }
+            count += 1;
         }
     }
-    Ok(ended.len())
+    if is_last {
+        *walk = IncidentWalk::default();
+    }
+    Ok(count)
 }
 
-const ENDED_INCIDENTS: &str = "SELECT number FROM incidents i WHERE ended_at IS NOT NULL AND ended_at < ?1
-    AND NOT EXISTS (SELECT 1 FROM notifications n JOIN deliveries d ON d.notification = n.seq
-        WHERE n.incident = i.number AND d.state IN (0, 1))
-    ORDER BY ended_at LIMIT ?2";
+/// What waits of an incident is looked for only in the rows that are read.
+const ENDED_INCIDENTS: &str = "SELECT ended_at, number, EXISTS (SELECT 1 FROM notifications n
+        JOIN deliveries d ON d.notification = n.seq WHERE n.incident = i.number AND d.state IN (0, 1))
+    FROM incidents i WHERE ended_at IS NOT NULL AND ended_at < ?1 AND (ended_at, number) > (?2, ?3)
+    ORDER BY ended_at, number LIMIT ?4";
+/// For each that may be deleted.
+const INCIDENTS_LOOKED_AT: usize = 4;
 /// What belongs to an incident, from the leaves to the root.
 const DELETE_INCIDENT: [&str; 7] = [
     "DELETE FROM attempts WHERE delivery IN (SELECT d.seq FROM deliveries d JOIN notifications n ON n.seq = d.notification
