@@ -11,7 +11,7 @@ use gatepost::domain::{
     Headers, IncidentNumber, IncidentState, MilestoneKind, NotifierClass, Operation, Origin, OutcomeKind, Progress,
     Reference, Request, Rule, Secret, Severity, SourceName, Target, Timestamp, Urgency,
 };
-use gatepost::incidents::{Joined, Order, OrderError, StormLimits, Timing};
+use gatepost::incidents::{GroupBy, Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
     Access, Advanced, Arrival, Claim, ClaimOrder, Commands, Conclusion, Consignment, Content, DeliveryFilter,
     Dispatched, Doubt, Hastened, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease,
@@ -71,8 +71,8 @@ impl Fixture {
         ];
         let notifiers = notifiers
             .map(|(name, class)| (name.parse().unwrap(), NotifierPolicy { class, fingerprint: [class as u8; 16] }));
-        let policy = Arc::new(Policy { notifiers: notifiers.into_iter().collect(), timing });
-        Self { folder, store, policy }
+        let policy = Arc::new(Policy { notifiers: notifiers.into_iter().collect(), timing, ..Policy::default() });
+        Self { folder, store, verifier, policy }
     }
 
     fn reopen(self) -> Self {
@@ -972,6 +972,32 @@ fn an_incident_is_armed_although_one_of_its_notifications_cannot_be_read() {
         [(Change::Open, Operation::Trigger { page: 1 })],
         "the same key: no second page"
     );
+}
+
+#[test]
+fn what_was_planned_before_there_were_incidents_is_grouped_as_its_source_says_and_a_few_at_a_time() {
+    for (by, incidents) in [(GroupBy::Vendor, 1), (GroupBy::Event, 60)] {
+        let mut fixture = Fixture::new();
+        let notifiers = Arc::clone(&fixture.policy);
+        fixture.policy = Arc::default();
+        fixture.take(0, &(0..60).map(|id| Alert { to: vec!["chat"], ..alert(id) }).collect::<Vec<_>>());
+        let group_by = [("s".parse().unwrap(), by)].into();
+        fixture.policy = Arc::new(Policy { group_by, ..(*notifiers).clone() });
+        let adopted = "SELECT count(*) FROM events WHERE incident IS NOT NULL";
+        let mut most = 0;
+        let mut told = 0;
+        while rows_of(&fixture, "SELECT count(*) FROM deliveries WHERE state = 0") > 0 {
+            let before = rows_of(&fixture, adopted);
+            for claim in fixture.claim_all("chat", 64, 10 * MINUTE) {
+                told += 1;
+                fixture.settle(claim, delivered(), 10 * MINUTE);
+            }
+            most = most.max(rows_of(&fixture, adopted) - before);
+            assert!(told <= incidents, "{told}");
+        }
+        assert_eq!((told, rows_of(&fixture, adopted)), (incidents, 60));
+        assert!((20..=24).contains(&most), "{most} in one transaction");
+    }
 }
 
 #[test]

@@ -278,7 +278,7 @@ fn labels_of(config: &Config) -> KnownLabels {
 
 fn parts_of(config: Config) -> Parts {
     let policy = Arc::new(config.policy());
-    let rules = Rules { sources: config.sources, router: config.router, group_by: config.group_by, policy };
+    let rules = Rules { sources: config.sources, router: config.router, policy };
     Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention }
 }
 

@@ -113,7 +113,7 @@ impl Config {
             }
             Receiver::Sink(_) => None,
         });
-        Policy { notifiers: notifiers.collect(), timing: self.timing }
+        Policy { notifiers: notifiers.collect(), timing: self.timing, group_by: self.group_by.clone() }
     }
 
     /// Every setting that the components ask for when they read `text`: what the published schema must hold.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::horizon::{Horizon, Witness};
 use super::rules::Rules;
 use crate::domain::{Draft, Encoding, Event, Note, Receipt, Severity, Timestamp, inflate, inflated_length_hint};
-use crate::incidents::{GroupBy, Grouped, Hint, NewEvent, group};
+use crate::incidents::{Grouped, Hint, NewEvent, group};
 use crate::routing::Plan;
 use crate::store::{Joining, PlannedEvent, Recurrence, Routed};
 use crate::vendors::{Reading, Source};
@@ -100,8 +100,7 @@ pub fn process(
 /// Which incident an event belongs to, and what it brings there. It happened when the vendor documents that it did, else when
 /// it was received.
 fn joining(event: &Event, documented: Option<Timestamp>, hint: &Hint, rules: &Rules) -> Joining {
-    let by = rules.group_by.get(&event.source).unwrap_or(&GroupBy::Vendor);
-    let Grouped { key, victim, .. } = group(event, hint, by);
+    let Grouped { key, victim, .. } = group(event, hint, rules.policy.group_by(&event.source));
     Joining { key, event: NewEvent::of(event, documented.unwrap_or(event.received_at), victim, false) }
 }
 
@@ -219,7 +218,6 @@ mod tests {
         Rules {
             sources: Arc::new([(source.name.clone(), source)].into()),
             router: Router::new(vec![route]),
-            group_by: Default::default(),
             policy: Default::default(),
         }
     }

@@ -20,8 +20,20 @@ use super::worker_registry::{WorkerEntry, WorkerRegistry};
 use crate::destinations::Receiver;
 use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
-use crate::store::SqliteStore;
+use crate::routing::Router;
+use crate::store::{Policy, SqliteStore};
 use crate::telemetry::{Metrics, Task};
+use crate::vendors::Sources;
+
+/// How to read receipts and which destinations to tell.
+pub struct Rules {
+    /// The sources, by name.
+    pub sources: Arc<Sources>,
+    /// The routes.
+    pub router: Router,
+    /// Which destinations are notifiers, and how incidents are grouped and timed.
+    pub policy: Arc<Policy>,
+}
 
 /// What the operator configures of the pipeline.
 pub struct Parts {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::{DestinationName, NotifierClass};
-use crate::incidents::Timing;
+use crate::domain::{DestinationName, NotifierClass, SourceName};
+use crate::incidents::{GroupBy, Timing};
 
-/// Which destinations are notifiers, and how incidents are timed. Handed to each call that absorbs events or decides what is
+/// Which destinations are notifiers, and how incidents are grouped and timed. Handed to each call that absorbs events or decides what is
 /// due, so that a reload takes effect with the next one. The default knows no notifier: every delivery is an event's.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
@@ -13,6 +13,8 @@ pub struct Policy {
     pub notifiers: BTreeMap<DestinationName, NotifierPolicy>,
     /// How incidents are timed.
     pub timing: Timing,
+    /// What the events of one incident have in common, for sources that say so.
+    pub group_by: BTreeMap<SourceName, GroupBy>,
 }
 
 /// What there is to know of a notifier.
@@ -28,5 +30,10 @@ impl Policy {
     /// What there is to know of a destination, where it is a notifier.
     pub fn notifier(&self, destination: &DestinationName) -> Option<NotifierPolicy> {
         self.notifiers.get(destination).copied()
+    }
+
+    /// What the events of one incident of a source have in common.
+    pub fn group_by(&self, source: &SourceName) -> &GroupBy {
+        self.group_by.get(source).unwrap_or(&GroupBy::Vendor)
     }
 }

@@ -97,7 +97,12 @@ pub struct Joining {
 impl Joining {
     /// As far as the event alone tells: without what its vendor's normalizer and its source's settings know better.
     pub fn of(event: &Event) -> Self {
-        let grouped = group(event, &Hint::default(), &GroupBy::Vendor);
+        Self::grouped(event, &GroupBy::Vendor)
+    }
+
+    /// The same, of a source that says what the events of one incident have in common.
+    pub fn grouped(event: &Event, by: &GroupBy) -> Self {
+        let grouped = group(event, &Hint::default(), by);
         Self { key: grouped.key, event: NewEvent::of(event, event.received_at, grouped.victim, false) }
     }
 }

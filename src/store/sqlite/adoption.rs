@@ -40,7 +40,8 @@ impl<'t> Adoption<'t> {
             Some(number) => Some(number),
             None => {
                 let mut gathered = Gathered::default();
-                gathered.add(&event.source, *row, &Joining::of(&event), notifiers.to_vec());
+                let joining = Joining::grouped(&event, self.policy.group_by(&event.source));
+                gathered.add(&event.source, *row, &joining, notifiers.to_vec());
                 Incidents::of(self.transaction, self.policy, self.now).absorb(gathered)?;
                 self.incident_of(*row)?
             }

@@ -102,6 +102,9 @@ impl<'t> Claimer<'t> {
                 return Ok(());
             }
             for candidate in candidates {
+                if self.passed_over >= PASSED_OVER_MAX {
+                    return Ok(());
+                }
                 match candidate {
                     Ok(candidate) => self.claim(candidate)?,
                     Err(unreadable) => self.set_aside(unreadable)?,
@@ -129,6 +132,7 @@ impl<'t> Claimer<'t> {
         let content = match candidate.content {
             CandidateContent::Event { .. } if self.policy.notifier(self.destination).is_some() => {
                 self.adopt(&candidate)?;
+                self.passed_over += PASSED_OVER_MAX / ADOPTED_MAX;
                 None
             }
             CandidateContent::Event { id, ref document, .. } => {
@@ -359,3 +363,5 @@ const CANDIDATES: &str = "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain
 const ATTEMPTS_KEPT: i64 = 20;
 /// So many deliveries that are found to be superfluous or too early are looked at in one transaction.
 const PASSED_OVER_MAX: usize = 256;
+/// So many events are taken into their incidents in one transaction: each loads and saves an incident and its notifications.
+const ADOPTED_MAX: usize = 24;
