@@ -371,6 +371,34 @@ fn an_intent_in_doubt_is_settled_before_anything_newer_is_told() {
 }
 
 #[test]
+fn what_sets_a_state_and_was_repeated_after_doubt_is_sent_once_more_a_minute_later() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    for destination in ["pager", "chat", "hook", "tickets"] {
+        fixture.changes(destination, 10_000);
+    }
+    fixture.order(1, Order::Resolve, 20_000).unwrap();
+    for (destination, operation) in
+        [("pager", Operation::ResolvePage { page: 1 }), ("chat", Operation::Edit), ("tickets", Operation::Transition)]
+    {
+        let mut told = Vec::new();
+        while let Some(claim) = fixture.claim(destination, 20_000) {
+            told.push(change(&claim).intent.operation);
+            let is_first = told.iter().filter(|told| **told == operation).count() == 1;
+            let is_doubtful = is_first && told.last() == Some(&operation);
+            fixture.settle(claim, if is_doubtful { again(true, 20_000) } else { delivered() }, 20_000);
+        }
+        assert_eq!(told.iter().filter(|told| **told == operation).count(), 2, "{destination}: {told:?}");
+        assert_eq!(fixture.told(destination, 79_999), [], "{destination}");
+        let once_more: Vec<Operation> =
+            fixture.told(destination, 80_000).into_iter().map(|(_, operation)| operation).collect();
+        let expected = if destination == "tickets" { vec![] } else { vec![operation] };
+        assert_eq!(once_more, expected, "{destination}");
+        assert_eq!(fixture.told(destination, HOUR), [], "{destination}");
+    }
+}
+
+#[test]
 fn what_was_not_taken_is_told_anew_as_things_are_then() {
     let fixture = Fixture::new();
     fixture.take(0, &[alert(1)]);

@@ -39,8 +39,9 @@ pub use incident::{
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
 pub use milestone::{Milestone, MilestoneKind};
-pub use names::{DestinationName, NameError, RouteName, SourceName};
-pub use notification::{Audience, Change, Intent, Notification, NotifierClass, Operation, Reference, Standing, Told};
+pub use notification::{
+    Audience, Change, Doubtful, Intent, Notification, NotifierClass, Operation, Reference, Standing, Told,
+};
 pub use receipt::{Encoding, Note, Receipt};
 pub use request::{Headers, Request};
 pub use secret::Secret;

@@ -91,6 +91,19 @@ pub struct Notification {
     /// What was made there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// What was sent more than once, because it was not known whether it had arrived: sent once more after some time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubtful>,
+}
+
+/// An operation that sets a state, and was repeated after doubt: the first request may still be on its way, and would
+/// overwrite what was set after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubtful {
+    /// The operation.
+    pub operation: Operation,
+    /// When the destination had taken the last request.
+    pub at: Timestamp,
 }
 
 impl Reference {
@@ -135,6 +148,15 @@ impl Notification {
             creations: 0,
             is_gone: false,
             reference: None,
+            doubts: Vec::new(),
+        }
+    }
+
+    /// Notes that an operation was repeated after doubt.
+    pub fn note_doubt(&mut self, operation: Operation, at: Timestamp) {
+        if operation.sets_state() {
+            self.doubts.retain(|doubt| doubt.operation != operation);
+            self.doubts.push(Doubtful { operation, at });
         }
     }
 }
@@ -261,6 +283,14 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether sending it again at any time does no more than to set the same state.
+    pub fn sets_state(self) -> bool {
+        match self {
+            Self::AcknowledgePage { .. } | Self::ResolvePage { .. } | Self::Edit => true,
+            Self::Trigger { .. } | Self::Create { .. } | Self::Reply { .. } | Self::Transition => false,
+        }
+    }
+
     /// Whether what comes after it can be done without it. Everything needs the message, the ticket or the page.
     pub fn can_be_left_out(self) -> bool {
         match self {

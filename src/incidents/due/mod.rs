@@ -10,6 +10,7 @@
 //! What was said is never taken back; what came and went before it was told is never told.
 
 mod append_only;
+mod confirm;
 mod difference;
 mod editable_chat;
 mod pager;
@@ -29,7 +30,7 @@ use super::timing::Timing;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Due {
     /// This, now.
-    Now(Intent),
+    Now(Box<Intent>),
     /// Something at that time, if nothing changes until then.
     At(Timestamp),
     /// Nothing, unless something changes.
@@ -48,17 +49,7 @@ pub fn due(
     now: Timestamp,
 ) -> Due {
     let comparison = Comparison { incident, told: notification, timing, now, is: standing(incident), class };
-    if notification.said.is_none()
-        && let Some(due) = comparison.not_opened()
-    {
-        return due;
-    }
-    match class {
-        NotifierClass::Pager => comparison.pager(),
-        NotifierClass::EditableChat => comparison.editable_chat(),
-        NotifierClass::AppendOnly => comparison.append_only(),
-        NotifierClass::Ticket => comparison.ticket(),
-    }
+    comparison.with_confirmations(comparison.difference())
 }
 
 /// The state of the incident, as far as notifiers are told.
@@ -89,6 +80,20 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
+    fn difference(&self) -> Due {
+        if self.told.said.is_none()
+            && let Some(due) = self.not_opened()
+        {
+            return due;
+        }
+        match self.class {
+            NotifierClass::Pager => self.pager(),
+            NotifierClass::EditableChat => self.editable_chat(),
+            NotifierClass::AppendOnly => self.append_only(),
+            NotifierClass::Ticket => self.ticket(),
+        }
+    }
+
     /// Why the incident is not told yet, or not at all; `None`: it is to be told now.
     fn not_opened(&self) -> Option<Due> {
         if self.incident.fold.is_some_and(|fold| self.is.rank <= fold.rank) {
@@ -157,7 +162,7 @@ impl Comparison<'_> {
 
     /// Does this, and counts it as done on success.
     fn tell(&self, change: Change, operation: Operation, then: Notification) -> Due {
-        Due::Now(Intent { change, operation, then })
+        Due::Now(Box::new(Intent { change, operation, then }))
     }
 
     /// Creates the message or the ticket. The class decides what `shown` then holds.

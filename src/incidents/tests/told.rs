@@ -401,3 +401,40 @@ fn told(class: NotifierClass) -> (World, Notified) {
     notified.told.reference = Some(Reference::named("made"));
     (world, notified)
 }
+
+#[test]
+fn what_was_repeated_after_doubt_is_confirmed_with_the_present_state_where_it_still_matters() {
+    let doubtful = |class, operation, steps: &[fn(&mut World)]| {
+        let mut world = World::new();
+        world.take_one(&event(HIGH));
+        world.pass(minutes(1));
+        let mut notified = Notified::new(class, &world);
+        notified.told.opened_at = world.now.minus(minutes(1));
+        notified.deliver(&world);
+        world.order(Order::Acknowledge).unwrap();
+        notified.deliver(&world);
+        notified.told.note_doubt(operation, world.now);
+        for step in steps {
+            step(&mut world);
+            notified.deliver(&world);
+        }
+        world.pass(minutes(1) - Duration::from_millis(1));
+        assert_eq!(notified.deliver(&world), [""; 0], "{class:?}");
+        world.pass(Duration::from_millis(1));
+        let told = notified.deliver(&world);
+        if !told.is_empty() {
+            assert!(notified.told.doubts.is_empty(), "{class:?}");
+        }
+        told
+    };
+    let raise: fn(&mut World) = |world| {
+        world.take_one(&event(Severity::Critical));
+    };
+    let acknowledged = Operation::AcknowledgePage { page: 1 };
+    assert_eq!(doubtful(Pager, acknowledged, &[]), ["acknowledge: acknowledge page 1"]);
+    assert_eq!(doubtful(Pager, acknowledged, &[raise]), [""; 0], "it is open again");
+    assert_eq!(doubtful(EditableChat, Operation::Edit, &[]), ["update: edit"]);
+    assert_eq!(doubtful(EditableChat, Operation::Edit, &[raise]), ["update: edit"]);
+    assert_eq!(doubtful(Ticket, Operation::Edit, &[]), ["update: edit"]);
+    assert_eq!(doubtful(AppendOnly, Operation::Reply { number: 1, audience: Audience::Channel }, &[]), [""; 0]);
+}

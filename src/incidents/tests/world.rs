@@ -124,7 +124,7 @@ impl Notified {
     /// What is due now; nothing is sent.
     pub fn intent(&self, world: &World) -> Option<Intent> {
         match self.due(world) {
-            Due::Now(intent) => Some(intent),
+            Due::Now(intent) => Some(*intent),
             Due::At(at) => {
                 assert!(at > world.now, "{at} is not after {}", world.now);
                 None

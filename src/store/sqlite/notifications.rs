@@ -160,7 +160,7 @@ impl<'t> Notifications<'t> {
             Due::Now(intent) if stored.has_refused(&intent, incident) => return Ok(false),
             Due::Now(intent) => (self.now, urgency(intent.change, incident.rank)),
             // Once the resolution is told only the closing remains, for which nothing is sent.
-            Due::At(_) if is_told_the_end(&told) && incident.state == IncidentState::Resolved => return Ok(false),
+            Due::At(_) if is_over(&told, incident) => return Ok(false),
             Due::At(at) => (at, urgency(stored.next_change(), incident.rank)),
             // What waits is found to be superfluous when it is claimed.
             Due::Nothing | Due::Close(_) => return Ok(false),
@@ -366,7 +366,7 @@ impl<'t> Notifications<'t> {
             Due::Now(intent) if stored.has_refused(&intent, incident) => {
                 self.supersede(candidate.row, Some(stored.row), "the destination has refused it")?;
             }
-            Due::Now(intent) => return Ok(Some(stored.without_refused(intent, &taken_as_told))),
+            Due::Now(intent) => return Ok(Some(stored.without_refused(*intent, &taken_as_told))),
             Due::At(at) => {
                 let urgency = urgency(stored.next_change(), incident.rank);
                 self.transaction
@@ -406,10 +406,10 @@ impl<'t> Notifications<'t> {
     pub fn settle(&self, delivery: i64, notification: i64, verdict: &Verdict) -> Result<(), StoreError> {
         let sent = self
             .transaction
-            .prepare_cached("SELECT intent, is_forced FROM deliveries WHERE seq = ?1")?
-            .query_row([delivery], |row| Ok((optional_document(row, 0)?, row.get(1)?)));
+            .prepare_cached("SELECT intent, is_forced, uncertain FROM deliveries WHERE seq = ?1")?
+            .query_row([delivery], |row| Ok((optional_document(row, 0)?, row.get(1)?, row.get(2)?)));
         // The outcome is recorded, even where what was sent cannot be read any more.
-        let (intent, is_forced): (Option<Intent>, bool) = readable(sent)?.unwrap_or_default();
+        let (intent, is_forced, is_repeated): (Option<Intent>, bool, bool) = readable(sent)?.unwrap_or_default();
         let (Some(mut stored), Some(intent)) = (self.by_row(notification)?, intent) else { return Ok(()) };
         let incidents = Incidents::of(self.transaction, self.policy, self.now);
         let Some(incident) = incidents.incident(stored.incident)? else { return Ok(()) };
@@ -420,8 +420,11 @@ impl<'t> Notifications<'t> {
                 return Ok(());
             }
             Verdict::Delivered { remote } => {
-                let standing = incidents::standing(&incident);
+                let (standing, operation) = (incidents::standing(&incident), intent.operation);
                 stored.note_delivered(intent, is_forced, remote.clone(), standing);
+                if is_repeated {
+                    stored.told.note_doubt(operation, self.now);
+                }
             }
             Verdict::Dead { .. } if is_forced => {}
             Verdict::Dead { .. } => {
@@ -581,8 +584,9 @@ impl Stored {
     }
 }
 
-fn is_told_the_end(told: &Notification) -> bool {
-    told.said.is_some_and(|said| said.standing.state == IncidentState::Resolved)
+fn is_over(told: &Notification, incident: &Incident) -> bool {
+    let is_told = told.said.is_some_and(|said| said.standing.state == IncidentState::Resolved);
+    is_told && incident.state == IncidentState::Resolved && told.doubts.is_empty()
 }
 
 /// The place of a change in the order of a destination: what it is, then the rank of the incident.
