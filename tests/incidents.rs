@@ -511,9 +511,12 @@ fn a_storm_is_told_through_one_incident_and_what_outranks_it_by_itself() {
     let limits = StormLimits { per_rule: 5, per_rank: 15, within: Duration::from_secs(900) };
     let fixture = Fixture::timed(Timing { storm: Some(limits), ..Timing::default() });
     let names: Vec<&'static str> = (0..300).map(|n| &*Box::leak(format!("r{n}").into_boxed_str())).collect();
+    let mut held_back = 0;
     for (n, rule) in names.iter().enumerate() {
-        fixture.take(n as i64, &[Alert { rule, ..alert(rule) }]);
+        let dispatched = fixture.take(n as i64, &[Alert { rule, ..alert(rule) }]);
+        held_back += dispatched.held_back.get(&("s".parse().unwrap(), "storm")).unwrap_or(&0);
     }
+    assert_eq!(held_back, 300 - 15);
     fixture.take(400, &[Alert { rule: "worse", severity: Severity::Critical, ..alert("worse") }]);
     let told = fixture.told("pager", 400);
     assert!((16..=20).contains(&told.len()), "{} pages: {told:?}", told.len());
@@ -689,7 +692,9 @@ fn a_first_export_is_told_as_one_digest_and_one_old_event_by_itself() {
     fixture.take(0, &[old("alone", "a")]);
     assert_eq!(fixture.changes("chat", 0), [Change::Open]);
     assert!(fixture.incident(1).incident.fold.is_none());
-    fixture.take(10, &[old("one", "b"), old("two", "c"), old("three", "d"), Alert { host: "new", ..alert("e") }]);
+    let dispatched =
+        fixture.take(10, &[old("one", "b"), old("two", "c"), old("three", "d"), Alert { host: "new", ..alert("e") }]);
+    assert_eq!(dispatched.held_back.into_iter().collect::<Vec<_>>(), [(("s".parse().unwrap(), "digest"), 3)]);
     let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
     let folded = incidents.iter().filter(|incident| incident.fold.is_some()).count();
     assert_eq!((incidents.len(), folded), (6, 3), "four incidents, the digest, and the one before");

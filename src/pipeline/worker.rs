@@ -27,7 +27,7 @@ use crate::egress::Egress;
 use crate::store::{
     Claim, ClaimOrder, Content, DeliveryWork, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
 };
-use crate::telemetry::{ByQueue, Line, LineBudget, Metrics, TELL_AFTER};
+use crate::telemetry::{ByQueue, DeliveryEnd, Line, LineBudget, Metrics, TELL_AFTER};
 
 /// The state of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -372,6 +372,15 @@ impl Worker {
         let (destination, delivery) = (&self.name, work.delivery);
         let (event, incident, change) = work.content.subject();
         let (event, incident) = (event.map(tracing::field::display), incident.map(tracing::field::display));
+        let end = match verdict {
+            Verdict::Delivered { .. } => Some(DeliveryEnd::Delivered),
+            Verdict::Dead { .. } => Some(DeliveryEnd::Dead),
+            Verdict::Gone { .. } => Some(DeliveryEnd::Gone),
+            Verdict::Again { .. } => None,
+        };
+        if let Some(end) = end {
+            self.metrics.count_delivery(destination.as_str(), change, end);
+        }
         match verdict {
             Verdict::Delivered { .. } => {
                 let receipt = receipt.map(tracing::field::display);
@@ -674,5 +683,10 @@ mod tests {
         assert!(dead[0].delivery.reason.as_deref().unwrap().contains("a defect of gatepost"), "{rows:?}");
         let notice = "gatepost_delivery_dead_total{destination=\"d\",state=\"dead\"} 1";
         assert!(metrics.render().contains(notice), "{}", metrics.render());
+        for (outcome, count) in [("dead", 1), ("delivered", 2)] {
+            let ended =
+                format!("gatepost_deliveries_total{{destination=\"d\",kind=\"event\",outcome=\"{outcome}\"}} {count}");
+            assert!(metrics.render().contains(&ended), "{ended}: {}", metrics.render());
+        }
     }
 }

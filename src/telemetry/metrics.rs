@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::domain::{DeliveryState, OutcomeKind};
+use crate::domain::{Change, DeliveryState, OutcomeKind};
 
 /// The metrics of the process. Cheap to share behind an `Arc`; every counter starts at zero with the process.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct Metrics {
     pub routing_undecided: Family<ByRoute, Counter>,
     /// Attempts, by destination and outcome.
     pub delivery_attempts: Family<ByAttempt, Counter>,
+    /// Deliveries that have come to an end, by destination, what they told and what became of them.
+    pub deliveries: Family<ByEnd, Counter>,
     /// Deliveries that became dead letters, by destination.
     pub delivery_dead: Family<ByQueue, Counter>,
     /// Deliveries that are not done, by destination and state.
@@ -174,6 +176,47 @@ pub struct ByAttempt {
     pub outcome: &'static str,
 }
 
+/// By destination, what was told, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByEnd {
+    /// The destination.
+    pub destination: String,
+    /// The change of an incident, or [`ByEnd::EVENT`].
+    pub kind: &'static str,
+    /// `delivered`, `dead` or `gone`.
+    pub outcome: &'static str,
+}
+
+impl ByEnd {
+    /// The kind of a delivery to a sink.
+    pub const EVENT: &'static str = "event";
+}
+
+/// What a delivery came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryEnd {
+    /// It has arrived.
+    Delivered,
+    /// It is a dead letter.
+    Dead,
+    /// What was made at the destination is no longer there.
+    Gone,
+}
+
+impl DeliveryEnd {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Dead, Self::Gone];
+
+    /// The word in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 /// By destination and state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByQueue {
@@ -272,6 +315,7 @@ impl Metrics {
             incidents_opened: Family::default(),
             routing_undecided: Family::default(),
             delivery_attempts: Family::default(),
+            deliveries: Family::default(),
             delivery_dead: Family::default(),
             queue_deliveries: Family::default(),
             queue_receipts: Gauge::default(),
@@ -311,6 +355,7 @@ impl Metrics {
         registry.register("incidents_opened", "Incidents that were opened", all.incidents_opened.clone());
         registry.register("routing_undecided", "Conditions that could not be decided", all.routing_undecided.clone());
         registry.register("delivery_attempts", "Attempts by outcome", all.delivery_attempts.clone());
+        registry.register("deliveries", "Deliveries that have come to an end", all.deliveries.clone());
         registry.register("delivery_dead", "Deliveries that became dead letters", all.delivery_dead.clone());
         registry.register("queue_deliveries", "Deliveries that are not done", all.queue_deliveries.clone());
         registry.register("queue_receipts", "Receipts that are not dispatched", all.queue_receipts.clone());
@@ -384,6 +429,12 @@ impl Metrics {
             let labels = ByAttempt { destination: destination.to_owned(), outcome: kind.as_str() };
             drop(self.delivery_attempts.get_or_create(&labels));
         }
+        for kind in Change::ALL.map(Change::as_str).into_iter().chain([ByEnd::EVENT]) {
+            for end in DeliveryEnd::ALL {
+                let labels = ByEnd { destination: destination.to_owned(), kind, outcome: end.as_str() };
+                drop(self.deliveries.get_or_create(&labels));
+            }
+        }
         for state in DeliveryState::QUEUED {
             drop(self.queue_deliveries.get_or_create(&ByQueue::of(destination, state)));
         }
@@ -403,6 +454,13 @@ impl Metrics {
     pub fn count_attempt(&self, destination: &str, outcome: OutcomeKind) {
         let labels = ByAttempt { destination: destination.to_owned(), outcome: outcome.as_str() };
         self.delivery_attempts.get_or_create(&labels).inc();
+    }
+
+    /// Counts a delivery that has come to an end: of a change of an incident, or else of an event.
+    pub fn count_delivery(&self, destination: &str, change: Option<&'static str>, end: DeliveryEnd) {
+        let kind = change.unwrap_or(ByEnd::EVENT);
+        let labels = ByEnd { destination: destination.to_owned(), kind, outcome: end.as_str() };
+        self.deliveries.get_or_create(&labels).inc();
     }
 
     /// Shows how many deliveries of a destination are in a state.
@@ -472,6 +530,8 @@ mod tests {
         metrics.count_intake("adrian", IntakeOutcome::Refused("signature-mismatch"));
         metrics.count_attempt("soc", OutcomeKind::Delivered);
         metrics.show_depth("soc", DeliveryState::Waiting, 3);
+        metrics.count_delivery("soc", Some(Change::Raise.as_str()), DeliveryEnd::Delivered);
+        metrics.count_delivery("archive", None, DeliveryEnd::Dead);
         metrics.show_destination("soc", false, true);
         metrics.show_unread_age("adrian", Duration::from_millis(61_999));
         metrics.show_untold_age("soc", Duration::from_secs(3));
@@ -482,6 +542,8 @@ mod tests {
             "gatepost_intake_requests_total{source=\"adrian\",outcome=\"signature-mismatch\"} 1",
             "gatepost_delivery_attempts_total{destination=\"soc\",outcome=\"delivered\"} 1",
             "gatepost_queue_deliveries{destination=\"soc\",state=\"waiting\"} 3",
+            "gatepost_deliveries_total{destination=\"soc\",kind=\"raise\",outcome=\"delivered\"} 1",
+            "gatepost_deliveries_total{destination=\"archive\",kind=\"event\",outcome=\"dead\"} 1",
             "gatepost_intake_duration_seconds_count 1",
             "gatepost_store_size_bytes 0",
             "gatepost_store_full 0",

@@ -11,6 +11,6 @@ mod metrics;
 pub use lines::{Line, LineBudget, TELL_AFTER};
 pub use logging::{LogError, LogFormat, start_logging};
 pub use metrics::{
-    ByAttempt, ByCheck, ByDestination, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
-    IntakeOutcome, KnownLabels, Metrics, Task, UNKNOWN_SOURCE,
+    ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
+    DeliveryEnd, IntakeOutcome, KnownLabels, Metrics, Task, UNKNOWN_SOURCE,
 };

@@ -143,6 +143,8 @@ impl<'t> Incidents<'t> {
             self.save(&subject, shown)?;
             self.tell(&subject.incident, &of_subject, &mut absorption.to_tell)?;
             if let Some(crowd) = crowd {
+                let reason = if subject.incident.fold.is_some_and(|fold| fold.is_digest) { "digest" } else { "storm" };
+                *absorption.held_back.entry((source.clone(), reason)).or_default() += 1;
                 self.show_first(crowd.incident.number, shown)?;
                 self.save(&crowd, None)?;
                 self.tell(&crowd.incident, &of_subject, &mut absorption.to_tell)?;
