@@ -530,6 +530,47 @@ fn a_storm_is_told_through_one_incident_and_what_outranks_it_by_itself() {
 }
 
 #[test]
+fn the_limit_of_a_storm_holds_over_transactions_and_restarts() {
+    let fixture = Fixture::timed(Timing::default());
+    let hosts = ["a", "b", "c", "d", "e", "f", "g"];
+    let at_host = |host: &'static str| Alert { host, ..alert(host) };
+    fixture.take(0, &hosts[..3].iter().map(|host| at_host(host)).collect::<Vec<_>>());
+    let fixture = fixture.reopen();
+    for (second, host) in hosts[3..].iter().enumerate() {
+        fixture.take(1_000 * (second as i64 + 1), &[at_host(host)]);
+    }
+    let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+    let folded: Vec<u64> = incidents.iter().filter(|row| row.fold.is_some()).map(|row| row.number.0).rev().collect();
+    assert_eq!(folded, [6, 8], "the sixth and the seventh; the storm itself is #7");
+    // Another rule has a limit of its own, and after the window the first has, too.
+    fixture.take(10_000, &[Alert { rule: "xss", ..alert("other") }]);
+    fixture.take(HOUR, &[Alert { host: "h", ..alert("later") }]);
+    let newest = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+    assert!(newest[..2].iter().all(|incident| incident.fold.is_none()));
+}
+
+#[test]
+fn what_is_made_due_goes_step_by_step_and_retries_alone_after_a_start() {
+    let fixture = Fixture::new();
+    let hosts = ["a", "b", "c"];
+    fixture.take(0, &hosts.map(|host| Alert { host, to: vec!["chat"], ..alert(host) }));
+    fixture.changes("chat", 0);
+    fixture.take(1, &hosts.map(|host| Alert { host, to: vec!["chat"], ..alert(format!("{host} again")) }));
+    let hasten = |what, limit| fixture.store.hasten(what, at(2), at(2), limit).wait().unwrap();
+    assert_eq!(hasten(Hastened::Retries, 10), 0, "counts wait for their time");
+    // Three edits and the checks of three incidents.
+    assert_eq!([2, 2, 2, 2].map(|limit| hasten(Hastened::All, limit)), [2, 2, 2, 0]);
+    assert_eq!(fixture.told("chat", 3), [], "it is still too early, and planned anew");
+    assert_eq!(fixture.advance(3).incidents, 3);
+    assert_eq!(fixture.changes("chat", 5 * MINUTE), [Change::Update; 3]);
+    fixture.take(HOUR, &[Alert { host: "d", to: vec!["chat"], ..alert("d") }]);
+    let claim = fixture.claim("chat", HOUR).unwrap();
+    fixture.settle(claim, again(false, 2 * HOUR), HOUR);
+    assert_eq!(fixture.store.hasten(Hastened::Retries, at(HOUR), at(HOUR), 10).wait().unwrap(), 1);
+    assert_eq!(fixture.changes("chat", HOUR), [Change::Open]);
+}
+
+#[test]
 fn silence_ends_joining_and_resolves_no_page() {
     let fixture = Fixture::new();
     fixture.take(0, &[alert(1)]);

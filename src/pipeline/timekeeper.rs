@@ -284,8 +284,75 @@ const HASTEN_AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+
     use super::*;
     use crate::domain::ManualClock;
+    use crate::store::{Access, Horizons, SqliteStore, Ticket};
+
+    /// What was asked to be made due: what, and beyond which time.
+    type Asked = Arc<Mutex<Vec<(Hastened, Timestamp)>>>;
+
+    struct Recording {
+        store: SqliteStore,
+        asked: Asked,
+    }
+
+    impl Upkeep for Recording {
+        fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize> {
+            self.store.prune(horizons, limit)
+        }
+
+        fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {
+            self.store.noted_time()
+        }
+
+        fn note_time(&self, now: NotedTime) -> Ticket<()> {
+            self.store.note_time(now)
+        }
+
+        fn hasten(&self, what: Hastened, beyond: Timestamp, now: Timestamp, limit: usize) -> Ticket<usize> {
+            self.asked.lock().unwrap().push((what, beyond));
+            self.store.hasten(what, beyond, now, limit)
+        }
+
+        fn backup(&self, to: &Path) -> Result<(), StoreError> {
+            self.store.backup(to)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_too_long_is_made_due_at_a_start_after_a_jump_back_and_for_a_minute_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::parse("2026-11-21T10:00:00Z").unwrap()));
+        let (before, asked) = (clock.now(), Asked::default());
+        let recording = Recording { store, asked: Arc::clone(&asked) };
+        let take = || std::mem::take(&mut *asked.lock().unwrap());
+        let mut timekeeper = Timekeeper::new(recording, Arc::clone(&clock) as Arc<dyn Clock>, Arc::default());
+        timekeeper.take_over().await;
+        let [retries, all] = [before.plus(WAIT_LONGEST), before.plus(PLANNED_AHEAD_MAX)];
+        assert_eq!(take(), [(Hastened::Retries, retries), (Hastened::All, all)]);
+        let mut asked_after = Vec::new();
+        clock.set(before.minus(DAY));
+        for _ in 0..120 {
+            clock.advance(SECOND);
+            let jump = timekeeper.time.look(clock.now(), clock.steady(), false);
+            timekeeper.follow(jump).await;
+            asked_after.push(take());
+        }
+        assert_eq!(asked_after[0], [(Hastened::All, before.minus(DAY).plus(SECOND))], "whatever waits, at once");
+        let late = (Hastened::All, before.plus(SECOND).minus(LATE_MAX));
+        assert!(asked_after[1..=60].iter().all(|asked| *asked == [late]), "{asked_after:?}");
+        assert!(asked_after[61..].iter().all(Vec::is_empty), "{asked_after:?}");
+        clock.advance(DAY);
+        clock.set(clock.now().plus(DAY));
+        let jump = timekeeper.time.look(clock.now(), clock.steady(), false);
+        assert!(matches!(jump, Some(Jump::Forward(_))));
+        timekeeper.follow(jump).await;
+        assert_eq!(take(), [], "nothing waits too long for a clock that is ahead");
+    }
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
     const SECOND: Duration = Duration::from_secs(1);
