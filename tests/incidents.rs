@@ -530,6 +530,32 @@ fn a_storm_is_told_through_one_incident_and_what_outranks_it_by_itself() {
 }
 
 #[test]
+fn events_of_a_full_storm_join_it_and_open_no_incident() {
+    let fixture = Fixture::timed(Timing::default());
+    let hosts = ["a", "b", "c", "d", "e", "f"];
+    fixture.take(0, &hosts.map(|host| Alert { host, ..alert(host) }));
+    fixture.changes("pager", 0);
+    let storm = fixture.incident(6).incident.fold.unwrap().storm;
+    damage(
+        &fixture,
+        "UPDATE incidents SET document = json_set(document, '$.kind.storm.incidents', 10000, '$.count', 10000)
+        WHERE number = 7",
+    );
+    let at_host = |id: &str| Alert { host: "g", group: Some(1), ..alert(id) };
+    let dispatched = fixture.take(1_000, &[at_host("first"), at_host("second"), Alert { host: "h", ..alert("third") }]);
+    assert_eq!(dispatched.total().incidents_opened, 0);
+    let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+    assert_eq!((incidents.len(), incidents[0].number, incidents[0].count), (7, storm, 10_003));
+    let joined = format!("SELECT count(*) FROM events WHERE incident = {} AND joined = 1", storm.0);
+    assert_eq!(rows_of(&fixture, &joined), 3);
+    assert_eq!(rows_of(&fixture, "SELECT count(*) FROM notifications WHERE incident > 7"), 0);
+    // A higher rank is told by itself, and the next number is the next one.
+    fixture.take(2_000, &[Alert { host: "g", severity: Severity::Critical, ..alert("worse") }]);
+    assert_eq!(fixture.incident(8).incident.fold, None);
+    assert_eq!(fixture.changes("pager", 2_000), [Change::Open, Change::Spread], "and the storm has a second victim");
+}
+
+#[test]
 fn the_limit_of_a_storm_holds_over_transactions_and_restarts() {
     let fixture = Fixture::timed(Timing::default());
     let hosts = ["a", "b", "c", "d", "e", "f", "g"];

@@ -22,7 +22,9 @@ pub fn storm_key(source: &SourceName, rank: Rank) -> IncidentKey {
 
 /// Folds an incident into the storm incident of its source and rank, and marks it so.
 ///
-/// `storm`: the newest of [`storm_key`], whatever its state; where it has ended, or there is none, another is opened.
+/// `storm`: the newest of [`storm_key`], whatever its state; where it has ended, or there is none, another is opened. One that
+/// stands for very many incidents takes no more: the incident is left unmarked then, it is not to be kept, and its events
+/// belong to the storm itself.
 pub fn fold(
     storm: Option<Subject>,
     folded: &mut Subject,
@@ -32,13 +34,16 @@ pub fn fold(
     let key = storm_key(&folded.incident.source, folded.incident.rank);
     let kind = IncidentKind::Storm(StormFacts::default());
     let mut storm = live_or_opened(storm, kind, "storm", key, &folded.incident, numbers, now);
+    let is_full = matches!(&storm.incident.kind, IncidentKind::Storm(facts) if facts.incidents >= FOLDED_MAX);
     add(&mut storm, &folded.incident, now);
     gather(&mut storm, folded, now);
     if names_at_of(&storm.incident).is_some_and(|at| at <= now) {
         let named = name(&mut storm.incident, now);
         storm.milestones.push(named);
     }
-    mark(folded, Fold { storm: storm.incident.number, rank: storm.incident.rank, is_digest: false }, now);
+    if !is_full {
+        mark(folded, Fold { storm: storm.incident.number, rank: storm.incident.rank, is_digest: false }, now);
+    }
     storm
 }
 
@@ -77,7 +82,10 @@ fn names_at_of(incident: &Incident) -> Option<Timestamp> {
 /// space.
 fn add(storm: &mut Subject, folded: &Incident, now: Timestamp) {
     let IncidentKind::Storm(facts) = &mut storm.incident.kind else { return };
-    facts.incidents = facts.incidents.saturating_add(1);
+    let is_beyond = facts.incidents >= FOLDED_MAX;
+    // Beyond that the events are counted, whatever incident they would belong to.
+    let more = if is_beyond { folded.count } else { 1 };
+    facts.incidents = facts.incidents.saturating_add(1).min(FOLDED_MAX);
     facts.last_fold = Some(now);
     storm.facets.targets.add(&folded.rule);
     let is_full = facts.rules.len() >= RULES_MAX;
@@ -91,8 +99,10 @@ fn add(storm: &mut Subject, folded: &Incident, now: Timestamp) {
     // An estimate may decrease; what was told must not.
     facts.more_rules = facts.more_rules.max(distinct.saturating_sub(listed));
     let rules = listed.saturating_add(facts.more_rules);
-    storm.incident.count = facts.incidents;
-    storm.incident.title = format!("{} of {}", counted(facts.incidents, "more incident"), counted(rules, "rule"));
+    storm.incident.count = storm.incident.count.saturating_add(more);
+    let incidents = counted(facts.incidents, "more incident");
+    let over = if is_beyond { "over " } else { "" };
+    storm.incident.title = format!("{over}{incidents} of {}", counted(rules, "rule"));
 }
 
 fn listed(rules: &[(String, u64)]) -> String {
@@ -107,6 +117,8 @@ fn listed(rules: &[(String, u64)]) -> String {
 
 /// A storm is over after that long without a new fold.
 const ENDS_AFTER: Duration = Duration::from_secs(15 * MINUTE.as_secs());
+/// As many incidents are folded into one storm, each kept with a number and a state of its own.
+const FOLDED_MAX: u64 = 10_000;
 const NAMING_WAIT_MIN: Duration = MINUTE;
 const NAMING_WAIT_MAX: Duration = Duration::from_secs(15 * MINUTE.as_secs());
 /// Rules that a storm lists by name.

@@ -110,6 +110,26 @@ fn a_storm_counts_what_is_folded_and_says_so() {
 }
 
 #[test]
+fn beyond_ten_thousand_incidents_events_belong_to_the_storm_itself() {
+    let mut storm = Storm::new();
+    assert!(storm.fold("a", Severity::Medium, "host-1").incident.fold.is_some());
+    let incident = &mut storm.subject.as_mut().unwrap().incident;
+    let IncidentKind::Storm(facts) = &mut incident.kind else { panic!("no storm") };
+    (facts.incidents, incident.count) = (9_999, 9_999);
+    assert!(storm.fold("a", Severity::Medium, "host-2").incident.fold.is_some());
+    assert_eq!((storm.incident().count, storm.incident().title.as_str()), (10_000, "10000 more incidents of 1 rule"));
+    storm.pass(minutes(14));
+    let beyond = storm.fold("b", Severity::Medium, "host-3");
+    assert_eq!((beyond.incident.fold, beyond.milestones.len()), (None, 1), "it is not to be kept");
+    let incident = storm.incident();
+    assert_eq!((incident.count, incident.victims), (10_001, 3));
+    assert_eq!(incident.title, "over 10000 more incidents of 2 rules");
+    assert_eq!((storm.facts().incidents, storm.facts().named), (10_000, 2), "the new rule is named");
+    storm.pass(minutes(14));
+    assert!(storm.incident().state.is_live(), "it goes on");
+}
+
+#[test]
 fn new_rules_are_named_a_minute_apart_and_then_ever_more_rarely() {
     let mut storm = Storm::new();
     let start = storm.now;

@@ -125,9 +125,7 @@ impl<'t> Incidents<'t> {
         for ((joined, place), (row, to)) in absorbed.joined.iter().zip(&places) {
             let subject = place.and_then(|place| absorbed.subjects.get(place));
             self.mark_event(*row, *joined, subject)?;
-            if *joined == Joined::Opened {
-                *absorption.opened.entry(source.clone()).or_default() += 1;
-            } else {
+            if *joined != Joined::Opened {
                 *absorption.held_back.entry((source.clone(), joined.as_str())).or_default() += 1;
             }
             if let Some(of_subject) = place.and_then(|place| notifiers.get_mut(place)) {
@@ -140,11 +138,20 @@ impl<'t> Incidents<'t> {
             let shown = subject.shows.and_then(|shows| places.get(shows)).map(|(row, _)| *row);
             let is_opened = absorbed.joined.contains(&(Joined::Opened, Some(place)));
             let crowd = if is_opened { self.fold(&mut subject, is_one_of_many_old, &mut numbers)? } else { None };
-            self.save(&subject, shown)?;
-            self.tell(&subject.incident, &of_subject, &mut absorption.to_tell)?;
+            if crowd.is_none() || subject.incident.fold.is_some() {
+                *absorption.opened.entry(source.clone()).or_default() += usize::from(is_opened);
+                self.save(&subject, shown)?;
+                self.tell(&subject.incident, &of_subject, &mut absorption.to_tell)?;
+            }
             if let Some(crowd) = crowd {
                 let reason = if subject.incident.fold.is_some_and(|fold| fold.is_digest) { "digest" } else { "storm" };
                 *absorption.held_back.entry((source.clone(), reason)).or_default() += 1;
+                if subject.incident.fold.is_none() {
+                    let of_subject = absorbed.joined.iter().zip(&places).filter(|((_, of), _)| *of == Some(place));
+                    for (_, (row, _)) in of_subject {
+                        self.mark_event(*row, Joined::Counted, Some(&crowd))?;
+                    }
+                }
                 self.show_first(crowd.incident.number, shown)?;
                 self.save(&crowd, None)?;
                 self.tell(&crowd.incident, &of_subject, &mut absorption.to_tell)?;
