@@ -1,6 +1,6 @@
 //! An incident whose times are ahead of the clock: it was changed while the clock was ahead, and the clock has been set back.
 //!
-//! The store calls [`set_back`] before [`super::advance`]. What counts from such a time would otherwise wait until the clock
+//! The store calls [`set_back`] when the clock has been set back, and has the incident checked anew. What counts from such a time would otherwise wait until the clock
 //! reaches it again, perhaps for years. When its events happened stays as it is: that is shown, and nothing waits for it.
 
 use std::time::Duration;

@@ -431,6 +431,26 @@ impl<'t> Incidents<'t> {
         Ok(())
     }
 
+    /// Has incidents checked now that would be checked after `beyond`, with times that are ahead of the clock brought back.
+    /// Returns how many there were.
+    pub fn set_back(&self, beyond: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut select =
+            self.transaction.prepare_cached("SELECT number FROM incidents WHERE check_at > ?1 LIMIT ?2")?;
+        let far: Vec<i64> = select
+            .query_map(params![beyond.as_millis(), row_limit(limit)], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for number in &far {
+            let Some(mut incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { continue };
+            if incidents::set_back(&mut incident, self.now) {
+                self.save_incident(&incident)?;
+            }
+            self.transaction
+                .prepare_cached("UPDATE incidents SET check_at = ?2 WHERE number = ?1")?
+                .execute(params![number, self.now.as_millis()])?;
+        }
+        Ok(far.len())
+    }
+
     /// Takes incidents whose time has come.
     pub fn advance(&self, limit: usize, listening_since: Timestamp) -> Result<Advanced, StoreError> {
         let mut select = self.transaction.prepare_cached(
@@ -443,12 +463,9 @@ impl<'t> Incidents<'t> {
         for number in due {
             let Some(mut incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { continue };
             let timing = &self.policy.timing;
-            let is_set_back = incidents::set_back(&mut incident, self.now);
             let milestone = incidents::advance(&mut incident, timing, listening_since, self.now);
-            if is_set_back || milestone.is_some() {
-                self.save_incident(&incident)?;
-            }
             if let Some(milestone) = &milestone {
+                self.save_incident(&incident)?;
                 self.add_milestones(incident.number, std::slice::from_ref(milestone))?;
                 Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
             }

@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError};
 
 use rusqlite::{Row, Transaction, params};
 
-use super::super::{Hastened, Horizons, NotedTime, StoreError, Ticket, Upkeep};
+use super::super::{Hastened, Horizons, NotedTime, Policy, StoreError, Ticket, Upkeep};
+use super::incidents::Incidents;
 use super::rows::row_limit;
 use super::{IncidentWalk, SqliteStore, bodies, create_private, keys, runs};
 use crate::domain::Timestamp;
@@ -56,7 +57,10 @@ impl Upkeep for SqliteStore {
                 Hastened::Retries => run(HASTEN_RETRIES, limit),
                 Hastened::All => {
                     let deliveries = run(HASTEN_DELIVERIES, limit)?;
-                    Ok(deliveries + run(HASTEN_INCIDENTS, limit.saturating_sub(deliveries))?)
+                    // The settings say only when an incident is checked next, and it is checked now.
+                    let policy = Policy::default();
+                    let incidents = Incidents::of(transaction, &policy, now);
+                    Ok(deliveries + incidents.set_back(beyond, limit.saturating_sub(deliveries))?)
                 }
             }
         })
@@ -191,8 +195,6 @@ const HASTEN_RETRIES: &str = "UPDATE deliveries SET not_before = ?2, created_at 
      AND (urgency >= 64 OR notification IS NULL OR retrying_since IS NOT NULL OR reason IS NOT NULL) LIMIT ?3)";
 const HASTEN_DELIVERIES: &str = "UPDATE deliveries SET not_before = ?2, created_at = min(created_at, ?2) WHERE seq IN
     (SELECT seq FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND not_before > ?1 LIMIT ?3)";
-const HASTEN_INCIDENTS: &str = "UPDATE incidents SET check_at = ?2 WHERE number IN
-    (SELECT number FROM incidents WHERE check_at > ?1 LIMIT ?3)";
 /// The year 2000: less is a count of checks, and no time.
 const NOTED_MILLIS_MIN: i64 = 946_684_800_000;
 const PRUNE_RESULTS: &str = "DELETE FROM receipt_results WHERE seq IN
