@@ -40,20 +40,20 @@ pub struct Timekeeper<U> {
     vouched: watch::Sender<Timestamp>,
     witness: Arc<Witness>,
     jumped_at_start: Option<Jump>,
-    latecomers: Option<Latecomers>,
+    late_writes: Option<LateWrites>,
 }
 
 /// What may be written by the former time although the clock has been set back: a transaction that waited for its turn, an
 /// answer that arrived while the clock was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Latecomers {
+struct LateWrites {
     /// What it plans waits for a time after this one.
     beyond: Timestamp,
     /// On the steady hand: later there are none.
     until: Timestamp,
 }
 
-impl Latecomers {
+impl LateWrites {
     /// Of a clock that was set back to `now`. `None`: they wait no longer than a short while.
     fn after(by: Duration, now: Timestamp, steady: Timestamp) -> Option<Self> {
         let beyond = now.plus(by).minus(LATE_MAX);
@@ -147,7 +147,7 @@ impl<U: Upkeep> Timekeeper<U> {
             vouched,
             witness: Arc::default(),
             jumped_at_start,
-            latecomers: None,
+            late_writes: None,
         }
     }
 
@@ -199,10 +199,10 @@ impl<U: Upkeep> Timekeeper<U> {
     async fn follow(&mut self, jump: Option<Jump>) {
         if let Some(jump) = jump {
             self.report(jump).await;
-        } else if let Some(latecomers) = self.latecomers {
-            match latecomers.at(self.time.steady) {
+        } else if let Some(late_writes) = self.late_writes {
+            match late_writes.at(self.time.steady) {
                 Some(beyond) => self.hasten(Hastened::All, beyond).await,
-                None => self.latecomers = None,
+                None => self.late_writes = None,
             }
         }
     }
@@ -227,7 +227,7 @@ impl<U: Upkeep> Timekeeper<U> {
             Jump::Back(by) => {
                 let seconds = by.as_secs();
                 tracing::error!(seconds, %now, "the clock was set back; retries that would wait too long are made due");
-                self.latecomers = Latecomers::after(by, now, self.time.steady);
+                self.late_writes = LateWrites::after(by, now, self.time.steady);
                 self.hasten(Hastened::All, now).await;
             }
         }
@@ -434,11 +434,11 @@ mod tests {
         clock.set(before.minus(DAY));
         let [Jump::Back(by)] = pass(&clock, &mut time, 1)[..] else { panic!("not seen") };
         let (now, steady) = (clock.now(), clock.steady());
-        let latecomers = Latecomers::after(by, now, steady).unwrap();
-        let beyond = latecomers.at(steady.plus(LATE_MAX)).unwrap();
+        let late_writes = LateWrites::after(by, now, steady).unwrap();
+        let beyond = late_writes.at(steady.plus(LATE_MAX)).unwrap();
         assert!(beyond < before && beyond > now.plus(LATE_MAX), "what is planned rightly keeps its time");
-        assert_eq!(latecomers.at(steady.plus(LATE_MAX + SECOND)), None);
-        assert_eq!(Latecomers::after(LATE_MAX, now, steady), None);
+        assert_eq!(late_writes.at(steady.plus(LATE_MAX + SECOND)), None);
+        assert_eq!(LateWrites::after(LATE_MAX, now, steady), None);
     }
 
     #[test]
