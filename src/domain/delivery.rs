@@ -15,9 +15,12 @@ use super::{
 pub struct Delivery {
     /// Its id.
     pub id: DeliveryId,
-    /// The event to tell, to a sink.
+    /// The event to tell, to a sink, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<EventId>,
+    /// How many events, of a batch to a sink that has more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
     /// The incident that is told of, to a notifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<IncidentNumber>,
@@ -137,6 +140,13 @@ pub enum Outcome {
         /// What the destination calls it, for later updates.
         remote: Option<Reference>,
     },
+    /// The destination has the batch, but for some of its events.
+    DeliveredExcept {
+        /// Events that it refuses, each with the reason.
+        refused: Vec<(EventId, String)>,
+        /// Events that it may take later, each with the reason.
+        again: Vec<(EventId, String)>,
+    },
     /// Not taken, and worth another try.
     Retry {
         /// Why, in a sentence that an operator can act on.
@@ -238,7 +248,7 @@ impl Outcome {
     /// Its kind.
     pub fn kind(&self) -> OutcomeKind {
         match self {
-            Self::Delivered { .. } => OutcomeKind::Delivered,
+            Self::Delivered { .. } | Self::DeliveredExcept { .. } => OutcomeKind::Delivered,
             Self::Retry { .. } => OutcomeKind::Retry,
             Self::Refused { .. } => OutcomeKind::Refused,
             Self::Gone { .. } => OutcomeKind::Gone,
@@ -250,7 +260,7 @@ impl Outcome {
     /// Why it did not arrive; `None` when it did.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Delivered { .. } => None,
+            Self::Delivered { .. } | Self::DeliveredExcept { .. } => None,
             Self::Retry { reason, .. }
             | Self::Refused { reason }
             | Self::Gone { reason }

@@ -3,11 +3,13 @@
 //! Every module may import this one, and it imports none. No input or output, no `async`, no policy: a type here proves
 //! that its value is well-formed, and nothing more.
 
+mod batch;
 mod clock;
 mod dedupe;
 mod delivery;
 mod draft;
 mod event;
+mod event_document;
 mod facets;
 mod id_prefix;
 mod ids;
@@ -23,6 +25,7 @@ mod severity;
 mod severity_word;
 mod urgency;
 
+pub use batch::{Batch, BatchSize, Try};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use dedupe::{DedupeKey, EventKey, RequestKey};
 pub use delivery::{
@@ -30,6 +33,7 @@ pub use delivery::{
 };
 pub use draft::Draft;
 pub use event::{Actor, Event, EventOutcome, EventState, Link, Rule, Target};
+pub use event_document::{BatchEvent, EventDocument};
 pub use facets::{Distinct, Facet, Facets};
 pub use id_prefix::{IdPrefix, IdPrefixError};
 pub use ids::{DeliveryId, EventId, IncidentId, NotificationId, ReceiptId};
@@ -39,6 +43,7 @@ pub use incident::{
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
 pub use milestone::{Milestone, MilestoneKind};
+pub use names::{DestinationName, NameError, RouteName, SourceName};
 pub use notification::{
     Audience, Change, Doubtful, Intent, Notification, NotifierClass, Operation, Reference, Standing, Told,
 };

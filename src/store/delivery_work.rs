@@ -2,8 +2,8 @@
 
 use super::{Claim, SetAside};
 use crate::domain::{
-    Attempt, DeliveryId, Event, EventId, Facets, Incident, IncidentNumber, Intent, Notification, NotificationId,
-    Progress, Reference, Telling, Timestamp,
+    Attempt, BatchEvent, DeliveryId, EventDocument, EventId, Facets, Incident, IncidentNumber, Intent, Notification,
+    NotificationId, Progress, Reference, Telling, Timestamp,
 };
 
 /// Leased deliveries, and when to come again if there were fewer than asked for.
@@ -15,21 +15,6 @@ pub struct Claimed {
     pub next_due: Option<Timestamp>,
     /// Deliveries whose rows could not be read. They are dead letters now.
     pub unreadable: Vec<SetAside>,
-}
-
-/// An event as it is kept.
-#[derive(Debug)]
-pub struct Document(pub(super) Vec<u8>);
-
-impl Document {
-    /// The event.
-    ///
-    /// # Errors
-    ///
-    /// If the store holds something else, which is a defect of gatepost.
-    pub fn read(&self) -> Result<Event, serde_json::Error> {
-        serde_json::from_slice(&self.0)
-    }
 }
 
 /// All that is needed to send one delivery.
@@ -53,13 +38,11 @@ pub struct DeliveryWork {
 /// do.
 #[derive(Debug)]
 pub enum Content {
-    /// An event, to a sink.
-    Event {
-        /// Its id.
-        id: EventId,
-        /// The event.
-        document: Document,
-    },
+    /// A single event, to a sink: it was refused in a batch, replayed, released from quarantine, or planned by an earlier
+    /// version.
+    Event(BatchEvent),
+    /// A batch of events, to a sink: [`Outbox::batch_events`](super::Outbox::batch_events) reads them.
+    Batch(EventRange),
     /// A change of an incident, to a notifier.
     Change(Box<ChangeContent>),
 }
@@ -74,30 +57,37 @@ pub struct ChangeContent {
     /// The victims, actors and targets that it concerns.
     pub facets: Facets,
     /// The event that shows it best.
-    pub event: Document,
+    pub event: EventDocument,
     /// What was told so far.
     pub told: Notification,
     /// What to do, and what counts as told then.
     pub intent: Intent,
 }
 
+/// Consecutive events of those that were planned for a sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRange {
+    /// The row of the first one.
+    pub(super) first: i64,
+    /// The row of the last one.
+    pub(super) last: i64,
+    /// How many there are.
+    pub events: u64,
+}
+
 impl Content {
-    /// The event that is shown.
-    ///
-    /// # Errors
-    ///
-    /// If the store holds something else, which is a defect of gatepost.
-    pub fn event(&self) -> Result<Event, serde_json::Error> {
+    /// How many events it holds; a change of an incident counts as one.
+    pub fn events(&self) -> u64 {
         match self {
-            Self::Event { document, .. } => document.read(),
-            Self::Change(change) => change.event.read(),
+            Self::Event(_) | Self::Change(_) => 1,
+            Self::Batch(range) => range.events,
         }
     }
 
-    /// It tells that an incident that goes on is new, worse or back: never given up for its age.
-    pub fn is_news(&self) -> bool {
+    /// Never given up for its age: it tells that an incident that goes on is new, worse or back, or a sink is to keep it.
+    pub fn is_never_given_up(&self) -> bool {
         match self {
-            Self::Event { .. } => false,
+            Self::Event(_) | Self::Batch(_) => true,
             Self::Change(change) => {
                 let is_untold = change.told.said.is_none();
                 change.incident.state.is_live() && (is_untold || change.intent.change.is_news())
@@ -108,7 +98,8 @@ impl Content {
     /// What it is about, for a log line: the event, or the incident and the change.
     pub fn subject(&self) -> (Option<EventId>, Option<IncidentNumber>, Option<&'static str>) {
         match self {
-            Self::Event { id, .. } => (Some(*id), None, None),
+            Self::Event(event) => (Some(event.id), None, None),
+            Self::Batch(_) => (None, None, None),
             Self::Change(change) => (None, Some(change.incident.number), Some(change.intent.change.as_str())),
         }
     }
@@ -167,6 +158,20 @@ pub enum Verdict {
     },
     /// It will not be retried automatically.
     Dead {
+        /// Why.
+        reason: String,
+    },
+    /// The batch has arrived, but for some of its events.
+    DeliveredExcept {
+        /// Events that were refused, each with the reason: they become dead letters.
+        refused: Vec<(EventId, String)>,
+        /// Events that are sent again by themselves, each with the reason.
+        again: Vec<(EventId, String)>,
+        /// When these are sent again.
+        not_before: Timestamp,
+    },
+    /// The batch is sent again as two halves, to find the event that it fails on.
+    Split {
         /// Why.
         reason: String,
     },

@@ -47,8 +47,9 @@ pub trait Commands: Send + Sync {
         now: Timestamp,
     ) -> Result<Result<Milestone, OrderError>, StoreError>;
 
-    /// Closes what waits for a destination that was removed for good. Returns how many deliveries were closed.
-    fn discard(&self, destination: &DestinationName) -> Result<usize, StoreError>;
+    /// Closes what waits for a destination that was removed for good. Returns how many deliveries were closed; for a
+    /// sink: how many events.
+    fn discard(&self, destination: &DestinationName) -> Result<u64, StoreError>;
 }
 
 /// Which incidents.

@@ -31,7 +31,7 @@ mod upkeep;
 
 pub use acceptance::Acceptance;
 pub use claim::{Claim, Ticket};
-pub use delivery_work::{ChangeContent, Claimed, Content, DeliveryWork, Document, Settlement, Verdict};
+pub use delivery_work::{ChangeContent, Claimed, Content, DeliveryWork, EventRange, Settlement, Verdict};
 pub use inbox::{Backlog, Inbox};
 pub use incident_roles::{
     Commands, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow,

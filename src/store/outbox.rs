@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Claim, Claimed, ClaimedReceipts, Conclusion, Dispatched, Extended, PlannedEvent, Policy, ReceiptLimits,
-    ReceiptWork, Settlement, Ticket,
+    Claim, Claimed, ClaimedReceipts, Conclusion, Dispatched, EventRange, Extended, PlannedEvent, Policy, ReceiptLimits,
+    ReceiptWork, Settlement, StoreError, Ticket,
 };
-use crate::domain::{DestinationName, Timestamp};
+use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
 
 /// Where work is handed out and taken back.
 pub trait Outbox: Send + Sync {
@@ -48,6 +48,21 @@ pub trait Outbox: Send + Sync {
         policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Claimed>;
+
+    /// Leases up to `limit` batches of a sink: those that are due, and then new ones from its position. A new batch is written
+    /// before it is answered, so that after a crash the same one is handed out again, in doubt. By
+    /// [`ClaimOrder::LongestDue`], which a sink on trial is claimed by, none is formed while others wait.
+    fn claim_batches(
+        &self,
+        sink: &DestinationName,
+        limit: usize,
+        order: ClaimOrder,
+        size: BatchSize,
+        lease: Lease,
+    ) -> Ticket<Claimed>;
+
+    /// The events of a batch, in their order, without those that retention has taken. Blocks on the disk.
+    fn batch_events(&self, sink: &DestinationName, range: EventRange) -> Result<Vec<BatchEvent>, StoreError>;
 
     /// Makes up to `limit` deliveries of one destination due that wait for a later time than `now`, the most severe first.
     /// They go by their age again, as if they had never been tried. Returns how many there were; fewer than `limit` means

@@ -28,7 +28,8 @@ pub trait Queries: Send + Sync {
     /// One delivery with its attempts.
     fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError>;
 
-    /// How many deliveries are in each state, by destination. What will be due only later than `now` does not wait yet.
+    /// How many deliveries are in each state, by destination: for a sink, how many events. What will be due only later than
+    /// `now` does not wait yet.
     fn depths(&self, now: Timestamp) -> Result<Vec<Depth>, StoreError>;
 
     /// When the oldest receipt of each source was received that has not been dispatched yet. Replays do not count. Looked
@@ -128,6 +129,8 @@ pub struct EventFilter {
     pub receipt: Option<ReceiptId>,
     /// Of this incident.
     pub incident: Option<IncidentNumber>,
+    /// That this delivery to a sink holds.
+    pub delivery: Option<DeliveryId>,
     /// With this id at the vendor.
     pub vendor_id: Option<String>,
     /// Only those that no route took.

@@ -1,13 +1,14 @@
 //! What keeps the store in shape.
 
 use super::{StoreError, Ticket};
-use crate::domain::Timestamp;
+use crate::domain::{DestinationName, Timestamp};
 
 /// What keeps the store in shape.
 pub trait Upkeep: Send + Sync {
     /// Deletes up to `limit` rows that are older than their time. Returns how many went; fewer than `limit` means that
-    /// nothing is left to do. What has not been dispatched or settled stays, whatever its age.
-    fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize>;
+    /// nothing is left to do. What has not been dispatched or settled stays, whatever its age, and so does what one of these
+    /// sinks has not been sent: those that are configured.
+    fn prune(&self, horizons: Horizons, sinks: Vec<DestinationName>, limit: usize) -> Ticket<usize>;
 
     /// What was last [noted](Upkeep::note_time), also by an earlier process; `None` if nothing was.
     fn noted_time(&self) -> Result<Option<NotedTime>, StoreError>;

@@ -4,9 +4,9 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::{Commands, Policy, StoreError};
-use super::SqliteStore;
 use super::incidents::{Incidents, row_of};
 use super::notifications::Notifications;
+use super::{SqliteStore, batches};
 use crate::domain::{DestinationName, Incident, IncidentNumber, Milestone, Origin, Timestamp};
 use crate::incidents::{Order, OrderError, obey};
 
@@ -45,16 +45,22 @@ impl Commands for SqliteStore {
         ticket.wait()
     }
 
-    fn discard(&self, destination: &DestinationName) -> Result<usize, StoreError> {
+    fn discard(&self, destination: &DestinationName) -> Result<u64, StoreError> {
         let destination = destination.clone();
         let ticket = self.writer.write(move |transaction| {
-            let closed = transaction.execute(
+            let closed: i64 = transaction.query_row(
+                "SELECT coalesce(sum(coalesce(events, 1)), 0) FROM deliveries WHERE destination = ?1 AND state IN (0, 3)",
+                [destination.as_str()],
+                |row| row.get(0),
+            )?;
+            transaction.execute(
                 "UPDATE deliveries SET state = 4, lease_until = 0, reason = 'discarded by the operator'
                  WHERE destination = ?1 AND state IN (0, 3)",
                 [destination.as_str()],
             )?;
             transaction.execute("DELETE FROM notifications WHERE destination = ?1", [destination.as_str()])?;
-            Ok(closed)
+            let unsent = batches::discard(transaction, &destination)?;
+            Ok(closed.unsigned_abs() + unsent)
         });
         ticket.wait()
     }

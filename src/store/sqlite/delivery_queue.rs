@@ -3,13 +3,15 @@
 use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
 
 use super::super::{
-    Claim, Claimed, Content, DeliveryWork, Document, Lease, Policy, SetAside, Settlement, StoreError, Verdict,
+    Claim, ClaimOrder, Claimed, Content, DeliveryWork, EventRange, Lease, Policy, SetAside, Settlement, StoreError,
+    Verdict,
 };
 use super::adoption::Adoption;
+use super::batches::{self, BatchRow};
 use super::notifications::{Candidate as ChangeCandidate, Notifications, Prepared, optional_document};
 use super::queries::name;
 use super::rows::{row_limit, set_aside};
-use crate::domain::{DeliveryId, DestinationName, EventId, Progress, RouteName, Timestamp};
+use crate::domain::{BatchEvent, DeliveryId, DestinationName, EventDocument, EventId, Progress, RouteName, Timestamp};
 
 /// Frees what was not settled within its lease.
 pub fn free_expired(
@@ -46,8 +48,15 @@ impl<'t> Claimer<'t> {
         Self { transaction, destination, policy, lease, claimed: Claimed::default(), passed_over: 0 }
     }
 
+    pub fn claim(self, limit: usize, order: ClaimOrder) -> Result<Claimed, StoreError> {
+        match order {
+            ClaimOrder::MostSevere => self.most_severe(limit),
+            ClaimOrder::LongestDue => self.longest_due(limit),
+        }
+    }
+
     /// The delivery that has been due the longest.
-    pub fn longest_due(mut self, limit: usize) -> Result<Claimed, StoreError> {
+    fn longest_due(mut self, limit: usize) -> Result<Claimed, StoreError> {
         let mut longest: Option<(i64, u8)> = None;
         for urgency in self.urgencies()? {
             if let Some(soonest) = self.soonest_due(urgency)?
@@ -65,7 +74,7 @@ impl<'t> Claimer<'t> {
     }
 
     /// The most urgent, then the oldest.
-    pub fn most_severe(mut self, limit: usize) -> Result<Claimed, StoreError> {
+    fn most_severe(mut self, limit: usize) -> Result<Claimed, StoreError> {
         let mut next_due = None;
         for urgency in self.urgencies()? {
             self.claim_of_urgency(urgency, limit - self.claimed.claims.len())?;
@@ -106,7 +115,7 @@ impl<'t> Claimer<'t> {
                     return Ok(());
                 }
                 match candidate {
-                    Ok(candidate) => self.claim(candidate)?,
+                    Ok(candidate) => self.hand_out(candidate)?,
                     Err(unreadable) => self.set_aside(unreadable)?,
                 }
             }
@@ -128,15 +137,20 @@ impl<'t> Claimer<'t> {
         Ok(candidates)
     }
 
-    fn claim(&mut self, candidate: Candidate) -> Result<(), StoreError> {
+    fn hand_out(&mut self, candidate: Candidate) -> Result<(), StoreError> {
         let content = match candidate.content {
             CandidateContent::Event { .. } if self.policy.notifier(self.destination).is_some() => {
                 self.adopt(&candidate)?;
                 self.passed_over += PASSED_OVER_MAX / ADOPTED_MAX;
                 None
             }
+            CandidateContent::Batch(range) if self.policy.notifier(self.destination).is_some() => {
+                batches::scatter(self.transaction, self.destination, (candidate.row, range), self.lease.now)?;
+                None
+            }
+            CandidateContent::Batch(range) => Some(Content::Batch(range)),
             CandidateContent::Event { id, ref document, .. } => {
-                Some(Content::Event { id, document: Document(document.clone()) })
+                Some(Content::Event(BatchEvent { id, document: EventDocument::new(document.clone()) }))
             }
             CandidateContent::Change(ref change) => {
                 match Notifications::of(self.transaction, self.policy, self.lease.now).prepare(change)? {
@@ -199,21 +213,23 @@ pub struct Candidate {
 /// What it tells.
 pub enum CandidateContent {
     Event { row: i64, id: EventId, document: Vec<u8> },
+    Batch(EventRange),
     Change(ChangeCandidate),
 }
 
 fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
     let progress: Option<String> = row.get(6)?;
     let is_uncertain = row.get(4)?;
-    let content = match row.get(7)? {
-        Some(notification) => CandidateContent::Change(ChangeCandidate {
+    let content = match (row.get(7)?, batches::range(row, 14)?) {
+        (Some(notification), _) => CandidateContent::Change(ChangeCandidate {
             row: row.get(0)?,
             notification,
             is_uncertain,
             is_forced: row.get(8)?,
             intent: optional_document(row, 9)?,
         }),
-        None => CandidateContent::Event {
+        (None, Some(range)) => CandidateContent::Batch(range),
+        (None, None) => CandidateContent::Event {
             row: row.get(10)?,
             id: EventId::from_bytes(row.get(11)?),
             document: row.get_ref(12)?.as_bytes()?.to_vec(),
@@ -314,6 +330,9 @@ impl<'t> Settler<'t> {
         // What is tried for as long as its incident goes on keeps its last attempts only.
         self.surplus.execute(params![claim.row, i64::from(attempt.number) - ATTEMPTS_KEPT])?;
         write_verdict(self.transaction, claim.row, &settlement.verdict)?;
+        if let Content::Batch(range) = claim.work().content {
+            BatchRow { row: claim.row, range }.settle(self.transaction, &settlement.verdict, self.now)?;
+        }
         if let Some(notification) = notification {
             let notifications = Notifications::of(self.transaction, self.policy, self.now);
             notifications.settle(claim.row, notification, &settlement.verdict)?;
@@ -324,6 +343,14 @@ impl<'t> Settler<'t> {
 
 fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> Result<(), StoreError> {
     match verdict {
+        Verdict::DeliveredExcept { .. } => transaction
+            .prepare_cached(
+                "UPDATE deliveries SET state = 2, lease_until = 0, reason = NULL, progress = NULL WHERE seq = ?1",
+            )?
+            .execute([row])?,
+        Verdict::Split { reason } => transaction
+            .prepare_cached("UPDATE deliveries SET state = 4, lease_until = 0, reason = ?2 WHERE seq = ?1")?
+            .execute(params![row, format!("sent again in two halves: {reason}")])?,
         Verdict::Delivered { remote } => transaction
             .prepare_cached(
                 "UPDATE deliveries SET state = 2, lease_until = 0, remote = ?2, reason = NULL, progress = NULL WHERE seq = ?1",
@@ -356,7 +383,7 @@ fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> 
 }
 
 const CANDIDATES: &str = "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress,
-    d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route
+    d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route, d.first_event, d.last_event, d.events
     FROM deliveries d LEFT JOIN events e ON e.seq = d.event
     WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
     ORDER BY d.not_before, d.seq LIMIT ?4";

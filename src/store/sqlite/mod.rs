@@ -7,6 +7,7 @@
 
 mod adoption;
 mod backlogs;
+mod batches;
 mod bodies;
 mod check;
 mod commands;
@@ -32,6 +33,9 @@ mod rows;
 mod runs;
 mod scheduling;
 mod schema;
+mod single_events;
+mod sink_plans;
+mod sink_schema;
 mod turns;
 mod upkeep;
 mod wal;

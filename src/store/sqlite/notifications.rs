@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::super::{ChangeContent, Document, Policy, StoreError, Verdict};
+use super::super::{ChangeContent, Policy, StoreError, Verdict};
 use super::adoption::without_waiting;
 use super::incidents::{Incidents, document_in, row_of, to_text};
 use super::queries::name;
 use super::rows::readable;
 use crate::domain::{
-    Change, DeliveryId, DestinationName, Event, Facets, Incident, IncidentNumber, IncidentState, Intent, Notification,
-    NotificationId, NotifierClass, Operation, Rank, Reference, RouteName, Standing, Timestamp,
+    Change, DeliveryId, DestinationName, Event, EventDocument, Facets, Incident, IncidentNumber, IncidentState, Intent,
+    Notification, NotificationId, NotifierClass, Operation, Rank, Reference, RouteName, Standing, Timestamp,
 };
 use crate::incidents::{self, Due};
 
@@ -419,6 +419,8 @@ impl<'t> Notifications<'t> {
                 self.arm_one(&incident, &mut stored)?;
                 return Ok(());
             }
+            // Batches of sinks have no notification.
+            Verdict::DeliveredExcept { .. } | Verdict::Split { .. } => return Ok(()),
             Verdict::Delivered { remote } => {
                 let (standing, operation) = (incidents::standing(&incident), intent.operation);
                 stored.note_delivered(intent, is_forced, remote.clone(), standing);
@@ -529,10 +531,10 @@ impl<'t> Notifications<'t> {
     }
 
     /// The event that shows an incident, and whom and what it concerns; nothing of that where it cannot be read.
-    fn texts(&self, incident: IncidentNumber) -> Result<Option<(Document, Facets)>, StoreError> {
+    fn texts(&self, incident: IncidentNumber) -> Result<Option<(EventDocument, Facets)>, StoreError> {
         let texts = |row: &Row<'_>| {
             let facets = document_in(row, 1).unwrap_or_default();
-            Ok((Document(row.get_ref(0)?.as_bytes()?.to_vec()), facets))
+            Ok((EventDocument::new(row.get_ref(0)?.as_bytes()?.to_vec()), facets))
         };
         let found = self
             .transaction

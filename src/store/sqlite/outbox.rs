@@ -9,16 +9,16 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::Connection;
 
 use super::super::{
-    Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, Extended, Lease,
-    LeasesLost, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
+    Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, EventRange, Extended,
+    Lease, LeasesLost, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
-use super::SqliteStore;
 use super::delivery_queue::{Claimer, Settler, free_expired, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
 use super::record::{Recorder, add_result, conclude, document};
 use super::work_queue::WorkLine;
-use crate::domain::{DestinationName, Timestamp};
+use super::{SqliteStore, batches};
+use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
 
 impl Outbox for SqliteStore {
     fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts> {
@@ -51,7 +51,7 @@ impl Outbox for SqliteStore {
             }
             let mut recorder = Recorder::of(transaction, keys.get(transaction)?, &policy, lease.now)?;
             let (mut tally, replayed) = recorder.record(&claim, events.iter().zip(&documents))?;
-            let absorption = recorder.absorb()?;
+            let absorption = recorder.finish()?;
             tally.incidents_opened = absorption.opened.values().sum();
             claim.work_mut().replayed.extend(replayed);
             add_result(transaction, &claim, lease.now, tally, None)?;
@@ -79,7 +79,7 @@ impl Outbox for SqliteStore {
                 conclude(transaction, &mut recorder, conclusion, its, &mut total)?;
                 documents = rest;
             }
-            let absorption = recorder.absorb()?;
+            let absorption = recorder.finish()?;
             for (source, opened) in absorption.opened {
                 total.by_source.entry(source).or_default().incidents_opened += opened;
             }
@@ -99,12 +99,38 @@ impl Outbox for SqliteStore {
         let (destination, policy) = (destination.clone(), Arc::clone(policy));
         self.writer.write_in(line, move |transaction| {
             free_expired(transaction, &destination, lease)?;
-            let claimer = Claimer::of(transaction, &destination, &policy, lease);
-            match order {
-                ClaimOrder::MostSevere => claimer.most_severe(limit),
-                ClaimOrder::LongestDue => claimer.longest_due(limit),
+            if policy.notifier(&destination).is_some() {
+                batches::hand_over(transaction, &destination, lease)?;
             }
+            Claimer::of(transaction, &destination, &policy, lease).claim(limit, order)
         })
+    }
+
+    fn claim_batches(
+        &self,
+        sink: &DestinationName,
+        limit: usize,
+        order: ClaimOrder,
+        size: BatchSize,
+        lease: Lease,
+    ) -> Ticket<Claimed> {
+        let sink = sink.clone();
+        self.writer.write_in(WorkLine::Later, move |transaction| {
+            free_expired(transaction, &sink, lease)?;
+            let policy = Policy::default();
+            let mut claimed = Claimer::of(transaction, &sink, &policy, lease).claim(limit, order)?;
+            let may_form = order == ClaimOrder::MostSevere || claimed.next_due.is_none();
+            while may_form && claimed.claims.len() < limit {
+                let Some(batch) = batches::form(transaction, &sink, size, lease)? else { break };
+                claimed.claims.push(batch);
+                claimed.next_due = Some(lease.now);
+            }
+            Ok(claimed)
+        })
+    }
+
+    fn batch_events(&self, sink: &DestinationName, range: EventRange) -> Result<Vec<BatchEvent>, StoreError> {
+        batches::events(&self.reader.lock(), sink, range)
     }
 
     fn make_due(&self, destination: &DestinationName, now: Timestamp, limit: usize) -> Ticket<usize> {

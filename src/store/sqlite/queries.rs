@@ -13,7 +13,7 @@ use super::super::{
 use super::backlogs::Backlogs;
 use super::incidents::row_of;
 use super::rows::{attempt_of, unreadable};
-use super::{SqliteStore, bodies, runs};
+use super::{SqliteStore, batches, bodies, runs};
 use crate::domain::{
     Attempt, Change, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, IncidentNumber,
     NameError, Note, Receipt, ReceiptId, Severity, SourceName, Timestamp,
@@ -78,6 +78,11 @@ impl Queries for SqliteStore {
         if let Some(incident) = filter.incident {
             query.and("e.incident = ?", SqlValue::Integer(row_of(incident)));
         }
+        if let Some(delivery) = filter.delivery {
+            let id = SqlValue::Blob(delivery.as_bytes().to_vec());
+            query.and(OF_DELIVERY, id.clone());
+            query.values.push(id);
+        }
         // No column and no index: each event's document is looked into.
         query.and_text("json_extract(e.document, '$.vendor_id') = ?", filter.vendor_id.as_deref());
         if filter.unrouted {
@@ -106,9 +111,7 @@ impl Queries for SqliteStore {
             query.and("d.state = ?", SqlValue::Integer(state_number(state)));
         }
         if let Some(event) = filter.event {
-            let id = SqlValue::Blob(event.as_bytes().to_vec());
-            query.and(OF_EVENT, id.clone());
-            query.values.push(id);
+            query.and(OF_EVENT, SqlValue::Blob(event.as_bytes().to_vec()));
         }
         if let Some(incident) = filter.incident {
             query.and("n.incident = ?", SqlValue::Integer(row_of(incident)));
@@ -141,7 +144,12 @@ impl Queries for SqliteStore {
                 oldest: Timestamp::from_millis(row.get(3)?),
             })
         })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut depths = rows.collect::<Result<Vec<_>, _>>()?;
+        for (destination, count, oldest) in batches::unbatched(&connection)? {
+            let Ok(destination) = destination.parse() else { continue };
+            add_waiting(&mut depths, Depth { destination, state: DeliveryState::Waiting, count, oldest });
+        }
+        Ok(depths)
     }
 
     fn oldest_unread(&self) -> Result<BTreeMap<SourceName, Timestamp>, StoreError> {
@@ -216,6 +224,18 @@ impl Queries for SqliteStore {
             Ok(replayed)
         });
         ticket.wait().map(|changed| changed == 1)
+    }
+}
+
+/// Adds what waits for a sink and is in no batch to what else waits for it.
+fn add_waiting(depths: &mut Vec<Depth>, more: Depth) {
+    let is_same = |depth: &&mut Depth| depth.destination == more.destination && depth.state == more.state;
+    match depths.iter_mut().find(is_same) {
+        Some(depth) => {
+            depth.count += more.count;
+            depth.oldest = depth.oldest.min(more.oldest);
+        }
+        None => depths.push(more),
     }
 }
 
@@ -323,10 +343,14 @@ pub fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
 }
 
 pub fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+    // A batch of one is shown as what it is: an event.
+    let events = row.get::<_, Option<i64>>(16)?.map(i64::unsigned_abs).filter(|events| *events != 1);
+    let title: String = row.get(11)?;
     let delivery = Delivery {
         // A dead letter may be one because its row cannot be read.
         id: DeliveryId::from_bytes(row.get(1).unwrap_or_default()),
-        event: row.get::<_, Option<[u8; 16]>>(2)?.map(EventId::from_bytes),
+        event: row.get::<_, Option<[u8; 16]>>(2)?.filter(|_| events.is_none()).map(EventId::from_bytes),
+        events,
         incident: row.get::<_, Option<i64>>(14)?.map(|number| IncidentNumber(number.unsigned_abs())),
         change: row.get::<_, Option<String>>(15)?.and_then(|word| Change::from_word(&word)),
         destination: name(row, 3)?,
@@ -341,7 +365,10 @@ pub fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
     Ok(DeliveryRow {
         cursor: row.get(0)?,
         delivery,
-        title: row.get(11)?,
+        title: match events {
+            Some(events) => format!("{title} and {} more", events - 1),
+            None => title,
+        },
         severity: Severity::from_id(row.get(12)?),
         source: name(row, 13)?,
     })
@@ -395,14 +422,15 @@ const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
     + coalesce((SELECT sum(last - next + 1) FROM runs), 0)";
 /// What is delivered is not counted: it is the whole history, and no queue. The first row of a group has its lowest `seq`, which each of these indexes holds.
 /// What will be due later, such as a count to be brought up to date, does not wait yet.
-const DEPTHS: &str = "SELECT destination, 0, count(*), min(created_at)
+/// A batch counts as its events.
+const DEPTHS: &str = "SELECT destination, 0, sum(coalesce(events, 1)), min(created_at)
     FROM deliveries INDEXED BY deliveries_due WHERE state = 0 AND created_at <= ?1 GROUP BY 1
     UNION ALL
     SELECT g.destination, g.state, g.count, d.created_at FROM (
-    SELECT destination, 1 AS state, count(*) AS count, min(seq) AS first
+    SELECT destination, 1 AS state, sum(coalesce(events, 1)) AS count, min(seq) AS first
     FROM deliveries INDEXED BY deliveries_leased WHERE state = 1 GROUP BY 1
     UNION ALL
-    SELECT destination, 3, count(*), min(seq) FROM deliveries INDEXED BY deliveries_dead WHERE state = 3 GROUP BY 1
+    SELECT destination, 3, sum(coalesce(events, 1)), min(seq) FROM deliveries INDEXED BY deliveries_dead WHERE state = 3 GROUP BY 1
     ) g JOIN deliveries d ON d.seq = g.first";
 const OLDEST_CLAIMED: &str = "SELECT r.source, min(r.received_at)
     FROM (SELECT seq FROM receipt_queue WHERE replay = 0 ORDER BY seq LIMIT ?1) q JOIN receipts r ON r.seq = q.seq
@@ -416,8 +444,25 @@ pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document, e
 /// A change whose notification was discarded leads to no incident any more.
 pub const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
     d.not_before, d.remote, d.reason, coalesce(e.title, iif(json_valid(i.document), json_extract(i.document, '$.title'), NULL), ''),
-    coalesce(e.severity, iif(json_valid(i.document), json_extract(i.document, '$.rank.severity'), NULL), 0), coalesce(e.source, i.source, 'unknown'), i.number, d.change
-    FROM deliveries d LEFT JOIN events e ON e.seq = d.event LEFT JOIN notifications n ON n.seq = d.notification
-    LEFT JOIN incidents i ON i.number = n.incident";
-/// The delivery of the event itself, or one that tells of its incident.
-const OF_EVENT: &str = "(e.id = ? OR n.incident = (SELECT x.incident FROM events x WHERE x.id = ?))";
+    coalesce(e.severity, iif(json_valid(i.document), json_extract(i.document, '$.rank.severity'), NULL), 0),
+    coalesce(e.source, i.source, 'unknown'), i.number, d.change, d.events
+    FROM deliveries d LEFT JOIN events e ON e.seq = coalesce(d.event, d.first_event)
+    LEFT JOIN notifications n ON n.seq = d.notification LEFT JOIN incidents i ON i.number = n.incident";
+const OF_DELIVERY: &str = "e.seq IN (SELECT event FROM deliveries WHERE id = ? UNION ALL
+    SELECT x.seq FROM deliveries b
+    JOIN plan_runs r ON r.first <= b.last_event
+        AND r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= b.first_event), 0)
+    JOIN plan_sinks s ON s.plan = r.plan AND s.destination = b.destination
+    JOIN events x ON x.seq BETWEEN max(r.first, b.first_event) AND min(r.last, b.last_event)
+    WHERE b.id = ?)";
+/// A delivery of the event itself, a batch that holds it, or one that tells of its incident.
+const OF_EVENT: &str = "d.seq IN (
+    WITH x AS (SELECT seq, incident FROM events WHERE id = ?)
+    SELECT o.seq FROM x JOIN deliveries o ON o.event = x.seq
+    UNION ALL
+    SELECT b.seq FROM x JOIN plan_runs r ON r.first = (SELECT max(first) FROM plan_runs WHERE first <= x.seq)
+        AND r.last >= x.seq
+        JOIN plan_sinks s ON s.plan = r.plan
+        JOIN deliveries b ON b.destination = s.destination AND b.first_event <= x.seq AND b.last_event >= x.seq
+    UNION ALL
+    SELECT c.seq FROM x JOIN notifications m ON m.incident = x.incident JOIN deliveries c ON c.notification = m.seq)";

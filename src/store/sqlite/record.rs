@@ -6,11 +6,14 @@ use std::time::Duration;
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
 use super::super::{Claim, Conclusion, Dispatched, PlannedEvent, Policy, ReceiptWork, Routed, StoreError, Tally};
+use super::batches;
 use super::incidents::{Absorption, Gathered, Incidents};
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::notifications::Notifications;
 use super::rows::urgency;
-use crate::domain::{DeliveryId, DestinationName, Event, EventState, IncidentNumber, RouteName, SourceName, Timestamp};
+use super::single_events::SingleEvent;
+use super::sink_plans::{self, Destinations, SinkPlanner};
+use crate::domain::{Event, EventState, IncidentNumber, Severity, SourceName, Timestamp};
 
 pub fn conclude(
     transaction: &Transaction<'_>,
@@ -67,7 +70,7 @@ pub struct Recorder<'t> {
     keys: &'t mut Keys,
     key_table: EventKeyTable<'t>,
     event: CachedStatement<'t>,
-    delivery: CachedStatement<'t>,
+    sinks: SinkPlanner<'t>,
     policy: &'t Policy,
     /// The new events that may belong to an incident.
     gathered: Gathered,
@@ -98,15 +101,14 @@ impl<'t> Recorder<'t> {
                 "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, quarantined, title, document)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?,
-            delivery: transaction.prepare_cached(
-                "INSERT INTO deliveries (id, event, destination, route, urgency, not_before, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (event, destination) DO NOTHING",
-            )?,
+            sinks: SinkPlanner::of(transaction),
         })
     }
 
-    /// The new events of the transaction become part of incidents: at its end, so that each incident is touched once.
-    pub fn absorb(self) -> Result<Absorption, StoreError> {
+    /// The new events of the transaction become part of incidents, and are noted for the sinks: at its end, so that each
+    /// incident and each sink is touched once.
+    pub fn finish(self) -> Result<Absorption, StoreError> {
+        self.sinks.finish()?;
         let incidents = Incidents::of(self.transaction, self.policy, self.now);
         let mut absorption = incidents.absorb(self.gathered)?;
         incidents.see_again(&self.repeated)?;
@@ -214,39 +216,36 @@ impl<'t> Recorder<'t> {
         Ok(seq)
     }
 
-    /// Plans a delivery for each sink, and has the notifiers told of the event's incident.
+    /// Notes a new event for its sinks, and has the notifiers told of its incident. Returns how many sinks there are.
     fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
-        self.gather(event, planned, self.notifiers(planned));
-        self.plan_sinks(event, planned)
+        let (notifiers, sinks) = self.by_kind(planned);
+        self.gather(event, planned, notifiers);
+        let count = sinks.len();
+        self.sinks.plan(event, sinks)?;
+        Ok(count)
     }
 
-    fn notifiers(&self, planned: &PlannedEvent) -> Vec<(DestinationName, RouteName)> {
-        let is_notifier = |destination| self.policy.notifier(destination).is_some();
-        planned.deliveries.iter().filter(|(destination, _)| is_notifier(destination)).cloned().collect()
+    /// The notifiers and the sinks of an event.
+    fn by_kind(&self, planned: &PlannedEvent) -> (Destinations, Destinations) {
+        planned.deliveries.iter().cloned().partition(|(destination, _)| self.policy.notifier(destination).is_some())
     }
 
     /// An event that says that something is over belongs to its incident whatever the routes say.
-    fn gather(&mut self, event: i64, planned: &PlannedEvent, notifiers: Vec<(DestinationName, RouteName)>) {
+    fn gather(&mut self, event: i64, planned: &PlannedEvent, notifiers: Destinations) {
         let is_resolved = planned.event.state == Some(EventState::Resolved);
         if !notifiers.is_empty() || (is_resolved && planned.routed != Routed::Quarantined) {
             self.gathered.add(&planned.event.source, event, &planned.joining, notifiers);
         }
     }
 
-    fn plan_sinks(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
+    /// Sinks that the event was not planned for when it was recorded are sent it by itself.
+    fn plan_sinks_again(&self, event: i64, sinks: Destinations, severity: Severity) -> Result<usize, StoreError> {
         let mut count = 0;
-        for (destination, route) in &planned.deliveries {
-            if self.policy.notifier(destination).is_some() {
-                continue;
+        for (destination, route) in sinks {
+            if !sink_plans::is_planned(self.transaction, event, &destination)? {
+                let delivery = SingleEvent { event, destination: &destination, route: route.as_str(), severity };
+                count += delivery.insert(self.transaction, self.now)?;
             }
-            count += self.delivery.execute(params![
-                DeliveryId::generate().as_bytes(),
-                event,
-                destination.as_str(),
-                route.as_str(),
-                urgency(planned.event.severity),
-                self.now.as_millis()
-            ])?;
         }
         Ok(count)
     }
@@ -286,7 +285,9 @@ impl<'t> Recorder<'t> {
             // The event itself has been pruned: its key alone is left, and says that it has had its effect.
             return Ok(0);
         }
-        let mut count = self.plan_sinks(seq, planned)? + self.plan_notifiers_again(seq, planned)?;
+        let (notifiers, sinks) = self.by_kind(planned);
+        let mut count = self.plan_sinks_again(seq, sinks, planned.event.severity)?;
+        count += self.plan_notifiers_again(seq, planned, notifiers)?;
         for (destination, _) in &planned.deliveries {
             count += transaction
                 .prepare_cached(
@@ -294,6 +295,7 @@ impl<'t> Recorder<'t> {
                      WHERE event = ?1 AND destination = ?2 AND state = 3",
                 )?
                 .execute(params![seq, destination.as_str(), self.now.as_millis()])?;
+            count += batches::revive(transaction, destination, seq, self.now)?;
         }
         let unrouted = planned.routed == Routed::No;
         transaction
@@ -304,8 +306,12 @@ impl<'t> Recorder<'t> {
 
     /// Notifiers that were not to know of the event are told of its incident, and what they have refused is tried again. An
     /// event of no incident joins one, unless an earlier version has told it by itself.
-    fn plan_notifiers_again(&mut self, seq: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
-        let mut notifiers = self.notifiers(planned);
+    fn plan_notifiers_again(
+        &mut self,
+        seq: i64,
+        planned: &PlannedEvent,
+        notifiers: Destinations,
+    ) -> Result<usize, StoreError> {
         let incident: Option<i64> = self
             .transaction
             .prepare_cached("SELECT incident FROM events WHERE seq = ?1")?
@@ -327,7 +333,7 @@ impl<'t> Recorder<'t> {
         match incidents.incident(IncidentNumber(incident.unsigned_abs()))? {
             Some(incident) => {
                 let notifications = Notifications::of(self.transaction, self.policy, self.now);
-                notifications.join(&incident, &notifiers.drain(..).collect())?;
+                notifications.join(&incident, &notifiers.into_iter().collect())?;
                 notifications.revive(&incident)
             }
             None => Ok(0),

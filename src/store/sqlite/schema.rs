@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Access, OpenError, incident_schema, runs, unusable};
+use super::{Access, OpenError, incident_schema, runs, sink_schema, unusable};
 
 /// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
 /// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a
@@ -84,8 +84,9 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 /// - `incidents` is narrow, because it is touched in every transaction of a flood; the texts that are shown are in
 ///   `incident_texts`. At most one incident of a key is live.
 /// - `notifications` says what a destination was told about an incident. Its `pending` is the one delivery, if any, that
-///   will bring it up to date: `deliveries.notification` points back. A delivery of a sink has an `event` instead.
-const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST], &[runs::SCHEMA, incident_schema::SCHEMA]];
+///   will bring it up to date: `deliveries.notification` points back. A delivery of a sink has a range of events instead, or
+///   one `event`: see [`sink_schema`].
+const MIGRATIONS: &[&[&str]] = &[&[KEYS, FIRST], &[runs::SCHEMA, incident_schema::SCHEMA], &[sink_schema::SCHEMA]];
 
 /// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).
 const KEYS: &str = "

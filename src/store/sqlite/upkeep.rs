@@ -9,11 +9,11 @@ use rusqlite::{Row, Transaction, params};
 use super::super::{Hastened, Horizons, NotedTime, Policy, StoreError, Ticket, Upkeep};
 use super::incidents::Incidents;
 use super::rows::row_limit;
-use super::{IncidentWalk, SqliteStore, bodies, create_private, keys, runs};
-use crate::domain::Timestamp;
+use super::{IncidentWalk, SqliteStore, batches, bodies, create_private, keys, runs};
+use crate::domain::{DestinationName, Timestamp};
 
 impl Upkeep for SqliteStore {
-    fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize> {
+    fn prune(&self, horizons: Horizons, sinks: Vec<DestinationName>, limit: usize) -> Ticket<usize> {
         let (forgets, walk) = (Arc::clone(&self.forgets), Arc::clone(&self.incident_walk));
         self.writer.write(move |transaction| {
             let keys = keys::prune(transaction, horizons.keys, limit)?;
@@ -23,7 +23,8 @@ impl Upkeep for SqliteStore {
             let mut left = limit - keys;
             left -= prune_results(transaction, horizons.receipts, left)?.min(left);
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
-            left -= prune_events(transaction, horizons.events, left)?.min(left);
+            left -= prune_events(transaction, &sinks, horizons.events, left)?.min(left);
+            left -= prune_batches(transaction, left)?.min(left);
             let mut walk = walk.lock().unwrap_or_else(PoisonError::into_inner);
             left -= prune_incidents(transaction, &mut walk, horizons.events, left)?.min(left);
             Ok(limit - left)
@@ -115,17 +116,24 @@ fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize
     Ok(oldest.len())
 }
 
-/// Deletes old events whose deliveries have all come to an end, with those deliveries and their attempts.
-fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+/// Deletes old events that all sinks have been sent, and whose own deliveries have come to an end, with those deliveries and
+/// their attempts.
+fn prune_events(
+    transaction: &Transaction<'_>,
+    sinks: &[DestinationName],
+    before: Timestamp,
+    limit: usize,
+) -> Result<usize, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let first_needed = batches::first_needed(transaction, sinks)?;
     // Rows are in the order of their arrival: the walk starts at the oldest and ends at the first that is too young.
     let mut select = transaction.prepare_cached(
         "SELECT seq FROM (SELECT seq, received_at FROM events ORDER BY seq LIMIT ?2 * 20) AS oldest
-         WHERE received_at < ?1
+         WHERE received_at < ?1 AND seq < ?3
          AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = oldest.seq AND d.state IN (0, 1)) LIMIT ?2",
     )?;
-    let oldest: Vec<i64> =
-        select.query_map(params![before.as_millis(), limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let values = params![before.as_millis(), limit, first_needed];
+    let oldest: Vec<i64> = select.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
     for event in &oldest {
         transaction
             .prepare_cached("DELETE FROM attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE event = ?1)")?
@@ -134,6 +142,25 @@ fn prune_events(transaction: &Transaction<'_>, before: Timestamp, limit: usize) 
         transaction.prepare_cached("DELETE FROM events WHERE seq = ?1")?.execute([event])?;
     }
     Ok(oldest.len())
+}
+
+/// Deletes batches, and notes of which events go to which sinks, whose events are all gone.
+fn prune_batches(transaction: &Transaction<'_>, limit: usize) -> Result<usize, StoreError> {
+    let first: i64 = transaction
+        .prepare_cached(
+            "SELECT coalesce(min(seq), (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) FROM events",
+        )?
+        .query_row([], |row| row.get(0))?;
+    let limit = row_limit(limit);
+    let mut gone = transaction.prepare_cached(PRUNE_RUNS)?.execute(params![first, limit])?;
+    let mut select = transaction.prepare_cached(OLD_BATCHES)?;
+    let batches: Vec<i64> = select.query_map(params![first, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for batch in &batches {
+        transaction.prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?.execute([batch])?;
+        transaction.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([batch])?;
+    }
+    gone += batches.len();
+    Ok(gone)
 }
 
 /// Deletes incidents that have been over for long and of which nothing waits to be told, with everything that belongs to
@@ -172,6 +199,11 @@ fn prune_incidents(
     Ok(count)
 }
 
+/// The last run stays: the next event may continue it.
+const PRUNE_RUNS: &str = "DELETE FROM plan_runs WHERE first IN (SELECT first FROM plan_runs
+    WHERE first < (SELECT max(first) FROM plan_runs) AND last < ?1 ORDER BY first LIMIT ?2)";
+const OLD_BATCHES: &str = "SELECT seq FROM deliveries INDEXED BY deliveries_batch_age
+    WHERE first_event IS NOT NULL AND first_event < ?1 AND last_event < ?1 AND state >= 2 LIMIT ?2";
 /// What waits of an incident is looked for only in the rows that are read.
 const ENDED_INCIDENTS: &str = "SELECT ended_at, number, EXISTS (SELECT 1 FROM notifications n
         JOIN deliveries d ON d.notification = n.seq WHERE n.incident = i.number AND d.state IN (0, 1))

@@ -2,136 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod fixture;
+mod sinks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::domain::{
-    Attempt, DeliveryState, Draft, Event, EventKey, Note, OutcomeKind, Progress, ReceiptId, Reference, Severity,
-    SourceName, Timestamp, Urgency,
+    Attempt, DeliveryState, EventKey, Note, OutcomeKind, Progress, ReceiptId, Severity, SourceName, Timestamp, Urgency,
 };
 use gatepost::store::{
-    Acceptance, Access, Arrival, Backlog, Claim, ClaimOrder, Conclusion, Consignment, DeliveryFilter, Doubt,
-    EventFilter, Hastened, Horizons, Inbox, Joining, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page,
-    PlannedEvent, Queries, ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement,
-    SqliteStore, StoreError, Upkeep, Verdict,
+    Acceptance, Access, Backlog, Claim, ClaimOrder, Conclusion, DeliveryFilter, DeliveryWork, Doubt, EventFilter,
+    Hastened, Horizons, Inbox, Lease, LeasesLost, NotedTime, OpenError, Outbox, Page, PlannedEvent, Queries,
+    ReceiptFilter, ReceiptLimits, ReceiptSize, ReceiptWork, Recurrence, Routed, Settlement, SqliteStore, StoreError,
+    Upkeep, Verdict,
 };
-use gatepost::vendors::Authenticated;
 
-#[path = "harness/authentic.rs"]
+#[path = "../harness/authentic.rs"]
 mod authentic;
-use authentic::{REPEAT_WINDOW, Sent, authentic};
-
-const ALL: Page = Page { limit: 1000, before: None };
-
-struct Fixture {
-    folder: tempfile::TempDir,
-    store: SqliteStore,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
-        Self { folder, store }
-    }
-
-    fn reopen(self) -> Self {
-        let Self { folder, store } = self;
-        store.close();
-        drop(store);
-        let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
-        Self { folder, store }
-    }
-
-    fn arrival(&self, source: &str, id: &str, body: &str) -> Authenticated {
-        self.arrival_at(1_000, source, id, body)
-    }
-
-    fn arrival_at(&self, received_at: i64, source: &str, id: &str, body: &str) -> Authenticated {
-        authentic(source, id, body, at(received_at))
-    }
-
-    fn accept(&self, id: &str) -> Acceptance {
-        self.store.accept(self.arrival("s", id, id), None).wait().unwrap()
-    }
-
-    fn claim_receipts(&self, now: i64) -> Vec<Claim<ReceiptWork>> {
-        self.store.claim_receipts(ReceiptLimits::of_any_size(100), lease(now)).wait().unwrap().claims
-    }
-
-    /// Dispatches everything, one event a receipt, to these destinations.
-    fn dispatch(&self, now: i64, to: &[&str]) {
-        let conclusions = self
-            .claim_receipts(now)
-            .into_iter()
-            .map(|claim| {
-                let events = vec![planned(&claim, "e", Severity::Medium, to)];
-                Conclusion { claim, events, note: None }
-            })
-            .collect();
-        self.store.conclude(Arc::new(conclusions), &Arc::default(), at(now)).wait().unwrap();
-    }
-
-    fn claim(&self, destination: &str, limit: usize, now: i64) -> Vec<Claim<DeliveryWork>> {
-        self.store
-            .claim_deliveries(&destination.parse().unwrap(), limit, ClaimOrder::MostSevere, &Arc::default(), lease(now))
-            .wait()
-            .unwrap()
-            .claims
-    }
-
-    fn settle(&self, claim: Claim<DeliveryWork>, verdict: Verdict) -> LeasesLost {
-        let attempt = Attempt {
-            number: claim.work().tries,
-            started_at: at(0),
-            duration_ms: 5,
-            outcome: OutcomeKind::Retry,
-            reason: Some("busy".to_owned()),
-        };
-        self.store
-            .settle(Arc::new(vec![Settlement { claim, attempt, verdict }]), &Arc::default(), at(0))
-            .wait()
-            .unwrap()
-    }
-
-    fn states(&self) -> Vec<DeliveryState> {
-        let rows = self.store.deliveries(&ALL, &DeliveryFilter::default()).unwrap();
-        rows.into_iter().map(|row| row.delivery.state).collect()
-    }
-}
-
-fn at(ms: i64) -> Timestamp {
-    Timestamp::from_millis(ms)
-}
-
-fn lease(now: i64) -> Lease {
-    Lease { now: at(now), steady: at(now), length: Duration::from_secs(30) }
-}
-
-fn planned(claim: &Claim<ReceiptWork>, key: &str, severity: Severity, to: &[&str]) -> PlannedEvent {
-    let receipt = &claim.work().receipt;
-    let id = String::from_utf8_lossy(&receipt.body).into_owned();
-    let draft = Draft { key: vec![key.to_owned(), id], title: key.to_owned(), ..Draft::default() };
-    let event: Event = draft.into_event(receipt, "v", severity, 0);
-    let deliveries = to.iter().map(|name| (name.parse().unwrap(), "r".parse().unwrap())).collect();
-    let routed = if to.is_empty() { Routed::No } else { Routed::Yes };
-    let joining = Joining::of(&event);
-    PlannedEvent { event, deliveries, routed, recurrence: None, joining }
-}
-
-fn delivered() -> Verdict {
-    Verdict::Delivered { remote: Some(Reference::named("KEY-1")) }
-}
-
-fn again(not_before: i64, uncertain: bool) -> Verdict {
-    Verdict::Again {
-        not_before: at(not_before),
-        retrying_since: Some(at(5)),
-        uncertain,
-        progress: Progress("note".into()),
-        reason: "busy".to_owned(),
-    }
-}
+use authentic::{REPEAT_WINDOW, Sent};
+use fixture::*;
 
 #[test]
 fn the_same_key_is_accepted_once_also_within_one_transaction() {
@@ -236,7 +126,7 @@ fn a_long_body_goes_with_its_receipt() {
     fixture.accept("short");
     fixture.dispatch(0, &[]);
     let horizons = Horizons { keys: at(0), receipts: at(1_001), events: at(0) };
-    while fixture.store.prune(horizons, 100).wait().unwrap() > 0 {}
+    while fixture.store.prune(horizons, Vec::new(), 100).wait().unwrap() > 0 {}
     assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 0);
     assert_eq!(fixture.pieces(), (0, 0));
 }
@@ -379,11 +269,11 @@ fn the_key_of_an_event_that_is_dated_ahead_is_kept_until_the_event_is_old() {
         };
         let horizons = |ms| Horizons { keys: at(ms), receipts: at(0), events: at(0) };
         assert_eq!(dispatch(&format!("{time}-1")), 1);
-        fixture.store.prune(horizons(kept_until), 100).wait().unwrap();
+        fixture.store.prune(horizons(kept_until), Vec::new(), 100).wait().unwrap();
         assert_eq!(dispatch(&format!("{time}-2")), 0, "{time}: forgotten too early");
-        fixture.store.prune(horizons(kept_until + 1), 100).wait().unwrap();
+        fixture.store.prune(horizons(kept_until + 1), Vec::new(), 100).wait().unwrap();
         assert_eq!(dispatch(&format!("{time}-3")), 1, "{time}: kept too long");
-        fixture.store.prune(horizons(i64::MAX), 100).wait().unwrap();
+        fixture.store.prune(horizons(i64::MAX), Vec::new(), 100).wait().unwrap();
     }
 }
 
@@ -422,8 +312,10 @@ fn the_most_severe_goes_first_and_each_destination_has_its_own_queue() {
             .wait()
             .unwrap();
     }
+    fixture.single_out("d", 0);
+    fixture.single_out("e", 0);
     let titles = |claims: &[Claim<DeliveryWork>]| -> Vec<String> {
-        claims.iter().map(|claim| claim.work().content.event().unwrap().title).collect()
+        claims.iter().map(|claim| fixture.event(claim).title).collect()
     };
     assert_eq!(titles(&fixture.claim("d", 2, 1)), ["b", "c"]);
     assert_eq!(titles(&fixture.claim("d", 2, 1)), ["a"]);
@@ -438,11 +330,7 @@ fn a_delivery_waits_for_its_time_and_says_when() {
     fixture.dispatch(0, &["d"]);
     let claim = fixture.claim("d", 1, 1).remove(0);
     assert_eq!(fixture.settle(claim, again(5_000, false)), LeasesLost(0));
-    let claimed = fixture
-        .store
-        .claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, &Arc::default(), lease(4_999))
-        .wait()
-        .unwrap();
+    let claimed = fixture.claim_by("d", 1, ClaimOrder::MostSevere, 4_999);
     assert_eq!((claimed.claims.len(), claimed.next_due), (0, Some(at(5_000))));
     let claim = fixture.claim("d", 1, 5_000).remove(0);
     let work = claim.work();
@@ -466,20 +354,14 @@ fn a_trial_is_handed_what_has_been_due_the_longest() {
             .wait()
             .unwrap();
     }
+    fixture.single_out("d", 0);
     for claim in fixture.claim("d", 3, 1) {
-        let due = if claim.work().content.event().unwrap().title == "b" { 10 } else { 20 };
+        let due = if fixture.event(&claim).title == "b" { 10 } else { 20 };
         fixture.settle(claim, again(due, false));
     }
     let trial = |now| {
-        let claimed = fixture.store.claim_deliveries(
-            &"d".parse().unwrap(),
-            5,
-            ClaimOrder::LongestDue,
-            &Arc::default(),
-            lease(now),
-        );
-        let claimed = claimed.wait().unwrap();
-        let title = |claim: &Claim<DeliveryWork>| claim.work().content.event().unwrap().title;
+        let claimed = fixture.claim_by("d", 5, ClaimOrder::LongestDue, now);
+        let title = |claim: &Claim<DeliveryWork>| fixture.event(claim).title;
         (claimed.claims.iter().map(title).collect::<Vec<String>>(), claimed.next_due)
     };
     assert_eq!(trial(9), (vec![], Some(at(10))));
@@ -502,6 +384,8 @@ fn what_waits_for_one_destination_is_made_due_the_most_severe_first() {
             .wait()
             .unwrap();
     }
+    fixture.single_out("d", 0);
+    fixture.single_out("e", 0);
     for destination in ["d", "e"] {
         for claim in fixture.claim(destination, 3, 1) {
             fixture.settle(claim, again(300_000, false));
@@ -510,7 +394,7 @@ fn what_waits_for_one_destination_is_made_due_the_most_severe_first() {
     let make_due = |limit| fixture.store.make_due(&"d".parse().unwrap(), at(10), limit).wait().unwrap();
     assert_eq!(make_due(1), 1);
     let first = fixture.claim("d", 10, 10);
-    assert_eq!(first[0].work().content.event().unwrap().title, "b");
+    assert_eq!(fixture.event(&first[0]).title, "b");
     assert_eq!((first.len(), make_due(10), make_due(10)), (1, 2, 0), "what is under way stays so");
     assert_eq!(fixture.claim("d", 10, 10).len(), 2);
     assert!(fixture.claim("e", 10, 10).is_empty(), "the others wait on");
@@ -630,7 +514,7 @@ fn a_replayed_event_takes_over_what_reading_it_says_now() {
     let high = EventFilter { severity: Some(Severity::High), ..EventFilter::default() };
     assert_eq!(fixture.store.events(&ALL, &high).unwrap().len(), 1, "lists agree");
     let urgent = fixture.claim("d", 9, 3).remove(0);
-    assert!(urgent.work().content.event().unwrap() == now, "destinations are told it");
+    assert!(fixture.event(&urgent) == now, "destinations are told it");
     assert_eq!((fixture.claim("e", 9, 3).len(), fixture.claim("f", 9, 3).len()), (0, 1));
     // A body that cannot be parsed now does not replace an event that was parsed before.
     assert!(fixture.store.replay_receipt(receipt).unwrap());
@@ -683,6 +567,7 @@ fn a_delivery_that_waits_takes_the_urgency_of_the_severity_of_now() {
         .conclude(Arc::new(vec![Conclusion { claim, events, note: None }]), &Arc::default(), at(0))
         .wait()
         .unwrap();
+    fixture.single_out("d", 0);
     assert!(fixture.store.replay_receipt(first).unwrap());
     let claim = fixture.claim_receipts(2).remove(0);
     let events = vec![planned(&claim, "e", Severity::Critical, &["d"])];
@@ -692,7 +577,7 @@ fn a_delivery_that_waits_takes_the_urgency_of_the_severity_of_now() {
         .wait()
         .unwrap();
     let claimed = fixture.claim("d", 1, 3).remove(0);
-    assert_eq!(claimed.work().content.event().unwrap().receipt, first, "the critical one goes first");
+    assert_eq!(fixture.event(&claimed).receipt, first, "the critical one goes first");
 }
 
 #[test]
@@ -750,11 +635,11 @@ fn pruning_takes_what_is_old_and_done_and_leaves_what_waits() {
     let claim = fixture.claim("d", 1, 1).remove(0);
     fixture.settle(claim, delivered());
     let horizons = |ms| Horizons { keys: at(ms), receipts: at(ms), events: at(ms) };
-    assert_eq!(fixture.store.prune(horizons(1_000), 100).wait(), Ok(0));
-    while fixture.store.prune(horizons(1_001), 2).wait().unwrap() == 2 {}
+    assert_eq!(fixture.store.prune(horizons(1_000), vec![name("d")], 100).wait(), Ok(0));
+    while fixture.store.prune(horizons(1_001), vec![name("d")], 2).wait().unwrap() == 2 {}
     assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 1);
     assert_eq!(fixture.store.events(&ALL, &EventFilter::default()).unwrap().len(), 1);
-    assert_eq!(fixture.states(), [DeliveryState::Waiting]);
+    assert_eq!(fixture.claim("d", 9, 2_000).len(), 1);
     assert!(matches!(fixture.accept("a"), Acceptance::New(_)), "its key has been forgotten");
 }
 
@@ -846,7 +731,7 @@ fn leases_go_by_the_monotonic_clock() {
     let again = |lease| {
         fixture
             .store
-            .claim_deliveries(&destination, 10, ClaimOrder::MostSevere, &Arc::default(), lease)
+            .claim_batches(&destination, 10, ClaimOrder::MostSevere, ONE_EVENT, lease)
             .wait()
             .unwrap()
             .claims
@@ -912,27 +797,19 @@ fn the_oldest_that_waits_is_known_for_each_source_and_destination() {
     assert!(fixture.store.replay_receipt(id).unwrap());
     assert!(fixture.store.oldest_unread().unwrap().is_empty(), "an old receipt that is replayed has been read before");
 
-    let later = fixture.accept("later");
+    accept(400_000, "a", "later");
     fixture.dispatch(500_000, &["soc"]);
-    assert!(matches!(later, Acceptance::New(_)));
     let depths = fixture.store.depths(at(1_000_000)).unwrap();
     let of = |name: &str, state| depths.iter().find(|d| d.destination.as_str() == name && d.state == state).unwrap();
     let (waiting, dead) = (DeliveryState::Waiting, DeliveryState::Dead);
-    assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (4, at(100_000)));
+    assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (4, at(10)), "when it was received");
     for claim in fixture.claim("soc", 3, 600_000) {
         fixture.settle(claim, Verdict::Dead { reason: "no".to_owned() });
     }
     let depths = fixture.store.depths(at(1_000_000)).unwrap();
     let of = |name: &str, state| depths.iter().find(|d| d.destination.as_str() == name && d.state == state).unwrap();
-    assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (1, at(500_000)));
-    assert_eq!((of("soc", dead).count, of("pager", waiting).oldest), (3, at(100_000)));
-}
-
-impl Fixture {
-    /// Changes what stands in the file, as a fault of the disk or another program does.
-    fn tamper(&self, statement: &str) {
-        rusqlite::Connection::open(self.folder.path().join("test.db")).unwrap().execute_batch(statement).unwrap();
-    }
+    assert_eq!((of("soc", waiting).count, of("soc", waiting).oldest), (1, at(400_000)));
+    assert_eq!((of("soc", dead).count, of("pager", waiting).oldest), (3, at(10)));
 }
 
 #[test]
@@ -1000,12 +877,11 @@ fn a_delivery_that_cannot_be_read_becomes_a_dead_letter_and_keeps_no_others() {
         fixture.accept(id);
     }
     fixture.dispatch(0, &["soc"]);
+    for claim in fixture.claim("soc", 10, 0) {
+        fixture.settle(claim, again(0, false));
+    }
     fixture.tamper("UPDATE deliveries SET id = x'00' WHERE seq = 2");
-    let claimed = fixture
-        .store
-        .claim_deliveries(&"soc".parse().unwrap(), 10, ClaimOrder::MostSevere, &Arc::default(), lease(0))
-        .wait()
-        .unwrap();
+    let claimed = fixture.claim_by("soc", 10, ClaimOrder::MostSevere, 0);
     assert_eq!((claimed.claims.len(), claimed.unreadable.len()), (2, 1));
     let dead = DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() };
     let rows = fixture.store.deliveries(&ALL, &dead).unwrap();
@@ -1068,11 +944,6 @@ impl Fixture {
     fn claim_bodies(&self, limits: ReceiptLimits) -> Vec<String> {
         let claims = self.store.claim_receipts(limits, lease(0)).wait().unwrap().claims;
         claims.iter().map(|claim| String::from_utf8_lossy(&claim.work().receipt.body).into_owned()).collect()
-    }
-
-    fn count(&self, statement: &str) -> i64 {
-        let connection = rusqlite::Connection::open(self.folder.path().join("test.db")).unwrap();
-        connection.query_row(statement, [], |row| row.get(0)).unwrap()
     }
 
     /// A store in which so many receipts of a source have been accepted, five hundred in a commit.

@@ -1,0 +1,46 @@
+//! An event as it is stored.
+
+use super::{Event, EventId};
+
+/// An event as it is stored: one line of JSON, parsed only where it is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventDocument(Vec<u8>);
+
+impl EventDocument {
+    /// What is stored of an event.
+    pub fn new(json: Vec<u8>) -> Self {
+        Self(json)
+    }
+
+    /// The form in which an event would be stored.
+    ///
+    /// # Errors
+    ///
+    /// If the event cannot be written as JSON, which is a defect of gatepost.
+    pub fn of(event: &Event) -> Result<Self, serde_json::Error> {
+        serde_json::to_vec(event).map(Self)
+    }
+
+    /// The JSON, without a line break.
+    pub fn json(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    ///
+    /// If what is stored is no event, which is a defect of gatepost.
+    pub fn read(&self) -> Result<Event, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+}
+
+/// An event of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchEvent {
+    /// Its id.
+    pub id: EventId,
+    /// The event.
+    pub document: EventDocument,
+}

@@ -1,0 +1,413 @@
+//! Batches of a sink: taken from its position in the order of events, one row of `deliveries` each.
+//!
+//! The row is written, with the range of its events, before anything is sent: after a crash the same batch is sent again
+//! under the same id. From then on it is a delivery like any other. The position moves on with it, so that a batch that waits
+//! for its next try does not keep the sink from the events behind it.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::super::{Claim, Content, DeliveryWork, EventRange, Lease, StoreError, Verdict};
+use super::queries::name;
+use super::rows::{row_limit, urgency};
+use super::single_events::SingleEvent;
+use crate::domain::{
+    BatchEvent, BatchSize, DeliveryId, DestinationName, EventDocument, EventId, Progress, Severity, Timestamp,
+};
+
+/// A batch that has been tried.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRow {
+    pub row: i64,
+    pub range: EventRange,
+}
+
+impl BatchRow {
+    /// Writes what becomes of its events, beside what is written of the batch itself.
+    pub fn settle(&self, transaction: &Transaction<'_>, verdict: &Verdict, now: Timestamp) -> Result<(), StoreError> {
+        match verdict {
+            Verdict::Split { reason } => {
+                let (destination, route) = self.destination_and_route(transaction)?;
+                let Some(halves) = halves(transaction, &destination, self.range)? else {
+                    transaction
+                        .prepare_cached("UPDATE deliveries SET state = ?2, reason = ?3 WHERE seq = ?1")?
+                        .execute(params![self.row, DEAD, reason])?;
+                    return Ok(());
+                };
+                for half in halves {
+                    insert(transaction, &destination, &route, half, (DeliveryId::generate(), now))?;
+                }
+                Ok(())
+            }
+            Verdict::DeliveredExcept { refused, again, not_before } => {
+                let (destination, route) = self.destination_and_route(transaction)?;
+                for (event, reason) in refused {
+                    single_out(transaction, (*event, &destination, &route), (DEAD, now), reason)?;
+                }
+                for (event, reason) in again {
+                    single_out(transaction, (*event, &destination, &route), (WAITING, *not_before), reason)?;
+                }
+                Ok(())
+            }
+            Verdict::Delivered { .. } | Verdict::Gone { .. } | Verdict::Again { .. } | Verdict::Dead { .. } => Ok(()),
+        }
+    }
+
+    fn destination_and_route(&self, transaction: &Transaction<'_>) -> Result<(DestinationName, String), StoreError> {
+        let mut select = transaction.prepare_cached("SELECT destination, route FROM deliveries WHERE seq = ?1")?;
+        Ok(select.query_row([self.row], |row| Ok((name(row, 0)?, row.get(1)?)))?)
+    }
+}
+
+/// An event of a batch gets a delivery of its own.
+fn single_out(
+    transaction: &Transaction<'_>,
+    (event, destination, route): (EventId, &DestinationName, &str),
+    (state, not_before): (i64, Timestamp),
+    reason: &str,
+) -> Result<(), StoreError> {
+    let found: Option<(i64, u8)> = transaction
+        .prepare_cached("SELECT seq, severity FROM events WHERE id = ?1")?
+        .query_row([event.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((event, severity)) = found else { return Ok(()) };
+    let severity = Severity::from_id(severity);
+    SingleEvent { event, destination, route, severity }.insert(transaction, not_before)?;
+    transaction
+        .prepare_cached(
+            "UPDATE deliveries SET state = ?3, reason = ?4, not_before = ?5 WHERE event = ?1 AND destination = ?2",
+        )?
+        .execute(params![event, destination.as_str(), state, reason, not_before.as_millis()])?;
+    Ok(())
+}
+
+/// What is known of a sink.
+struct Sink {
+    position: i64,
+    planned: i64,
+    batched: i64,
+}
+
+/// What was found for the next batch.
+struct Found {
+    /// The position behind what was looked at.
+    position: i64,
+    /// How many of the events that were planned lie before that position.
+    passed: i64,
+    range: Option<EventRange>,
+    route: String,
+}
+
+/// Takes the next events of a sink as a batch, under a lease; `None` where there are none.
+pub fn form(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    size: BatchSize,
+    lease: Lease,
+) -> Result<Option<Claim<DeliveryWork>>, StoreError> {
+    let Some(sink) = sink(transaction, destination)? else { return Ok(None) };
+    if sink.planned <= sink.batched {
+        return Ok(None);
+    }
+    let found =
+        Search { transaction, size, range: None, bytes: 0, passed: 0, route: None }.from(sink.position, destination)?;
+    transaction
+        .prepare_cached("UPDATE sinks SET position = ?2, batched = batched + ?3 WHERE destination = ?1")?
+        .execute(params![destination.as_str(), found.position, found.passed])?;
+    let Some(range) = found.range else { return Ok(None) };
+    let delivery = DeliveryId::generate();
+    let row = insert(transaction, destination, &found.route, range, (delivery, lease.now))?;
+    transaction
+        .prepare_cached("UPDATE deliveries SET state = 1, generation = 1, tries = 1, lease_until = ?2 WHERE seq = ?1")?
+        .execute(params![row, lease.until().as_millis()])?;
+    let work = DeliveryWork {
+        delivery,
+        content: Content::Batch(range),
+        tries: 1,
+        uncertain: false,
+        progress: Progress::default(),
+        retrying_since: None,
+    };
+    Ok(Some(Claim::new(row, 1, work)))
+}
+
+/// Writes a batch that is due.
+fn insert(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    route: &str,
+    range: EventRange,
+    (delivery, now): (DeliveryId, Timestamp),
+) -> Result<i64, StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO deliveries (id, destination, route, urgency, not_before, created_at, first_event, last_event, events)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            delivery.as_bytes(),
+            destination.as_str(),
+            route,
+            urgency(Severity::Informational),
+            now.as_millis(),
+            range.first,
+            range.last,
+            i64::try_from(range.events).unwrap_or(i64::MAX)
+        ])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// The two halves of a batch; `None` where it has one event, or none.
+fn halves(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    range: EventRange,
+) -> Result<Option<[EventRange; 2]>, StoreError> {
+    if range.events < 2 {
+        return Ok(None);
+    }
+    let first_half = range.events / 2;
+    let statement = format!("SELECT e.seq {IN_RANGE} ORDER BY e.seq LIMIT 2 OFFSET ?4");
+    let mut select = transaction.prepare_cached(&statement)?;
+    let offset = i64::try_from(first_half - 1).unwrap_or(0);
+    let values = params![range.first, range.last, destination.as_str(), offset];
+    let around = select.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let [last, first] = around.as_slice() else { return Ok(None) };
+    Ok(Some([
+        EventRange { first: range.first, last: *last, events: first_half },
+        EventRange { first: *first, last: range.last, events: range.events - first_half },
+    ]))
+}
+
+/// The events of a batch as they are kept, in their order. Those that retention has taken are left out.
+pub fn events(
+    connection: &Connection,
+    destination: &DestinationName,
+    range: EventRange,
+) -> Result<Vec<BatchEvent>, StoreError> {
+    let statement = format!("SELECT e.id, e.document {IN_RANGE} ORDER BY e.seq");
+    let mut select = connection.prepare_cached(&statement)?;
+    let rows = select.query_map(params![range.first, range.last, destination.as_str()], |row| {
+        Ok(BatchEvent {
+            id: EventId::from_bytes(row.get(0)?),
+            document: EventDocument::new(row.get_ref(1)?.as_bytes()?.to_vec()),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many events a sink has not been sent and that are in no batch, and when the first of them was received.
+pub fn unbatched(connection: &Connection) -> Result<Vec<(String, u64, Timestamp)>, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT destination, planned - batched, position FROM sinks WHERE planned > batched")?;
+    let behind = select
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<Vec<(String, i64, i64)>>>()?;
+    // The event at the position is the oldest that may be one of them.
+    let mut oldest = connection.prepare_cached("SELECT received_at FROM events WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+    let mut found = Vec::new();
+    for (destination, events, position) in behind {
+        let at: Option<i64> = oldest.query_row([position], |row| row.get(0)).optional()?;
+        found.push((destination, events.unsigned_abs(), Timestamp::from_millis(at.unwrap_or_default())));
+    }
+    Ok(found)
+}
+
+/// The first event that retention has to leave, because one of these sinks, or a batch, has still to be sent it.
+pub fn first_needed(transaction: &Transaction<'_>, sinks: &[DestinationName]) -> Result<i64, StoreError> {
+    let mut first: i64 = transaction
+        .prepare_cached(
+            "SELECT coalesce(min(first_event), 9223372036854775807) FROM deliveries
+             WHERE first_event IS NOT NULL AND state < 2",
+        )?
+        .query_row([], |row| row.get(0))?;
+    for destination in sinks {
+        if let Some(sink) = sink(transaction, destination)?
+            && sink.planned > sink.batched
+        {
+            first = first.min(sink.position + 1);
+        }
+    }
+    Ok(first)
+}
+
+/// Closes what was planned for a destination that was removed for good; how many events it has not been sent.
+pub fn discard(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<u64, StoreError> {
+    let behind = sink(transaction, destination)?.map_or(0, |sink| sink.planned - sink.batched);
+    transaction.execute("DELETE FROM sinks WHERE destination = ?1", [destination.as_str()])?;
+    Ok(u64::try_from(behind).unwrap_or(0))
+}
+
+/// Has dead batches that hold an event sent again.
+pub fn revive(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    event: i64,
+    now: Timestamp,
+) -> Result<usize, StoreError> {
+    let mut update = transaction.prepare_cached(
+        "UPDATE deliveries SET state = 0, not_before = ?3, retrying_since = NULL
+         WHERE destination = ?1 AND first_event <= ?2 AND last_event >= ?2 AND state = 3",
+    )?;
+    Ok(update.execute(params![destination.as_str(), event, now.as_millis()])?)
+}
+
+/// What was planned for a destination while it was a sink becomes deliveries of single events, now that it tells incidents: a
+/// few at a time.
+pub fn hand_over(transaction: &Transaction<'_>, destination: &DestinationName, lease: Lease) -> Result<(), StoreError> {
+    if sink(transaction, destination)?.is_none() {
+        return Ok(());
+    }
+    match form(transaction, destination, HANDED_OVER, lease)? {
+        Some(claim) => match claim.work().content {
+            Content::Batch(range) => scatter(transaction, destination, (claim.row, range), lease.now),
+            Content::Event(_) | Content::Change(_) => Ok(()),
+        },
+        None => {
+            transaction
+                .prepare_cached("DELETE FROM sinks WHERE destination = ?1 AND planned <= batched")?
+                .execute([destination.as_str()])?;
+            Ok(())
+        }
+    }
+}
+
+/// A batch of a destination that tells incidents now: its events become deliveries of their own.
+pub fn scatter(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    (batch, range): (i64, EventRange),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let statement = format!("SELECT e.seq, e.severity, s.route {IN_RANGE} ORDER BY e.seq");
+    let mut select = transaction.prepare_cached(&statement)?;
+    let rows = select
+        .query_map(params![range.first, range.last, destination.as_str()], |row| {
+            Ok((row.get(0)?, Severity::from_id(row.get(1)?), row.get(2)?))
+        })?
+        .collect::<rusqlite::Result<Vec<(i64, Severity, String)>>>()?;
+    for (event, severity, route) in rows {
+        SingleEvent { event, destination, route: &route, severity }.insert(transaction, now)?;
+    }
+    transaction
+        .prepare_cached(
+            "UPDATE deliveries SET state = 4, lease_until = 0, reason = 'the destination is a notifier now' WHERE seq = ?1",
+        )?
+        .execute([batch])?;
+    Ok(())
+}
+
+/// The range of a row with `first_event, last_event, events`, where it is a batch.
+pub fn range(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<EventRange>> {
+    let Some(first) = row.get::<_, Option<i64>>(column)? else { return Ok(None) };
+    let events: i64 = row.get(column + 2)?;
+    Ok(Some(EventRange { first, last: row.get(column + 1)?, events: events.unsigned_abs() }))
+}
+
+fn sink(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<Option<Sink>, StoreError> {
+    let mut select =
+        transaction.prepare_cached("SELECT position, planned, batched FROM sinks WHERE destination = ?1")?;
+    let sink = select.query_row([destination.as_str()], |row| {
+        Ok(Sink { position: row.get(0)?, planned: row.get(1)?, batched: row.get(2)? })
+    });
+    Ok(sink.optional()?)
+}
+
+/// The search for the events of the next batch.
+struct Search<'t> {
+    transaction: &'t Transaction<'t>,
+    size: BatchSize,
+    range: Option<EventRange>,
+    bytes: u64,
+    passed: i64,
+    route: Option<String>,
+}
+
+impl Search<'_> {
+    fn from(mut self, mut position: i64, destination: &DestinationName) -> Result<Found, StoreError> {
+        for _ in 0..LOOKS_MAX {
+            let runs = self.runs_behind(position, destination)?;
+            let count = runs.len();
+            for (first, last, route) in runs {
+                let Some(route) = route else {
+                    position = position.max(last);
+                    continue;
+                };
+                let first = first.max(position + 1);
+                self.route.get_or_insert(route);
+                position = self.take(first, last)?;
+                if position < last || self.is_full() {
+                    return Ok(self.end(position));
+                }
+            }
+            if self.range.is_some() || count < RUNS_AT_ONCE {
+                break;
+            }
+        }
+        Ok(self.end(position))
+    }
+
+    /// Runs that end behind a position, each with its route to the destination if it goes there.
+    fn runs_behind(
+        &self,
+        position: i64,
+        destination: &DestinationName,
+    ) -> Result<Vec<(i64, i64, Option<String>)>, StoreError> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT r.first, r.last, s.route FROM (
+                 SELECT first, last, plan FROM plan_runs
+                 WHERE first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0) AND last >= ?1
+                 ORDER BY first LIMIT ?3) r
+             LEFT JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?2 ORDER BY r.first",
+        )?;
+        let rows = select.query_map(params![position + 1, destination.as_str(), row_limit(RUNS_AT_ONCE)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes events of a run as far as the size of a batch allows; the last that was looked at.
+    fn take(&mut self, first: i64, last: i64) -> Result<i64, StoreError> {
+        // The length stands in the head of the row: no page of a long document is read for it.
+        let mut select = self.transaction.prepare_cached(
+            "SELECT seq, octet_length(document) FROM events WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+        )?;
+        let mut rows = select.query([first, last])?;
+        while let Some(row) = rows.next()? {
+            let (event, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let bytes = bytes.unsigned_abs();
+            if self.range.is_some_and(|range| {
+                range.events >= self.size.events as u64 || self.bytes + bytes > self.size.bytes as u64
+            }) {
+                self.passed += event - first;
+                return Ok(event - 1);
+            }
+            self.bytes += bytes;
+            let range = self.range.get_or_insert(EventRange { first: event, last: event, events: 0 });
+            range.last = event;
+            range.events += 1;
+        }
+        self.passed += last - first + 1;
+        Ok(last)
+    }
+
+    fn is_full(&self) -> bool {
+        self.range.is_some_and(|range| range.events >= self.size.events as u64)
+    }
+
+    fn end(self, position: i64) -> Found {
+        Found { position, passed: self.passed, range: self.range, route: self.route.unwrap_or_default() }
+    }
+}
+
+/// As much as is taken into incidents in one transaction.
+const HANDED_OVER: BatchSize = BatchSize { events: 24, bytes: 1 << 20 };
+const WAITING: i64 = 0;
+const DEAD: i64 = 3;
+/// The events of a range that were planned for a destination: `?1` and `?2` are the range, `?3` is the destination.
+const IN_RANGE: &str = "FROM plan_runs r JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?3
+    JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND min(r.last, ?2)
+    WHERE r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0) AND r.first <= ?2";
+/// Runs that are looked at in one query. A sink that gets few of many events passes over the others by their runs.
+const RUNS_AT_ONCE: usize = 512;
+/// So many queries for one batch at most: a few milliseconds.
+const LOOKS_MAX: usize = 16;
