@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::render::{redact, sanitize, truncate};
 use super::{Fault, HttpReply, Reply};
-use crate::domain::{Job, Operation, Outcome, Progress, Repeat, Scope};
+use crate::domain::{Operation, Outcome, Progress, Repeat, Scope, Try};
 
 /// Whether sending the same thing again does harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(super) enum Again {
 
 /// An HTTP reply to classify.
 pub(super) struct Answer<'a> {
-    /// The job it is about.
-    pub job: &'a Job<'a>,
+    /// The try it is about.
+    pub attempt: Try<'a>,
     /// Who answered, as the operator says it: `Slack`.
     pub who: &'static str,
     /// What came back.
@@ -61,8 +61,8 @@ impl Answer<'_> {
 
     /// Not taken. Waits at least as long as `Retry-After` says, else `fallback`.
     pub fn retry(&self, scope: Scope, fallback: Option<Duration>, reason: &str) -> Outcome {
-        let after = self.reply.retry_after(self.job.now).or(fallback);
-        Outcome::Retry { reason: self.with_quote(reason), after, scope, progress: carried(self.job) }
+        let after = self.reply.retry_after(self.attempt.now).or(fallback);
+        Outcome::Retry { reason: self.with_quote(reason), after, scope, progress: carried(self.attempt) }
     }
 
     /// The fault is in the message.
@@ -89,7 +89,7 @@ impl Answer<'_> {
     pub fn unknown(&self, reason: &str) -> Outcome {
         match self.again {
             Again::Harmless => self.retry(Scope::Delivery, None, reason),
-            Again::Doubled => in_doubt_now(self.job, self.with_quote(reason)),
+            Again::Doubled => in_doubt_now(self.attempt, self.with_quote(reason)),
         }
     }
 
@@ -128,29 +128,38 @@ impl Answer<'_> {
 }
 
 /// The HTTP reply, or the outcome where there is none.
-pub(super) fn http<'r>(job: &Job<'_>, who: &str, again: Again, reply: &'r Reply) -> Result<&'r HttpReply, Outcome> {
+pub(super) fn http<'r, 't>(
+    attempt: impl Into<Try<'t>>,
+    who: &str,
+    again: Again,
+    reply: &'r Reply,
+) -> Result<&'r HttpReply, Outcome> {
+    let attempt = attempt.into();
     match reply {
         Reply::Http(reply) => Ok(reply),
-        Reply::Failed(fault) => Err(silence(job, who, again, fault)),
+        Reply::Failed(fault) => Err(silence(attempt, who, again, fault)),
         Reply::Untrusted(why) => {
             let reason = format!("{who} was sent nothing: {}", detail(why));
             Err(Outcome::Misconfigured { reason, scope: Scope::Destination })
         }
-        Reply::Appended => Err(in_doubt_now(job, MIXED_UP.into())),
+        Reply::Appended => Err(in_doubt_now(attempt, MIXED_UP.into())),
     }
 }
 
 /// No answer at all. What certainly did not arrive may be sent again, and so will everything else for this receiver
 /// fail; what may have arrived is in doubt.
-pub(super) fn silence(job: &Job<'_>, who: &str, again: Again, fault: &Fault) -> Outcome {
+pub(super) fn silence<'t>(attempt: impl Into<Try<'t>>, who: &str, again: Again, fault: &Fault) -> Outcome {
+    let attempt = attempt.into();
     let detail = detail(&fault.detail);
     match (fault.may_have_arrived, again) {
-        (true, Again::Doubled) => in_doubt_now(job, format!("{who} may have taken it, but no answer came: {detail}")),
+        (true, Again::Doubled) => {
+            in_doubt_now(attempt, format!("{who} may have taken it, but no answer came: {detail}"))
+        }
         _ => Outcome::Retry {
             reason: format!("{who} cannot be reached: {detail}"),
             after: None,
             scope: Scope::Destination,
-            progress: carried(job),
+            progress: carried(attempt),
         },
     }
 }
@@ -162,8 +171,8 @@ fn detail(text: &str) -> String {
 }
 
 /// It may have arrived; the next try looks for it first.
-pub(super) fn in_doubt_now(job: &Job<'_>, reason: String) -> Outcome {
-    Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, progress: doubt(job) }
+pub(super) fn in_doubt_now<'t>(attempt: impl Into<Try<'t>>, reason: String) -> Outcome {
+    Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, progress: doubt(attempt) }
 }
 
 /// The outcome of an operation that this kind of notifier has not.
@@ -172,19 +181,21 @@ pub(super) fn not_supported(who: &str, operation: Operation) -> Outcome {
 }
 
 /// Whether an earlier try may have arrived, by the queue's account or by our own notes.
-pub(super) fn in_doubt(job: &Job<'_>) -> bool {
-    job.uncertain || job.progress.0["doubt"] == json!(true)
+pub(super) fn in_doubt<'t>(attempt: impl Into<Try<'t>>) -> bool {
+    let attempt = attempt.into();
+    attempt.uncertain || attempt.progress.0["doubt"] == json!(true)
 }
 
 /// Since when there has been doubt, in milliseconds since the epoch.
-pub(super) fn in_doubt_since(job: &Job<'_>) -> Option<i64> {
-    job.progress.0["since"].as_i64()
+pub(super) fn in_doubt_since<'t>(attempt: impl Into<Try<'t>>) -> Option<i64> {
+    attempt.into().progress.0["since"].as_i64()
 }
 
 /// The notes of a try that was certainly not taken: an earlier doubt stays.
-pub(super) fn carried(job: &Job<'_>) -> Progress {
-    let mut notes = job.progress.clone();
-    if in_doubt(job) {
+pub(super) fn carried<'t>(attempt: impl Into<Try<'t>>) -> Progress {
+    let attempt = attempt.into();
+    let mut notes = attempt.progress.clone();
+    if in_doubt(attempt) {
         if !notes.0.is_object() {
             notes = Progress(json!({}));
         }
@@ -195,8 +206,9 @@ pub(super) fn carried(job: &Job<'_>) -> Progress {
 
 /// The notes of a try that may have been taken: everything that was learned before is void, except when the doubt
 /// began.
-pub(super) fn doubt(job: &Job<'_>) -> Progress {
-    let since = in_doubt_since(job).unwrap_or(job.now.as_millis());
+pub(super) fn doubt<'t>(attempt: impl Into<Try<'t>>) -> Progress {
+    let attempt = attempt.into();
+    let since = in_doubt_since(attempt).unwrap_or(attempt.now.as_millis());
     Progress(json!({ "doubt": true, "since": since }))
 }
 
@@ -212,6 +224,7 @@ const SECRET_CHARS_MIN: usize = 6;
 mod tests {
     use super::super::testing;
     use super::*;
+    use crate::domain::Job;
     use crate::domain::OutcomeKind::{self, Misconfigured, Refused, Retry, Unknown};
 
     fn classified(status: u16, again: Again) -> Outcome {
@@ -219,7 +232,7 @@ mod tests {
         let job = testing::job(&event);
         let Reply::Http(reply) = testing::reply(status, "said s3cr3t-value") else { unreachable!() };
         let secrets = vec!["s3cr3t-value".to_owned()];
-        Answer { job: &job, who: "Acme", reply: &reply, secrets, again }.by_status()
+        Answer { attempt: (&job).into(), who: "Acme", reply: &reply, secrets, again }.by_status()
     }
 
     #[test]

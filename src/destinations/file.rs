@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Append, Build, Fault, Kind, Message, Next, Pace, Reply, Sink, Step, classify, render::ocsf};
-use crate::domain::{Event, Job, Outcome, Purpose, Scope};
+use super::{Append, Build, Fault, Kind, Line, Message, Next, Pace, Reply, Sink, Step, classify, render::ocsf};
+use crate::domain::{Batch, BatchEvent, BatchSize, Event, Outcome, Purpose, Scope};
 use crate::settings::Section;
 
 /// The `file` destination.
@@ -49,24 +49,30 @@ fn build(section: &Section) -> Option<Box<dyn Sink>> {
 
 impl Sink for File {
     fn pace(&self) -> Pace {
-        Pace::unlimited(256)
+        Pace::unlimited(1)
     }
 
-    fn first(&self, job: &Job<'_>) -> Next {
-        match self.line(job) {
-            Ok(line) => Next::Send("append", Message::Append(self.append(job, line))),
+    fn batch_size(&self) -> BatchSize {
+        BatchSize { events: BATCH_EVENTS_MAX, bytes: Append::BYTES_MAX }
+    }
+
+    fn first(&self, batch: &Batch<'_>) -> Next {
+        let lines: Result<Vec<Line>, serde_json::Error> =
+            batch.events.iter().map(|event| self.line(batch, event)).collect();
+        match lines {
+            Ok(lines) => Next::Send("append", Message::Append(self.append(batch, lines))),
             Err(error) => {
                 Next::Done(Outcome::Refused { reason: format!("the event cannot be written as JSON: {error}") })
             }
         }
     }
 
-    fn next(&self, job: &Job<'_>, _step: Step, reply: &Reply) -> Next {
+    fn next(&self, batch: &Batch<'_>, _step: Step, reply: &Reply) -> Next {
         Next::Done(match reply {
             Reply::Appended => Outcome::Delivered { remote: None },
-            Reply::Failed(fault) => self.failed(job, fault),
+            Reply::Failed(fault) => self.failed(batch, fault),
             Reply::Http(_) | Reply::Untrusted(_) => classify::in_doubt_now(
-                job,
+                batch,
                 "an HTTP reply came back from a file: restart gatepost and report this as a defect".into(),
             ),
         })
@@ -78,30 +84,31 @@ impl Sink for File {
 }
 
 impl File {
-    fn line(&self, job: &Job<'_>) -> serde_json::Result<Vec<u8>> {
-        let probe;
-        let event = match job.purpose {
-            Purpose::Alert => job.event,
-            Purpose::Probe => {
-                probe = marked(job.event);
-                &probe
-            }
+    fn line(&self, batch: &Batch<'_>, event: &BatchEvent) -> serde_json::Result<Line> {
+        let text = match (batch.purpose, self.format) {
+            // As it is stored: one line of JSON.
+            (Purpose::Alert, Format::Event) => event.document.json().to_vec(),
+            (Purpose::Alert, Format::Ocsf) => self.text(&event.document.read()?)?,
+            (Purpose::Probe, _) => self.text(&marked(event.document.read()?))?,
         };
+        Ok(Line { text: text.into(), id: event.id })
+    }
+
+    fn text(&self, event: &Event) -> serde_json::Result<Vec<u8>> {
         match self.format {
             Format::Event => serde_json::to_vec(event),
             Format::Ocsf => serde_json::to_vec(&ocsf::document(event)),
         }
     }
 
-    fn append(&self, job: &Job<'_>, line: Vec<u8>) -> Append {
-        let unless_present = classify::in_doubt(job).then(|| job.event.id.to_string());
-        Append { path: self.path.clone(), line: line.into(), unless_present }
+    fn append(&self, batch: &Batch<'_>, lines: Vec<Line>) -> Append {
+        Append { path: self.path.clone(), lines, may_be_there: classify::in_doubt(batch) }
     }
 
-    /// A second try looks for the line first, so it is harmless; but only if it knows that there is something to look
+    /// A second try looks for the lines first, so it is harmless; but only if it knows that there is something to look
     /// for.
-    fn failed(&self, job: &Job<'_>, fault: &Fault) -> Outcome {
-        let progress = if fault.may_have_arrived { classify::doubt(job) } else { classify::carried(job) };
+    fn failed(&self, batch: &Batch<'_>, fault: &Fault) -> Outcome {
+        let progress = if fault.may_have_arrived { classify::doubt(batch) } else { classify::carried(batch) };
         let path = self.path.display();
         let reason =
             format!("{path} cannot be written: {}. Check the disk, the folder and its permissions", fault.detail);
@@ -109,13 +116,14 @@ impl File {
     }
 }
 
-fn marked(event: &Event) -> Event {
-    let mut event = event.clone();
+fn marked(mut event: Event) -> Event {
     event.title = format!("TEST · {}", event.title);
     event.labels.insert("purpose".into(), "probe".into());
     event
 }
 
+/// About as many small events as fit into the bytes of a batch.
+const BATCH_EVENTS_MAX: usize = 2000;
 const STDOUT: &str = "-";
 
 #[cfg(test)]
@@ -126,7 +134,7 @@ mod tests {
     use super::*;
     use crate::domain::Progress;
 
-    fn destination(settings: &str) -> Box<dyn Sink> {
+    fn sink(settings: &str) -> Box<dyn Sink> {
         testing::sink(&KIND, settings)
     }
 
@@ -157,46 +165,57 @@ mod tests {
     #[test]
     fn lines_are_golden() {
         for format in ["event", "ocsf"] {
-            let destination = destination(&format!("path = \"events.ndjson\"\nformat = \"{format}\""));
-            for (name, job) in &testing::jobs() {
-                let append = append(destination.first(&job.as_job()));
-                let line: Value = serde_json::from_slice(&append.line).unwrap();
-                testing::golden("file", &format!("{name}.{format}"), &line);
+            let sink = sink(&format!("path = \"events.ndjson\"\nformat = \"{format}\""));
+            for (name, batch) in &testing::batches() {
+                let append = append(sink.first(&batch.as_batch()));
+                let [line] = append.lines.as_slice() else { panic!("{append:?}") };
+                testing::golden("file", &format!("{name}.{format}"), &serde_json::from_slice(&line.text).unwrap());
             }
         }
     }
 
     #[test]
-    fn a_line_is_one_line_of_everything() {
-        let destination = destination("path = \"-\"");
-        for event in testing::every_event() {
-            let line = append(destination.first(&testing::job(&event))).line;
-            assert!(!line.contains(&b'\n') && !line.contains(&b'\r'));
-            assert_eq!(serde_json::from_slice::<Event>(&line).unwrap(), event);
+    fn a_line_is_one_line_of_everything_and_lines_stand_in_the_order_of_the_batch() {
+        let sink = sink("path = \"-\"");
+        let events = testing::every_event();
+        let batch = testing::batch_of(&events, Purpose::Alert);
+        let lines = append(sink.first(&batch.as_batch())).lines;
+        assert_eq!(lines.len(), events.len());
+        for (line, event) in lines.iter().zip(&events) {
+            assert!(!line.text.contains(&b'\n') && !line.text.contains(&b'\r'));
+            assert_eq!((serde_json::from_slice::<Event>(&line.text).unwrap(), line.id), (event.clone(), event.id));
         }
     }
 
     #[test]
     fn a_probe_says_so_and_a_doubtful_line_is_looked_for() {
-        let destination = destination("path = \"-\"");
+        let sink = sink("path = \"-\"");
         let event = testing::event("minimal");
-        let job = testing::job(&event);
-        assert_eq!(append(destination.first(&job)).unless_present, None);
-        let doubtful = append(destination.first(&Job { uncertain: true, ..job }));
-        assert_eq!(doubtful.unless_present, Some(event.id.to_string()));
-        assert!(String::from_utf8_lossy(&doubtful.line).contains(&event.id.to_string()));
-        let probe = append(destination.first(&Job { purpose: Purpose::Probe, ..job }));
-        let line: Value = serde_json::from_slice(&probe.line).unwrap();
+        let owned = testing::batch_of(std::slice::from_ref(&event), Purpose::Alert);
+        let batch = owned.as_batch();
+        assert!(!append(sink.first(&batch)).may_be_there);
+        let doubtful = append(sink.first(&Batch { uncertain: true, ..batch }));
+        assert!(doubtful.may_be_there);
+        assert!(String::from_utf8_lossy(&doubtful.lines[0].text).contains(&format!("\"{}\"", event.id)));
+        let probe = append(sink.first(&Batch { purpose: Purpose::Probe, ..batch }));
+        let line: Value = serde_json::from_slice(&probe.lines[0].text).unwrap();
         assert!(line["title"].as_str().unwrap().starts_with("TEST · "));
         assert_eq!(line["labels"]["purpose"], json!("probe"));
     }
 
     #[test]
+    fn an_event_that_cannot_be_read_is_refused_where_it_must_be_read() {
+        let broken = testing::OwnedBatch::broken();
+        assert_eq!(append(sink("path = \"-\"").first(&broken.as_batch())).lines.len(), 1);
+        let refused = sink("path = \"-\"\nformat = \"ocsf\"").first(&broken.as_batch());
+        assert!(matches!(refused, Next::Done(Outcome::Refused { .. })), "{refused:?}");
+    }
+
+    #[test]
     fn the_reply_table() {
-        let destination = destination("path = \"-\"");
-        let event = testing::event("minimal");
-        let job = testing::job(&event);
-        let outcome = |reply: Reply| match destination.next(&job, "append", &reply) {
+        let sink = sink("path = \"-\"");
+        let owned = testing::batch_of(&[testing::event("minimal")], Purpose::Alert);
+        let outcome = |reply: Reply| match sink.next(&owned.as_batch(), "append", &reply) {
             Next::Done(outcome) => outcome,
             other => panic!("{other:?}"),
         };

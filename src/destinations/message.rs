@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use url::Url;
 
-use crate::domain::{Headers, Secret};
+use crate::domain::{EventId, Headers, Secret};
 
 /// Something to send.
 #[derive(Debug)]
 pub enum Message {
     /// An HTTP request.
     Http(HttpRequest),
-    /// A line for a file.
+    /// Lines for a file.
     Append(Append),
 }
 
@@ -60,16 +60,30 @@ impl fmt::Debug for HttpRequest {
     }
 }
 
-/// A line for a file.
+/// Lines for a file: all of them are written and synced, or none counts.
 #[derive(Debug)]
 pub struct Append {
     /// The file; `-` is standard output.
     pub path: PathBuf,
-    /// The line without its end.
-    pub line: Bytes,
-    /// Text that only this line holds. Where it is given, the file's tail is searched for it first and the line is not
-    /// written a second time.
-    pub unless_present: Option<String>,
+    /// The lines, together at most [`Append::BYTES_MAX`] beyond the first one.
+    pub lines: Vec<Line>,
+    /// Whether they may be there already: the file's tail is searched for their ids then, and what is there is not written a
+    /// second time.
+    pub may_be_there: bool,
+}
+
+/// A line of a file.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The text without its end.
+    pub text: Bytes,
+    /// What only this line holds, and where a JSON string begins and ends with it.
+    pub id: EventId,
+}
+
+impl Append {
+    /// What an interrupted try can have left at the end of a file is searched for there.
+    pub const BYTES_MAX: usize = 1 << 20;
 }
 
 /// What came back.

@@ -25,7 +25,7 @@ mod slack;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use message::{Append, Fault, HttpReply, HttpRequest, Message, Reply};
+pub use message::{Append, Fault, HttpReply, HttpRequest, Line, Message, Reply};
 pub use probe::ProbeTelling;
 pub use receiver::{Exchange, Receiver};
 
@@ -34,7 +34,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Job, NotifierClass, Outcome, Telling};
+use crate::domain::{Batch, BatchSize, Job, NotifierClass, Outcome, Telling};
 use crate::settings::Section;
 
 /// Every kind of destination, in alphabetical order.
@@ -87,11 +87,14 @@ pub trait Sink: Send + Sync + Debug {
     /// How fast it may be told, and how much at once.
     fn pace(&self) -> Pace;
 
+    /// How much it takes at once.
+    fn batch_size(&self) -> BatchSize;
+
     /// The first message of a try, or an outcome where there is nothing to send.
-    fn first(&self, job: &Job<'_>) -> Next;
+    fn first(&self, batch: &Batch<'_>) -> Next;
 
     /// What to make of the reply to the message that [`Next::Send`] named `step`.
-    fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next;
+    fn next(&self, batch: &Batch<'_>, step: Step, reply: &Reply) -> Next;
 
     /// The file that it writes, if it writes one.
     fn file(&self) -> Option<&Path> {

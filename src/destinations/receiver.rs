@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Next, Notifier, Pace, Reply, Sink, Step};
-use crate::domain::{Job, Telling};
+use crate::domain::{Batch, Job, Telling};
 
 /// A configured destination: a sink gets every event, a notifier is told of incidents.
 #[derive(Clone, Debug)]
@@ -36,8 +36,8 @@ impl Receiver {
 /// One try at a destination, step by step.
 #[derive(Clone, Copy, Debug)]
 pub enum Exchange<'a> {
-    /// An event, to a sink.
-    Event(&'a dyn Sink, &'a Job<'a>),
+    /// Events, to a sink.
+    Batch(&'a dyn Sink, &'a Batch<'a>),
     /// A change of an incident, to a notifier.
     Change(&'a dyn Notifier, &'a Job<'a>, &'a Telling<'a>),
 }
@@ -46,7 +46,7 @@ impl Exchange<'_> {
     /// The first message, or an outcome where there is nothing to send.
     pub fn first(&self) -> Next {
         match self {
-            Self::Event(sink, job) => sink.first(job),
+            Self::Batch(sink, batch) => sink.first(batch),
             Self::Change(notifier, job, telling) => notifier.first(job, telling),
         }
     }
@@ -54,7 +54,7 @@ impl Exchange<'_> {
     /// What to make of the reply to the message of that step.
     pub fn next(&self, step: Step, reply: &Reply) -> Next {
         match self {
-            Self::Event(sink, job) => sink.next(job, step, reply),
+            Self::Batch(sink, batch) => sink.next(batch, step, reply),
             Self::Change(notifier, job, telling) => notifier.next(job, telling, step, reply),
         }
     }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::errors::{ErrorClass, ErrorRow};
 use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Notifier, ProbeTelling, Receiver, Reply, Sink, Step};
 use crate::domain::{
-    Actor, Event, Headers, Job, Link, Outcome, Progress, Purpose, Rule, Scope, Severity, Target, Timestamp,
+    Actor, Batch, BatchEvent, Event, EventDocument, Headers, Job, Link, Outcome, Progress, Purpose, Rule, Scope,
+    Severity, Target, Timestamp,
 };
 use crate::settings::{Document, Environment, PathFacts, Section};
 
@@ -57,6 +58,46 @@ impl OwnedJob {
 pub fn jobs() -> Vec<(&'static str, OwnedJob)> {
     let alert = |name| (name, OwnedJob { event: event(name), purpose: Purpose::Alert, uncertain: false });
     let probe = OwnedJob { event: event("minimal"), purpose: Purpose::Probe, uncertain: false };
+    EVENTS.into_iter().map(alert).chain([("probe", probe)]).collect()
+}
+
+/// A batch that owns its events.
+pub struct OwnedBatch {
+    events: Vec<BatchEvent>,
+    purpose: Purpose,
+}
+
+impl OwnedBatch {
+    pub fn as_batch(&self) -> Batch<'_> {
+        static NOTHING: Progress = Progress(Value::Null);
+        Batch {
+            id: "0190b6a0-0000-7000-a000-000000000001".parse().unwrap(),
+            events: &self.events,
+            purpose: self.purpose,
+            tries: 1,
+            uncertain: false,
+            progress: &NOTHING,
+            now: Timestamp::parse("2026-11-21T10:00:00Z").unwrap(),
+        }
+    }
+
+    /// One whose only event is none.
+    pub fn broken() -> Self {
+        let event = BatchEvent { id: event("minimal").id, document: EventDocument::new(b"{}".to_vec()) };
+        Self { events: vec![event], purpose: Purpose::Alert }
+    }
+}
+
+/// The first, certain try of a batch of these events.
+pub fn batch_of(events: &[Event], purpose: Purpose) -> OwnedBatch {
+    let stored = |event: &Event| BatchEvent { id: event.id, document: EventDocument::of(event).unwrap() };
+    OwnedBatch { events: events.iter().map(stored).collect(), purpose }
+}
+
+/// The batches that golden files are made of: every event by itself, and a probe.
+pub fn batches() -> Vec<(&'static str, OwnedBatch)> {
+    let alert = |name| (name, batch_of(&[event(name)], Purpose::Alert));
+    let probe = batch_of(&[event("minimal")], Purpose::Probe);
     EVENTS.into_iter().map(alert).chain([("probe", probe)]).collect()
 }
 

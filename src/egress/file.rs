@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::destinations::{Append, Fault, Reply};
+use crate::destinations::{Append, Fault, Line, Reply};
 use crate::text::escape_json;
 
 /// The files that are open.
@@ -29,7 +29,7 @@ pub struct Files(Arc<Mutex<HashMap<PathBuf, Sender<Job>>>>);
 type Job = (Append, oneshot::Sender<Reply>);
 
 impl Files {
-    /// Appends a line and waits until it is synced.
+    /// Appends lines and waits until they are synced.
     pub async fn append(&self, append: Append) -> Reply {
         let (answer, reply) = oneshot::channel();
         if let Err(error) = self.queue(append, answer) {
@@ -77,11 +77,17 @@ impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
 
     fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
+            let mut length = length_of(&first);
             let mut batch = vec![first];
-            batch.extend(jobs.try_iter().take(BATCH_LINES_MAX - 1));
+            while length < Append::BYTES_MAX
+                && let Ok(next) = jobs.try_recv()
+            {
+                length += length_of(&next);
+                batch.push(next);
+            }
             let reply = self.write(&batch);
             for (_, answer) in batch {
-                // The caller may have stopped waiting; the line is written nevertheless.
+                // The caller may have stopped waiting; the lines are written nevertheless.
                 drop(answer.send(match &reply {
                     Ok(()) => Reply::Appended,
                     Err(fault) => Reply::Failed(fault.clone()),
@@ -91,17 +97,23 @@ impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
     }
 
     fn write(&mut self, batch: &[Job]) -> Result<(), Fault> {
-        let lines = batch.iter().map(|(append, _)| append);
+        let appends = || batch.iter().map(|(append, _)| append);
         if self.path == Path::new("-") {
-            return write_to_stdout(lines);
+            return write_to_stdout(appends().flat_map(|append| &append.lines));
         }
         let mut file = self.file().map_err(|error| fault(false, &error))?;
-        let tail = match lines.clone().any(|append| append.unless_present.is_some()) {
+        let tail = match appends().any(|append| append.may_be_there) {
             true => self.synced_tail_of(&mut file).map_err(|error| fault(false, &error))?,
             false => String::new(),
         };
-        let missing = lines.filter(|append| !is_present(append, &tail));
-        let text: Vec<u8> = missing.flat_map(|append| append.line.iter().copied().chain([b'\n'])).collect();
+        let tail = Tail::of(&tail);
+        let mut text = Vec::with_capacity(batch.iter().map(length_of).sum());
+        for append in appends() {
+            for line in append.lines.iter().filter(|line| !append.may_be_there || !tail.holds(line)) {
+                text.extend_from_slice(&line.text);
+                text.push(b'\n');
+            }
+        }
         let before = file.metadata().map_err(|error| fault(false, &error))?.len();
         if let Err(error) = file.write_all(&text) {
             return Err(self.undo(&file, before, &error));
@@ -186,27 +198,55 @@ fn tail_of(file: &mut File) -> std::io::Result<(u64, Vec<u8>)> {
     Ok((start, tail))
 }
 
-/// Whether the line stands whole in the tail. A process that was killed while it wrote leaves the beginning of a line,
-/// mark and all; that is not the line.
-fn is_present(append: &Append, tail: &str) -> bool {
-    let Some(mark) = &append.unless_present else { return false };
-    tail.match_indices(mark.as_str()).any(|(at, _)| {
-        let start = tail[..at].rfind('\n').map_or(0, |end| end + 1);
-        let end = tail[at..].find('\n').map_or(tail.len(), |length| at + length);
-        let found = &tail.as_bytes()[start..end];
-        found.len() >= append.line.len() || !append.line.starts_with(found)
+/// The end of a file, by the ids that its lines hold: a batch has thousands of lines, and searching for each would read the
+/// end of the file as often.
+struct Tail<'t> {
+    lines: HashMap<&'t str, Vec<&'t str>>,
+}
+
+impl<'t> Tail<'t> {
+    fn of(text: &'t str) -> Self {
+        let mut lines: HashMap<&str, Vec<&str>> = HashMap::new();
+        for line in text.split('\n') {
+            for (start, _) in line.match_indices('"') {
+                let id = line.get(start + 1..start + 1 + ID_CHARS);
+                if let Some(id) = id.filter(|id| is_like_an_id(id)) {
+                    lines.entry(id).or_default().push(line);
+                }
+            }
+        }
+        Self { lines }
+    }
+
+    /// Whether the line stands there whole. A process that was killed while it wrote leaves the beginning of a line, id and
+    /// all; that is not the line.
+    fn holds(&self, line: &Line) -> bool {
+        let found = self.lines.get(line.id.to_string().as_str()).into_iter().flatten();
+        found.into_iter().any(|found| found.len() >= line.text.len() || !line.text.starts_with(found.as_bytes()))
+    }
+}
+
+fn is_like_an_id(text: &str) -> bool {
+    text.bytes().enumerate().all(|(place, byte)| match place {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
     })
+}
+
+/// How many bytes the lines of a job take.
+fn length_of((append, _): &Job) -> usize {
+    append.lines.iter().map(|line| line.text.len() + 1).sum()
 }
 
 /// Characters that JSON allows in a text but that a terminal would interpret are escaped, which changes nothing for
 /// parsers.
-fn write_to_stdout<'a>(lines: impl Iterator<Item = &'a Append>) -> Result<(), Fault> {
+fn write_to_stdout<'a>(lines: impl Iterator<Item = &'a Line>) -> Result<(), Fault> {
     let mut out = std::io::stdout().lock();
     let is_terminal = out.is_terminal();
-    for append in lines {
+    for line in lines {
         let line = match is_terminal {
-            true => Cow::Owned(escape_json(&String::from_utf8_lossy(&append.line)).into_bytes()),
-            false => Cow::Borrowed(append.line.as_ref()),
+            true => Cow::Owned(escape_json(&String::from_utf8_lossy(&line.text)).into_bytes()),
+            false => Cow::Borrowed(line.text.as_ref()),
         };
         out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(|error| fault(true, &error))?;
     }
@@ -225,20 +265,23 @@ fn maybe_written(detail: &str) -> Reply {
     Reply::Failed(Fault { may_have_arrived: true, detail: detail.to_owned() })
 }
 
-const BATCH_LINES_MAX: usize = 1024;
-/// As much as can have been written since an interrupted try, many times over.
-const TAIL_BYTES: u64 = 4 << 20;
+/// A UUID as text.
+const ID_CHARS: usize = 36;
+/// Four times as much as an interrupted try can have left, unless its lines are longer than the events are as they are stored.
+const TAIL_BYTES: u64 = 4 * Append::BYTES_MAX as u64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn line(path: &Path, text: &str, unless_present: Option<&str>) -> Append {
-        Append {
-            path: path.to_owned(),
-            line: bytes::Bytes::from(text.to_owned()),
-            unless_present: unless_present.map(str::to_owned),
-        }
+    const ONE: &str = r#"{"id":"01a20038-f1cf-7086-8aa5-000000000001","title":"one"}"#;
+    const TWO: &str = r#"{"id":"01a20038-f1cf-7086-8aa5-000000000002","title":"two"}"#;
+    const THREE: &str = r#"{"id":"01a20038-f1cf-7086-8aa5-000000000003","title":"three"}"#;
+
+    fn append(path: &Path, lines: &[&str], may_be_there: bool) -> Append {
+        let line =
+            |text: &&str| Line { id: text[7..43].parse().unwrap(), text: bytes::Bytes::from((*text).to_owned()) };
+        Append { path: path.to_owned(), lines: lines.iter().map(line).collect(), may_be_there }
     }
 
     #[tokio::test]
@@ -247,28 +290,42 @@ mod tests {
         let path = folder.path().join("out.ndjson");
         std::fs::write(&path, "torn").unwrap();
         let files = Files::default();
-        assert!(matches!(files.append(line(&path, "one", None)).await, Reply::Appended));
-        assert!(matches!(files.append(line(&path, "one", Some("one"))).await, Reply::Appended));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "torn\none\n");
+        assert!(matches!(files.append(append(&path, &[ONE, TWO], false)).await, Reply::Appended));
+        assert!(matches!(files.append(append(&path, &[TWO, ONE], true)).await, Reply::Appended));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("torn\n{ONE}\n{TWO}\n"));
         std::fs::rename(&path, folder.path().join("old")).unwrap();
-        assert!(matches!(files.append(line(&path, "two", None)).await, Reply::Appended));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\n");
+        assert!(matches!(files.append(append(&path, &[THREE], false)).await, Reply::Appended));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{THREE}\n"));
     }
 
     #[tokio::test]
-    async fn a_line_that_was_torn_is_written_again_and_a_whole_one_is_not() {
+    async fn of_an_interrupted_batch_only_what_is_missing_is_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.ndjson");
-        let whole = "{\"id\":\"mark\",\"title\":\"x\"}";
-        std::fs::write(&path, &whole[..18]).unwrap();
+        std::fs::write(&path, format!("{ONE}\n{}", &TWO[..50])).unwrap();
         let files = Files::default();
         for _ in 0..2 {
-            assert!(matches!(files.append(line(&path, whole, Some("mark"))).await, Reply::Appended));
+            assert!(matches!(files.append(append(&path, &[ONE, TWO, THREE], true)).await, Reply::Appended));
         }
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n{whole}\n", &whole[..18]));
+        let wanted = format!("{ONE}\n{}\n{TWO}\n{THREE}\n", &TWO[..50]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted, "a torn line is not the line");
     }
 
-    /// Writes one line by a keeper, as a batch of its own.
+    #[test]
+    fn a_long_end_of_a_file_is_searched_once_and_not_for_each_line() {
+        let text =
+            |n: usize| format!(r#"{{"id":"01a20038-f1cf-7086-8aa5-{n:012}","title":"{}"}}"#, "\"x".repeat(n % 90));
+        let tail: String = (0..20_000).map(|n| text(n) + "\n").collect();
+        let line = |n: usize| Line { id: text(n)[7..43].parse().unwrap(), text: text(n).into() };
+        let (found, spent) = crate::processor_time::processor_time(|| {
+            let tail = Tail::of(&tail);
+            (0..4_000).map(|n| n * 10).filter(|n| tail.holds(&line(*n))).count()
+        });
+        assert_eq!(found, 2_000);
+        assert!(spent < std::time::Duration::from_secs(2), "{spent:?}");
+    }
+
+    /// Writes lines by a keeper, as a batch of their own.
     fn write<S: Fn(&File) -> std::io::Result<()>>(keeper: &mut Keeper<S>, append: Append) -> Result<(), Fault> {
         keeper.write(&[(append, oneshot::channel().0)])
     }
@@ -281,18 +338,18 @@ mod tests {
         let fails = std::cell::Cell::new(false);
         let sync = |_: &File| if fails.get() { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) };
         let mut keeper = Keeper::new(path.clone(), sync);
-        write(&mut keeper, line(&path, "one", None)).unwrap();
+        write(&mut keeper, append(&path, &[ONE], false)).unwrap();
         fails.set(true);
-        let fault = write(&mut keeper, line(&path, "two", None)).unwrap_err();
+        let fault = write(&mut keeper, append(&path, &[TWO], false)).unwrap_err();
         assert!(fault.may_have_arrived);
-        assert_eq!(shown(), "one\n", "the page cache must not show what the disk may never get");
+        assert_eq!(shown(), format!("{ONE}\n"), "the page cache must not show what the disk may never get");
         assert!(keeper.open.is_none(), "a handle that has failed to sync is not used again");
         // While the disk fails, the end of the file cannot be relied on either.
-        assert!(write(&mut keeper, line(&path, "two", Some("two"))).is_err());
+        assert!(write(&mut keeper, append(&path, &[TWO], true)).is_err());
         fails.set(false);
-        write(&mut keeper, line(&path, "two", Some("two"))).unwrap();
-        write(&mut keeper, line(&path, "two", Some("two"))).unwrap();
-        assert_eq!(shown(), "one\ntwo\n");
+        write(&mut keeper, append(&path, &[TWO], true)).unwrap();
+        write(&mut keeper, append(&path, &[TWO], true)).unwrap();
+        assert_eq!(shown(), format!("{ONE}\n{TWO}\n"));
     }
 
     #[test]
@@ -302,36 +359,37 @@ mod tests {
         std::fs::write(&path, "one\ntwo\n").unwrap();
         let inode = std::fs::metadata(&path).unwrap().ino();
         let mut keeper = Keeper { unsynced: Some((inode, 4)), ..Keeper::new(path.clone(), File::sync_data) };
-        write(&mut keeper, line(&path, "three", None)).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\n", "what did not reach the disk is not kept");
+        write(&mut keeper, append(&path, &[THREE], false)).unwrap();
+        let shown = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(shown, format!("one\n{THREE}\n"), "what did not reach the disk is not kept");
         assert!(keeper.unsynced.is_none());
         // Another file in its place is left as it is.
         let mut keeper = Keeper { unsynced: Some((inode + 1, 4)), ..Keeper::new(path.clone(), File::sync_data) };
-        write(&mut keeper, line(&path, "four", None)).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\nthree\nfour\n");
+        write(&mut keeper, append(&path, &[TWO], false)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("one\n{THREE}\n{TWO}\n"));
     }
 
     #[test]
     fn what_an_earlier_process_left_is_synced_before_it_is_believed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.ndjson");
-        std::fs::write(&path, "one\n").unwrap();
+        std::fs::write(&path, format!("{ONE}\n")).unwrap();
         let syncs = std::cell::Cell::new(0);
         let sync = |_: &File| {
             syncs.set(syncs.get() + 1);
             if syncs.get() == 1 { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) }
         };
         let mut keeper = Keeper::new(path.clone(), sync);
-        assert!(write(&mut keeper, line(&path, "one", Some("one"))).is_err(), "its own sync failed");
-        write(&mut keeper, line(&path, "one", Some("one"))).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n");
+        assert!(write(&mut keeper, append(&path, &[ONE], true)).is_err(), "its own sync failed");
+        write(&mut keeper, append(&path, &[ONE], true)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{ONE}\n"));
     }
 
     #[tokio::test]
     async fn a_file_that_cannot_be_written_says_so() {
         let files = Files::default();
         let folder = tempfile::tempdir().unwrap();
-        let reply = files.append(line(&folder.path().join("no/such/folder"), "x", None)).await;
+        let reply = files.append(append(&folder.path().join("no/such/folder"), &[ONE], false)).await;
         assert!(matches!(reply, Reply::Failed(Fault { may_have_arrived: false, .. })), "{reply:?}");
     }
 }

@@ -242,7 +242,7 @@ impl Jira {
     fn answer<'a>(&self, job: &'a Job<'a>, reply: &'a HttpReply, again: Again) -> Answer<'a> {
         let texts = [self.token.expose_str(), self.authorization.expose_str().and_then(|text| text.split(' ').nth(1))];
         let secrets = texts.into_iter().flatten().map(str::to_owned).collect();
-        Answer { job, who: NAME, reply, secrets, again }
+        Answer { attempt: job.into(), who: NAME, reply, secrets, again }
     }
 }
 

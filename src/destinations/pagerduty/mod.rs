@@ -64,7 +64,8 @@ impl PagerDuty {
             Err(outcome) => return Next::Done(outcome),
         };
         let secrets = vec![String::from_utf8_lossy(self.routing_key.expose()).into_owned()];
-        let refusal = reply::refusal(&Answer { job, who: NAME, reply, secrets, again: Again::Harmless });
+        let refusal =
+            reply::refusal(&Answer { attempt: job.into(), who: NAME, reply, secrets, again: Again::Harmless });
         Next::Done(refusal.unwrap_or_else(|| Outcome::Delivered { remote: taken(reply) }))
     }
 }

@@ -130,7 +130,7 @@ impl Slack {
             }
             Way::Api { token, .. } => token.expose_str().map(str::to_owned).into_iter().collect(),
         };
-        Answer { job, who: NAME, reply, secrets, again }
+        Answer { attempt: job.into(), who: NAME, reply, secrets, again }
     }
 }
 
