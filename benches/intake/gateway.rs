@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gatepost::config::Config;
-use gatepost::destinations::{Next, Notifier, Pace, Receiver, Reply, Sink, Step};
+use gatepost::destinations::{Next, Notifier, Pace, Receiver, Reply, Step};
 use gatepost::domain::{Job, NotifierClass, Telling};
 use gatepost::telemetry::{LogFormat, start_logging};
 
@@ -218,31 +218,13 @@ pub fn serve_lifted(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::load(path)?;
     for (name, receiver) in &mut config.destinations {
         if name.as_str() != PAGER {
-            *receiver = match receiver {
-                Receiver::Sink(sink) => Receiver::Sink(Arc::new(Lifted(Arc::clone(sink)))),
-                Receiver::Notifier(notifier) => Receiver::Notifier(Arc::new(LiftedNotifier(Arc::clone(notifier)))),
-            };
+            // A sink has no pace of its own.
+            if let Receiver::Notifier(notifier) = receiver {
+                *receiver = Receiver::Notifier(Arc::new(LiftedNotifier(Arc::clone(notifier))));
+            }
         }
     }
     Ok(gatepost::app::run_until_stopped(config, path)?)
-}
-
-/// A sink without its pace; everything else is its own.
-#[derive(Debug)]
-struct Lifted(Arc<dyn Sink>);
-
-impl Sink for Lifted {
-    fn pace(&self) -> Pace {
-        Pace::unlimited(AT_ONCE)
-    }
-
-    fn first(&self, job: &Job<'_>) -> Next {
-        self.0.first(job)
-    }
-
-    fn next(&self, job: &Job<'_>, step: Step, reply: &Reply) -> Next {
-        self.0.next(job, step, reply)
-    }
 }
 
 /// A notifier without its pace; everything else is its own.

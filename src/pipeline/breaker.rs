@@ -67,7 +67,10 @@ impl Breaker {
     pub fn learn(&mut self, outcome: &Outcome, begun: Instant, now: Instant, jitter: f64) -> Change {
         match outcome {
             // A refusal is an answer too: the destination works.
-            Outcome::Delivered { .. } | Outcome::Refused { .. } | Outcome::Gone { .. } => self.succeed(begun, now),
+            Outcome::Delivered { .. }
+            | Outcome::DeliveredExcept { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Gone { .. } => self.succeed(begun, now),
             Outcome::Retry { scope: Scope::Delivery, .. } | Outcome::Unknown { scope: Scope::Delivery, .. } => {
                 Change::None
             }

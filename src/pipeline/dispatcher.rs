@@ -467,11 +467,12 @@ const AGING_INTERVAL: Duration = Duration::from_secs(3600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DedupeKey, Draft, Encoding, Headers, NotifierClass, Request, Severity, SystemClock, Urgency};
+    use crate::authentic::authentic;
+    use crate::domain::{BatchEvent, BatchSize, Draft, NotifierClass, Request, Severity, SystemClock};
     use crate::routing::{Flow, Route, Router};
     use crate::store::{
-        Access, Advanced, Arrival, ClaimOrder, Claimed, Dispatched, Extended, Inbox, IncidentFilter, IncidentQueries,
-        LeasesLost, NotifierPolicy, Page, Settlement, SqliteStore, Ticket,
+        Access, Advanced, ClaimOrder, Claimed, Dispatched, EventRange, Extended, Inbox, IncidentFilter,
+        IncidentQueries, LeasesLost, NotifierPolicy, Page, Settlement, SqliteStore, Ticket,
     };
     use crate::vendors::{self, BacklogLimit, Normalizer, OnOld, Source};
     use crate::verify::{Scheme, Verifier};
@@ -566,6 +567,21 @@ mod tests {
             self.store.claim_deliveries(destination, limit, order, policy, lease)
         }
 
+        fn claim_batches(
+            &self,
+            sink: &DestinationName,
+            limit: usize,
+            order: ClaimOrder,
+            size: BatchSize,
+            lease: Lease,
+        ) -> Ticket<Claimed> {
+            self.store.claim_batches(sink, limit, order, size, lease)
+        }
+
+        fn batch_events(&self, sink: &DestinationName, range: EventRange) -> Result<Vec<BatchEvent>, StoreError> {
+            self.store.batch_events(sink, range)
+        }
+
         fn make_due(&self, destination: &DestinationName, now: Timestamp, limit: usize) -> Ticket<usize> {
             self.store.make_due(destination, now, limit)
         }
@@ -594,18 +610,8 @@ mod tests {
     async fn a_batch_that_is_read_while_the_rules_are_exchanged_is_recorded_by_the_new_ones() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
-        let source: SourceName = "s".parse().unwrap();
         let now = SystemClock.now();
-        let request = Request { headers: Headers::default(), body: "alert".into(), received_at: now };
-        let arrival = Arrival {
-            request: unsigned().verify(request, now).unwrap(),
-            key: DedupeKey::of_id(&source, "1").into(),
-            source,
-            content_type: None,
-            encoding: Encoding::Identity,
-            urgency: Urgency::Normal,
-        };
-        store.accept(arrival, None).await.unwrap();
+        store.accept(authentic("s", "1", "alert", now), None).await.unwrap();
         let (sender, receiver) = watch::channel(rules(&[]));
         let day = Duration::from_secs(24 * 3600);
         let dispatcher = Dispatcher {

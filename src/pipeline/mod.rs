@@ -13,6 +13,7 @@
 //! that a destination is told only once where the destination has no way to tell a repetition: see
 //! [`crate::destinations`].
 
+mod attempt;
 mod breaker;
 mod dispatcher;
 mod horizon;
@@ -30,12 +31,14 @@ mod supervise;
 mod supervisor;
 mod suspects;
 mod timekeeper;
+mod under_way;
 mod worker;
 mod worker_registry;
 
+pub use attempt::converse;
 pub use horizon::Horizon;
 pub use queues::Queue;
 pub use retention::Retention;
 pub use rules::Rules;
 pub use supervisor::{Parts, Pipeline};
-pub use worker::{WorkerState, converse};
+pub use worker::WorkerState;

@@ -79,6 +79,17 @@ impl QueueGauges {
         *self.board.0.lock().unwrap_or_else(PoisonError::into_inner) = queues;
     }
 
+    /// Shows how far the configured sinks are behind.
+    pub fn show_sinks(&self, depths: &[Depth], sinks: Vec<DestinationName>, now: Timestamp, metrics: &Metrics) {
+        for sink in sinks {
+            let open = depths.iter().filter(|depth| depth.destination == sink && depth.state != DeliveryState::Dead);
+            let (events, age) = open.fold((0, Duration::ZERO), |(events, age), depth| {
+                (events + depth.count, age.max(now.since(depth.oldest)))
+            });
+            metrics.show_sink_lag(sink.as_str(), events, age);
+        }
+    }
+
     /// Shows what waits of each source to be read for the first time.
     pub fn show_backlogs(&mut self, backlogs: &BTreeMap<SourceName, Backlog>, metrics: &Metrics) {
         self.sources.extend(backlogs.keys().cloned());
@@ -139,6 +150,25 @@ mod tests {
         shows(&metrics, "gatepost_oldest_untold_age_seconds{destination=\"soc\"} 0");
         shows(&metrics, "gatepost_queue_deliveries{destination=\"gone\",state=\"dead\"} 0");
         assert_eq!(board.read().len(), 2, "what is gone and empty is no queue");
+    }
+
+    #[test]
+    fn a_sink_is_as_far_behind_as_its_open_events() {
+        let (metrics, gauges) = (Metrics::new(), QueueGauges::default());
+        let depths = [
+            depth("archive", DeliveryState::Waiting, 300, 90),
+            depth("archive", DeliveryState::Leased, 20, 70),
+            depth("archive", DeliveryState::Dead, 5, 1),
+            depth("soc", DeliveryState::Waiting, 7, 40),
+        ];
+        let sinks = || vec!["archive".parse().unwrap(), "idle".parse().unwrap()];
+        gauges.show_sinks(&depths, sinks(), at(100), &metrics);
+        shows(&metrics, "gatepost_sink_lag_events{destination=\"archive\"} 320");
+        shows(&metrics, "gatepost_sink_lag_seconds{destination=\"archive\"} 30");
+        shows(&metrics, "gatepost_sink_lag_events{destination=\"idle\"} 0");
+        assert!(!metrics.render().contains("lag_events{destination=\"soc\"}"), "a notifier is told of incidents");
+        gauges.show_sinks(&[], sinks(), at(105), &metrics);
+        shows(&metrics, "gatepost_sink_lag_events{destination=\"archive\"} 0");
     }
 
     #[test]

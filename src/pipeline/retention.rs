@@ -92,7 +92,7 @@ impl RetentionTask {
                 receipts: now.minus(retention.receipts),
                 events: now.minus(retention.events),
             };
-            let deleted = self.store.prune(horizons, PRUNE_ROWS).await?;
+            let deleted = self.store.prune(horizons, self.workers.sinks(), PRUNE_ROWS).await?;
             if deleted < PRUNE_ROWS || *stop.borrow() {
                 return Ok(());
             }
@@ -117,6 +117,7 @@ impl RetentionTask {
             tracing::warn!(%destination, deliveries, "deliveries wait for a destination that is not configured");
         }
         gauges.show_deliveries(&depths, self.workers.names(), now, &self.metrics);
+        gauges.show_sinks(&depths, self.workers.sinks(), now, &self.metrics);
         gauges.show_unread(&unread, now, &self.metrics);
         gauges.show_backlogs(&backlogs, &self.metrics);
         self.metrics.queue_receipts.set(i64::try_from(receipts).unwrap_or(i64::MAX));

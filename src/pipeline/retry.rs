@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Outcome, Progress, Repeat, Scope, Timestamp};
+use crate::domain::{EventId, Outcome, Progress, Repeat, Scope, Timestamp};
 use crate::store::Verdict;
 
 /// What is known of a delivery when its try has ended.
@@ -24,10 +24,12 @@ pub struct Case {
     pub tries: u32,
     /// The first failure since which it has been retried, by the monotonic clock.
     pub retrying_since: Option<Timestamp>,
+    /// How many events it holds: more than one in a batch.
+    pub events: u64,
     /// The destination's notes before this try.
     pub progress: Progress,
-    /// It tells that an incident is new, worse or back: it is never given up for its age.
-    pub is_news: bool,
+    /// Its age is no reason to give it up.
+    pub is_never_given_up: bool,
     /// How long the destination is left alone after this try.
     pub held: Duration,
     /// A random number from 0 (inclusive) to 1 (exclusive).
@@ -38,6 +40,8 @@ pub struct Case {
 pub fn decide(outcome: Outcome, case: Case) -> Verdict {
     match outcome {
         Outcome::Delivered { remote } => Verdict::Delivered { remote },
+        Outcome::DeliveredExcept { refused, again, .. } => excepted(case, refused, again),
+        Outcome::Refused { reason } if case.events > 1 => Verdict::Split { reason },
         Outcome::Refused { reason } => Verdict::Dead { reason },
         Outcome::Gone { reason } => Verdict::Gone { reason },
         // Behind the others: if it is this message and not the setting, another one shows it at the next trial.
@@ -68,14 +72,28 @@ pub fn decide(outcome: Outcome, case: Case) -> Verdict {
     }
 }
 
+/// Some events of a batch were not taken. Where it has only one event, that is the batch.
+fn excepted(case: Case, mut refused: Vec<(EventId, String)>, mut again: Vec<(EventId, String)>) -> Verdict {
+    let wait = backoff(case.tries, case.jitter);
+    match (case.events, refused.pop(), again.pop()) {
+        (1, Some((_, reason)), _) => Verdict::Dead { reason },
+        (1, None, Some((_, reason))) => self::again(&case, reason, wait, Progress::default()),
+        (_, last_refused, last_again) => {
+            refused.extend(last_refused);
+            again.extend(last_again);
+            Verdict::DeliveredExcept { refused, again, not_before: case.now.plus(wait) }
+        }
+    }
+}
+
 fn again(case: &Case, reason: String, wait: Duration, progress: Progress) -> Verdict {
     // An earlier process may have run on a clock that was ahead.
     let since = case.retrying_since.unwrap_or(case.steady).min(case.steady);
     let last = since.plus(GIVE_UP_AFTER).max(case.started.plus(FRESH));
-    if case.steady >= last && !case.is_news {
+    if case.steady >= last && !case.is_never_given_up {
         return Verdict::Dead { reason: format!("given up after 24 h of trying: {reason}") };
     }
-    let left = if case.is_news { wait } else { last.since(case.steady) };
+    let left = if case.is_never_given_up { wait } else { last.since(case.steady) };
     let not_before = case.now.plus(wait.min(left));
     Verdict::Again { not_before, retrying_since: Some(since), uncertain: false, progress, reason }
 }
@@ -119,7 +137,8 @@ mod tests {
             started: Timestamp::from_millis(-3_600_000),
             tries: 3,
             retrying_since: since_s.map(|s| Timestamp::from_millis(s * 1000)),
-            is_news: false,
+            is_never_given_up: false,
+            events: 1,
             progress: Progress("kept".into()),
             held: Duration::from_secs(10),
             jitter: 0.5,
@@ -172,6 +191,26 @@ mod tests {
             not_before(decide(unknown(Scope::Destination, Repeat::Freely), case(0, None))),
             (2_000, Some(0), true)
         );
+    }
+
+    #[test]
+    fn a_refused_batch_is_halved_until_one_event_is_left() {
+        let refused = || Outcome::Refused { reason: "too odd".into() };
+        assert_eq!(decide(refused(), Case { events: 2, ..case(0, None) }), Verdict::Split { reason: "too odd".into() });
+        assert_eq!(decide(refused(), case(0, None)), Verdict::Dead { reason: "too odd".into() });
+    }
+
+    #[test]
+    fn events_that_a_batch_was_taken_without_go_their_own_ways() {
+        let one = |why: &str| vec![(EventId::generate(), why.to_owned())];
+        let (refused, again) = (one("bad"), one("busy"));
+        let outcome = Outcome::DeliveredExcept { refused: refused.clone(), again: again.clone() };
+        let not_before = Timestamp::from_millis(2_000);
+        let verdict = decide(outcome, Case { events: 3, ..case(0, None) });
+        assert_eq!(verdict, Verdict::DeliveredExcept { refused, again, not_before });
+        let alone = |refused, again| decide(Outcome::DeliveredExcept { refused, again }, case(0, None));
+        assert_eq!(alone(one("bad"), Vec::new()), Verdict::Dead { reason: "bad".into() });
+        assert!(matches!(alone(Vec::new(), one("busy")), Verdict::Again { reason, .. } if reason == "busy"));
     }
 
     #[test]

@@ -1,10 +1,7 @@
 //! What the pipeline goes by, exchanged as a whole when the configuration is reloaded.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::SourceName;
-use crate::incidents::GroupBy;
 use crate::routing::Router;
 use crate::store::Policy;
 use crate::vendors::Sources;
@@ -15,8 +12,6 @@ pub struct Rules {
     pub sources: Arc<Sources>,
     /// The routes.
     pub router: Router,
-    /// What the events of one incident have in common, for sources that say so.
-    pub group_by: BTreeMap<SourceName, GroupBy>,
-    /// Which destinations are notifiers, and how incidents are timed.
+    /// Which destinations are notifiers, and how incidents are grouped and timed.
     pub policy: Arc<Policy>,
 }

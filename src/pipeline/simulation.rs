@@ -83,7 +83,18 @@ fn waits_beside(poison: usize, hours: u64, fairness: Fairness) -> Vec<f64> {
         let progress = Progress::default();
         match decide(
             outcome,
-            Case { now: time, steady: time, started, tries, retrying_since, is_news: false, progress, held, jitter },
+            Case {
+                now: time,
+                steady: time,
+                started,
+                tries,
+                retrying_since,
+                is_never_given_up: false,
+                events: 1,
+                progress,
+                held,
+                jitter,
+            },
         ) {
             Verdict::Again { not_before, retrying_since, .. } => {
                 (delivery.due_s, delivery.since) = (not_before.as_millis() as f64 / 1000.0, retrying_since);
@@ -92,7 +103,9 @@ fn waits_beside(poison: usize, hours: u64, fairness: Fairness) -> Vec<f64> {
                 delivery.is_done = true;
                 waits.push(now - delivery.created_s);
             }
-            Verdict::Dead { .. } | Verdict::Gone { .. } => delivery.is_done = true,
+            Verdict::DeliveredExcept { .. } | Verdict::Split { .. } | Verdict::Dead { .. } | Verdict::Gone { .. } => {
+                delivery.is_done = true;
+            }
         }
     }
     waits

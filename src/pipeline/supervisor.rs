@@ -20,20 +20,8 @@ use super::worker_registry::{WorkerEntry, WorkerRegistry};
 use crate::destinations::Receiver;
 use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
-use crate::routing::Router;
-use crate::store::{Policy, SqliteStore};
+use crate::store::SqliteStore;
 use crate::telemetry::{Metrics, Task};
-use crate::vendors::Sources;
-
-/// How to read receipts and which destinations to tell.
-pub struct Rules {
-    /// The sources, by name.
-    pub sources: Arc<Sources>,
-    /// The routes.
-    pub router: Router,
-    /// Which destinations are notifiers, and how incidents are grouped and timed.
-    pub policy: Arc<Policy>,
-}
 
 /// What the operator configures of the pipeline.
 pub struct Parts {
@@ -195,7 +183,11 @@ impl Pipeline {
         let mut entries = BTreeMap::new();
         let policy = Arc::clone(&self.rules.borrow().policy);
         for (name, receiver) in destinations {
-            let entry = WorkerEntry { wake: Arc::default(), state: Arc::new(Mutex::new(WorkerState::Running)) };
+            let entry = WorkerEntry {
+                wake: Arc::default(),
+                state: Arc::new(Mutex::new(WorkerState::Running)),
+                is_sink: matches!(receiver, Receiver::Sink(_)),
+            };
             let worker = Worker {
                 name: name.clone(),
                 receiver,

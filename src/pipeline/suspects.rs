@@ -28,6 +28,23 @@ struct Suspect {
 }
 
 impl Suspects {
+    /// The same for a batch of so many events: where others arrive and it keeps failing, one of its events is the cause. It
+    /// is refused then, which has it halved, and a single event become a dead letter.
+    pub fn classify_batch(&mut self, delivery: DeliveryId, events: u64, outcome: Outcome) -> Outcome {
+        let most = if events > 1 { HALVED_AFTER } else { ALONE_AFTER };
+        let singled_out = match &outcome {
+            Outcome::Retry { after: None, .. } | Outcome::Unknown { .. } => self.singled_out(delivery),
+            _ => 0,
+        };
+        match outcome {
+            Outcome::Retry { reason, .. } | Outcome::Unknown { reason, .. } if singled_out >= most => {
+                self.seen.remove(&delivery);
+                Outcome::Refused { reason: alone(&reason) }
+            }
+            other => self.classify(delivery, other),
+        }
+    }
+
     /// Counts an outcome, and turns one that concerns only this delivery into a refusal.
     pub fn classify(&mut self, delivery: DeliveryId, outcome: Outcome) -> Outcome {
         match outcome {
@@ -52,7 +69,7 @@ impl Suspects {
                 self.seen.remove(&delivery);
                 outcome
             }
-            Outcome::Delivered { .. } => {
+            Outcome::Delivered { .. } | Outcome::DeliveredExcept { .. } => {
                 self.successes += 1;
                 self.seen.remove(&delivery);
                 outcome
@@ -84,6 +101,10 @@ fn alone(reason: &str) -> String {
 const SINGLED_OUT_MAX: u32 = 3;
 /// So often may others succeed between two failures of one delivery before its failures hold up no other.
 const ASIDE_AFTER: u32 = 1;
+/// So often may others succeed between two failures of one batch before it is halved.
+const HALVED_AFTER: u32 = 2;
+/// So often may others succeed between two failures of a single event of a sink before it is a dead letter.
+const ALONE_AFTER: u32 = 10;
 /// More are not remembered: then it is not the messages.
 const SUSPECTS_MAX: usize = 1024;
 
@@ -96,6 +117,29 @@ mod tests {
 
     fn wrong() -> Outcome {
         Outcome::Misconfigured { reason: "403".into(), scope: Scope::Delivery }
+    }
+
+    #[test]
+    fn a_batch_that_fails_while_others_arrive_is_halved_and_one_that_fails_with_all_is_not() {
+        let (poison, other) = (DeliveryId::generate(), DeliveryId::generate());
+        let mut suspects = Suspects::default();
+        for scope in [Scope::Delivery, Scope::Destination] {
+            let down = || Outcome::Retry { reason: "500".into(), after: None, scope, progress: Progress::default() };
+            for _ in 0..5 {
+                assert!(matches!(suspects.classify_batch(poison, 2, down()), Outcome::Retry { .. }));
+            }
+            suspects.classify_batch(other, 2, Outcome::Delivered { remote: None });
+            assert!(matches!(suspects.classify_batch(poison, 2, down()), Outcome::Retry { .. }));
+            suspects.classify_batch(other, 2, Outcome::Delivered { remote: None });
+            let refused = suspects.classify_batch(poison, 2, down());
+            assert!(matches!(&refused, Outcome::Refused { reason } if reason.contains("500")), "{refused:?}");
+            let mut failures = 0;
+            while matches!(suspects.classify_batch(poison, 1, down()), Outcome::Retry { .. }) {
+                failures += 1;
+                suspects.classify_batch(other, 2, Outcome::Delivered { remote: None });
+            }
+            assert_eq!(failures, 10, "a single event is found guilty later");
+        }
     }
 
     #[test]

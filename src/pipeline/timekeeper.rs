@@ -288,6 +288,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::domain::DestinationName;
     use crate::domain::ManualClock;
     use crate::store::{Access, Horizons, SqliteStore, Ticket};
 
@@ -300,8 +301,8 @@ mod tests {
     }
 
     impl Upkeep for Recording {
-        fn prune(&self, horizons: Horizons, limit: usize) -> Ticket<usize> {
-            self.store.prune(horizons, limit)
+        fn prune(&self, horizons: Horizons, sinks: Vec<DestinationName>, limit: usize) -> Ticket<usize> {
+            self.store.prune(horizons, sinks, limit)
         }
 
         fn noted_time(&self) -> Result<Option<NotedTime>, StoreError> {

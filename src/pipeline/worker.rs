@@ -4,28 +4,24 @@
 //! tried is recorded before anything else is claimed: if the disk is full the worker waits with the outcome in memory
 //! instead of sending the same thing again.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::attempt::{ATTEMPT_LONGEST, Attempts};
 use super::breaker::{Breaker, Change};
 use super::pace::Pacer;
 use super::retry::{Case, decide};
 use super::suspects::Suspects;
-use crate::destinations::{Exchange, Next, Receiver};
-use crate::domain::{
-    Attempt, Clock, DeliveryState, DestinationName, Event, Job, Outcome, OutcomeKind, Progress, Purpose, ReceiptId,
-    Repeat, Scope, Timestamp,
-};
+use super::under_way::{Finished, UnderWay};
+use crate::destinations::Receiver;
+use crate::domain::{Attempt, Clock, DeliveryState, DestinationName, OutcomeKind, ReceiptId, Timestamp};
 use crate::egress::Egress;
 use crate::store::{
-    Claim, ClaimOrder, Content, DeliveryWork, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
+    ClaimOrder, Content, DeliveryWork, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
 };
 use crate::telemetry::{ByQueue, DeliveryEnd, Line, LineBudget, Metrics, TELL_AFTER};
 
@@ -80,74 +76,6 @@ struct Health {
     may_be_mended: bool,
 }
 
-/// A try that has ended.
-struct Finished {
-    claim: Claim<DeliveryWork>,
-    /// The receipt of its event, where that could be read.
-    receipt: Option<ReceiptId>,
-    outcome: Outcome,
-    started_at: Timestamp,
-    begun: Instant,
-    took: Duration,
-}
-
-/// The tries that have been begun and are not written down.
-#[derive(Default)]
-struct UnderWay {
-    running: FuturesUnordered<BoxFuture<'static, Finished>>,
-    ended: Vec<Finished>,
-    /// Slots of a notifier that went to the most urgent since one went to the oldest.
-    since_oldest: usize,
-}
-
-impl UnderWay {
-    fn len(&self) -> usize {
-        self.running.len() + self.ended.len()
-    }
-
-    /// A sink keeps everything, so less severe events may be late there. A person must be told of them within a bound.
-    fn note_slots(&mut self, receiver: &Receiver, order: ClaimOrder, claimed: usize) {
-        match (receiver, order) {
-            (Receiver::Sink(_), _) => {}
-            (Receiver::Notifier(_), ClaimOrder::LongestDue) => self.since_oldest = 0,
-            (Receiver::Notifier(_), ClaimOrder::MostSevere) => self.since_oldest += claimed,
-        }
-    }
-
-    /// Waits until at least one has ended; for ever, where there is none.
-    async fn ended(&mut self) {
-        if self.ended.is_empty() {
-            match self.running.next().await {
-                Some(done) => self.ended.push(done),
-                None => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Those that have ended by now, at most `most`.
-    fn take_ended(&mut self, most: usize) -> Vec<Finished> {
-        while self.ended.len() < most
-            && let Some(Some(done)) = self.running.next().now_or_never()
-        {
-            self.ended.push(done);
-        }
-        self.ended.drain(..most.min(self.ended.len())).collect()
-    }
-
-    /// Waits for something else, and goes on with the tries: an answer that is not polled within its time limit is
-    /// lost.
-    async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
-        let mut other = std::pin::pin!(other);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut other => return result,
-                Some(done) = self.running.next() => self.ended.push(done),
-            }
-        }
-    }
-}
-
 impl Worker {
     /// Works until `stop` changes, then finishes what is under way.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
@@ -157,11 +85,12 @@ impl Worker {
         let mut health = Health { started: worker.clock.steady(), breaker, suspects, may_be_mended: true };
         let mut pacer = Pacer::new(worker.receiver.pace(), Instant::now());
         let mut under_way = UnderWay::default();
+        let attempts = Arc::new(worker.attempts());
         // What an earlier worker of this name has shown is over.
         worker.show(&health.breaker);
         while !*stop.borrow() {
             worker.make_due(&mut under_way, &mut health).await;
-            let due = worker.start_what_is_due(&mut pacer, &health.breaker, &mut under_way).await;
+            let due = worker.start_what_is_due(&attempts, (&mut pacer, &health.breaker), &mut under_way).await;
             let pause = worker.pause_until(due, &pacer, &health.breaker);
             tokio::select! {
                 () = under_way.ended() => worker.settle(&mut under_way, &mut health).await,
@@ -173,6 +102,16 @@ impl Worker {
         while under_way.len() > 0 {
             under_way.ended().await;
             worker.settle(&mut under_way, &mut health).await;
+        }
+    }
+
+    fn attempts(&self) -> Attempts {
+        Attempts {
+            name: self.name.clone(),
+            receiver: self.receiver.clone(),
+            outbox: Arc::clone(&self.outbox),
+            egress: self.egress.clone(),
+            clock: Arc::clone(&self.clock),
         }
     }
 
@@ -191,9 +130,9 @@ impl Worker {
 
     /// Starts as much as pace, breaker and concurrency allow. Returns when the next delivery is due, as far as known.
     async fn start_what_is_due(
-        self: &Arc<Self>,
-        pacer: &mut Pacer,
-        breaker: &Breaker,
+        &self,
+        attempts: &Arc<Attempts>,
+        (pacer, breaker): (&mut Pacer, &Breaker),
         under_way: &mut UnderWay,
     ) -> Option<Timestamp> {
         let now = Instant::now();
@@ -207,7 +146,10 @@ impl Worker {
         // would keep the others from showing that they can.
         let is_for_the_oldest = breaker.is_on_trial() || under_way.since_oldest >= SLOTS_BEFORE_OLDEST;
         let order = if is_for_the_oldest { ClaimOrder::LongestDue } else { ClaimOrder::MostSevere };
-        let claiming = self.outbox.claim_deliveries(&self.name, limit, order, &self.policy, lease);
+        let claiming = match &self.receiver {
+            Receiver::Sink(sink) => self.outbox.claim_batches(&self.name, limit, order, sink.batch_size(), lease),
+            Receiver::Notifier(_) => self.outbox.claim_deliveries(&self.name, limit, order, &self.policy, lease),
+        };
         let claimed = match under_way.meanwhile(claiming).await {
             Ok(claimed) => claimed,
             Err(fault) => {
@@ -223,7 +165,7 @@ impl Worker {
         under_way.note_slots(&self.receiver, order, claimed.claims.len());
         pacer.take(claimed.claims.len(), now);
         for claim in claimed.claims {
-            under_way.running.push(Arc::clone(self).attempt(claim).boxed());
+            under_way.running.push(Arc::clone(attempts).attempt(claim).boxed());
         }
         claimed.next_due
     }
@@ -239,67 +181,6 @@ impl Worker {
             None => held,
         };
         wait.min(LOOK_INTERVAL)
-    }
-
-    /// One try, from the first message to the outcome.
-    async fn attempt(self: Arc<Self>, claim: Claim<DeliveryWork>) -> Finished {
-        let started_at = self.clock.now();
-        let begun = Instant::now();
-        let event = match claim.work().content.event() {
-            Ok(event) => event,
-            // One that cannot be read must not keep the others from being sent.
-            Err(fault) => {
-                let reason = format!("its event cannot be read from the store, a defect of gatepost: {fault}");
-                let outcome = Outcome::Refused { reason };
-                return Finished { claim, receipt: None, outcome, started_at, begun, took: begun.elapsed() };
-            }
-        };
-        // What is looked for was perhaps sent before a clock was set forward: better too far back than too late.
-        let talk =
-            AssertUnwindSafe(self.talk(claim.work(), &event, started_at.min(self.clock.steady()))).catch_unwind();
-        let outcome = match tokio::time::timeout(ATTEMPT_LONGEST, talk).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => self.panicked(claim.work()),
-            Err(_) => Outcome::Unknown {
-                scope: Scope::Destination,
-                repeat: Repeat::Freely,
-                reason: format!("no end of the exchange within {} s", ATTEMPT_LONGEST.as_secs()),
-                progress: claim.work().progress.clone(),
-            },
-        };
-        Finished { claim, receipt: Some(event.receipt), outcome, started_at, begun, took: begun.elapsed() }
-    }
-
-    async fn talk(&self, work: &DeliveryWork, event: &Event, now: Timestamp) -> Outcome {
-        let job = Job {
-            id: work.delivery,
-            event,
-            purpose: Purpose::Alert,
-            tries: work.tries,
-            uncertain: work.uncertain,
-            progress: &work.progress,
-            now,
-        };
-        match (&self.receiver, &work.content) {
-            (Receiver::Sink(sink), Content::Event { .. }) => {
-                converse(Exchange::Event(sink.as_ref(), &job), &self.egress, |_, _| ()).await
-            }
-            (Receiver::Notifier(notifier), Content::Change(change)) => {
-                let telling = change.telling();
-                converse(Exchange::Change(notifier.as_ref(), &job, &telling), &self.egress, |_, _| ()).await
-            }
-            // The store hands out what the policy says, and both are made of the same configuration.
-            _ => Outcome::Refused { reason: "it was planned for another kind of destination".to_owned() },
-        }
-    }
-
-    fn panicked(&self, work: &DeliveryWork) -> Outcome {
-        tracing::error!(destination = %self.name, delivery = %work.delivery, "rendering a delivery failed");
-        let reason = "gatepost failed while rendering it; this is a defect of gatepost".to_owned();
-        if work.tries >= PANICS_MAX {
-            return Outcome::Refused { reason };
-        }
-        Outcome::Retry { reason, after: None, scope: Scope::Delivery, progress: Progress::default() }
     }
 
     /// Writes down what has ended by now.
@@ -331,7 +212,14 @@ impl Worker {
         let Finished { claim, receipt, outcome, started_at, begun, took } = done;
         let jitter = random();
         let breaker = &mut health.breaker;
-        let outcome = health.suspects.classify(claim.work().delivery, outcome);
+        let delivery = claim.work().delivery;
+        let content = &claim.work().content;
+        let outcome = match content {
+            Content::Change(_) => health.suspects.classify(delivery, outcome),
+            Content::Event(_) | Content::Batch(_) => {
+                health.suspects.classify_batch(delivery, content.events(), outcome)
+            }
+        };
         self.metrics.count_attempt(self.name.as_str(), outcome.kind());
         match breaker.learn(&outcome, begun, Instant::now(), jitter) {
             Change::None => {}
@@ -358,7 +246,8 @@ impl Worker {
             started: health.started,
             tries: work.tries,
             retrying_since: work.retrying_since,
-            is_news: work.content.is_news(),
+            is_never_given_up: work.content.is_never_given_up(),
+            events: work.content.events(),
             progress: work.progress.clone(),
             held: breaker.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now())),
             jitter,
@@ -371,12 +260,13 @@ impl Worker {
     fn report(&self, work: &DeliveryWork, receipt: Option<ReceiptId>, attempt: &Attempt, verdict: &Verdict) {
         let (destination, delivery) = (&self.name, work.delivery);
         let (event, incident, change) = work.content.subject();
+        let events = matches!(work.content, Content::Batch(_)).then(|| work.content.events());
         let (event, incident) = (event.map(tracing::field::display), incident.map(tracing::field::display));
         let end = match verdict {
-            Verdict::Delivered { .. } => Some(DeliveryEnd::Delivered),
+            Verdict::Delivered { .. } | Verdict::DeliveredExcept { .. } => Some(DeliveryEnd::Delivered),
             Verdict::Dead { .. } => Some(DeliveryEnd::Dead),
             Verdict::Gone { .. } => Some(DeliveryEnd::Gone),
-            Verdict::Again { .. } => None,
+            Verdict::Again { .. } | Verdict::Split { .. } => None,
         };
         if let Some(end) = end {
             self.metrics.count_delivery(destination.as_str(), change, end);
@@ -387,23 +277,32 @@ impl Worker {
                 let (tries, ms) = (attempt.number, attempt.duration_ms);
                 match self.delivered.line(self.clock.steady()) {
                     Line::Write => {
-                        tracing::info!(%destination, %delivery, event, incident, change, receipt, tries, ms, "a delivery has arrived");
+                        tracing::info!(%destination, %delivery, event, events, incident, change, receipt, tries, ms, "a delivery has arrived");
                     }
                     Line::LeaveOut => {}
                     Line::LeaveOutAndTell => tell_left_out(destination.clone(), Arc::clone(&self.delivered)),
                 }
             }
             Verdict::Again { not_before, reason, .. } if attempt.outcome != OutcomeKind::Misconfigured => {
-                tracing::warn!(%destination, %delivery, event, incident, change, reason, again_at = %not_before, "not delivered yet");
+                tracing::warn!(%destination, %delivery, event, events, incident, change, reason, again_at = %not_before, "not delivered yet");
             }
             Verdict::Again { .. } => {}
+            Verdict::DeliveredExcept { refused, again, .. } => {
+                let labels = ByQueue::of(destination.as_str(), DeliveryState::Dead);
+                self.metrics.delivery_dead.get_or_create(&labels).inc_by(refused.len() as u64);
+                let (refused, again) = (refused.len(), again.len());
+                tracing::warn!(%destination, %delivery, events, refused, again, "a batch has arrived without some of its events");
+            }
+            Verdict::Split { reason } => {
+                tracing::warn!(%destination, %delivery, events, reason, "a batch is sent again in two halves");
+            }
             Verdict::Gone { reason } => {
-                tracing::warn!(%destination, %delivery, event, incident, change, reason, "what was made there is gone");
+                tracing::warn!(%destination, %delivery, event, events, incident, change, reason, "what was made there is gone");
             }
             Verdict::Dead { reason } => {
                 let labels = ByQueue::of(destination.as_str(), DeliveryState::Dead);
                 self.metrics.delivery_dead.get_or_create(&labels).inc();
-                tracing::error!(%destination, %delivery, event, incident, change, reason, "a delivery became a dead letter");
+                tracing::error!(%destination, %delivery, event, events, incident, change, reason, "a delivery became a dead letter");
             }
         }
     }
@@ -418,30 +317,6 @@ impl Worker {
         let is_failing = matches!(state, WorkerState::Failing { .. });
         self.metrics.show_destination(self.name.as_str(), is_stopped, is_failing);
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
-    }
-}
-
-/// Drives a destination's step machine to its outcome. `seen` is called with each step and its reply, for callers that
-/// display them.
-pub async fn converse(
-    exchange: Exchange<'_>,
-    egress: &Egress,
-    mut seen: impl FnMut(&'static str, &crate::destinations::Reply),
-) -> Outcome {
-    let mut next = exchange.first();
-    // One round more than messages: the last reply has an outcome too.
-    for _ in 0..=STEPS_MAX {
-        match next {
-            Next::Done(outcome) => return outcome,
-            Next::Send(step, message) => {
-                let reply = egress.send(message).await;
-                seen(step, &reply);
-                next = exchange.next(step, &reply);
-            }
-        }
-    }
-    Outcome::Refused {
-        reason: "the destination's steps do not come to an end; this is a defect of gatepost".to_owned(),
     }
 }
 
@@ -468,8 +343,6 @@ fn random() -> f64 {
     f64::from(u32::from_le_bytes(bytes)) / 4_294_967_296.0
 }
 
-/// No try lasts longer than this, whatever the destination does.
-const ATTEMPT_LONGEST: Duration = Duration::from_secs(25);
 /// Longer than the longest try and the time to record its outcome, so that nothing under way is claimed again.
 const LEASE: Duration = Duration::from_secs(30);
 const _: () = assert!(ATTEMPT_LONGEST.as_secs() + 5 <= LEASE.as_secs());
@@ -485,208 +358,6 @@ const CLAIMED_AT_ONCE: usize = 64;
 const MADE_DUE_AT_ONCE: usize = 500;
 /// Outcomes written down in one piece of work.
 const SETTLED_AT_ONCE: usize = 96;
-/// More steps than any destination has: Slack reads ten pages of a channel's history and then posts, at most twice.
-const STEPS_MAX: usize = 16;
-/// A delivery whose rendering fails this often is a dead letter.
-const PANICS_MAX: u32 = 3;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::authentic::authentic;
-    use crate::destinations::{Append, Message, Pace, Reply, Sink, Step};
-    use crate::domain::{DeliveryId, DeliveryState, Draft, Encoding, Event, Receipt, ReceiptId, Severity, SystemClock};
-    use crate::store::{
-        Access, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, PlannedEvent, Queries, ReceiptLimits,
-        ReceiptWork, Routed, SqliteStore,
-    };
-    use std::path::PathBuf;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    /// Comes to an end after so many messages, as Slack does in a busy channel.
-    #[derive(Debug)]
-    struct Talkative {
-        messages: usize,
-        sent: AtomicUsize,
-        path: PathBuf,
-    }
-
-    impl Talkative {
-        fn say(&self) -> Next {
-            if self.sent.fetch_add(1, Ordering::Relaxed) == self.messages {
-                return Next::Done(Outcome::Delivered { remote: None });
-            }
-            let line = bytes::Bytes::from_static(b"a step");
-            Next::Send("step", Message::Append(Append { path: self.path.clone(), line, unless_present: None }))
-        }
-    }
-
-    impl Sink for Talkative {
-        fn pace(&self) -> Pace {
-            Pace::unlimited(1)
-        }
-
-        fn first(&self, _job: &Job<'_>) -> Next {
-            self.say()
-        }
-
-        fn next(&self, _job: &Job<'_>, _step: Step, _reply: &Reply) -> Next {
-            self.say()
-        }
-    }
-
-    fn event() -> Event {
-        let receipt = Receipt {
-            id: ReceiptId::generate(),
-            source: "s".parse().unwrap(),
-            received_at: Timestamp::default(),
-            content_type: None,
-            encoding: Encoding::Identity,
-            body: bytes::Bytes::new(),
-        };
-        Draft::default().into_event(&receipt, "v", Severity::High, 0)
-    }
-
-    async fn outcome_after(messages: usize) -> Outcome {
-        let folder = tempfile::tempdir().unwrap();
-        let talkative = Talkative { messages, sent: AtomicUsize::new(0), path: folder.path().join("steps") };
-        let (event, progress) = (event(), Progress::default());
-        let job = Job {
-            id: DeliveryId::generate(),
-            event: &event,
-            purpose: Purpose::Alert,
-            tries: 1,
-            uncertain: false,
-            progress: &progress,
-            now: Timestamp::default(),
-        };
-        converse(Exchange::Event(&talkative, &job), &Egress::new().unwrap(), |_, _| ()).await
-    }
-
-    #[tokio::test]
-    async fn the_longest_exchange_fits_and_an_endless_one_comes_to_an_end() {
-        // Ten pages of history, the message with blocks, the message without.
-        assert_eq!(outcome_after(12).await, Outcome::Delivered { remote: None });
-        assert_eq!(outcome_after(STEPS_MAX).await, Outcome::Delivered { remote: None });
-        assert!(matches!(outcome_after(usize::MAX).await, Outcome::Refused { .. }));
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_received_while_the_worker_waits_for_something_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
-        plan(&store, &["heard"]).await;
-        let now = SystemClock.now();
-        let lease = Lease { now, steady: now, length: LEASE };
-        let mut claims = store
-            .claim_deliveries(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, &Arc::default(), lease)
-            .await
-            .unwrap()
-            .claims;
-        let claim = claims.pop().unwrap();
-        // Answered at once; polled only after the limit, the answer is lost.
-        let exchange = async move {
-            let (begun, limit) = (Instant::now(), Duration::from_secs(1));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let outcome = match begun.elapsed() < limit {
-                true => Outcome::Delivered { remote: None },
-                false => Outcome::Refused { reason: "no answer".into() },
-            };
-            Finished { claim, receipt: None, outcome, started_at: now, begun, took: begun.elapsed() }
-        };
-        let mut under_way = UnderWay::default();
-        under_way.running.push(exchange.boxed());
-        under_way.meanwhile(tokio::time::sleep(Duration::from_millis(1200))).await;
-        assert_eq!(under_way.len(), 1);
-        under_way.ended().await;
-        let ended = under_way.take_ended(8);
-        assert_eq!(ended.iter().map(|done| done.outcome.kind()).collect::<Vec<_>>(), [OutcomeKind::Delivered]);
-        assert_eq!(under_way.len(), 0);
-    }
-
-    /// Has a defect that one event triggers, and takes all others.
-    #[derive(Debug)]
-    struct Defective;
-
-    impl Sink for Defective {
-        fn pace(&self) -> Pace {
-            Pace::unlimited(4)
-        }
-
-        fn first(&self, job: &Job<'_>) -> Next {
-            assert!(job.event.title != POISON, "a defect");
-            Next::Done(Outcome::Delivered { remote: None })
-        }
-
-        fn next(&self, _job: &Job<'_>, _step: Step, _reply: &Reply) -> Next {
-            Next::Done(Outcome::Delivered { remote: None })
-        }
-    }
-
-    const POISON: &str = "poison";
-
-    /// Stores an event of each title and plans it for the destination `d`.
-    async fn plan(store: &SqliteStore, titles: &[&'static str]) {
-        let now = SystemClock.now();
-        for title in titles {
-            store.accept(authentic("s", title, title, now), None).await.unwrap();
-        }
-        let limits = ReceiptLimits::of_any_size(titles.len());
-        let claims = store.claim_receipts(limits, Lease { now, steady: now, length: LEASE }).await.unwrap().claims;
-        let conclude = |claim: Claim<ReceiptWork>| {
-            let receipt = &claim.work().receipt;
-            let title = String::from_utf8(receipt.body.to_vec()).unwrap();
-            let event = Draft { title, ..Draft::default() }.into_event(receipt, "v", Severity::High, 0);
-            let deliveries = vec![("d".parse().unwrap(), "r".parse().unwrap())];
-            let joining = Joining::of(&event);
-            let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None, joining }];
-            Conclusion { claim, events, note: None }
-        };
-        store.conclude(Arc::new(claims.into_iter().map(conclude).collect()), &Arc::default(), now).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_delivery_that_panics_three_times_is_a_dead_letter_with_a_notice_and_stops_no_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
-        plan(&store, &[POISON, "sound", "sound too"]).await;
-        let metrics = Arc::new(Metrics::new());
-        let worker = Worker {
-            name: "d".parse().unwrap(),
-            receiver: Receiver::Sink(Arc::new(Defective)),
-            policy: Arc::default(),
-            outbox: Arc::new(store.clone()),
-            egress: Egress::new().unwrap(),
-            clock: Arc::new(SystemClock),
-            metrics: Arc::clone(&metrics),
-            wake: Arc::default(),
-            state: Arc::new(Mutex::new(WorkerState::Running)),
-            delivered: Arc::default(),
-        };
-        let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(Arc::new(worker).run(stopped));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let settled = |row: &DeliveryRow| matches!(row.delivery.state, DeliveryState::Delivered | DeliveryState::Dead);
-        let rows = loop {
-            let rows = store.deliveries(&Page { limit: 10, before: None }, &DeliveryFilter::default()).unwrap();
-            if rows.len() == 3 && rows.iter().all(settled) {
-                break rows;
-            }
-            assert!(Instant::now() < deadline, "{rows:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        stop.send_replace(true);
-        running.await.unwrap();
-        let dead: Vec<_> = rows.iter().filter(|row| row.delivery.state == DeliveryState::Dead).collect();
-        assert_eq!(dead.len(), 1, "{rows:?}");
-        assert_eq!(dead[0].delivery.tries, PANICS_MAX);
-        assert!(dead[0].delivery.reason.as_deref().unwrap().contains("a defect of gatepost"), "{rows:?}");
-        let notice = "gatepost_delivery_dead_total{destination=\"d\",state=\"dead\"} 1";
-        assert!(metrics.render().contains(notice), "{}", metrics.render());
-        for (outcome, count) in [("dead", 1), ("delivered", 2)] {
-            let ended =
-                format!("gatepost_deliveries_total{{destination=\"d\",kind=\"event\",outcome=\"{outcome}\"}} {count}");
-            assert!(metrics.render().contains(&ended), "{ended}: {}", metrics.render());
-        }
-    }
-}
+mod tests;

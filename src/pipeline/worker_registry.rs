@@ -16,6 +16,7 @@ pub struct WorkerRegistry(Mutex<BTreeMap<DestinationName, WorkerEntry>>);
 pub(super) struct WorkerEntry {
     pub wake: Arc<Notify>,
     pub state: Arc<Mutex<WorkerState>>,
+    pub is_sink: bool,
 }
 
 impl WorkerRegistry {
@@ -38,6 +39,12 @@ impl WorkerRegistry {
     /// The destinations that are sent to.
     pub fn names(&self) -> Vec<DestinationName> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// The sinks that are sent to.
+    pub fn sinks(&self) -> Vec<DestinationName> {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().filter(|(_, worker)| worker.is_sink).map(|(name, _)| name.clone()).collect()
     }
 
     /// How each destination is doing.

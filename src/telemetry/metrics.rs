@@ -63,6 +63,10 @@ pub struct Metrics {
     pub backlog: Family<BySource, Gauge>,
     /// The age of the oldest delivery that is neither delivered nor dead, by destination.
     pub oldest_untold_age: Family<ByDestination, Gauge>,
+    /// How many events a sink has not been sent, by destination.
+    pub sink_lag_events: Family<ByDestination, Gauge>,
+    /// How long ago the oldest of them was received, by destination.
+    pub sink_lag: Family<ByDestination, Gauge>,
     /// 1 while a destination is stopped for a fault of the operator's making.
     pub destination_stopped: Family<ByDestination, Gauge>,
     /// 1 while a destination fails and is tried again.
@@ -181,7 +185,7 @@ pub struct ByAttempt {
 pub struct ByEnd {
     /// The destination.
     pub destination: String,
-    /// The change of an incident, or [`ByEnd::EVENT`].
+    /// The change of an incident, or [`ByEnd::BATCH`].
     pub kind: &'static str,
     /// `delivered`, `dead` or `gone`.
     pub outcome: &'static str,
@@ -189,7 +193,7 @@ pub struct ByEnd {
 
 impl ByEnd {
     /// The kind of a delivery to a sink.
-    pub const EVENT: &'static str = "event";
+    pub const BATCH: &'static str = "batch";
 }
 
 /// What a delivery came to.
@@ -323,6 +327,8 @@ impl Metrics {
             backlog_receipts: Family::default(),
             backlog: Family::default(),
             oldest_untold_age: Family::default(),
+            sink_lag_events: Family::default(),
+            sink_lag: Family::default(),
             destination_stopped: Family::default(),
             destination_failing: Family::default(),
             store_size: Gauge::default(),
@@ -367,6 +373,9 @@ impl Metrics {
         registry.register_with_unit("backlog", help, Unit::Bytes, all.backlog.clone());
         let help = "Age of the oldest delivery that is neither delivered nor dead";
         registry.register_with_unit("oldest_untold_age", help, Unit::Seconds, all.oldest_untold_age.clone());
+        registry.register("sink_lag_events", "Events that a sink has not been sent", all.sink_lag_events.clone());
+        let help = "Age of the oldest event that a sink has not been sent";
+        registry.register_with_unit("sink_lag", help, Unit::Seconds, all.sink_lag.clone());
         let help = "1 while the destination fails and is tried again";
         registry.register("destination_failing", help, all.destination_failing.clone());
         let help = "1 while the destination is stopped for a fault in its settings";
@@ -429,7 +438,7 @@ impl Metrics {
             let labels = ByAttempt { destination: destination.to_owned(), outcome: kind.as_str() };
             drop(self.delivery_attempts.get_or_create(&labels));
         }
-        for kind in Change::ALL.map(Change::as_str).into_iter().chain([ByEnd::EVENT]) {
+        for kind in Change::ALL.map(Change::as_str).into_iter().chain([ByEnd::BATCH]) {
             for end in DeliveryEnd::ALL {
                 let labels = ByEnd { destination: destination.to_owned(), kind, outcome: end.as_str() };
                 drop(self.deliveries.get_or_create(&labels));
@@ -456,9 +465,9 @@ impl Metrics {
         self.delivery_attempts.get_or_create(&labels).inc();
     }
 
-    /// Counts a delivery that has come to an end: of a change of an incident, or else of an event.
+    /// Counts a delivery that has come to an end: of a change of an incident, or else of a batch.
     pub fn count_delivery(&self, destination: &str, change: Option<&'static str>, end: DeliveryEnd) {
-        let kind = change.unwrap_or(ByEnd::EVENT);
+        let kind = change.unwrap_or(ByEnd::BATCH);
         let labels = ByEnd { destination: destination.to_owned(), kind, outcome: end.as_str() };
         self.deliveries.get_or_create(&labels).inc();
     }
@@ -502,6 +511,13 @@ impl Metrics {
         self.oldest_untold_age.get_or_create(&labels).set(whole_seconds(age));
     }
 
+    /// Shows how far a sink is behind.
+    pub fn show_sink_lag(&self, destination: &str, events: u64, age: Duration) {
+        let labels = ByDestination { destination: destination.to_owned() };
+        self.sink_lag_events.get_or_create(&labels).set(i64::try_from(events).unwrap_or(i64::MAX));
+        self.sink_lag.get_or_create(&labels).set(whole_seconds(age));
+    }
+
     /// All of it in the text form that Prometheus reads (OpenMetrics 1.0).
     pub fn render(&self) -> String {
         let mut text = String::new();
@@ -536,6 +552,7 @@ mod tests {
         metrics.show_unread_age("adrian", Duration::from_millis(61_999));
         metrics.show_untold_age("soc", Duration::from_secs(3));
         metrics.show_backlog("adrian", 5, 4_096);
+        metrics.show_sink_lag("archive", 70, Duration::from_secs(2));
         metrics.intake_duration.observe(0.001);
         let text = metrics.render();
         for line in [
@@ -543,7 +560,7 @@ mod tests {
             "gatepost_delivery_attempts_total{destination=\"soc\",outcome=\"delivered\"} 1",
             "gatepost_queue_deliveries{destination=\"soc\",state=\"waiting\"} 3",
             "gatepost_deliveries_total{destination=\"soc\",kind=\"raise\",outcome=\"delivered\"} 1",
-            "gatepost_deliveries_total{destination=\"archive\",kind=\"event\",outcome=\"dead\"} 1",
+            "gatepost_deliveries_total{destination=\"archive\",kind=\"batch\",outcome=\"dead\"} 1",
             "gatepost_intake_duration_seconds_count 1",
             "gatepost_store_size_bytes 0",
             "gatepost_store_full 0",
@@ -551,6 +568,8 @@ mod tests {
             "gatepost_destination_failing{destination=\"soc\"} 1",
             "gatepost_oldest_unread_age_seconds{source=\"adrian\"} 61",
             "gatepost_oldest_untold_age_seconds{destination=\"soc\"} 3",
+            "gatepost_sink_lag_events{destination=\"archive\"} 70",
+            "gatepost_sink_lag_seconds{destination=\"archive\"} 2",
             "gatepost_backlog_receipts{source=\"adrian\"} 5",
             "gatepost_backlog_bytes{source=\"adrian\"} 4096",
         ] {

@@ -1,0 +1,80 @@
+//! The tries of one destination that have been begun and are not written down.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::Instant;
+
+use crate::destinations::Receiver;
+use crate::domain::{Outcome, ReceiptId, Timestamp};
+use crate::store::{Claim, ClaimOrder, DeliveryWork};
+
+/// A try that has ended.
+pub struct Finished {
+    pub claim: Claim<DeliveryWork>,
+    /// The receipt of its event, where that could be read.
+    pub receipt: Option<ReceiptId>,
+    pub outcome: Outcome,
+    pub started_at: Timestamp,
+    pub begun: Instant,
+    pub took: Duration,
+}
+
+/// The tries that have been begun and are not written down.
+#[derive(Default)]
+pub struct UnderWay {
+    pub running: FuturesUnordered<BoxFuture<'static, Finished>>,
+    pub ended: Vec<Finished>,
+    /// Slots of a notifier that went to the most urgent since one went to the oldest.
+    pub since_oldest: usize,
+}
+
+impl UnderWay {
+    pub fn len(&self) -> usize {
+        self.running.len() + self.ended.len()
+    }
+
+    /// A sink keeps everything, so less severe events may be late there. A person must be told of them within a bound.
+    pub fn note_slots(&mut self, receiver: &Receiver, order: ClaimOrder, claimed: usize) {
+        match (receiver, order) {
+            (Receiver::Sink(_), _) => {}
+            (Receiver::Notifier(_), ClaimOrder::LongestDue) => self.since_oldest = 0,
+            (Receiver::Notifier(_), ClaimOrder::MostSevere) => self.since_oldest += claimed,
+        }
+    }
+
+    /// Waits until at least one has ended; for ever, where there is none.
+    pub async fn ended(&mut self) {
+        if self.ended.is_empty() {
+            match self.running.next().await {
+                Some(done) => self.ended.push(done),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Those that have ended by now, at most `most`.
+    pub fn take_ended(&mut self, most: usize) -> Vec<Finished> {
+        while self.ended.len() < most
+            && let Some(Some(done)) = self.running.next().now_or_never()
+        {
+            self.ended.push(done);
+        }
+        self.ended.drain(..most.min(self.ended.len())).collect()
+    }
+
+    /// Waits for something else, and goes on with the tries: an answer that is not polled within its time limit is
+    /// lost.
+    pub async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut other => return result,
+                Some(done) = self.running.next() => self.ended.push(done),
+            }
+        }
+    }
+}

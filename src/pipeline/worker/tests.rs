@@ -1,0 +1,213 @@
+//! What a worker bears: defects, long exchanges, answers while the store waits.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::attempt::{PANICS_MAX, STEPS_MAX, converse};
+use super::*;
+use crate::authentic::authentic;
+use crate::destinations::{Append, Exchange, Message, Next, Pace, Reply, Sink, Step};
+use crate::domain::{
+    Batch, BatchEvent, BatchSize, DeliveryId, Draft, Encoding, EventDocument, Outcome, Progress, Purpose, Receipt,
+    ReceiptId, Severity, SystemClock,
+};
+use crate::store::{
+    Access, Claim, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, PlannedEvent, Queries, ReceiptLimits,
+    ReceiptWork, Routed, SqliteStore,
+};
+
+const SIZE: BatchSize = BatchSize { events: 100, bytes: 1 << 20 };
+
+/// Comes to an end after so many messages, as Slack does in a busy channel.
+#[derive(Debug)]
+struct Talkative {
+    messages: usize,
+    sent: AtomicUsize,
+    path: PathBuf,
+}
+
+impl Talkative {
+    fn say(&self) -> Next {
+        if self.sent.fetch_add(1, Ordering::Relaxed) == self.messages {
+            return Next::Done(Outcome::Delivered { remote: None });
+        }
+        Next::Send("step", Message::Append(Append { path: self.path.clone(), lines: Vec::new(), may_be_there: false }))
+    }
+}
+
+impl Sink for Talkative {
+    fn pace(&self) -> Pace {
+        Pace::unlimited(1)
+    }
+
+    fn batch_size(&self) -> BatchSize {
+        SIZE
+    }
+
+    fn first(&self, _batch: &Batch<'_>) -> Next {
+        self.say()
+    }
+
+    fn next(&self, _batch: &Batch<'_>, _step: Step, _reply: &Reply) -> Next {
+        self.say()
+    }
+}
+
+fn event() -> BatchEvent {
+    let receipt = Receipt {
+        id: ReceiptId::generate(),
+        source: "s".parse().unwrap(),
+        received_at: Timestamp::default(),
+        content_type: None,
+        encoding: Encoding::Identity,
+        body: bytes::Bytes::new(),
+    };
+    let event = Draft::default().into_event(&receipt, "v", Severity::High, 0);
+    BatchEvent { id: event.id, document: EventDocument::of(&event).unwrap() }
+}
+
+async fn outcome_after(messages: usize) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    let talkative = Talkative { messages, sent: AtomicUsize::new(0), path: folder.path().join("steps") };
+    let (events, progress) = ([event()], Progress::default());
+    let batch = Batch {
+        id: DeliveryId::generate(),
+        events: &events,
+        purpose: Purpose::Alert,
+        tries: 1,
+        uncertain: false,
+        progress: &progress,
+        now: Timestamp::default(),
+    };
+    converse(Exchange::Batch(&talkative, &batch), &Egress::new().unwrap(), |_, _| ()).await
+}
+
+#[tokio::test]
+async fn the_longest_exchange_fits_and_an_endless_one_comes_to_an_end() {
+    // Ten pages of history, the message with blocks, the message without.
+    assert_eq!(outcome_after(12).await, Outcome::Delivered { remote: None });
+    assert_eq!(outcome_after(STEPS_MAX).await, Outcome::Delivered { remote: None });
+    assert!(matches!(outcome_after(usize::MAX).await, Outcome::Refused { .. }));
+}
+
+#[tokio::test]
+async fn an_answer_is_received_while_the_worker_waits_for_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+    plan(&store, &["heard"]).await;
+    let now = SystemClock.now();
+    let lease = Lease { now, steady: now, length: LEASE };
+    let mut claims =
+        store.claim_batches(&"d".parse().unwrap(), 1, ClaimOrder::MostSevere, SIZE, lease).await.unwrap().claims;
+    let claim = claims.pop().unwrap();
+    // Answered at once; polled only after the limit, the answer is lost.
+    let exchange = async move {
+        let (begun, limit) = (Instant::now(), Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let outcome = match begun.elapsed() < limit {
+            true => Outcome::Delivered { remote: None },
+            false => Outcome::Refused { reason: "no answer".into() },
+        };
+        Finished { claim, receipt: None, outcome, started_at: now, begun, took: begun.elapsed() }
+    };
+    let mut under_way = UnderWay::default();
+    under_way.running.push(exchange.boxed());
+    under_way.meanwhile(tokio::time::sleep(Duration::from_millis(1200))).await;
+    assert_eq!(under_way.len(), 1);
+    under_way.ended().await;
+    let ended = under_way.take_ended(8);
+    assert_eq!(ended.iter().map(|done| done.outcome.kind()).collect::<Vec<_>>(), [OutcomeKind::Delivered]);
+    assert_eq!(under_way.len(), 0);
+}
+
+/// Has a defect that one event triggers, and takes all others.
+#[derive(Debug)]
+struct Defective;
+
+impl Sink for Defective {
+    fn pace(&self) -> Pace {
+        Pace::unlimited(4)
+    }
+
+    fn batch_size(&self) -> BatchSize {
+        SIZE
+    }
+
+    fn first(&self, batch: &Batch<'_>) -> Next {
+        assert!(batch.events.iter().all(|event| event.document.read().unwrap().title != POISON), "a defect");
+        Next::Done(Outcome::Delivered { remote: None })
+    }
+
+    fn next(&self, _batch: &Batch<'_>, _step: Step, _reply: &Reply) -> Next {
+        Next::Done(Outcome::Delivered { remote: None })
+    }
+}
+
+const POISON: &str = "poison";
+
+/// Stores an event of each title and plans it for the destination `d`.
+async fn plan(store: &SqliteStore, titles: &[&'static str]) {
+    let now = SystemClock.now();
+    for title in titles {
+        store.accept(authentic("s", title, title, now), None).await.unwrap();
+    }
+    let limits = ReceiptLimits::of_any_size(titles.len());
+    let claims = store.claim_receipts(limits, Lease { now, steady: now, length: LEASE }).await.unwrap().claims;
+    let conclude = |claim: Claim<ReceiptWork>| {
+        let receipt = &claim.work().receipt;
+        let title = String::from_utf8(receipt.body.to_vec()).unwrap();
+        let event = Draft { title, ..Draft::default() }.into_event(receipt, "v", Severity::High, 0);
+        let deliveries = vec![("d".parse().unwrap(), "r".parse().unwrap())];
+        let joining = Joining::of(&event);
+        let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None, joining }];
+        Conclusion { claim, events, note: None }
+    };
+    store.conclude(Arc::new(claims.into_iter().map(conclude).collect()), &Arc::default(), now).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_that_panics_in_its_batch_is_found_alone_and_is_a_dead_letter_after_three_tries() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+    plan(&store, &[POISON, "sound", "sound too"]).await;
+    let metrics = Arc::new(Metrics::new());
+    let worker = Worker {
+        name: "d".parse().unwrap(),
+        receiver: Receiver::Sink(Arc::new(Defective)),
+        policy: Arc::default(),
+        outbox: Arc::new(store.clone()),
+        egress: Egress::new().unwrap(),
+        clock: Arc::new(SystemClock),
+        metrics: Arc::clone(&metrics),
+        wake: Arc::default(),
+        state: Arc::new(Mutex::new(WorkerState::Running)),
+        delivered: Arc::default(),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(Arc::new(worker).run(stopped));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let is_open = |row: &&DeliveryRow| matches!(row.delivery.state, DeliveryState::Waiting | DeliveryState::Leased);
+    let events = |rows: &[DeliveryRow], state| {
+        let rows = rows.iter().filter(|row| row.delivery.state == state);
+        rows.map(|row| row.delivery.events.unwrap_or(1)).sum::<u64>()
+    };
+    let rows = loop {
+        let rows = store.deliveries(&Page { limit: 10, before: None }, &DeliveryFilter::default()).unwrap();
+        let all = events(&rows, DeliveryState::Delivered) + events(&rows, DeliveryState::Dead);
+        if all == 3 && rows.iter().filter(is_open).count() == 0 {
+            break rows;
+        }
+        assert!(Instant::now() < deadline, "{rows:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    stop.send_replace(true);
+    running.await.unwrap();
+    let dead: Vec<_> = rows.iter().filter(|row| row.delivery.state == DeliveryState::Dead).collect();
+    assert_eq!((dead.len(), dead[0].title.as_str()), (1, POISON), "{rows:?}");
+    assert_eq!(dead[0].delivery.tries, PANICS_MAX);
+    assert!(dead[0].delivery.reason.as_deref().unwrap().contains("a defect of gatepost"), "{rows:?}");
+    let notice = "gatepost_delivery_dead_total{destination=\"d\",state=\"dead\"} 1";
+    assert!(metrics.render().contains(notice), "{}", metrics.render());
+    let dead = "gatepost_deliveries_total{destination=\"d\",kind=\"batch\",outcome=\"dead\"} 1";
+    assert!(metrics.render().contains(dead), "{}", metrics.render());
+}
