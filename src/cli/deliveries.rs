@@ -13,8 +13,8 @@ use super::output::out;
 use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{delivery_words, find, moment, names, show};
-use crate::domain::{Clock, DeliveryState, DestinationName, IdPrefix, IncidentNumber, SystemClock};
-use crate::store::{Commands, DeliveryFilter, DeliveryRow, Page, Queries, SqliteStore};
+use crate::domain::{Clock, DeliveryState, DestinationName, IdPrefix, IncidentNumber, SystemClock, Timestamp};
+use crate::store::{Commands, DeliveryFilter, DeliveryRow, Depth, Queries, SqliteStore};
 
 #[derive(Args)]
 pub struct Deliveries {
@@ -127,17 +127,11 @@ fn discard(path: &Path, name: &str, dry_run: bool) -> Outcome {
     out!("{closed} deliveries for {name} are closed; what it was told of open incidents is forgotten")
 }
 
-/// How many deliveries of a destination stand in a state.
-fn open(store: &SqliteStore, destination: &str, state: DeliveryState) -> Result<usize, Failure> {
-    let filter =
-        DeliveryFilter { destination: Some(destination.to_owned()), state: Some(state), ..DeliveryFilter::default() };
-    let (mut count, mut before) = (0, None);
-    loop {
-        let rows = store.deliveries(&Page { limit: 1_000, before }, &filter)?;
-        let Some(last) = rows.last() else { return Ok(count) };
-        before = Some(last.cursor);
-        count += rows.len();
-    }
+/// How many deliveries of a destination stand in a state; of a sink: how many events.
+fn open(store: &SqliteStore, destination: &str, state: DeliveryState) -> Result<u64, Failure> {
+    let depths = store.depths(Timestamp::from_millis(i64::MAX))?;
+    let is_it = |depth: &&Depth| depth.destination.as_str() == destination && depth.state == state;
+    Ok(depths.iter().filter(is_it).map(|depth| depth.count).sum())
 }
 
 fn table(rows: &[DeliveryRow]) -> Table {

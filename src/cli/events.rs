@@ -24,7 +24,7 @@ pub struct Events {
 #[derive(Subcommand)]
 enum Action {
     /// List events
-    List(List),
+    List(Box<List>),
     /// Show one event whole, and who was told
     Show {
         /// Its id, the beginning of it, or the id of its receipt or of one of its deliveries
@@ -66,6 +66,9 @@ struct List {
     /// Only those of this incident
     #[arg(long, value_name = "NUMBER", value_parser = parse_incident)]
     incident: Option<IncidentNumber>,
+    /// Only those that this delivery to a sink holds
+    #[arg(long, value_name = "ID")]
+    delivery: Option<IdPrefix>,
     /// Only those that no route took
     #[arg(long)]
     unrouted: bool,
@@ -90,6 +93,7 @@ impl Events {
                     vendor_id: list.vendor_id.clone(),
                     receipt: list.receipt.as_ref().map(|id| find::receipt(&store, id)).transpose()?,
                     incident: list.incident,
+                    delivery: list.delivery.as_ref().map(|id| find::delivery(&store, id)).transpose()?,
                     unrouted: list.unrouted,
                     quarantined: list.quarantined,
                     id: None,

@@ -56,7 +56,7 @@ pub fn delivery(store: &SqliteStore, id: &IdPrefix) -> Result<DeliveryId, Failur
 fn events_behind(store: &SqliteStore, id: &IdPrefix) -> Result<Vec<EventRow>, Failure> {
     let mut found = events(store, EventFilter { id: Some(id.clone()), ..EventFilter::default() })?;
     for row in deliveries(store, DeliveryFilter { id: Some(id.clone()), ..DeliveryFilter::default() })? {
-        found.extend(row.delivery.event.map(|event| store.event(event)).transpose()?.flatten());
+        found.extend(events(store, EventFilter { delivery: Some(row.delivery.id), ..EventFilter::default() })?);
         if let Some(incident) = row.delivery.incident {
             found.extend(events(store, EventFilter { incident: Some(incident), ..EventFilter::default() })?);
         }

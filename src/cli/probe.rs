@@ -9,8 +9,8 @@ use super::runtime::runtime;
 use super::{names, terminal};
 use crate::destinations::{Exchange, ProbeTelling, Receiver, Reply};
 use crate::domain::{
-    Clock, DeliveryId, Draft, Encoding, Event, Job, Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId,
-    Severity, SystemClock, Target,
+    Batch, BatchEvent, Clock, DeliveryId, Draft, Encoding, Event, EventDocument, Job, Outcome as Delivered, Progress,
+    Purpose, Receipt, ReceiptId, Severity, SystemClock, Target,
 };
 use crate::egress::Egress;
 use crate::pipeline::converse;
@@ -41,10 +41,16 @@ impl Probe {
             progress: &progress,
             now,
         };
+        let stored = EventDocument::of(&event).map_err(|error| Failure::Found(error.to_string()))?;
+        let events = [BatchEvent { id: event.id, document: stored }];
         let mut steps = Vec::new();
         let seen = |step, reply: &Reply| steps.push(format!("{step}: {}", describe(reply)));
         let outcome = match destination {
-            Receiver::Sink(sink) => runtime()?.block_on(converse(Exchange::Event(sink.as_ref(), &job), &egress, seen)),
+            Receiver::Sink(sink) => {
+                let Job { id, purpose, tries, uncertain, .. } = job;
+                let batch = Batch { id, events: &events, purpose, tries, uncertain, progress: &progress, now };
+                runtime()?.block_on(converse(Exchange::Batch(sink.as_ref(), &batch), &egress, seen))
+            }
             Receiver::Notifier(notifier) => {
                 let probe = ProbeTelling::of(&event, notifier.class(), now);
                 let exchange = Exchange::Change(notifier.as_ref(), &job, &probe.telling());

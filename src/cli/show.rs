@@ -210,6 +210,10 @@ pub fn delivery(row: &DeliveryRow, attempts: &[Attempt], json: bool) -> Outcome 
         (Some(incident), Some(change), _) => format!("incident {incident} · {}", change.as_str()),
         (Some(incident), None, _) => format!("incident {incident}"),
         (None, _, Some(event)) => format!("event {event}"),
+        (None, _, None) if delivery.events.is_some() => {
+            let (count, id) = (delivery.events.unwrap_or_default(), delivery.id);
+            format!("a batch of {count} events (`gatepost events list --delivery {id}`)")
+        }
         (None, _, None) => "nothing that is known".to_owned(),
     };
     out!("  {what} · {} · {}", row.severity, terminal::line(&row.title, 80))?;

@@ -12,6 +12,8 @@ fn filled() -> Gateway {
     for n in 0..4 {
         let body = format!(r#"{{"id":"evt_{n}","type":"alert.triggered","data":{{"details":"Alert {n}"}}}}"#);
         gateway.post_signed("adrian", ADRIAN, body.as_bytes()).accepted();
+        // Events that come together are one batch.
+        gateway.settle();
     }
     gateway.post_signed("adrian", ADRIAN, br#"{"id":"evt_r","type":"agent.registered"}"#).accepted();
     gateway.post_signed("adrian", ADRIAN, br#"{"type":"ping"}"#).accepted();
@@ -64,8 +66,10 @@ fn filters_take_what_they_say() {
     assert_eq!(count("deliveries", &["--until", "1h"]), 0);
     assert_eq!(count("deliveries", &["--text", "ALERT 2"]), 1);
     assert_eq!(count("deliveries", &["--text", "%"]), 0);
-    let event = gateway.list("deliveries", &[])[0]["event"].as_str().unwrap().to_owned();
-    assert_eq!(count("deliveries", &["--event", &event]), 1);
+    let newest = &gateway.list("deliveries", &[])[0];
+    let (delivery, event) = (newest["id"].as_str().unwrap(), newest["event"].as_str().unwrap());
+    assert_eq!(count("deliveries", &["--event", event]), 1);
+    assert_eq!(gateway.list("events", &["--delivery", delivery])[0]["id"], event);
 }
 
 #[test]
@@ -202,6 +206,8 @@ fn an_alert_does_not_command_the_terminal() {
         r#"{{"id":"evt_1","type":"{hostile}","data":{{"details":"{hostile}","user":"{hostile}","x":"{hostile}"}}}}"#
     );
     let receipt = gateway.post_signed("adrian", ADRIAN, body.as_bytes()).accepted();
+    // Events that come together are one batch.
+    gateway.settle();
     let raw = gateway.post_bearer("akto", AKTO, "\u{1b}[2J\u{9b}1m\u{202e}".as_bytes()).accepted();
     gateway.settle();
     let delivery = &gateway.list("deliveries", &[])[0];

@@ -32,8 +32,13 @@ fn sources_destinations_queue_dead_letters_and_disk_are_on_one_screen() {
     for n in 0..3 {
         let body = format!(r#"{{"id":"evt_{n}","type":"agent.error"}}"#);
         gateway.post_signed("adrian", ADRIAN, body.as_bytes()).accepted();
+        // Events that come together are one batch.
+        gateway.dispatched();
+        until("it is written", || {
+            let written = gateway.list("deliveries", &["--destination", "archive", "--state", "delivered"]);
+            (written.len() > n).then_some(())
+        });
     }
-    gateway.dispatched();
     until("all is told or dead, but what cannot be written", || {
         let count = |state: &str| gateway.list("deliveries", &["--state", state]).len();
         (count("dead") == 3 && count("delivered") == 3).then_some(())

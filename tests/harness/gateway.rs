@@ -121,6 +121,12 @@ impl Gateway {
                 self.list("deliveries", &["--state", state]).is_empty().then_some(())
             });
         }
+        // What a sink has not been sent and is in no batch is in no list either.
+        let is_open = |one: &Value| one["waiting"] != 0 || one["leased"] != 0;
+        until("no sink is behind", || {
+            let status = self.run(&["status", "--json"]).done().json();
+            (!status["destinations"].as_array()?.iter().any(is_open)).then_some(())
+        });
     }
 
     /// Waits until every receipt is dispatched.
