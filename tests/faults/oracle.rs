@@ -151,18 +151,24 @@ impl Trial<'_> {
             let (id, to, state) = (delivery.id, &delivery.destination, delivery.state.as_str());
             self.check(is_done, || format!("the delivery {id} to {to} is {state}: {:?}", delivery.reason));
             if delivery.incident.is_none() {
-                by_event.entry(delivery.event).or_default().push(row);
+                let filter = EventFilter { delivery: Some(id), ..EventFilter::default() };
+                let held = self.store.events(&ALL, &filter).unwrap();
+                let count = held.len() as u64;
+                self.check(delivery.events.unwrap_or(1) == count, || format!("the batch {id} holds {count} events"));
+                for event in held {
+                    by_event.entry(event.event.id).or_default().push(row);
+                }
             }
         }
         for event in events {
-            let rows = by_event.remove(&Some(event.id)).unwrap_or_default();
+            let rows = by_event.remove(&event.id).unwrap_or_default();
             let mut told: Vec<&str> = rows.iter().map(|row| row.delivery.destination.as_str()).collect();
             told.sort_unstable();
             let wanted = destinations_of(event.severity.id()).iter();
             let wanted: Vec<&str> = wanted.copied().filter(|name| !NOTIFIERS.contains(name)).collect();
             self.check(told == wanted, || format!("event {} is planned for {told:?}, not {wanted:?}", event.id));
         }
-        self.check(by_event.is_empty(), || format!("{} deliveries have no event", by_event.len()));
+        self.check(by_event.is_empty(), || format!("{} events were delivered and are none", by_event.len()));
     }
 
     fn effects_are_single(&mut self, events: &[Event], told: &[Told<'_>], allowance: Allowance) {
