@@ -56,6 +56,8 @@ pub struct ReceiptWork {
     pub tries: u32,
     /// An operator asked for it again: events that exist are planned again.
     pub replay: bool,
+    /// Some of its events are recorded already, by [`Outbox::extend`](super::Outbox::extend).
+    pub(super) is_extended: bool,
     /// The rows of the events that are recorded already, where it is a replay.
     pub(super) replayed: HashSet<i64>,
 }

@@ -220,7 +220,8 @@ async fn claimed(world: &World, receipt: &str, time: u32) -> bool {
         match ask("SELECT q.tries FROM receipt_queue q JOIN receipts r ON r.seq = q.seq WHERE r.id = ?1") {
             Ok(tries) if tries >= time => return true,
             Err(rusqlite::Error::QueryReturnedNoRows) => {
-                let done = "SELECT 1 FROM receipt_results d JOIN receipts r ON r.seq = d.seq WHERE r.id = ?1";
+                let done = "SELECT 1 FROM receipts r WHERE r.id = ?1
+                    AND NOT EXISTS (SELECT 1 FROM runs w WHERE r.seq BETWEEN w.next AND w.last)";
                 if ask(done).is_ok() {
                     return false;
                 }

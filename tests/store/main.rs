@@ -164,6 +164,27 @@ fn a_receipt_is_leased_and_taken_up_again_when_the_lease_ends() {
 }
 
 #[test]
+fn of_a_receipt_with_one_new_event_nothing_is_written_but_it_and_a_replay_counts_on() {
+    let fixture = Fixture::new();
+    let Acceptance::New(id) = fixture.accept("a") else { panic!() };
+    fixture.dispatch(0, &[]);
+    assert_eq!(fixture.count("SELECT count(*) FROM receipt_results"), 0);
+    let shown = || {
+        let row = fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().remove(0);
+        (row.state, row.events, row.events_duplicate)
+    };
+    assert_eq!(shown(), ("dispatched", 1, 0));
+    assert!(fixture.store.replay_receipt(id).unwrap());
+    assert_eq!(shown(), ("waiting", 1, 0));
+    // The order is given once more before it is carried out.
+    assert!(fixture.store.replay_receipt(id).unwrap());
+    fixture.dispatch(1, &[]);
+    assert_eq!(shown(), ("dispatched", 1, 1));
+    fixture.accept("waits");
+    assert_eq!(shown(), ("waiting", 0, 0));
+}
+
+#[test]
 fn an_event_key_has_its_effect_once() {
     let fixture = Fixture::new();
     fixture.accept("a");

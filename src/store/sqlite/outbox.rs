@@ -54,6 +54,7 @@ impl Outbox for SqliteStore {
             let absorption = recorder.finish()?;
             tally.incidents_opened = absorption.opened.values().sum();
             claim.work_mut().replayed.extend(replayed);
+            claim.work_mut().is_extended = true;
             add_result(transaction, &claim, lease.now, tally, None)?;
             Ok(Extended { claim, tally, to_tell: absorption.to_tell, held_back: absorption.held_back })
         })

@@ -189,6 +189,13 @@ impl Queries for SqliteStore {
                 .optional()?;
             // What has never been claimed is dispatched anyway.
             if let Some((seq, false)) = found {
+                // What was not written of its first dispatch, because it was as usual.
+                transaction.execute(
+                    "INSERT INTO receipt_results (seq, dispatched_at, events_new, events_duplicate)
+                     SELECT r.seq, r.received_at, 1, 0 FROM receipts r WHERE r.seq = ?1
+                     AND NOT EXISTS (SELECT 1 FROM receipt_queue q WHERE q.seq = r.seq) ON CONFLICT (seq) DO NOTHING",
+                    [seq],
+                )?;
                 transaction.execute(
                     &format!(
                         "INSERT INTO receipt_queue (seq, replay, large) SELECT r.seq, 1, {} FROM receipts r WHERE r.seq = ?1
@@ -308,8 +315,10 @@ impl Query {
 }
 
 fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
-    let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
     let waiting: bool = row.get(5)?;
+    let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.map(|n| u64::try_from(n).unwrap_or(0)));
+    // Of a receipt that held one new event nothing else is written.
+    let usual = u64::from(!waiting);
     let note: Option<String> = row.get(8)?;
     let (word, reason) = match note.as_deref().map(|note| note.split_once(": ").unwrap_or((note, ""))) {
         Some((word, reason)) => (Note::from_word(word), (!reason.is_empty()).then(|| reason.to_owned())),
@@ -326,10 +335,10 @@ fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
         id: ReceiptId::from_bytes(row.get(1).unwrap_or_default()),
         source: name(row, 2).or_else(|_| UNREADABLE_NAME.parse().map_err(|fault| unreadable(2, fault)))?,
         received_at: Timestamp::from_millis(row.get(3).unwrap_or_default()),
-        bytes: number(4).unwrap_or_default(),
+        bytes: number(4).unwrap_or_default().unwrap_or_default(),
         state,
-        events: number(6)?,
-        events_duplicate: number(7)?,
+        events: number(6)?.unwrap_or(usual),
+        events_duplicate: number(7)?.unwrap_or(0),
         note: word,
         reason,
     })

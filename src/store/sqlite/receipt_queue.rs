@@ -282,7 +282,13 @@ fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Cla
         body: body.into(),
     };
     let tries: u32 = row.get(2)?;
-    let work = ReceiptWork { receipt, tries: tries.saturating_add(1), replay: row.get(3)?, replayed: HashSet::new() };
+    let work = ReceiptWork {
+        receipt,
+        tries: tries.saturating_add(1),
+        replay: row.get(3)?,
+        is_extended: false,
+        replayed: HashSet::new(),
+    };
     Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, work))
 }
 

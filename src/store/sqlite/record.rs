@@ -28,7 +28,12 @@ pub fn conclude(
         return Ok(());
     }
     let (tally, _) = recorder.record(claim, conclusion.events.iter().zip(documents))?;
-    add_result(transaction, claim, recorder.now, tally, conclusion.note.map(|note| note.as_str()))?;
+    let work = claim.work();
+    let is_usual = tally.events_new == 1 && tally.events_duplicate == 0 && conclusion.note.is_none();
+    // Most receipts hold one new event: nothing is written of that.
+    if !is_usual || work.replay || work.is_extended {
+        add_result(transaction, claim, recorder.now, tally, conclusion.note.map(|note| note.as_str()))?;
+    }
     total.by_source.entry(claim.work().receipt.source.clone()).or_default().add(tally);
     Ok(())
 }
