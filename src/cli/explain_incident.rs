@@ -169,7 +169,7 @@ fn sinks(store: &SqliteStore, event: &Event) -> Result<Vec<Line>, Failure> {
     let filter = DeliveryFilter { event: Some(event.id), ..DeliveryFilter::default() };
     let rows = store.deliveries(&Page { limit: 1_000, before: None }, &filter)?;
     let mut lines = Vec::new();
-    for row in rows.into_iter().rev().filter(|row| row.delivery.event.is_some()) {
+    for row in rows.into_iter().rev().filter(|row| row.delivery.incident.is_none()) {
         lines.push(of_delivery(store, &row)?);
     }
     Ok(lines)
