@@ -164,6 +164,7 @@ impl World {
             state: IncidentState::Open,
             state_since: at_time("02:10:01"),
             state_by: Origin::Vendor,
+            state_note: None,
             acknowledgement: None,
             rank: Rank::of(&event),
             rank_since: event.time,
@@ -209,13 +210,17 @@ impl World {
                 self.state(IncidentState::Acknowledged, "02:40:00");
                 let by = self.incident.state_by.clone();
                 self.incident.acknowledgement = Some(Acknowledgement { at: at_time("02:40:00"), by, number: 1 });
+                self.incident.state_note = Some("looking at the logs".into());
             }
             "worse" => {
                 self.raise(Severity::Critical, EventOutcome::Succeeded, 1_204, "02:50:00");
                 self.state(IncidentState::Open, "02:50:00");
                 self.incident.state_by = Origin::Vendor;
             }
-            "resolve" => self.state(IncidentState::Resolved, "03:05:00"),
+            "resolve" => {
+                self.state(IncidentState::Resolved, "03:05:00");
+                self.incident.state_note = Some("blocked at the edge".into());
+            }
             "reopen" => {
                 self.events(1_207, "03:20:00");
                 self.state(IncidentState::Open, "03:20:00");
@@ -228,7 +233,10 @@ impl World {
                 self.incident.state_by = Origin::Gatepost;
                 self.incident.is_unattended = true;
             }
-            "repeat" => self.state(IncidentState::Open, "03:20:00"),
+            "repeat" => {
+                self.state(IncidentState::Open, "03:20:00");
+                self.incident.state_by = Origin::Vendor;
+            }
             "storm" => self.storm(),
             "digest" => self.digest(),
             other => panic!("{other}"),
@@ -250,9 +258,7 @@ impl World {
     }
 
     fn state(&mut self, state: IncidentState, at: &str) {
-        self.incident.state = state;
-        self.incident.state_since = at_time(at);
-        self.incident.state_by = Origin::CommandLine { user: "dana".into() };
+        self.incident.enter(state, Origin::CommandLine { user: "dana".into() }, at_time(at));
         self.now = at_time(at).plus(std::time::Duration::from_secs(1));
     }
 
@@ -381,6 +387,7 @@ pub fn every_telling(class: NotifierClass, seed: u64) -> Vec<OwnedTelling> {
         told.incident.title = event.title.clone();
         told.incident.rule = event.kind.clone();
         told.incident.state_by = Origin::CommandLine { user: event.title.clone() };
+        told.incident.state_note = Some(event.title.clone());
         if let Some(acknowledgement) = &mut told.incident.acknowledgement {
             acknowledgement.by = Origin::CommandLine { user: event.title.clone() };
         }

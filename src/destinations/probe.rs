@@ -77,6 +77,7 @@ fn incident(event: &Event, now: Timestamp) -> Incident {
         state: IncidentState::Open,
         state_since: now,
         state_by: Origin::Gatepost,
+        state_note: None,
         acknowledgement: None,
         rank: Rank::of(event),
         rank_since: event.time,

@@ -273,6 +273,9 @@ pub struct Incident {
     pub state_since: Timestamp,
     /// Who brought it there.
     pub state_by: Origin,
+    /// What that person noted about it, for those who are told of the change; at most [`STATE_NOTE_CHARS_MAX`] characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_note: Option<String>,
     /// The last acknowledgement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<Acknowledgement>,
@@ -318,6 +321,16 @@ pub struct Incident {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<IncidentNumber>,
 }
+
+impl Incident {
+    /// Brings it into a state. What was noted about the state before goes with it.
+    pub fn enter(&mut self, state: IncidentState, by: Origin, at: Timestamp) {
+        (self.state, self.state_by, self.state_since, self.state_note) = (state, by, at, None);
+    }
+}
+
+/// An incident is read and written with every event of a flood: the whole of a long note is in its timeline alone.
+pub const STATE_NOTE_CHARS_MAX: usize = 500;
 
 fn is_of_events(kind: &IncidentKind) -> bool {
     *kind == IncidentKind::Events

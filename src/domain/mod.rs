@@ -39,7 +39,7 @@ pub use id_prefix::{IdPrefix, IdPrefixError};
 pub use ids::{DeliveryId, EventId, IncidentId, NotificationId, ReceiptId};
 pub use incident::{
     Acknowledgement, DigestFacts, Fold, Incident, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Origin,
-    Rank, StormFacts,
+    Rank, STATE_NOTE_CHARS_MAX, StormFacts,
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
 pub use milestone::{Milestone, MilestoneKind};

@@ -334,7 +334,7 @@ impl Subject {
     }
 
     fn enter(&mut self, state: IncidentState, by: Origin, at: Timestamp) {
-        (self.incident.state, self.incident.state_since, self.incident.state_by) = (state, at, by);
+        self.incident.enter(state, by, at);
     }
 }
 
@@ -358,6 +358,7 @@ fn opened(
         state: IncidentState::Open,
         state_since: now,
         state_by: Origin::Vendor,
+        state_note: None,
         acknowledgement: None,
         rank: event.rank,
         rank_since: now,

@@ -34,6 +34,7 @@ pub(super) fn live_or_opened(
         state: IncidentState::Open,
         state_since: now,
         state_by: Origin::Vendor,
+        state_note: None,
         acknowledgement: None,
         rank: first.rank,
         rank_since: now,

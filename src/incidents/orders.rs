@@ -4,7 +4,8 @@
 //! incident of the same key is live is known to the store alone: it answers [`OrderError::Succeeded`] itself.
 
 use crate::domain::{
-    Acknowledgement, Incident, IncidentNumber, IncidentState, Milestone, MilestoneKind, Origin, Timestamp,
+    Acknowledgement, Incident, IncidentNumber, IncidentState, Milestone, MilestoneKind, Origin, STATE_NOTE_CHARS_MAX,
+    Timestamp,
 };
 
 /// What is asked for.
@@ -25,6 +26,15 @@ pub enum Order {
     },
     /// Write a note into its timeline.
     Note,
+}
+
+impl Order {
+    fn changes_state(self) -> bool {
+        match self {
+            Self::Acknowledge | Self::Unacknowledge | Self::Resolve | Self::Reopen => true,
+            Self::Silence { .. } | Self::Note => false,
+        }
+    }
 }
 
 /// Why an order was not obeyed. The incident is as it was.
@@ -93,7 +103,8 @@ pub enum OrderError {
     EmptyNote,
 }
 
-/// Does what is asked, and says what changed. `note` goes into the milestone.
+/// Does what is asked, and says what changed. `note` goes into the milestone, and with a new state to those who are told of
+/// it.
 pub fn obey(
     incident: &mut Incident,
     order: Order,
@@ -111,6 +122,9 @@ pub fn obey(
         Order::Note if note.is_none() => return Err(OrderError::EmptyNote),
         Order::Note => MilestoneKind::Noted,
     };
+    if order.changes_state() {
+        incident.state_note = note.as_deref().map(short);
+    }
     Ok(Milestone { at: now, what, by, note })
 }
 
@@ -126,7 +140,7 @@ fn acknowledge(incident: &mut Incident, by: &Origin, now: Timestamp) -> Result<M
     }
     let before = incident.acknowledgement.as_ref().map_or(0, |before| before.number);
     incident.acknowledgement = Some(Acknowledgement { at: now, by: by.clone(), number: before.saturating_add(1) });
-    enter(incident, IncidentState::Acknowledged, by, now);
+    incident.enter(IncidentState::Acknowledged, by.clone(), now);
     Ok(MilestoneKind::Acknowledged)
 }
 
@@ -134,7 +148,7 @@ fn unacknowledge(incident: &mut Incident, by: &Origin, now: Timestamp) -> Result
     if incident.state != IncidentState::Acknowledged {
         return Err(OrderError::NotAcknowledged { number: incident.number, state: incident.state });
     }
-    enter(incident, IncidentState::Open, by, now);
+    incident.enter(IncidentState::Open, by.clone(), now);
     Ok(MilestoneKind::Unacknowledged)
 }
 
@@ -145,7 +159,7 @@ fn resolve(incident: &mut Incident, by: &Origin, now: Timestamp) -> Result<Miles
     }
     incident.resolution_held_until = None;
     incident.is_unattended = false;
-    enter(incident, IncidentState::Resolved, by, now);
+    incident.enter(IncidentState::Resolved, by.clone(), now);
     Ok(MilestoneKind::Resolved)
 }
 
@@ -156,7 +170,7 @@ fn reopen(incident: &mut Incident, by: &Origin, now: Timestamp) -> Result<Milest
     }
     incident.reopenings = incident.reopenings.saturating_add(1);
     incident.is_unattended = false;
-    enter(incident, IncidentState::Open, by, now);
+    incident.enter(IncidentState::Open, by.clone(), now);
     Ok(MilestoneKind::Reopened)
 }
 
@@ -171,6 +185,10 @@ fn silence(incident: &mut Incident, until: Timestamp, now: Timestamp) -> Result<
     Ok(MilestoneKind::Silenced)
 }
 
-fn enter(incident: &mut Incident, state: IncidentState, by: &Origin, now: Timestamp) {
-    (incident.state, incident.state_since, incident.state_by) = (state, now, by.clone());
+/// What is told of it; the whole is in the timeline.
+fn short(note: &str) -> String {
+    match note.char_indices().nth(STATE_NOTE_CHARS_MAX) {
+        None => note.to_owned(),
+        Some(_) => note.chars().take(STATE_NOTE_CHARS_MAX - 1).chain(['…']).collect(),
+    }
 }

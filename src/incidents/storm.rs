@@ -69,7 +69,7 @@ pub(super) fn name(incident: &mut Incident, now: Timestamp) -> Milestone {
         facts.named_at = Some((now, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
     }
     if incident.state == IncidentState::Acknowledged {
-        (incident.state, incident.state_since, incident.state_by) = (IncidentState::Open, now, Origin::Vendor);
+        incident.enter(IncidentState::Open, Origin::Vendor, now);
     }
     Milestone::new(now, MilestoneKind::StormNamed, Origin::Gatepost).noting(names)
 }

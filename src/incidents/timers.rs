@@ -101,7 +101,7 @@ fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Milestone {
 }
 
 fn enter(incident: &mut Incident, state: IncidentState, by: Origin, now: Timestamp, what: MilestoneKind) -> Milestone {
-    (incident.state, incident.state_since, incident.state_by) = (state, now, by.clone());
+    incident.enter(state, by.clone(), now);
     Milestone::new(now, what, by)
 }
 

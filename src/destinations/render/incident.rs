@@ -318,12 +318,21 @@ fn state_words(incident: &Incident) -> Option<Words> {
                 .ours(" has it since ")
                 .time(acknowledgement.at)
                 .ours(place_of(&acknowledgement.by))
+                .then(noted(incident))
         }),
-        IncidentState::Resolved => Some(resolved_words(incident)),
+        IncidentState::Resolved => Some(resolved_words(incident).then(noted(incident))),
         IncidentState::Quiet => {
             let words = Words::of("💤 no event since ").time(incident.last_at);
             Some(if incident.is_unattended { words.ours("; not acknowledged") } else { words })
         }
+    }
+}
+
+/// ` · "blocked at the edge"`: what the person noted who brought it into its state; nothing where nothing was noted.
+pub fn noted(incident: &Incident) -> Words {
+    match incident.state_note.as_deref().and_then(line) {
+        Some(note) => Words::of(" · \"").value(note).ours("\""),
+        None => Words::default(),
     }
 }
 
@@ -454,9 +463,9 @@ mod tests {
             plain(&summary(&told).standing, &told)
         };
         for (stage, told) in [
-            ("acknowledge", "👀 dana has it since 02:40 UTC (command line)"),
+            ("acknowledge", "👀 dana has it since 02:40 UTC (command line) · \"looking at the logs\""),
             ("worse", "dana acknowledged it at 02:40 UTC; worse since 02:50 UTC"),
-            ("resolve", "✅ resolved by dana at 03:05 UTC after 55 min"),
+            ("resolve", "✅ resolved by dana at 03:05 UTC after 55 min · \"blocked at the edge\""),
             ("reopen", "↩ reopened at 03:20 UTC"),
             ("quiet", "💤 no event since 03:20 UTC; not acknowledged"),
         ] {
@@ -486,14 +495,19 @@ mod tests {
             ("update", Some("120 events".to_owned())),
             ("raise", Some(format!("⬆ now HIGH, allowed since 02:30 UTC: {action}"))),
             ("spread", Some("second victim: pay.example.com".to_owned())),
-            ("acknowledge", Some("👀 dana has it since 02:40 UTC (command line)".to_owned())),
+            ("acknowledge", Some("👀 dana has it since 02:40 UTC (command line) · \"looking at the logs\"".to_owned())),
             (
                 "worse",
                 Some(format!(
                     "worse since dana acknowledged it at 02:40 UTC: ⬆ now CRITICAL, SUCCEEDED since 02:50 UTC: {action}"
                 )),
             ),
-            ("resolve", Some("✅ resolved by dana at 03:05 UTC after 55 min · 1,204 events".to_owned())),
+            (
+                "resolve",
+                Some(
+                    "✅ resolved by dana at 03:05 UTC after 55 min · 1,204 events · \"blocked at the edge\"".to_owned(),
+                ),
+            ),
             ("reopen", Some("↩ reopened at 03:20 UTC: 1,207 events since".to_owned())),
             (
                 "quiet",
@@ -566,10 +580,23 @@ mod tests {
         let by = Origin::CommandLine { user: "dana\u{202e}\npassword=hunter2".into() };
         told.incident.acknowledgement = Some(Acknowledgement { at: told.now, by, number: 1 });
         told.incident.rule = "token=abcdef0123456789".into();
+        told.incident.state_note = Some("it was token=fedcba9876543210\u{202e}\nall over".into());
         let shown = format!("{:?} {}", plain(&summary(&told).standing, &told), summary(&told).origin);
         assert!(
             !shown.contains("hunter2") && !shown.contains("abcdef0123456789") && !shown.contains('\u{202e}'),
             "{shown}"
         );
+        assert!(shown.contains("all over") && !shown.contains("fedcba9876543210"), "{shown}");
+    }
+
+    #[test]
+    fn a_person_who_reopens_an_incident_or_gives_it_back_is_named_with_the_note() {
+        let mut told = life::at("reopen", NotifierClass::AppendOnly);
+        told.incident.enter(IncidentState::Open, Origin::CommandLine { user: "ann".into() }, told.now);
+        told.incident.state_note = Some("not over".into());
+        let words = |told: &OwnedTelling| news(&told.job(), &told.telling()).unwrap().plain(Some(told.now));
+        assert_eq!(words(&told), "↩ reopened by ann at 03:20 UTC: 1,207 events since · \"not over\"");
+        let told = told.with(Change::Acknowledge, Operation::Edit);
+        assert_eq!(words(&told), "no longer acknowledged: ann gave it back at 03:20 UTC · \"not over\"");
     }
 }

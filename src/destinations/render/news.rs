@@ -1,10 +1,10 @@
 //! What is new about an incident, against what a notifier was told last: the first words of a reply, of a comment, of a
 //! message that stands alone. The words of the incident itself are in [`incident`](super::incident).
 
-use super::incident::{name_of, newly_named, parties, place_of, rank_words, resolved_words, victims};
+use super::incident::{name_of, newly_named, noted, parties, place_of, rank_words, resolved_words, victims};
 use super::words::{Words, count, number};
 use super::{Action, line, rough};
-use crate::domain::{Change, Distinct, Facet, Incident, IncidentKind, IncidentState, Job, Telling};
+use crate::domain::{Change, Distinct, Facet, Incident, IncidentKind, IncidentState, Job, Origin, Telling};
 
 /// One line about the change; `None` where the incident itself is the news.
 pub fn news(job: &Job<'_>, telling: &Telling<'_>) -> Option<Words> {
@@ -15,7 +15,7 @@ pub fn news(job: &Job<'_>, telling: &Telling<'_>) -> Option<Words> {
         Change::Spread => spread(telling),
         Change::Reopen => reopened(telling),
         Change::Acknowledge => acknowledged(incident),
-        Change::Resolve => resolved_words(incident).ours(format!(" · {}", count(incident.count, "event", "events"))),
+        Change::Resolve => resolved(incident),
         Change::Quiet => quiet(incident),
         Change::Update => more_events(telling),
         Change::Repeat => repeat(incident),
@@ -85,15 +85,27 @@ fn spread(telling: &Telling<'_>) -> Words {
     }
 }
 
+fn resolved(incident: &Incident) -> Words {
+    let events = count(incident.count, "event", "events");
+    resolved_words(incident).ours(format!(" · {events}")).then(noted(incident))
+}
+
 fn reopened(telling: &Telling<'_>) -> Words {
     let incident = telling.incident;
-    let at = incident.reopened_at.last().copied().unwrap_or(incident.state_since);
     let before = telling.told.said.map_or(0, |told| told.standing.count);
-    let words = Words::of("↩ reopened at ").time(at);
+    let words = match person(incident) {
+        Some(by) => name_of(Words::of("↩ reopened by "), by).ours(" at ").time(incident.state_since),
+        // An acknowledgement may have come and gone since.
+        None => {
+            let at = incident.reopened_at.last().copied().unwrap_or(incident.state_since);
+            Words::of("↩ reopened at ").time(at)
+        }
+    };
     let words = match incident.count.saturating_sub(before) {
         0 => words,
         more => words.ours(format!(": {} since", count(more, "event", "events"))),
     };
+    let words = words.then(noted(incident));
     match incident.resolution_held_until {
         Some(until) => words.ours("; it came back often, so a resolution counts only from ").time(until).ours(" on"),
         None => words,
@@ -104,9 +116,23 @@ fn acknowledged(incident: &Incident) -> Words {
     match &incident.acknowledgement {
         Some(acknowledgement) if incident.state != IncidentState::Open => {
             let words = name_of(Words::of("👀 "), &acknowledgement.by).ours(" has it since ").time(acknowledgement.at);
-            words.ours(place_of(&acknowledgement.by))
+            words.ours(place_of(&acknowledgement.by)).then(noted(incident))
         }
-        _ => Words::of("no longer acknowledged: open again since ").time(incident.state_since),
+        _ => match person(incident) {
+            Some(by) => {
+                let words = name_of(Words::of("no longer acknowledged: "), by).ours(" gave it back at ");
+                words.time(incident.state_since).then(noted(incident))
+            }
+            None => Words::of("no longer acknowledged: open again since ").time(incident.state_since),
+        },
+    }
+}
+
+/// The person who brought it into its state.
+fn person(incident: &Incident) -> Option<&Origin> {
+    match &incident.state_by {
+        by @ Origin::CommandLine { .. } => Some(by),
+        Origin::Vendor | Origin::Gatepost => None,
     }
 }
 

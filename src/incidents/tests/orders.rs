@@ -39,8 +39,25 @@ fn a_change_by_a_person_says_who_and_when() {
     let acknowledgement = incident.acknowledgement.clone().unwrap();
     assert_eq!((acknowledgement.by, acknowledgement.at, acknowledgement.number), (person("dana"), world.now, 1));
     assert_eq!((&incident.state_by, incident.state_since), (&person("dana"), world.now));
+    assert_eq!(incident.state_note.as_deref(), Some("a note"));
     let last = world.milestones.last().unwrap();
     assert_eq!((last.by.clone(), last.at, last.note.as_deref()), (person("dana"), world.now, Some("a note")));
+}
+
+#[test]
+fn what_is_told_of_a_note_belongs_to_the_state_and_is_short() {
+    let mut world = in_state(IncidentState::Acknowledged);
+    let now = world.now;
+    let long = "é".repeat(STATE_NOTE_CHARS_MAX + 1);
+    let milestone = obey(world.incident_mut(), Order::Resolve, person("dana"), Some(long.clone()), now).unwrap();
+    assert_eq!(milestone.note.as_deref(), Some(long.as_str()), "the timeline has the whole");
+    let told = world.incident().state_note.clone().unwrap();
+    assert!(told.chars().count() == STATE_NOTE_CHARS_MAX && told.ends_with("é…"), "{told}");
+    // A note for the timeline alone leaves it as it is, and the next state begins without one.
+    obey(world.incident_mut(), Order::Note, person("ann"), Some("seen".into()), now).unwrap();
+    assert_eq!(world.incident().state_note.as_deref(), Some(told.as_str()));
+    obey(world.incident_mut(), Order::Reopen, person("ann"), None, now).unwrap();
+    assert_eq!(world.incident().state_note, None);
 }
 
 #[test]

