@@ -92,7 +92,7 @@ impl RetentionTask {
                 receipts: now.minus(retention.receipts),
                 events: now.minus(retention.events),
             };
-            let deleted = self.store.prune(horizons, self.workers.sinks(), PRUNE_ROWS).await?;
+            let deleted = self.store.prune(horizons, self.workers.names(), PRUNE_ROWS).await?;
             if deleted < PRUNE_ROWS || *stop.borrow() {
                 return Ok(());
             }

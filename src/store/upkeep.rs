@@ -7,8 +7,9 @@ use crate::domain::{DestinationName, Timestamp};
 pub trait Upkeep: Send + Sync {
     /// Deletes up to `limit` rows that are older than their time. Returns how many went; fewer than `limit` means that
     /// nothing is left to do. What has not been dispatched or settled stays, whatever its age, and so does what one of these
-    /// sinks has not been sent: those that are configured.
-    fn prune(&self, horizons: Horizons, sinks: Vec<DestinationName>, limit: usize) -> Ticket<usize>;
+    /// destinations, those that are configured, has not been sent: one that tells incidents now may have been a sink. What
+    /// was planned for a sink that was removed goes with its events.
+    fn prune(&self, horizons: Horizons, destinations: Vec<DestinationName>, limit: usize) -> Ticket<usize>;
 
     /// What was last [noted](Upkeep::note_time), also by an earlier process; `None` if nothing was.
     fn noted_time(&self) -> Result<Option<NotedTime>, StoreError>;

@@ -250,6 +250,60 @@ fn a_replay_sends_a_sink_what_it_was_not_sent_and_revives_what_it_refused() {
 }
 
 #[test]
+fn an_event_that_a_replayed_receipt_holds_twice_arrives_once() {
+    let fixture = Fixture::new();
+    let Acceptance::New(receipt) = fixture.accept("one") else { panic!() };
+    let conclude = |to: &[&str]| {
+        let claim = fixture.claim_receipts(0).remove(0);
+        let events = to.iter().flat_map(|sink| [(); 2].map(|()| planned(&claim, "e", Severity::High, &[sink])));
+        let conclusion = Conclusion { events: events.collect(), claim, note: None };
+        fixture.store.conclude(Arc::new(vec![conclusion]), &Arc::default(), at(0)).wait().unwrap();
+    };
+    // It could not be read at first.
+    conclude(&[]);
+    assert!(fixture.store.replay_receipt(receipt).unwrap());
+    conclude(&["a"]);
+    assert_eq!(fixture.drain("a"), fixture.all_events());
+    assert_eq!(fixture.all_events().len(), 1);
+}
+
+#[test]
+fn a_replay_sends_what_was_discarded() {
+    let fixture = Fixture::new();
+    let receipts = ["batched", "singled out", "planned"].map(|id| {
+        let Acceptance::New(receipt) = fixture.accept(id) else { panic!() };
+        fixture.dispatch(0, &["a"]);
+        match id {
+            "batched" => fixture.settle(fixture.batch("a", 1).unwrap(), Verdict::Dead { reason: "no".to_owned() }).0,
+            "singled out" => {
+                fixture.single_out("a", 5);
+                0
+            }
+            _ => 0,
+        };
+        receipt
+    });
+    assert_eq!(fixture.store.discard(&name("a")).unwrap(), 3);
+    fixture.record(1, &["a"]);
+    let later = fixture.all_events()[3..].to_vec();
+    assert_eq!(fixture.drain("a"), later);
+    for receipt in receipts {
+        assert!(fixture.store.replay_receipt(receipt).unwrap());
+    }
+    fixture.dispatch(9, &["a"]);
+    let mut found = fixture.drain("a");
+    found.sort();
+    let mut wanted = fixture.all_events()[..3].to_vec();
+    wanted.sort();
+    assert_eq!(found, wanted);
+    for receipt in receipts {
+        assert!(fixture.store.replay_receipt(receipt).unwrap());
+    }
+    fixture.dispatch(10, &["a"]);
+    assert_eq!(fixture.drain("a"), [], "it has them now");
+}
+
+#[test]
 fn an_event_leads_to_the_batches_that_hold_it() {
     let fixture = Fixture::new();
     fixture.record(250, &["a", "b"]);
@@ -300,6 +354,85 @@ fn retention_leaves_what_a_sink_has_not_been_sent_and_takes_what_a_removed_one_l
     fixture.record(3, &["a"]);
     assert_eq!(fixture.drain("a"), fixture.all_events(), "what is gone is passed over");
     assert_eq!(fixture.waiting("a"), 0);
+}
+
+#[test]
+fn a_sink_that_comes_back_after_retention_has_nothing_left_to_wait_for() {
+    let fixture = Fixture::new();
+    fixture.record(3, &["a", "b"]);
+    fixture.record(2, &["b"]);
+    fixture.record(1, &["a", "b"]);
+    fixture.record(1, &["b"]);
+    fixture.drain("b");
+    let prune = |sinks: &[&str]| {
+        let sinks: Vec<_> = sinks.iter().map(|sink| name(sink)).collect();
+        while fixture.store.prune(horizons(i64::MAX), sinks.clone(), 50).wait().unwrap() >= 50 {}
+        fixture.all_events().len()
+    };
+    assert_eq!((fixture.waiting("a"), prune(&["b"])), (4, 0));
+    assert_eq!(fixture.waiting("a"), 0, "what is gone does not wait");
+    fixture.record(2, &["a"]);
+    assert_eq!(fixture.waiting("a"), 2);
+    assert_eq!(fixture.drain("a").len(), 2);
+    assert_eq!(fixture.waiting("a"), 0);
+    // It holds back nothing that came after it.
+    fixture.record(5, &[]);
+    assert_eq!(prune(&["a", "b"]), 0);
+}
+
+#[test]
+fn a_batch_of_a_sink_that_was_removed_does_not_hold_the_events_of_all() {
+    let fixture = Fixture::new();
+    fixture.record(3, &["a", "b"]);
+    fixture.settle(fixture.batch("a", 1).unwrap(), again(20, false));
+    fixture.drain("b");
+    let prune = |sinks: &[&str]| {
+        let sinks: Vec<_> = sinks.iter().map(|sink| name(sink)).collect();
+        while fixture.store.prune(horizons(i64::MAX), sinks.clone(), 50).wait().unwrap() >= 50 {}
+        fixture.all_events().len()
+    };
+    assert_eq!(prune(&["a", "b"]), 3, "a sink that is configured is sent them");
+    assert_eq!(prune(&["b"]), 0);
+}
+
+#[test]
+fn the_age_of_what_waits_is_that_of_the_first_event_that_was_planned_for_the_sink() {
+    let fixture = Fixture::new();
+    fixture.record(1, &["a", "b"]);
+    fixture.drain("a");
+    fixture.record(1, &["b"]);
+    let late = fixture.arrival_at(90_000, "s", "late", "late");
+    assert!(matches!(gatepost::store::Inbox::accept(&fixture.store, late, None).wait(), Ok(Acceptance::New(_))));
+    fixture.dispatch(90_000, &["a"]);
+    let depths = fixture.store.depths(at(100_000)).unwrap();
+    let of = |sink: &str| depths.iter().find(|depth| depth.destination.as_str() == sink).map(|depth| depth.oldest);
+    assert_eq!((of("a"), of("b")), (Some(at(90_000)), Some(at(1_000))));
+}
+
+#[test]
+fn of_a_batch_that_retention_has_taken_a_part_of_the_event_it_fails_on_is_found() {
+    let fixture = Fixture::new();
+    fixture.record(37, &["a"]);
+    fixture.settle(fixture.batch("a", 1).unwrap(), Verdict::Dead { reason: "no".to_owned() });
+    fixture.tamper("DELETE FROM events WHERE seq <= 30");
+    let dead = fixture.rows(DeliveryFilter { state: Some(DeliveryState::Dead), ..DeliveryFilter::default() });
+    assert!(fixture.store.replay_delivery(dead[0].delivery.id, Doubt::Keep, at(5)).unwrap());
+    let poison = fixture.all_events()[2];
+    let mut arrived = 0;
+    while let Some(claim) = fixture.batch("a", 6) {
+        let ids = fixture.ids(&claim);
+        let reason = "odd".to_owned();
+        let verdict = match (ids.contains(&poison), ids.len()) {
+            (true, 1) => Verdict::Dead { reason },
+            (true, _) => Verdict::Split { reason },
+            (false, count) => {
+                arrived += count;
+                delivered()
+            }
+        };
+        fixture.settle(claim, verdict);
+    }
+    assert_eq!(arrived, 6);
 }
 
 #[test]

@@ -95,6 +95,8 @@ struct Found {
     passed: i64,
     range: Option<EventRange>,
     route: String,
+    /// Nothing that was planned lies behind that position.
+    is_end: bool,
 }
 
 /// Takes the next events of a sink as a batch, under a lease; `None` where there are none.
@@ -111,8 +113,10 @@ pub fn form(
     let found =
         Search { transaction, size, range: None, bytes: 0, passed: 0, route: None }.from(sink.position, destination)?;
     transaction
-        .prepare_cached("UPDATE sinks SET position = ?2, batched = batched + ?3 WHERE destination = ?1")?
-        .execute(params![destination.as_str(), found.position, found.passed])?;
+        .prepare_cached(
+            "UPDATE sinks SET position = ?2, batched = iif(?4, planned, batched + ?3) WHERE destination = ?1",
+        )?
+        .execute(params![destination.as_str(), found.position, found.passed, found.is_end])?;
     let Some(range) = found.range else { return Ok(None) };
     let delivery = DeliveryId::generate();
     let row = insert(transaction, destination, &found.route, range, (delivery, lease.now))?;
@@ -156,16 +160,21 @@ fn insert(
     Ok(transaction.last_insert_rowid())
 }
 
-/// The two halves of a batch; `None` where it has one event, or none.
+/// The two halves of a batch; `None` where it has one event, or none. Retention may have taken some.
 fn halves(
     transaction: &Transaction<'_>,
     destination: &DestinationName,
     range: EventRange,
 ) -> Result<Option<[EventRange; 2]>, StoreError> {
-    if range.events < 2 {
+    let statement = format!("SELECT count(*) {IN_RANGE}");
+    let events: i64 = transaction
+        .prepare_cached(&statement)?
+        .query_row(params![range.first, range.last, destination.as_str()], |row| row.get(0))?;
+    let events = events.unsigned_abs();
+    if events < 2 {
         return Ok(None);
     }
-    let first_half = range.events / 2;
+    let first_half = events / 2;
     let statement = format!("SELECT e.seq {IN_RANGE} ORDER BY e.seq LIMIT 2 OFFSET ?4");
     let mut select = transaction.prepare_cached(&statement)?;
     let offset = i64::try_from(first_half - 1).unwrap_or(0);
@@ -174,7 +183,7 @@ fn halves(
     let [last, first] = around.as_slice() else { return Ok(None) };
     Ok(Some([
         EventRange { first: range.first, last: *last, events: first_half },
-        EventRange { first: *first, last: range.last, events: range.events - first_half },
+        EventRange { first: *first, last: range.last, events: events - first_half },
     ]))
 }
 
@@ -202,25 +211,26 @@ pub fn unbatched(connection: &Connection) -> Result<Vec<(String, u64, Timestamp)
     let behind = select
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<Vec<(String, i64, i64)>>>()?;
-    // The event at the position is the oldest that may be one of them.
-    let mut oldest = connection.prepare_cached("SELECT received_at FROM events WHERE seq > ?1 ORDER BY seq LIMIT 1")?;
+    let mut oldest = connection.prepare_cached(OLDEST_UNBATCHED)?;
     let mut found = Vec::new();
     for (destination, events, position) in behind {
-        let at: Option<i64> = oldest.query_row([position], |row| row.get(0)).optional()?;
-        found.push((destination, events.unsigned_abs(), Timestamp::from_millis(at.unwrap_or_default())));
+        let at: Option<i64> = oldest.query_row(params![position + 1, destination], |row| row.get(0)).optional()?;
+        // What retention has taken waits for nothing.
+        found.extend(at.map(|at| (destination, events.unsigned_abs(), Timestamp::from_millis(at))));
     }
     Ok(found)
 }
 
-/// The first event that retention has to leave, because one of these sinks, or a batch, has still to be sent it.
-pub fn first_needed(transaction: &Transaction<'_>, sinks: &[DestinationName]) -> Result<i64, StoreError> {
-    let mut first: i64 = transaction
-        .prepare_cached(
-            "SELECT coalesce(min(first_event), 9223372036854775807) FROM deliveries
-             WHERE first_event IS NOT NULL AND state < 2",
-        )?
-        .query_row([], |row| row.get(0))?;
-    for destination in sinks {
+/// The first event that retention has to leave, because one of these destinations has still to be sent it, in a batch that
+/// waits or in one to come.
+pub fn first_needed(transaction: &Transaction<'_>, destinations: &[DestinationName]) -> Result<i64, StoreError> {
+    let mut batched = transaction.prepare_cached(
+        "SELECT coalesce(min(first_event), 9223372036854775807) FROM deliveries INDEXED BY deliveries_open_batch
+         WHERE first_event IS NOT NULL AND state < 2 AND destination = ?1",
+    )?;
+    let mut first = i64::MAX;
+    for destination in destinations {
+        first = first.min(batched.query_row([destination.as_str()], |row| row.get(0))?);
         if let Some(sink) = sink(transaction, destination)?
             && sink.planned > sink.batched
         {
@@ -230,6 +240,18 @@ pub fn first_needed(transaction: &Transaction<'_>, sinks: &[DestinationName]) ->
     Ok(first)
 }
 
+/// Counts what was planned in a run, of which nothing is left, as no longer waiting for sinks that had not come to it.
+pub fn forget_run(transaction: &Transaction<'_>, (first, last, plan): (i64, i64, i64)) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "UPDATE sinks SET batched = batched + ?2 - max(?1, position + 1) + 1
+             WHERE position < ?2 AND destination IN (SELECT destination FROM plan_sinks WHERE plan = ?3)",
+        )?
+        .execute([first, last, plan])?;
+    transaction.prepare_cached("DELETE FROM plan_runs WHERE first = ?1")?.execute([first])?;
+    Ok(())
+}
+
 /// Closes what was planned for a destination that was removed for good; how many events it has not been sent.
 pub fn discard(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<u64, StoreError> {
     let behind = sink(transaction, destination)?.map_or(0, |sink| sink.planned - sink.batched);
@@ -237,18 +259,39 @@ pub fn discard(transaction: &Transaction<'_>, destination: &DestinationName) -> 
     Ok(u64::try_from(behind).unwrap_or(0))
 }
 
-/// Has dead batches that hold an event sent again.
+/// Has a dead batch that holds an event sent again.
 pub fn revive(
     transaction: &Transaction<'_>,
     destination: &DestinationName,
     event: i64,
     now: Timestamp,
 ) -> Result<usize, StoreError> {
+    let Some(batch) = of_event(transaction, destination, event)? else { return Ok(0) };
     let mut update = transaction.prepare_cached(
-        "UPDATE deliveries SET state = 0, not_before = ?3, retrying_since = NULL
-         WHERE destination = ?1 AND first_event <= ?2 AND last_event >= ?2 AND state = 3",
+        "UPDATE deliveries SET state = 0, not_before = ?2, retrying_since = NULL WHERE seq = ?1 AND state = 3",
     )?;
-    Ok(update.execute(params![destination.as_str(), event, now.as_millis()])?)
+    Ok(update.execute(params![batch, now.as_millis()])?)
+}
+
+/// The batch whose range holds an event: there is at most one that was neither discarded nor halved, because batches are
+/// taken one behind the other.
+pub fn of_event(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    event: i64,
+) -> Result<Option<i64>, StoreError> {
+    let mut select = transaction.prepare_cached(
+        "SELECT seq, last_event FROM deliveries WHERE destination = ?1 AND first_event <= ?2 AND state <> 4
+         ORDER BY first_event DESC LIMIT 1",
+    )?;
+    let found: Option<(i64, i64)> =
+        select.query_row(params![destination.as_str(), event], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(found.filter(|(_, last)| *last >= event).map(|(batch, _)| batch))
+}
+
+/// Whether a sink has still to come to an event.
+pub fn is_before(transaction: &Transaction<'_>, destination: &DestinationName, event: i64) -> Result<bool, StoreError> {
+    Ok(sink(transaction, destination)?.is_some_and(|sink| sink.position < event))
 }
 
 /// What was planned for a destination while it was a sink becomes deliveries of single events, now that it tells incidents: a
@@ -339,7 +382,10 @@ impl Search<'_> {
                     return Ok(self.end(position));
                 }
             }
-            if self.range.is_some() || count < RUNS_AT_ONCE {
+            if count < RUNS_AT_ONCE {
+                return Ok(Found { is_end: true, ..self.end(position) });
+            }
+            if self.range.is_some() {
                 break;
             }
         }
@@ -395,7 +441,8 @@ impl Search<'_> {
     }
 
     fn end(self, position: i64) -> Found {
-        Found { position, passed: self.passed, range: self.range, route: self.route.unwrap_or_default() }
+        let route = self.route.unwrap_or_default();
+        Found { position, passed: self.passed, range: self.range, route, is_end: false }
     }
 }
 
@@ -407,6 +454,12 @@ const DEAD: i64 = 3;
 const IN_RANGE: &str = "FROM plan_runs r JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?3
     JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND min(r.last, ?2)
     WHERE r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0) AND r.first <= ?2";
+/// When the first event was received that a sink has still to be sent: `?1` is the row behind its position.
+const OLDEST_UNBATCHED: &str = "SELECT e.received_at FROM plan_runs r
+    CROSS JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?2
+    CROSS JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND r.last
+    WHERE r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0)
+    ORDER BY r.first, e.seq LIMIT 1";
 /// Runs that are looked at in one query. A sink that gets few of many events passes over the others by their runs.
 const RUNS_AT_ONCE: usize = 512;
 /// So many queries for one batch at most: a few milliseconds.

@@ -12,7 +12,7 @@ use super::keys::{EventKeyTable, Keys, Seen};
 use super::notifications::Notifications;
 use super::rows::urgency;
 use super::single_events::SingleEvent;
-use super::sink_plans::{self, Destinations, SinkPlanner};
+use super::sink_plans::{Destinations, SinkPlanner};
 use crate::domain::{Event, EventState, IncidentNumber, Severity, SourceName, Timestamp};
 
 pub fn conclude(
@@ -243,11 +243,11 @@ impl<'t> Recorder<'t> {
         }
     }
 
-    /// Sinks that the event was not planned for when it was recorded are sent it by itself.
-    fn plan_sinks_again(&self, event: i64, sinks: Destinations, severity: Severity) -> Result<usize, StoreError> {
+    /// Sinks that the event was not planned for when it was recorded, or for which it was discarded, are sent it by itself.
+    fn plan_sinks_again(&mut self, event: i64, sinks: Destinations, severity: Severity) -> Result<usize, StoreError> {
         let mut count = 0;
         for (destination, route) in sinks {
-            if !sink_plans::is_planned(self.transaction, event, &destination)? {
+            if !self.sinks.is_kept_for(event, &destination)? {
                 let delivery = SingleEvent { event, destination: &destination, route: route.as_str(), severity };
                 count += delivery.insert(self.transaction, self.now)?;
             }
@@ -294,12 +294,14 @@ impl<'t> Recorder<'t> {
         let mut count = self.plan_sinks_again(seq, sinks, planned.event.severity)?;
         count += self.plan_notifiers_again(seq, planned, notifiers)?;
         for (destination, _) in &planned.deliveries {
+            // What was discarded has ended without having been sent to a sink; a notifier is told of its incident.
+            let discarded = if self.policy.notifier(destination).is_some() { DEAD } else { SUPERSEDED };
             count += transaction
                 .prepare_cached(
                     "UPDATE deliveries SET state = 0, not_before = ?3, retrying_since = NULL
-                     WHERE event = ?1 AND destination = ?2 AND state = 3",
+                     WHERE event = ?1 AND destination = ?2 AND state IN (?4, ?5)",
                 )?
-                .execute(params![seq, destination.as_str(), self.now.as_millis()])?;
+                .execute(params![seq, destination.as_str(), self.now.as_millis(), DEAD, discarded])?;
             count += batches::revive(transaction, destination, seq, self.now)?;
         }
         let unrouted = planned.routed == Routed::No;
@@ -352,6 +354,8 @@ fn known_from(event: &Event) -> Timestamp {
     event.received_at.max(event.time.min(event.received_at.plus(AHEAD_MAX)))
 }
 
+const DEAD: i64 = 3;
+const SUPERSEDED: i64 = 4;
 /// Why an event is not told that is known already.
 const REPETITION: &str = "repetition";
 /// How far a wrong time zone may set a date ahead. Keys are stored in order of arrival, and one that stays longer keeps

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::StoreError;
+use super::batches;
 use crate::domain::{DestinationName, RouteName};
 
 /// Destinations of an event, each with the first route that asked for it.
@@ -127,19 +128,31 @@ impl<'t> SinkPlanner<'t> {
                  ON CONFLICT (first) DO UPDATE SET last = ?2",
             )?
             .execute(params![run.first, run.last, run.plan])?;
+        self.run = Some(Run { is_written: true, ..run });
         Ok(())
     }
-}
 
-/// Whether an event was planned for a sink when it was recorded: then it is part of a batch, or will be.
-pub fn is_planned(
-    transaction: &Transaction<'_>,
-    event: i64,
-    destination: &DestinationName,
-) -> Result<bool, StoreError> {
-    let mut select = transaction.prepare_cached(
-        "SELECT 1 FROM (SELECT last, plan FROM plan_runs WHERE first <= ?1 ORDER BY first DESC LIMIT 1) r
-         JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?2 WHERE r.last >= ?1",
-    )?;
-    Ok(select.exists(params![event, destination.as_str()])?)
+    /// Whether an event that is known was planned for a sink, and is part of a batch or will be. What was planned for a
+    /// destination and discarded is neither.
+    pub fn is_kept_for(&mut self, event: i64, destination: &DestinationName) -> Result<bool, StoreError> {
+        // The event may have been planned in this transaction.
+        self.write_run()?;
+        let is_new = self.planned.get(destination).is_some_and(|planned| planned.first <= event);
+        Ok(self.is_planned(event, destination)?
+            && (is_new
+                || batches::is_before(self.transaction, destination, event)?
+                || self.is_batched(event, destination)?))
+    }
+
+    fn is_planned(&self, event: i64, destination: &DestinationName) -> Result<bool, StoreError> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT 1 FROM (SELECT last, plan FROM plan_runs WHERE first <= ?1 ORDER BY first DESC LIMIT 1) r
+             JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?2 WHERE r.last >= ?1",
+        )?;
+        Ok(select.exists(params![event, destination.as_str()])?)
+    }
+
+    fn is_batched(&self, event: i64, destination: &DestinationName) -> Result<bool, StoreError> {
+        Ok(batches::of_event(self.transaction, destination, event)?.is_some())
+    }
 }

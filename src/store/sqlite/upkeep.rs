@@ -13,7 +13,7 @@ use super::{IncidentWalk, SqliteStore, batches, bodies, create_private, keys, ru
 use crate::domain::{DestinationName, Timestamp};
 
 impl Upkeep for SqliteStore {
-    fn prune(&self, horizons: Horizons, sinks: Vec<DestinationName>, limit: usize) -> Ticket<usize> {
+    fn prune(&self, horizons: Horizons, destinations: Vec<DestinationName>, limit: usize) -> Ticket<usize> {
         let (forgets, walk) = (Arc::clone(&self.forgets), Arc::clone(&self.incident_walk));
         self.writer.write(move |transaction| {
             let keys = keys::prune(transaction, horizons.keys, limit)?;
@@ -23,7 +23,7 @@ impl Upkeep for SqliteStore {
             let mut left = limit - keys;
             left -= prune_results(transaction, horizons.receipts, left)?.min(left);
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
-            left -= prune_events(transaction, &sinks, horizons.events, left)?.min(left);
+            left -= prune_events(transaction, &destinations, horizons.events, left)?.min(left);
             left -= prune_batches(transaction, left)?.min(left);
             let mut walk = walk.lock().unwrap_or_else(PoisonError::into_inner);
             left -= prune_incidents(transaction, &mut walk, horizons.events, left)?.min(left);
@@ -120,12 +120,12 @@ fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize
 /// their attempts.
 fn prune_events(
     transaction: &Transaction<'_>,
-    sinks: &[DestinationName],
+    destinations: &[DestinationName],
     before: Timestamp,
     limit: usize,
 ) -> Result<usize, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let first_needed = batches::first_needed(transaction, sinks)?;
+    let first_needed = batches::first_needed(transaction, destinations)?;
     // Rows are in the order of their arrival: the walk starts at the oldest and ends at the first that is too young.
     let mut select = transaction.prepare_cached(
         "SELECT seq FROM (SELECT seq, received_at FROM events ORDER BY seq LIMIT ?2 * 20) AS oldest
@@ -152,15 +152,20 @@ fn prune_batches(transaction: &Transaction<'_>, limit: usize) -> Result<usize, S
         )?
         .query_row([], |row| row.get(0))?;
     let limit = row_limit(limit);
-    let mut gone = transaction.prepare_cached(PRUNE_RUNS)?.execute(params![first, limit])?;
+    let mut select = transaction.prepare_cached(OLD_RUNS)?;
+    let runs: Vec<(i64, i64, i64)> = select
+        .query_map(params![first, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    for run in &runs {
+        batches::forget_run(transaction, *run)?;
+    }
     let mut select = transaction.prepare_cached(OLD_BATCHES)?;
     let batches: Vec<i64> = select.query_map(params![first, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for batch in &batches {
         transaction.prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?.execute([batch])?;
         transaction.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([batch])?;
     }
-    gone += batches.len();
-    Ok(gone)
+    Ok(runs.len() + batches.len())
 }
 
 /// Deletes incidents that have been over for long and of which nothing waits to be told, with everything that belongs to
@@ -200,8 +205,8 @@ fn prune_incidents(
 }
 
 /// The last run stays: the next event may continue it.
-const PRUNE_RUNS: &str = "DELETE FROM plan_runs WHERE first IN (SELECT first FROM plan_runs
-    WHERE first < (SELECT max(first) FROM plan_runs) AND last < ?1 ORDER BY first LIMIT ?2)";
+const OLD_RUNS: &str = "SELECT first, last, plan FROM plan_runs
+    WHERE first < (SELECT max(first) FROM plan_runs) AND last < ?1 ORDER BY first LIMIT ?2";
 const OLD_BATCHES: &str = "SELECT seq FROM deliveries INDEXED BY deliveries_batch_age
     WHERE first_event IS NOT NULL AND first_event < ?1 AND last_event < ?1 AND state >= 2 LIMIT ?2";
 /// What waits of an incident is looked for only in the rows that are read.
