@@ -1,5 +1,6 @@
 //! The tries of one destination that have been begun and are not written down.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -8,7 +9,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
 use crate::destinations::Receiver;
-use crate::domain::{Outcome, ReceiptId, Timestamp};
+use crate::domain::{DeliveryId, Outcome, ReceiptId, Timestamp};
 use crate::store::{Claim, ClaimOrder, DeliveryWork};
 
 /// A try that has ended.
@@ -27,11 +28,25 @@ pub struct Finished {
 pub struct UnderWay {
     pub running: FuturesUnordered<BoxFuture<'static, Finished>>,
     pub ended: Vec<Finished>,
+    /// When the lease of each of them ends, by the monotonic clock.
+    leases: HashMap<DeliveryId, Timestamp>,
     /// Slots of a notifier that went to the most urgent since one went to the oldest.
     pub since_oldest: usize,
 }
 
 impl UnderWay {
+    /// Begins a try of a delivery that is leased until then.
+    pub fn begin(&mut self, delivery: DeliveryId, until: Timestamp, attempt: BoxFuture<'static, Finished>) {
+        self.leases.insert(delivery, until);
+        self.running.push(attempt);
+    }
+
+    /// Whether the lease of one of them has ended, so that a claim would hand it out again: the store has answered late, or
+    /// takes no outcomes.
+    pub fn is_overdue(&self, steady: Timestamp) -> bool {
+        self.leases.values().any(|until| *until <= steady)
+    }
+
     pub fn len(&self) -> usize {
         self.running.len() + self.ended.len()
     }
@@ -62,7 +77,11 @@ impl UnderWay {
         {
             self.ended.push(done);
         }
-        self.ended.drain(..most.min(self.ended.len())).collect()
+        let taken: Vec<Finished> = self.ended.drain(..most.min(self.ended.len())).collect();
+        for done in &taken {
+            self.leases.remove(&done.claim.work().delivery);
+        }
+        taken
     }
 
     /// Waits for something else, and goes on with the tries: an answer that is not polled within its time limit is

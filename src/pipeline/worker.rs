@@ -142,6 +142,10 @@ impl Worker {
             return None;
         }
         let lease = Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE };
+        if under_way.is_overdue(lease.steady) {
+            // They end within their own time, and are written down first.
+            return None;
+        }
         // A trial goes to what has waited longest: were it always the most severe, one message that cannot be delivered
         // would keep the others from showing that they can.
         let is_for_the_oldest = breaker.is_on_trial() || under_way.since_oldest >= SLOTS_BEFORE_OLDEST;
@@ -165,7 +169,8 @@ impl Worker {
         under_way.note_slots(&self.receiver, order, claimed.claims.len());
         pacer.take(claimed.claims.len(), now);
         for claim in claimed.claims {
-            under_way.running.push(Arc::clone(attempts).attempt(claim).boxed());
+            let delivery = claim.work().delivery;
+            under_way.begin(delivery, lease.until(), Arc::clone(attempts).attempt(claim).boxed());
         }
         claimed.next_due
     }

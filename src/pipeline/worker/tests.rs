@@ -8,8 +8,8 @@ use super::*;
 use crate::authentic::authentic;
 use crate::destinations::{Append, Exchange, Message, Next, Pace, Reply, Sink, Step};
 use crate::domain::{
-    Batch, BatchEvent, BatchSize, DeliveryId, Draft, Encoding, EventDocument, Outcome, Progress, Purpose, Receipt,
-    ReceiptId, Severity, SystemClock,
+    Batch, BatchEvent, BatchSize, DeliveryId, Draft, Encoding, EventDocument, ManualClock, Outcome, Progress, Purpose,
+    Receipt, ReceiptId, Severity, SystemClock,
 };
 use crate::store::{
     Access, Claim, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, PlannedEvent, Queries, ReceiptLimits,
@@ -165,24 +165,61 @@ async fn plan(store: &SqliteStore, titles: &[&'static str]) {
     store.conclude(Arc::new(claims.into_iter().map(conclude).collect()), &Arc::default(), now).await.unwrap();
 }
 
+fn worker(store: &SqliteStore, clock: Arc<dyn Clock>) -> Worker {
+    Worker {
+        name: "d".parse().unwrap(),
+        receiver: Receiver::Sink(Arc::new(Defective)),
+        policy: Arc::default(),
+        outbox: Arc::new(store.clone()),
+        egress: Egress::new().unwrap(),
+        clock,
+        metrics: Arc::default(),
+        wake: Arc::default(),
+        state: Arc::new(Mutex::new(WorkerState::Running)),
+        delivered: Arc::default(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_written_down_before_its_lease_hands_it_out_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+    let clock = Arc::new(ManualClock::at(SystemClock.now()));
+    let worker = worker(&store, Arc::clone(&clock) as Arc<dyn Clock>);
+    let attempts = Arc::new(worker.attempts());
+    let (mut pacer, breaker) = (Pacer::new(worker.receiver.pace(), Instant::now()), Breaker::default());
+    let mut health = Health {
+        started: clock.steady(),
+        breaker: Breaker::default(),
+        suspects: Suspects::default(),
+        may_be_mended: false,
+    };
+    let mut under_way = UnderWay::default();
+    plan(&store, &["first"]).await;
+    worker.start_what_is_due(&attempts, (&mut pacer, &breaker), &mut under_way).await;
+    assert_eq!(under_way.len(), 1);
+    // As where the disk stands still for longer than the lease.
+    clock.advance(LEASE);
+    plan(&store, &["second"]).await;
+    worker.start_what_is_due(&attempts, (&mut pacer, &breaker), &mut under_way).await;
+    assert_eq!(under_way.len(), 1, "the first is not begun again");
+    under_way.ended().await;
+    worker.settle(&mut under_way, &mut health).await;
+    worker.start_what_is_due(&attempts, (&mut pacer, &breaker), &mut under_way).await;
+    under_way.ended().await;
+    worker.settle(&mut under_way, &mut health).await;
+    let rows = store.deliveries(&Page { limit: 10, before: None }, &DeliveryFilter::default()).unwrap();
+    let ended: Vec<_> = rows.iter().map(|row| (row.delivery.state, row.delivery.tries)).collect();
+    assert_eq!(ended, [(DeliveryState::Delivered, 1); 2]);
+}
+
 #[tokio::test]
 async fn an_event_that_panics_in_its_batch_is_found_alone_and_is_a_dead_letter_after_three_tries() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
     plan(&store, &[POISON, "sound", "sound too"]).await;
     let metrics = Arc::new(Metrics::new());
-    let worker = Worker {
-        name: "d".parse().unwrap(),
-        receiver: Receiver::Sink(Arc::new(Defective)),
-        policy: Arc::default(),
-        outbox: Arc::new(store.clone()),
-        egress: Egress::new().unwrap(),
-        clock: Arc::new(SystemClock),
-        metrics: Arc::clone(&metrics),
-        wake: Arc::default(),
-        state: Arc::new(Mutex::new(WorkerState::Running)),
-        delivered: Arc::default(),
-    };
+    let worker = Worker { metrics: Arc::clone(&metrics), ..worker(&store, Arc::new(SystemClock)) };
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn(Arc::new(worker).run(stopped));
     let deadline = Instant::now() + Duration::from_secs(30);
