@@ -1119,3 +1119,23 @@ fn a_discarded_destination_leaves_nothing_waiting() {
     assert_eq!(fixture.told("pager", 1), []);
     assert!(!fixture.incident(1).notifications.iter().any(|row| row.destination.as_str() == "pager"));
 }
+
+#[test]
+fn changes_that_a_discarded_destination_was_told_go_with_retention() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    assert_ne!(fixture.told("pager", 1), []);
+    fixture.store.discard(&name("pager")).unwrap();
+    let changes = "SELECT count(*) FROM deliveries WHERE destination = 'pager'";
+    let prune = |events: i64| {
+        let horizons = Horizons { keys: at(0), receipts: at(0), events: at(events) };
+        while fixture.store.prune(horizons, Vec::new(), 10).wait().unwrap() >= 10 {}
+        rows_of(&fixture, changes)
+    };
+    // The incident goes on, and with it what others are told.
+    for other in ["chat", "hook", "tickets"] {
+        fixture.store.discard(&name(other)).unwrap();
+    }
+    assert_eq!(rows_of(&fixture, "SELECT count(*) FROM notifications"), 0);
+    assert!(prune(0) > 0 && prune(1_000_000_000) == 0);
+}

@@ -113,7 +113,8 @@ fn discard(path: &Path, name: &str, dry_run: bool) -> Outcome {
     if dry_run {
         let (outline, store) = read_store(path)?;
         names::check_destination(&outline, &store, Some(name))?;
-        let [waiting, dead] = [open(&store, name, DeliveryState::Waiting)?, open(&store, name, DeliveryState::Dead)?];
+        let waiting = open(&store, name, DeliveryState::Waiting)? + open(&store, name, DeliveryState::Leased)?;
+        let dead = open(&store, name, DeliveryState::Dead)?;
         return out!(
             "{} deliveries for {name} would be closed: {waiting} that wait, {dead} dead letters",
             waiting + dead

@@ -470,6 +470,84 @@ fn a_batch_of_a_destination_that_has_become_a_notifier_is_told_as_incidents() {
 }
 
 #[test]
+fn batches_of_a_destination_that_has_become_a_notifier_are_parted_one_at_a_time() {
+    let fixture = Fixture::new();
+    fixture.record(250, &["a"]);
+    for _ in 0..3 {
+        fixture.settle(fixture.batch("a", 1).unwrap(), again(2, false));
+    }
+    let notifier = NotifierPolicy { class: NotifierClass::Pager, fingerprint: [0; 16] };
+    let policy = Arc::new(Policy { notifiers: [(name("a"), notifier)].into(), ..Policy::default() });
+    let open = "SELECT count(*) FROM deliveries WHERE first_event IS NOT NULL AND state = 0";
+    let mut left = Vec::new();
+    for _ in 0..4 {
+        let claiming = fixture.store.claim_deliveries(&name("a"), 9, ClaimOrder::MostSevere, &policy, lease(3));
+        assert_eq!(claiming.wait().unwrap().next_due, Some(at(3)), "there is more to part or to take in");
+        left.push(fixture.count(open));
+    }
+    assert!(left[0] >= 2 && left.windows(2).all(|pair| pair[0] - pair[1] <= 1), "{left:?}");
+}
+
+#[test]
+fn what_was_planned_for_a_sink_is_handed_over_without_a_pause_once_it_is_a_notifier() {
+    let fixture = Fixture::new();
+    fixture.record(100, &["a"]);
+    let notifier = NotifierPolicy { class: NotifierClass::Pager, fingerprint: [0; 16] };
+    let policy = Arc::new(Policy { notifiers: [(name("a"), notifier)].into(), ..Policy::default() });
+    let mut rounds = 0;
+    while fixture.count("SELECT count(*) FROM sinks") > 0 {
+        let claiming = fixture.store.claim_deliveries(&name("a"), 9, ClaimOrder::MostSevere, &policy, lease(3));
+        let next_due = claiming.wait().unwrap().next_due;
+        let is_left = fixture.count("SELECT count(*) FROM sinks") > 0;
+        assert!(!is_left || next_due == Some(at(3)), "{next_due:?}");
+        rounds += 1;
+    }
+    assert!((4..10).contains(&rounds), "{rounds}");
+}
+
+#[test]
+fn a_sink_that_has_to_pass_over_very_many_runs_goes_on_without_a_pause() {
+    let fixture = Fixture::new();
+    fixture.record(1, &["all"]);
+    fixture.tamper(
+        "WITH RECURSIVE n(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
+         INSERT INTO plan_runs (first, last, plan) SELECT n, n, 1 FROM n;
+         UPDATE sqlite_sequence SET seq = 20000 WHERE name = 'events';
+         INSERT INTO sinks VALUES ('few', 0, 0, 0);",
+    );
+    fixture.record(1, &["few"]);
+    let mut rounds = 0;
+    let found = loop {
+        rounds += 1;
+        let mut claimed =
+            fixture.store.claim_batches(&name("few"), 1, ClaimOrder::MostSevere, SIZE, lease(7)).wait().unwrap();
+        assert_eq!(claimed.next_due, Some(at(7)));
+        if let Some(claim) = claimed.claims.pop() {
+            break fixture.ids(&claim);
+        }
+    };
+    assert_eq!((rounds, found), (3, fixture.all_events()[1..].to_vec()));
+}
+
+#[test]
+fn what_is_under_way_for_a_sink_that_was_removed_for_good_is_discarded_with_the_rest() {
+    let fixture = Fixture::new();
+    fixture.record(1300, &["a"]);
+    let size = BatchSize { events: 1, bytes: 1 << 20 };
+    let mut claims = fixture.batches("a", 1300, size, lease(1));
+    let under_way = claims.pop().unwrap();
+    for (place, claim) in claims.into_iter().enumerate() {
+        let dead = Verdict::Dead { reason: "no".to_owned() };
+        fixture.settle(claim, if place < 700 { dead } else { again(9, false) });
+    }
+    assert_eq!(fixture.store.discard(&name("a")).unwrap(), 1300, "in several transactions");
+    assert_eq!(fixture.count("SELECT count(*) FROM deliveries WHERE state <> 4"), 0);
+    assert_eq!(fixture.waiting("a"), 0);
+    assert_eq!(fixture.settle(under_way, again(9, false)).0, 1, "its lease is lost");
+    assert_eq!(fixture.waiting("a"), 0);
+}
+
+#[test]
 fn a_sink_that_gets_few_of_many_events_passes_over_the_others_by_their_runs() {
     let fixture = Fixture::new();
     fixture.record(2000, &["all"]);

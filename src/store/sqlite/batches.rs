@@ -99,17 +99,26 @@ struct Found {
     is_end: bool,
 }
 
-/// Takes the next events of a sink as a batch, under a lease; `None` where there are none.
+/// What came of the search for the next batch.
+pub enum Formed {
+    /// It is leased.
+    Batch(Claim<DeliveryWork>),
+    /// None was found in the events that were looked at; there are more.
+    NotYet,
+    /// Nothing waits for the sink.
+    Nothing,
+}
+
+/// Takes the next events of a sink as a batch, under a lease.
 pub fn form(
     transaction: &Transaction<'_>,
     destination: &DestinationName,
     size: BatchSize,
     lease: Lease,
-) -> Result<Option<Claim<DeliveryWork>>, StoreError> {
-    let Some(sink) = sink(transaction, destination)? else { return Ok(None) };
-    if sink.planned <= sink.batched {
-        return Ok(None);
-    }
+) -> Result<Formed, StoreError> {
+    let Some(sink) = sink(transaction, destination)?.filter(|sink| sink.planned > sink.batched) else {
+        return Ok(Formed::Nothing);
+    };
     let found =
         Search { transaction, size, range: None, bytes: 0, passed: 0, route: None }.from(sink.position, destination)?;
     transaction
@@ -117,7 +126,7 @@ pub fn form(
             "UPDATE sinks SET position = ?2, batched = iif(?4, planned, batched + ?3) WHERE destination = ?1",
         )?
         .execute(params![destination.as_str(), found.position, found.passed, found.is_end])?;
-    let Some(range) = found.range else { return Ok(None) };
+    let Some(range) = found.range else { return Ok(if found.is_end { Formed::Nothing } else { Formed::NotYet }) };
     let delivery = DeliveryId::generate();
     let row = insert(transaction, destination, &found.route, range, (delivery, lease.now))?;
     transaction
@@ -131,7 +140,7 @@ pub fn form(
         progress: Progress::default(),
         retrying_since: None,
     };
-    Ok(Some(Claim::new(row, 1, work)))
+    Ok(Formed::Batch(Claim::new(row, 1, work)))
 }
 
 /// Writes a batch that is due.
@@ -295,21 +304,28 @@ pub fn is_before(transaction: &Transaction<'_>, destination: &DestinationName, e
 }
 
 /// What was planned for a destination while it was a sink becomes deliveries of single events, now that it tells incidents: a
-/// few at a time.
-pub fn hand_over(transaction: &Transaction<'_>, destination: &DestinationName, lease: Lease) -> Result<(), StoreError> {
+/// few at a time. Whether nothing of it is left.
+pub fn hand_over(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    lease: Lease,
+) -> Result<bool, StoreError> {
     if sink(transaction, destination)?.is_none() {
-        return Ok(());
+        return Ok(true);
     }
     match form(transaction, destination, HANDED_OVER, lease)? {
-        Some(claim) => match claim.work().content {
-            Content::Batch(range) => scatter(transaction, destination, (claim.row, range), lease.now),
-            Content::Event(_) | Content::Change(_) => Ok(()),
-        },
-        None => {
+        Formed::Batch(claim) => {
+            if let Content::Batch(range) = claim.work().content {
+                scatter(transaction, destination, (claim.row, range), lease.now)?;
+            }
+            Ok(false)
+        }
+        Formed::NotYet => Ok(false),
+        Formed::Nothing => {
             transaction
                 .prepare_cached("DELETE FROM sinks WHERE destination = ?1 AND planned <= batched")?
                 .execute([destination.as_str()])?;
-            Ok(())
+            Ok(true)
         }
     }
 }

@@ -146,6 +146,8 @@ impl<'t> Claimer<'t> {
             }
             CandidateContent::Batch(range) if self.policy.notifier(self.destination).is_some() => {
                 batches::scatter(self.transaction, self.destination, (candidate.row, range), self.lease.now)?;
+                // Its events, a batch of them, are enough for one transaction.
+                self.passed_over += PASSED_OVER_MAX;
                 None
             }
             CandidateContent::Batch(range) => Some(Content::Batch(range)),

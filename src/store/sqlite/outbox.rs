@@ -12,6 +12,7 @@ use super::super::{
     Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, EventRange, Extended,
     Lease, LeasesLost, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
+use super::batches::Formed;
 use super::delivery_queue::{Claimer, Settler, free_expired, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
@@ -100,10 +101,13 @@ impl Outbox for SqliteStore {
         let (destination, policy) = (destination.clone(), Arc::clone(policy));
         self.writer.write_in(line, move |transaction| {
             free_expired(transaction, &destination, lease)?;
-            if policy.notifier(&destination).is_some() {
-                batches::hand_over(transaction, &destination, lease)?;
+            let is_notifier = policy.notifier(&destination).is_some();
+            let is_handed_over = !is_notifier || batches::hand_over(transaction, &destination, lease)?;
+            let mut claimed = Claimer::of(transaction, &destination, &policy, lease).claim(limit, order)?;
+            if !is_handed_over {
+                claimed.next_due = Some(lease.now);
             }
-            Claimer::of(transaction, &destination, &policy, lease).claim(limit, order)
+            Ok(claimed)
         })
     }
 
@@ -122,9 +126,12 @@ impl Outbox for SqliteStore {
             let mut claimed = Claimer::of(transaction, &sink, &policy, lease).claim(limit, order)?;
             let may_form = order == ClaimOrder::MostSevere || claimed.next_due.is_none();
             while may_form && claimed.claims.len() < limit {
-                let Some(batch) = batches::form(transaction, &sink, size, lease)? else { break };
+                let formed = batches::form(transaction, &sink, size, lease)?;
+                if matches!(formed, Formed::Batch(_) | Formed::NotYet) {
+                    claimed.next_due = Some(lease.now);
+                }
+                let Formed::Batch(batch) = formed else { break };
                 claimed.claims.push(batch);
-                claimed.next_due = Some(lease.now);
             }
             Ok(claimed)
         })

@@ -25,6 +25,7 @@ impl Upkeep for SqliteStore {
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
             left -= prune_events(transaction, &destinations, horizons.events, left)?.min(left);
             left -= prune_batches(transaction, left)?.min(left);
+            left -= prune_forgotten(transaction, horizons.events, left)?.min(left);
             let mut walk = walk.lock().unwrap_or_else(PoisonError::into_inner);
             left -= prune_incidents(transaction, &mut walk, horizons.events, left)?.min(left);
             Ok(limit - left)
@@ -168,6 +169,19 @@ fn prune_batches(transaction: &Transaction<'_>, limit: usize) -> Result<usize, S
     Ok(runs.len() + batches.len())
 }
 
+/// Deletes old changes of notifications that the operator has had forgotten, once no older notification is left: those of
+/// other notifications go with their incidents.
+fn prune_forgotten(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    let mut select = transaction.prepare_cached(FORGOTTEN_CHANGES)?;
+    let changes: Vec<i64> =
+        select.query_map(params![before.as_millis(), row_limit(limit)], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for change in &changes {
+        transaction.prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?.execute([change])?;
+        transaction.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([change])?;
+    }
+    Ok(changes.len())
+}
+
 /// Deletes incidents that have been over for long and of which nothing waits to be told, with everything that belongs to
 /// them except their events. Those of which something waits, perhaps for a destination that was removed, are passed over: a
 /// call looks at a bounded number, and the next one goes on from there.
@@ -209,6 +223,11 @@ const OLD_RUNS: &str = "SELECT first, last, plan FROM plan_runs
     WHERE first < (SELECT max(first) FROM plan_runs) AND last < ?1 ORDER BY first LIMIT ?2";
 const OLD_BATCHES: &str = "SELECT seq FROM deliveries INDEXED BY deliveries_batch_age
     WHERE first_event IS NOT NULL AND first_event < ?1 AND last_event < ?1 AND state >= 2 LIMIT ?2";
+const FORGOTTEN_CHANGES: &str = "SELECT seq FROM (SELECT seq, created_at FROM deliveries INDEXED BY deliveries_notification
+        WHERE notification IS NOT NULL AND state >= 2 AND notification <
+            (SELECT coalesce(min(seq), (SELECT seq + 1 FROM sqlite_sequence WHERE name = 'notifications'), 0) FROM notifications)
+        ORDER BY notification LIMIT 4 * ?2)
+    WHERE created_at < ?1 LIMIT ?2";
 /// What waits of an incident is looked for only in the rows that are read.
 const ENDED_INCIDENTS: &str = "SELECT ended_at, number, EXISTS (SELECT 1 FROM notifications n
         JOIN deliveries d ON d.notification = n.seq WHERE n.incident = i.number AND d.state IN (0, 1))
