@@ -129,14 +129,17 @@ fn configuration(vendors: &[&Vendor], kinds: &[&Kind]) -> String {
         }
         text.push('\n');
     }
-    let all: Vec<String> = kinds.iter().map(|kind| format!("\"{}\"", kind.name)).collect();
-    let urgent: Vec<&String> = all.iter().filter(|name| *name != "\"file\"").collect();
+    // People are told of what is urgent; what keeps events gets everything.
+    let named = |is_notifier: bool| -> Vec<String> {
+        let wanted = kinds.iter().filter(|kind| kind.is_notifier() == is_notifier);
+        wanted.map(|kind| format!("\"{}\"", kind.name)).collect()
+    };
+    let (urgent, rest) = (named(true), named(false));
     if !urgent.is_empty() {
-        let urgent = urgent.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        let urgent = urgent.join(", ");
         text.push_str(&format!("[[routes]]\nname = \"urgent\"\nwhen = 'event.severity >= high'\nto = [{urgent}]\n\n"));
     }
-    let rest: Vec<&str> = all.iter().map(String::as_str).filter(|name| *name == "\"file\"").collect();
-    let rest = if rest.is_empty() { all.iter().map(String::as_str).collect() } else { rest };
+    let rest = if rest.is_empty() { urgent } else { rest };
     text.push_str(&format!("[[routes]]\nname = \"everything\"\nto = [{}]\n", rest.join(", ")));
     text
 }
