@@ -51,10 +51,10 @@ impl Attempts {
     async fn talk(&self, work: &DeliveryWork, now: Timestamp) -> Ended {
         match (&self.receiver, &work.content) {
             (Receiver::Sink(sink), Content::Event(event)) => {
-                self.send_batch(sink.as_ref(), work, std::slice::from_ref(event), now).await
+                self.send_batch(sink.as_ref(), work, std::slice::from_ref(event)).await
             }
             (Receiver::Sink(sink), Content::Batch(_)) => match self.events_of(work).await {
-                Ok(events) => self.send_batch(sink.as_ref(), work, &events, now).await,
+                Ok(events) => self.send_batch(sink.as_ref(), work, &events).await,
                 Err(outcome) => (outcome, None),
             },
             (Receiver::Notifier(notifier), Content::Change(change)) => {
@@ -82,7 +82,9 @@ impl Attempts {
         Err(Outcome::Retry { reason, after: None, scope: Scope::Destination, progress: work.progress.clone() })
     }
 
-    async fn send_batch(&self, sink: &dyn Sink, work: &DeliveryWork, events: &[BatchEvent], now: Timestamp) -> Ended {
+    /// A receiver compares the time of a signature with its own clock, so it is the wall clock's: the monotonic one stands
+    /// still while a machine sleeps.
+    async fn send_batch(&self, sink: &dyn Sink, work: &DeliveryWork, events: &[BatchEvent]) -> Ended {
         let batch = Batch {
             id: work.delivery,
             events,
@@ -90,7 +92,7 @@ impl Attempts {
             tries: work.tries,
             uncertain: work.uncertain,
             progress: &work.progress,
-            now,
+            now: self.clock.now(),
         };
         let outcome = converse(Exchange::Batch(sink, &batch), &self.egress, |_, _| ()).await;
         let receipt = match events {
