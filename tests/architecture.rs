@@ -164,7 +164,19 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
     complete(
         "destinations",
         &names,
-        &["base", "classify", "errors", "fingerprint", "life", "message", "probe", "receiver", "render", "testing"],
+        &[
+            "base",
+            "classify",
+            "errors",
+            "event_format",
+            "fingerprint",
+            "life",
+            "message",
+            "probe",
+            "receiver",
+            "render",
+            "testing",
+        ],
     );
 }
 

@@ -241,7 +241,7 @@ fn secret_for(name: &str) -> String {
         "https://hooks.slack.com/services/T000/B000/XXXX".to_owned()
     } else if name.contains("routing_key") {
         "0123456789abcdef0123456789abcdef".to_owned()
-    } else if name.contains("whsec") {
+    } else if name.contains("whsec") || name.contains("webhook_secret") {
         "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()
     } else {
         format!("{name:x<64}")

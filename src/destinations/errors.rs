@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{jira, pagerduty, slack, testing};
+    use super::super::{jira, pagerduty, slack, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -146,6 +146,7 @@ mod tests {
         ("Jira, comments", jira::errors::COMMENT),
         ("Jira, status and priority", jira::errors::CHANGE),
         ("PagerDuty", pagerduty::errors::EVENTS),
+        ("Webhook", webhook::errors::WEBHOOK),
     ];
 
     #[test]
@@ -173,7 +174,7 @@ mod tests {
     #[test]
     fn the_documentation_holds_the_tables() {
         let mut text = String::from(
-            "# Errors of destinations\n\nWhat Slack, Jira and PagerDuty answer, what that means for the delivery, and \
+            "# Errors of destinations\n\nWhat destinations answer, what that means for the delivery, and \
              what to do about it. Each `*` stands for\nany text. [Destinations](destinations.md) says what an outcome \
              is, and what the other answers mean.\nThis page is made from the tables that gatepost goes by.\n",
         );

@@ -4,8 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Append, Build, Fault, Kind, Line, Message, Next, Pace, Reply, Sink, Step, classify, render::ocsf};
-use crate::domain::{Batch, BatchEvent, BatchSize, Event, Outcome, Purpose, Scope};
+use super::event_format::EventFormat;
+use super::{Append, Build, Fault, Kind, Line, Message, Next, Pace, Reply, Sink, Step, classify};
+use crate::domain::{Batch, BatchEvent, BatchSize, Outcome, Scope};
 use crate::settings::Section;
 
 /// The `file` destination.
@@ -27,21 +28,11 @@ pub const KIND: Kind = Kind {
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Format {
-    Event,
-    Ocsf,
+    format: EventFormat,
 }
 
 fn build(section: &Section) -> Option<Box<dyn Sink>> {
-    let format = if section.has("format") {
-        section.choice("format", &[("event", Format::Event), ("ocsf", Format::Ocsf)])
-    } else {
-        Some(Format::Event)
-    };
+    let format = EventFormat::setting(section);
     let path = section.required_text("path")?;
     let path = if path == STDOUT { PathBuf::from(STDOUT) } else { section.path_of(&path) };
     Some(Box::new(File { path, format: format? }))
@@ -85,20 +76,7 @@ impl Sink for File {
 
 impl File {
     fn line(&self, batch: &Batch<'_>, event: &BatchEvent) -> serde_json::Result<Line> {
-        let text = match (batch.purpose, self.format) {
-            // As it is stored: one line of JSON.
-            (Purpose::Alert, Format::Event) => event.document.json().to_vec(),
-            (Purpose::Alert, Format::Ocsf) => self.text(&event.document.read()?)?,
-            (Purpose::Probe, _) => self.text(&marked(event.document.read()?))?,
-        };
-        Ok(Line { text: text.into(), id: event.id })
-    }
-
-    fn text(&self, event: &Event) -> serde_json::Result<Vec<u8>> {
-        match self.format {
-            Format::Event => serde_json::to_vec(event),
-            Format::Ocsf => serde_json::to_vec(&ocsf::document(event)),
-        }
+        Ok(Line { text: self.format.line(event, batch.purpose)?.into(), id: event.id })
     }
 
     fn append(&self, batch: &Batch<'_>, lines: Vec<Line>) -> Append {
@@ -116,12 +94,6 @@ impl File {
     }
 }
 
-fn marked(mut event: Event) -> Event {
-    event.title = format!("TEST · {}", event.title);
-    event.labels.insert("purpose".into(), "probe".into());
-    event
-}
-
 /// About as many small events as fit into the bytes of a batch.
 const BATCH_EVENTS_MAX: usize = 2000;
 const STDOUT: &str = "-";
@@ -132,7 +104,7 @@ mod tests {
 
     use super::super::testing;
     use super::*;
-    use crate::domain::Progress;
+    use crate::domain::{Event, Progress, Purpose};
 
     fn sink(settings: &str) -> Box<dyn Sink> {
         testing::sink(&KIND, settings)

@@ -11,6 +11,7 @@
 mod base;
 mod classify;
 mod errors;
+mod event_format;
 mod file;
 mod fingerprint;
 mod jira;
@@ -24,6 +25,7 @@ pub mod render;
 mod slack;
 #[cfg(test)]
 pub(crate) mod testing;
+mod webhook;
 
 pub use message::{Append, Fault, HttpReply, HttpRequest, Line, Message, Reply};
 pub use probe::ProbeTelling;
@@ -38,7 +40,7 @@ use crate::domain::{Batch, BatchSize, Job, NotifierClass, Outcome, Telling};
 use crate::settings::Section;
 
 /// Every kind of destination, in alphabetical order.
-pub const KINDS: &[&Kind] = &[&file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND];
+pub const KINDS: &[&Kind] = &[&file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND, &webhook::KIND];
 
 /// A kind of destination.
 pub struct Kind {

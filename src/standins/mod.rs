@@ -1,4 +1,4 @@
-//! Strict local stand-ins of Slack, Jira and PagerDuty.
+//! Strict local stand-ins of destinations: Slack, Jira, PagerDuty, and receivers of events.
 //!
 //! Each is an HTTP server on loopback that takes what the real one takes and refuses what the real one refuses, with
 //! the same answers: limits, required fields, credentials, rates. `gatepost demo` delivers to them and prints what a
@@ -25,6 +25,7 @@ mod rate;
 mod shape;
 pub mod slack;
 mod terminal;
+pub mod webhook;
 mod wire;
 
 pub use fault::Fault;

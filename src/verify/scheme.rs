@@ -54,6 +54,27 @@ impl HmacScheme {
             id_header: None,
         }
     }
+
+    /// Standard Webhooks 1.0.0 with symmetric keys (`v1`): id, time and body, five minutes of tolerance.
+    pub fn standard_webhooks() -> Self {
+        let dot = || SignedPart::Literal(".".to_owned());
+        Self {
+            encoding: SignatureEncoding::Base64,
+            prefix: "v1,".to_owned(),
+            separator: Some(' '),
+            signed: vec![SignedPart::Id, dot(), SignedPart::Timestamp, dot(), SignedPart::Body],
+            key_encoding: KeyEncoding::Whsec,
+            timestamp: Some(TimestampRule {
+                header: "webhook-timestamp".to_owned(),
+                prefix: String::new(),
+                separator: None,
+                format: TimestampFormat::Unix,
+                tolerance: Duration::from_secs(300),
+            }),
+            id_header: Some("webhook-id".to_owned()),
+            ..Self::sha256_hex("webhook-signature")
+        }
+    }
 }
 
 /// The hash of an [`HmacScheme`].

@@ -6,6 +6,11 @@ use std::path::Path;
 use crate::harness;
 use crate::harness::Folder;
 
+/// The names of every kind of destination, as lists show them.
+fn kinds() -> String {
+    gatepost::destinations::KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -53,7 +58,7 @@ fn what_it_does_not_know_is_wrong_usage() {
     let ran = folder.run(&["init", "--vendor", "okta"]).ended(2);
     ran.complains("'okta' is not a vendor; vendors: akto, generic, secureagentics");
     let ran = folder.run(&["init", "--destination", "fax"]).ended(2);
-    ran.complains("'fax' is not a destination; destinations: file, jira, pagerduty, slack");
+    ran.complains(&format!("'fax' is not a destination; destinations: {}", kinds()));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "something was written all the same");
 }
 
@@ -117,10 +122,8 @@ fn what_must_be_exported_is_listed_and_then_check_passes() {
 fn help_lists_what_there_is_to_choose_from_with_examples() {
     let folder = Folder::new();
     let help = |arguments: &[&str]| folder.run(&[arguments, &["--help"]].concat()).done().prints("Examples:");
-    let ran = help(&[])
-        .prints("akto             documented, ")
-        .prints("secureagentics   alert.triggered, ")
-        .prints("file, jira, pagerduty, slack");
+    let ran =
+        help(&[]).prints("akto             documented, ").prints("secureagentics   alert.triggered, ").prints(&kinds());
     ran.prints("gatepost init --vendor akto --destination slack");
     let ran = help(&["init"]).prints("akto             Akto").prints("pagerduty        PagerDuty");
     ran.prints("gatepost init --vendor generic");
@@ -157,4 +160,14 @@ fn what_must_be_edited_is_listed_and_check_warns_until_it_is() {
     assert_eq!(check().stderr, "");
     let file = Folder::new().run(&["init"]).done();
     assert!(!file.stdout.contains("as an example"), "{file}");
+}
+
+#[test]
+fn people_are_told_of_what_is_urgent_and_sinks_get_everything() {
+    let folder = Folder::new();
+    folder.run(&["init", "--destination", "slack", "--destination", "webhook", "--destination", "file"]).done();
+    let text = folder.read("gatepost.toml");
+    let (_, routes) = text.split_once("[[routes]]").unwrap();
+    let lists: Vec<&str> = routes.lines().filter(|line| line.starts_with("to = ")).collect();
+    assert_eq!(lists, ["to = [\"slack\"]", "to = [\"webhook\", \"file\"]"]);
 }

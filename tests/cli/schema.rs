@@ -18,9 +18,9 @@ fn schemas_are_valid_and_describe_what_init_writes() {
         let document: Value = toml::from_str(text).unwrap();
         schema.iter_errors(&document).map(|fault| format!("{}: {fault}", fault.instance_path())).collect::<Vec<_>>()
     };
-    let all = ["slack", "jira", "pagerduty", "file"];
+    let all = gatepost::destinations::KINDS.iter().map(|kind| kind.name);
     let mut everything = vec!["init", "--vendor", "secureagentics", "--vendor", "akto", "--vendor", "generic"];
-    all.iter().for_each(|destination| everything.extend(["--destination", destination]));
+    all.for_each(|destination| everything.extend(["--destination", destination]));
     for arguments in [vec!["init"], everything] {
         folder.run(&[&arguments[..], &["--force"]].concat()).done();
         assert_eq!(faults_of(&folder.read("gatepost.toml")), [""; 0]);

@@ -38,6 +38,32 @@ impl<'d> Section<'d> {
         all.into_iter().collect::<Option<Vec<Secret>>>().unwrap_or_default()
     }
 
+    /// The entries of a table whose keys are of the operator's choice and whose values are texts or secrets. A text where
+    /// `is_secret` says that the key names a credential is a warning. What is at fault is left out.
+    pub fn secret_map(&self, key: &'static str, is_secret: impl Fn(&str) -> bool) -> Vec<(String, Secret)> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(table) = value.get_ref().as_table() else {
+            return self.wrong_type(key, value, "a table of texts and secrets").unwrap_or_default();
+        };
+        let mut entries = Vec::new();
+        for (name, value) in table {
+            let name = name.get_ref().to_string();
+            let given = match value.get_ref().as_str() {
+                Some(text) => {
+                    if is_secret(&name) {
+                        let fix = format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}");
+                        let message = format!("the secret of '{name}' stands in the file");
+                        self.record_at(Level::Warning, value.span(), key, &message, &fix);
+                    }
+                    Some(Secret::new(text))
+                }
+                None => self.secret_of(key, value),
+            };
+            entries.extend(given.map(|secret| (name, secret)));
+        }
+        entries
+    }
+
     fn secret_of(&self, key: &'static str, value: &Spanned<DeValue<'d>>) -> Option<Secret> {
         let fix = "write { env = \"NAME\" } or { file = \"PATH\" }";
         let Some(table) = value.get_ref().as_table().filter(|table| table.len() == 1) else {

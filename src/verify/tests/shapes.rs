@@ -29,16 +29,7 @@ pub(super) fn secureagentics() -> HmacScheme {
 }
 
 pub(super) fn standard_webhooks() -> HmacScheme {
-    HmacScheme {
-        encoding: SignatureEncoding::Base64,
-        prefix: "v1,".to_owned(),
-        separator: Some(' '),
-        signed: vec![SignedPart::Id, text("."), SignedPart::Timestamp, text("."), SignedPart::Body],
-        key_encoding: KeyEncoding::Whsec,
-        timestamp: Some(time_in("webhook-timestamp", TimestampFormat::Unix)),
-        id_header: Some("webhook-id".to_owned()),
-        ..HmacScheme::sha256_hex("webhook-signature")
-    }
+    HmacScheme::standard_webhooks()
 }
 
 pub(super) fn slack() -> HmacScheme {

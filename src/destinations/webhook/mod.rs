@@ -1,0 +1,243 @@
+//! Any receiver of signed HTTP requests: Standard Webhooks 1.0.0 with symmetric keys.
+//!
+//! `webhook-id` is the id of the batch, the same at every try, so a receiver that follows the specification takes a
+//! repetition for what it is; time and signature are made anew. Nothing else is known of the receiver: a 2xx means that
+//! it has the batch, and its answer is not read further. Asymmetric signatures (`v1a`) are not made.
+
+pub(super) mod errors;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use bytes::Bytes;
+use url::Url;
+
+use super::classify::{self, Again, Answer};
+use super::errors::{Classified, ErrorRow};
+use super::event_format::EventFormat;
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Sink, Step};
+use crate::domain::{Batch, BatchSize, Outcome, Secret};
+use crate::settings::Section;
+use crate::verify::{HmacScheme, Scheme, Verifier};
+
+/// The `webhook` destination.
+pub const KIND: Kind = Kind {
+    name: "webhook",
+    title: "Webhook",
+    build: Build::Sink(|section| Some(Box::new(read(section)?) as Box<dyn Sink>)),
+    schema: r##"{
+  "url": {"type": "string", "description": "Where to post to", "format": "uri"},
+  "secret": {"$ref": "#/$defs/secret", "description": "The receiver's secret, whsec_ and base64 of 24 to 64 bytes"},
+  "previous_secret": {"$ref": "#/$defs/secret", "description": "The secret before, while it is being replaced: both sign"},
+  "format": {"enum": ["event", "ocsf"]},
+  "batch": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "1: an object a request; more: an array of up to so many"},
+  "headers": {"type": "object", "description": "Header lines of your own; a value is a text or a secret",
+    "additionalProperties": {"oneOf": [{"type": "string"}, {"$ref": "#/$defs/secret"}]}}
+}"##,
+    required: &["url", "secret"],
+    template: r#"url = "https://soar.example.com/hooks/gatepost"
+secret = { env = "WEBHOOK_SECRET" }   # Standard Webhooks: whsec_ and base64 of 24 to 64 bytes
+# previous_secret = { env = "WEBHOOK_SECRET_BEFORE" }   # while the secret is replaced, both sign
+# format = "event"                    # or "ocsf": OCSF 1.8.0 Detection Finding
+# batch = 1                           # more than 1: a JSON array of up to so many events
+# headers = { authorization = { env = "COLLECTOR_TOKEN" } }
+"#,
+    examples: &["url"],
+};
+
+#[derive(Debug)]
+struct Webhook {
+    url: Url,
+    /// One a secret, the present one first.
+    signers: Vec<Verifier>,
+    secrets: Vec<Secret>,
+    format: EventFormat,
+    /// How many events a request holds at most. One stands by itself, more are an array.
+    events_max: usize,
+    headers: Vec<(String, Secret)>,
+}
+
+fn read(section: &Section) -> Option<Webhook> {
+    let url = match section.required_text("url") {
+        Some(_) => section.url("url"),
+        None => None,
+    };
+    warn_of_example(section, url.as_ref());
+    let format = EventFormat::setting(section);
+    let events_max = if section.has("batch") { section.integer("batch", 1..BATCH_EVENTS_MAX + 1) } else { Some(1) };
+    let headers = headers(section);
+    let present = section.required_secret("secret").and_then(|secret| signer(section, "secret", secret));
+    let previous = match section.secret("previous_secret") {
+        Some(secret) => Some(signer(section, "previous_secret", secret)?),
+        None => None,
+    };
+    let (signers, secrets) = [Some(present?), previous].into_iter().flatten().unzip();
+    let events_max = usize::try_from(events_max?).unwrap_or(1);
+    Some(Webhook { url: url?, signers, secrets, format: format?, events_max, headers: headers? })
+}
+
+/// What signs with the secret, and the secret.
+fn signer(section: &Section, key: &'static str, secret: Secret) -> Option<(Verifier, Secret)> {
+    let fix = "give it as the receiver shows it, `whsec_` and base64; `openssl rand -base64 32` makes one";
+    let text = secret.expose();
+    if text.starts_with(b"whsk_") || text.starts_with(b"whpk_") {
+        section.fault(key, "is a key for asymmetric signatures, which are not made", fix);
+        return None;
+    }
+    let decoded = |encoded: &[u8]| STANDARD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded)).ok();
+    let key_bytes = text.strip_prefix(b"whsec_").and_then(decoded).map(Secret::new);
+    let is_key = key_bytes.is_some_and(|bytes| KEY_BYTES.contains(&bytes.len()));
+    let verifier = Verifier::new(Scheme::Hmac(HmacScheme::standard_webhooks()), vec![secret.clone()]).ok();
+    match verifier.filter(|_| is_key) {
+        Some(verifier) => Some((verifier, secret)),
+        None => {
+            section.fault(key, "is not a secret of Standard Webhooks with 24 to 64 bytes", fix);
+            None
+        }
+    }
+}
+
+/// Header lines of the operator's own. Those that gatepost or HTTP itself sets are not among them.
+fn headers(section: &Section) -> Option<Vec<(String, Secret)>> {
+    let headers = section.secret_map("headers", names_credential);
+    for (name, value) in &headers {
+        let lower = name.to_ascii_lowercase();
+        if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("webhook-") {
+            section.fault("headers", &format!("sets '{name}', which gatepost sets itself"), "leave it out");
+            return None;
+        }
+        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        if name.is_empty() || !name.as_bytes().iter().all(is_token) {
+            let fix = "a name has letters, digits and hyphens";
+            section.fault("headers", &format!("'{name}' is not the name of a header"), fix);
+            return None;
+        }
+        if !value.expose().iter().all(|byte| (b' '..0x7f).contains(byte)) {
+            let fix = "a header carries printable ASCII";
+            section.fault("headers", &format!("the value of '{name}' cannot stand in a header"), fix);
+            return None;
+        }
+    }
+    Some(headers)
+}
+
+/// Whether a header of that name usually carries a credential.
+fn names_credential(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ["auth", "token", "key", "secret", "cookie", "password"].into_iter().any(|word| lower.contains(word))
+}
+
+/// Nothing arrives where the operator left the template's host.
+fn warn_of_example(section: &Section, url: Option<&Url>) {
+    if url.and_then(Url::host_str) == Some("soar.example.com") {
+        section.warn("url", "still has the host of the example", "write the address of your own receiver");
+    }
+}
+
+impl Sink for Webhook {
+    fn pace(&self) -> Pace {
+        PACE
+    }
+
+    fn batch_size(&self) -> BatchSize {
+        BatchSize { events: self.events_max, bytes: BATCH_BYTES_MAX }
+    }
+
+    fn first(&self, batch: &Batch<'_>) -> Next {
+        match self.body(batch) {
+            Ok(body) => Next::Send("post", Message::Http(self.request(batch, body))),
+            Err(error) => {
+                Next::Done(Outcome::Refused { reason: format!("the event cannot be written as JSON: {error}") })
+            }
+        }
+    }
+
+    fn next(&self, batch: &Batch<'_>, _step: Step, reply: &Reply) -> Next {
+        // The receiver knows a repetition by its id, but what is unknown stays unknown on the operator's screen.
+        Next::Done(match classify::http(batch, NAME, Again::Doubled, reply) {
+            Ok(reply) => self.outcome(batch, reply),
+            Err(outcome) => outcome,
+        })
+    }
+}
+
+impl Webhook {
+    fn body(&self, batch: &Batch<'_>) -> serde_json::Result<Vec<u8>> {
+        let events = batch.events.iter().map(|event| self.format.line(event, batch.purpose));
+        let events = events.collect::<serde_json::Result<Vec<Vec<u8>>>>()?.join(&b","[..]);
+        Ok(if self.events_max == 1 { events } else { [b"[", events.as_slice(), b"]"].concat() })
+    }
+
+    fn request(&self, batch: &Batch<'_>, body: Vec<u8>) -> HttpRequest {
+        let own = self.headers.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone()));
+        let signed = self.signature(batch, &body).into_iter().map(|(name, value)| (Cow::Owned(name), value));
+        let headers = own.chain(signed).collect();
+        let (url, content_type) = (self.url.clone(), "application/json");
+        HttpRequest { method: "POST", url, headers, content_type, body: Bytes::from(body) }
+    }
+
+    /// Id, time and signature. Several signatures stand in one line with a blank between them.
+    fn signature(&self, batch: &Batch<'_>, body: &[u8]) -> Vec<(String, Secret)> {
+        let id = batch.id.to_string();
+        let mut signed = self.signers.iter().map(|signer| signer.sign(body, batch.now, &id));
+        let mut lines = signed.next().unwrap_or_default();
+        for more in signed {
+            for ((name, value), (_, other)) in lines.iter_mut().zip(more) {
+                if name == SIGNATURE {
+                    *value = Secret::new([value.expose(), b" ", other.expose()].concat());
+                }
+            }
+        }
+        lines
+    }
+
+    fn outcome(&self, batch: &Batch<'_>, reply: &HttpReply) -> Outcome {
+        if (200..300).contains(&reply.status) {
+            return Outcome::Delivered { remote: None };
+        }
+        let answer =
+            Answer { attempt: batch.into(), who: NAME, reply, secrets: self.credentials(), again: Again::Harmless };
+        let row = ErrorRow::find(errors::WEBHOOK, reply.status, &[]);
+        match row.map(|row| row.classify(&answer, RATE_LIMIT_PAUSE)) {
+            Some(Classified::Done(outcome) | Classified::Plainer(outcome)) => outcome,
+            None => answer.by_status(),
+        }
+    }
+
+    /// What no reason may repeat: secrets, header values, and the parts of the address that are often a credential.
+    fn credentials(&self) -> Vec<String> {
+        let values = self.headers.iter().map(|(_, value)| value);
+        let known = self.secrets.iter().chain(values).filter_map(Secret::expose_str).map(str::to_owned);
+        known.chain([self.url.path().to_owned()]).chain(self.url.query().map(str::to_owned)).collect()
+    }
+}
+
+const NAME: &str = "The receiver";
+const SIGNATURE: &str = "webhook-signature";
+/// Set by gatepost, or by the HTTP client.
+const OWN_HEADERS: &[&str] = &[
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Standard Webhooks 1.0.0: a symmetric secret has 24 to 64 bytes.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// Receivers of arrays are few, and none has asked for more.
+const BATCH_EVENTS_MAX: i64 = 1000;
+/// What receivers take is unknown; a mebibyte is the usual limit of a body.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Receivers of webhooks answer after their work, so several at once.
+const PACE: Pace = Pace::unlimited(4);
+/// For a receiver that limits the rate and does not say how long.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Batches to requests, replies to outcomes.
+
+use super::*;
+use crate::destinations::Fault;
+use crate::destinations::testing::{self, reply, reply_with, sent};
+use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
+use crate::domain::{Headers, Purpose, Request, Scope, Timestamp};
+use serde_json::Value;
+
+const SETTINGS: &str =
+    "url = \"https://soar.acme.example/hooks?key=not-a-real-key\"\nsecret = { env = \"WEBHOOK_SECRET\" }";
+
+fn sink(more: &str) -> Box<dyn Sink> {
+    testing::sink(&KIND, &format!("{SETTINGS}\n{more}"))
+}
+
+fn outcome(reply: &Reply) -> Outcome {
+    let owned = testing::batch_of(&[testing::event("minimal")], Purpose::Alert);
+    match sink("headers = { authorization = { env = \"COLLECTOR_TOKEN\" } }").next(&owned.as_batch(), "post", reply) {
+        Next::Done(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn header<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
+    let line = request.headers.iter().find(|(line, _)| line == name);
+    line.and_then(|(_, value)| value.expose_str()).unwrap_or_default()
+}
+
+#[test]
+fn settings_are_read_and_faults_named() {
+    for good in [
+        "batch = 1000\nformat = \"ocsf\"",
+        "previous_secret = { env = \"WEBHOOK_SECRET_BEFORE\" }",
+        "headers = { x-tenant = \"soc\", Authorization = { env = \"COLLECTOR_TOKEN\" } }",
+    ] {
+        assert!(testing::build(&KIND, &format!("{SETTINGS}\n{good}")).is_ok(), "{good}");
+    }
+    let secret = |text: &str| format!("url = \"https://h.example\"\nsecret = {{ value = \"{text}\" }}");
+    for (bad, said) in [
+        ("secret = { env = \"WEBHOOK_SECRET\" }".to_owned(), "url: is missing"),
+        ("url = \"https://h.example\"".to_owned(), "secret: is missing"),
+        (secret("whsec_bm90"), "24 to 64 bytes"),
+        (secret(&format!("whsec_{}", STANDARD.encode([7; 65]))), "24 to 64 bytes"),
+        (secret(&STANDARD.encode([7; 32])), "24 to 64 bytes"),
+        (secret("whsec_*"), "24 to 64 bytes"),
+        (secret("whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), "asymmetric"),
+        (format!("{SETTINGS}\nprevious_secret = {{ env = \"SHORT\" }}"), "previous_secret: is not a secret"),
+        (format!("{SETTINGS}\nbatch = 0"), "out of range"),
+        (format!("{SETTINGS}\nbatch = 1001"), "out of range"),
+        (format!("{SETTINGS}\nformat = \"csv\""), "'csv' is not known"),
+        (format!("{SETTINGS}\nheaders = {{ webhook-id = \"1\" }}"), "gatepost sets itself"),
+        (format!("{SETTINGS}\nheaders = {{ Content-Length = \"1\" }}"), "gatepost sets itself"),
+        (format!("{SETTINGS}\nheaders = {{ \"a b\" = \"1\" }}"), "is not the name of a header"),
+        (format!("{SETTINGS}\nheaders = {{ a = \"1\\n2\" }}"), "cannot stand in a header"),
+        (format!("{SETTINGS}\nheaders = {{ a = 1 }}"), "a secret is not written here"),
+        (format!("{SETTINGS}\nheaders = \"a: b\""), "not a table of texts and secrets"),
+        (SETTINGS.replace("https", "ftp"), "neither http nor https"),
+    ] {
+        let faults = testing::build(&KIND, &bad).unwrap_err();
+        assert!(faults.contains(said), "{bad}: {faults}");
+    }
+    testing::assert_template(&KIND);
+    assert!(!testing::leaks(&format!("{:?}", sink(""))));
+}
+
+#[test]
+fn requests_are_golden() {
+    for (form, more) in [
+        ("event", ""),
+        ("ocsf", "format = \"ocsf\""),
+        (
+            "array",
+            "batch = 10\nprevious_secret = { env = \"WEBHOOK_SECRET_BEFORE\" }\nheaders = { x-tenant = \"soc\" }",
+        ),
+    ] {
+        for (name, batch) in &testing::batches() {
+            let (step, request) = sent(sink(more).first(&batch.as_batch()));
+            assert_eq!(step, "post");
+            assert!(!testing::leaks(&format!("{request:?}")));
+            testing::golden("webhook", &format!("{name}.{form}"), &testing::transcript(&request));
+        }
+    }
+}
+
+#[test]
+fn signatures_are_those_of_the_specification() {
+    let Some(vectors) = testing::shared("standard-webhooks.vectors.json") else { return };
+    let of_v1 = |vector: &&Value| vector["scheme"] == "v1" && vector["body_utf8"].is_string();
+    for vector in vectors["valid"].as_array().unwrap().iter().filter(of_v1) {
+        let text = |key: &str| vector[key].as_str().unwrap();
+        let verifier =
+            Verifier::new(Scheme::Hmac(HmacScheme::standard_webhooks()), vec![Secret::new(text("secret"))]).unwrap();
+        let now = Timestamp::from_millis(vector["webhook-timestamp"].as_i64().unwrap() * 1000);
+        let lines = verifier.sign(text("body_utf8").as_bytes(), now, text("webhook-id"));
+        let value =
+            |name: &str| lines.iter().find(|(line, _)| line == name).unwrap().1.expose_str().unwrap().to_owned();
+        assert_eq!(value("webhook-signature"), text("webhook-signature"));
+        assert_eq!(value("webhook-id"), text("webhook-id"));
+    }
+}
+
+#[test]
+fn each_secret_signs_and_the_id_outlives_a_try() {
+    let owned = testing::batch_of(&testing::every_event(), Purpose::Alert);
+    let batch = owned.as_batch();
+    let settings = "batch = 100\nprevious_secret = { env = \"WEBHOOK_SECRET_BEFORE\" }";
+    let (_, first) = sent(sink(settings).first(&batch));
+    let later = Batch { tries: 2, uncertain: true, now: batch.now.plus(Duration::from_secs(60)), ..batch };
+    let (_, second) = sent(sink(settings).first(&later));
+    assert_eq!(header(&first, "webhook-id"), batch.id.to_string());
+    assert_eq!(header(&first, "webhook-id"), header(&second, "webhook-id"));
+    assert_eq!(first.body, second.body);
+    assert_ne!(header(&first, "webhook-timestamp"), header(&second, "webhook-timestamp"));
+    assert_ne!(header(&first, "webhook-signature"), header(&second, "webhook-signature"));
+    assert_eq!(header(&first, "webhook-signature").split(' ').count(), 2);
+    for secret in ["bm90LWEtcmVhbC13ZWJob29rLXNlY3JldA==", "bm90LWEtcmVhbC13ZWJob29rLXByZWRlY2Vzc29y"] {
+        let secrets = vec![Secret::new(format!("whsec_{secret}"))];
+        let verifier = Verifier::new(Scheme::Hmac(HmacScheme::standard_webhooks()), secrets).unwrap();
+        let mut headers = Headers::default();
+        first.headers.iter().for_each(|(name, value)| headers.push(name, value.expose()));
+        let request = Request { headers, body: first.body.clone(), received_at: batch.now };
+        assert!(verifier.verify(request, batch.now).is_ok(), "{secret}");
+    }
+}
+
+#[test]
+fn one_event_stands_by_itself_and_several_are_an_array_in_their_order() {
+    let events = testing::every_event();
+    let owned = testing::batch_of(&events, Purpose::Alert);
+    let found = testing::body(&sent(sink("batch = 100").first(&owned.as_batch())).1);
+    assert_eq!(found, serde_json::to_value(&events).unwrap());
+    let owned = testing::batch_of(&events[..1], Purpose::Alert);
+    let body = |more: &str| testing::body(&sent(sink(more).first(&owned.as_batch())).1);
+    assert_eq!(body(""), serde_json::to_value(&events[0]).unwrap());
+    assert_eq!(body("batch = 2"), serde_json::to_value(&events[..1]).unwrap());
+    assert_eq!(sink("").batch_size(), BatchSize { events: 1, bytes: 1 << 20 });
+    assert_eq!(sink("batch = 7").batch_size().events, 7);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_refused_where_it_must_be_read() {
+    let broken = testing::OwnedBatch::broken();
+    assert!(matches!(sink("").first(&broken.as_batch()), Next::Send(..)));
+    let refused = sink("format = \"ocsf\"").first(&broken.as_batch());
+    assert!(matches!(refused, Next::Done(Outcome::Refused { .. })), "{refused:?}");
+}
+
+#[test]
+fn the_error_table_is_obeyed() {
+    let owned = testing::batch_of(&[testing::event("minimal")], Purpose::Alert);
+    testing::assert_errors(errors::WEBHOOK, |status, sample| {
+        sink("").next(&owned.as_batch(), "post", &reply(status, sample))
+    });
+}
+
+#[test]
+fn the_reply_table() {
+    let failed = |may_have_arrived| Reply::Failed(Fault { may_have_arrived, detail: "connection lost".into() });
+    let rows: &[(Reply, OutcomeKind, &str)] = &[
+        (reply(400, "whsec_bm90LWEtcmVhbC13ZWJob29rLXNlY3JldA== \u{1b}[2J"), Misconfigured, "`secret`"),
+        (reply(401, "Bearer not-a-real-collector-token"), Misconfigured, "`secret`"),
+        (reply(402, ""), Refused, "402"),
+        (reply(403, "key=not-a-real-key"), Misconfigured, "allow"),
+        (reply(404, ""), Misconfigured, "`url`"),
+        (reply(409, ""), Refused, "409"),
+        (reply(410, ""), Misconfigured, "no more webhooks"),
+        (reply(413, ""), Refused, "too large"),
+        (reply(422, ""), Misconfigured, "`format`"),
+        (reply(425, ""), Retry, "early"),
+        (reply(429, ""), Retry, "rate"),
+        (reply(500, ""), Retry, "trouble"),
+        (reply(502, ""), Retry, "trouble"),
+        (reply(504, ""), Retry, "trouble"),
+        (reply(304, ""), Misconfigured, "redirect"),
+        (reply_with(307, &[("location", "https://x")], ""), Misconfigured, "redirects are not followed"),
+        (reply(100, ""), Retry, "unexpected"),
+        (failed(false), Retry, "cannot be reached"),
+        (failed(true), Unknown, "connection lost"),
+        (Reply::Untrusted("expired".into()), Misconfigured, "expired"),
+        (Reply::Appended, Unknown, "another kind"),
+    ];
+    for (reply, kind, said) in rows {
+        let outcome = outcome(reply);
+        assert_eq!(outcome.kind(), *kind, "{reply:?}");
+        let reason = outcome.reason().unwrap();
+        assert!(reason.contains(said) && !testing::leaks(reason) && !reason.contains('\u{1b}'), "{reason}");
+        assert!(!reason.contains("not-a-real"), "{reason}");
+    }
+    for (status, body) in [(200, "ok"), (201, "<html>"), (202, ""), (204, "")] {
+        assert_eq!(outcome(&reply(status, body)).kind(), Delivered, "{status}");
+    }
+    assert_eq!(outcome(&testing::cut_off(200, "{")).kind(), Delivered);
+}
+
+#[test]
+fn a_rate_limit_holds_up_the_destination_and_who_wants_no_more_stops_it() {
+    for (headers, seconds) in [(vec![], 5), (vec![("retry-after", "90")], 90), (vec![("retry-after", "soon")], 5)] {
+        let Outcome::Retry { after, scope, .. } = outcome(&reply_with(429, &headers, "")) else { panic!() };
+        assert_eq!((after, scope), (Some(Duration::from_secs(seconds)), Scope::Destination));
+    }
+    let unavailable = outcome(&reply_with(503, &[("retry-after", "20")], ""));
+    let Outcome::Retry { after: Some(after), scope: Scope::Destination, .. } = unavailable else { panic!() };
+    assert_eq!(after, Duration::from_secs(20));
+    assert!(matches!(outcome(&reply(410, "")), Outcome::Misconfigured { scope: Scope::Destination, .. }));
+}
