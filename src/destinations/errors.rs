@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{jira, pagerduty, slack, testing, webhook};
+    use super::super::{elasticsearch, jira, pagerduty, slack, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -146,6 +146,8 @@ mod tests {
         ("Jira, comments", jira::errors::COMMENT),
         ("Jira, status and priority", jira::errors::CHANGE),
         ("PagerDuty", pagerduty::errors::EVENTS),
+        ("Elasticsearch, bulk requests", elasticsearch::errors::BULK),
+        ("Elasticsearch, documents", elasticsearch::errors::DOCUMENT),
         ("Webhook", webhook::errors::WEBHOOK),
     ];
 

@@ -2,6 +2,8 @@
 //!
 //! Events are complete and not redacted. A probe says so in its title and its labels.
 
+use serde_json::Value;
+
 use super::render::ocsf;
 use crate::domain::{BatchEvent, Event, Purpose};
 use crate::settings::Section;
@@ -35,6 +37,20 @@ impl EventFormat {
             (Self::Event, Purpose::Probe) => serde_json::to_vec(&read(event, purpose)?),
             (Self::Ocsf, _) => serde_json::to_vec(&ocsf::document(&read(event, purpose)?)),
         }
+    }
+
+    /// The event as the destination may show it, for forms that need a part of it, and its document.
+    ///
+    /// # Errors
+    ///
+    /// If what is stored is no event, which is a defect of gatepost.
+    pub fn document(self, event: &BatchEvent, purpose: Purpose) -> serde_json::Result<(Event, Value)> {
+        let event = read(event, purpose)?;
+        let document = match self {
+            Self::Event => serde_json::to_value(&event)?,
+            Self::Ocsf => ocsf::document(&event),
+        };
+        Ok((event, document))
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod base;
 mod classify;
+mod elasticsearch;
 mod errors;
 mod event_format;
 mod file;
@@ -40,7 +41,8 @@ use crate::domain::{Batch, BatchSize, Job, NotifierClass, Outcome, Telling};
 use crate::settings::Section;
 
 /// Every kind of destination, in alphabetical order.
-pub const KINDS: &[&Kind] = &[&file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND, &webhook::KIND];
+pub const KINDS: &[&Kind] =
+    &[&elasticsearch::KIND, &file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND, &webhook::KIND];
 
 /// A kind of destination.
 pub struct Kind {

@@ -18,6 +18,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod elasticsearch;
 mod fault;
 pub mod jira;
 pub mod pagerduty;
