@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gatepost::domain::{Clock, SystemClock};
-use gatepost::standins::{Fault, Service, StandIn, elasticsearch, webhook};
+use gatepost::standins::{Fault, Service, StandIn, elasticsearch, splunk, webhook};
 use harness::{Gateway, Post, until};
 use serde_json::Value;
 
@@ -177,4 +177,49 @@ fn a_batch_that_is_too_large_is_halved() {
     until("every event is there", || (cluster.effects() == 8).then_some(()));
     gateway.settle();
     assert_eq!((ids_of(&cluster), dead(&gateway)), (events_of(&gateway), 0));
+}
+
+fn collector(more: &str) -> (StandIn<splunk::Splunk>, String) {
+    let collector = started(splunk::start());
+    let (url, token) = (collector.base_url(), splunk::TOKEN);
+    let destination = format!("type = \"splunk\"\nurl = \"{url}\"\ntoken = {{ value = \"{token}\" }}\n{more}");
+    (collector, destination)
+}
+
+/// The indexed ids, each as often as its event came.
+fn indexed(collector: &StandIn<splunk::Splunk>) -> Vec<String> {
+    let id = |event: &Value| event["fields"]["event_id"].as_str().unwrap().to_owned();
+    collector.events().iter().map(id).collect()
+}
+
+#[test]
+fn splunk_has_every_event_and_after_a_lost_answer_perhaps_twice_under_one_id() {
+    let (collector, destination) = collector("index = \"security\"");
+    let gateway = Gateway::start(&config(&destination));
+    collector.script(bad_weather());
+    for number in 0..6 {
+        post(&gateway, &format!("mark{number}"));
+        gateway.dispatched();
+    }
+    gateway.settle();
+    let (indexed, events) = (indexed(&collector), events_of(&gateway));
+    assert_eq!((events.len(), dead(&gateway)), (12, 0));
+    assert_eq!(indexed.iter().cloned().collect::<BTreeSet<_>>(), events, "nothing is lost");
+    assert!((12..=24).contains(&indexed.len()), "only what was in the batch without an answer came again");
+    gateway.run(&["probe", "sink"]).done().prints("sink has taken the test event");
+    assert_eq!(collector.mentions("TEST · "), 1);
+}
+
+#[test]
+fn splunk_acknowledges_before_a_batch_counts_as_delivered_and_it_is_sent_once() {
+    let (collector, destination) = collector("ack = true");
+    collector.acknowledge_after(1);
+    let gateway = Gateway::start(&config(&destination));
+    post(&gateway, "mark");
+    gateway.settle();
+    let mut ids = indexed(&collector);
+    ids.sort();
+    assert_eq!((ids, dead(&gateway)), (events_of(&gateway).into_iter().collect(), 0));
+    let questions = collector.requests().iter().filter(|request| request.path.ends_with("/ack")).count();
+    assert_eq!(questions, 2);
 }

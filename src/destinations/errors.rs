@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{elasticsearch, jira, pagerduty, slack, testing, webhook};
+    use super::super::{elasticsearch, jira, pagerduty, slack, splunk, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -148,6 +148,7 @@ mod tests {
         ("PagerDuty", pagerduty::errors::EVENTS),
         ("Elasticsearch, bulk requests", elasticsearch::errors::BULK),
         ("Elasticsearch, documents", elasticsearch::errors::DOCUMENT),
+        ("Splunk, HTTP Event Collector", splunk::errors::COLLECTOR),
         ("Webhook", webhook::errors::WEBHOOK),
     ];
 

@@ -24,6 +24,7 @@ mod probe;
 mod receiver;
 pub mod render;
 mod slack;
+mod splunk;
 #[cfg(test)]
 pub(crate) mod testing;
 mod webhook;
@@ -42,7 +43,7 @@ use crate::settings::Section;
 
 /// Every kind of destination, in alphabetical order.
 pub const KINDS: &[&Kind] =
-    &[&elasticsearch::KIND, &file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND, &webhook::KIND];
+    &[&elasticsearch::KIND, &file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND, &splunk::KIND, &webhook::KIND];
 
 /// A kind of destination.
 pub struct Kind {

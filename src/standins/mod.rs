@@ -25,6 +25,7 @@ pub mod pagerduty;
 mod rate;
 mod shape;
 pub mod slack;
+pub mod splunk;
 mod terminal;
 pub mod webhook;
 mod wire;

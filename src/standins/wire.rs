@@ -257,7 +257,7 @@ fn slowly(body: Vec<u8>, bytes_per_second: u32) -> impl Stream<Item = Result<Byt
     })
 }
 
-/// More than any of the three services takes.
+/// More than any of the services needs.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Older requests are forgotten beyond this.
