@@ -4,17 +4,15 @@
 //! Called when such a delivery is claimed. What may have arrived keeps the id under which it was sent, so that the
 //! destination can be asked for it.
 
-use std::time::Duration;
-
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::{Joining, Policy, StoreError};
-use super::delivery_queue::{Candidate, CandidateContent};
-use super::incidents::{Gathered, Incidents};
+use super::delivery_candidates::{Candidate, CandidateContent};
+use super::gathered::Gathered;
+use super::incident_rows::IncidentRows;
+use super::incidents::Incidents;
 use super::notifications::Notifications;
-use crate::domain::Timestamp;
-use crate::domain::{DestinationName, Event, IncidentNumber};
-use crate::incidents::Timing;
+use crate::domain::{DestinationName, Event, IncidentNumber, Timestamp};
 
 /// Adoption within one transaction.
 pub struct Adoption<'t> {
@@ -46,8 +44,8 @@ impl<'t> Adoption<'t> {
                 self.incident_of(*row)?
             }
         };
-        let incidents = Incidents::of(self.transaction, self.policy, self.now);
-        let Some(incident) = number.map(|number| incidents.incident(number)).transpose()?.flatten() else {
+        let incidents = IncidentRows::of(self.transaction, self.policy, self.now);
+        let Some(incident) = number.map(|number| incidents.readable(number)).transpose()?.flatten() else {
             return self.end(candidate, SUPERSEDED, "there was nothing to resolve");
         };
         let notifications = Notifications::of(self.transaction, self.policy, self.now);
@@ -76,11 +74,6 @@ impl<'t> Adoption<'t> {
             .execute(params![candidate.row, state, reason])?;
         Ok(())
     }
-}
-
-/// Times that do not wait: to find out what an event that was sent already had opened.
-pub fn without_waiting(timing: &Timing) -> Timing {
-    Timing { wait: Duration::ZERO, ..*timing }
 }
 
 const DEAD: i64 = 3;

@@ -7,9 +7,9 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{Claim, Content, DeliveryWork, EventRange, Lease, StoreError, Verdict};
-use super::queries::name;
-use super::rows::{row_limit, urgency};
+use super::rows::{name, row_limit};
 use super::single_events::SingleEvent;
+use super::urgency::urgency_of_event;
 use crate::domain::{
     BatchEvent, BatchSize, DeliveryId, DestinationName, EventDocument, EventId, Progress, Severity, Timestamp,
 };
@@ -160,7 +160,7 @@ fn insert(
             delivery.as_bytes(),
             destination.as_str(),
             route,
-            urgency(Severity::Informational),
+            urgency_of_event(Severity::Informational),
             now.as_millis(),
             range.first,
             range.last,

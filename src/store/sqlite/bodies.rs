@@ -12,7 +12,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::super::{Acceptance, StoreError};
 use super::keys::{KeyTable, Keys, KeysAtHand};
 use super::rows::unreadable;
-use super::writer::{Waiting, Work};
+use super::work::{Waiting, Work};
 
 /// A long body that is coming in.
 pub struct Staged {

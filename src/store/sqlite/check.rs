@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::super::Soundness;
-use super::{Access, connect_to_read};
+use super::access::Access;
+use super::connection::connect_to_read;
 
 /// The check of one store. Cloning gives another handle to the same one.
 #[derive(Clone, Debug)]

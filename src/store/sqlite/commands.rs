@@ -4,9 +4,9 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::{Commands, Policy, StoreError};
-use super::incidents::{Incidents, row_of};
+use super::incident_rows::IncidentRows;
 use super::notifications::Notifications;
-use super::rows::row_limit;
+use super::rows::row_of;
 use super::{SqliteStore, batches};
 use crate::domain::{DestinationName, Incident, IncidentNumber, Milestone, Origin, Timestamp};
 use crate::incidents::{Order, OrderError, obey};
@@ -23,7 +23,7 @@ impl Commands for SqliteStore {
         let ticket = self.writer.write(move |transaction| {
             // Only the process that serves knows the notifiers; here a check of each notification is planned.
             let policy = Policy::default();
-            let incidents = Incidents::of(transaction, &policy, now);
+            let incidents = IncidentRows::of(transaction, &policy, now);
             let mut incident = match incidents.read(number)? {
                 Some(Ok(incident)) => incident,
                 Some(Err(reason)) => return Err(StoreError::Failed(format!("{number} cannot be read: {reason}"))),
@@ -38,7 +38,7 @@ impl Commands for SqliteStore {
                 Ok(milestone) => milestone,
                 Err(error) => return Ok(Err(error)),
             };
-            incidents.save_incident(&incident)?;
+            incidents.save(&incident)?;
             incidents.add_milestones(number, std::slice::from_ref(&milestone))?;
             Notifications::of(transaction, &policy, now).arm_blindly(&incident)?;
             Ok(Ok(milestone))

@@ -14,13 +14,14 @@ use rusqlite::{Transaction, TransactionBehavior};
 
 use super::super::reply_batch::CommitRound;
 use super::super::{Acceptance, StoreError};
+use super::admission::Admission;
+use super::arrivals;
 use super::bodies::{self, Left, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
-use super::inbox;
 use super::keys::KeysAtHand;
 use super::scheduling::Schedule;
-use super::work_queue::{OpenLines, WorkLine, WorkQueue};
-use super::writer::{Admission, Command, Waiting, Work};
+use super::work::{Command, Waiting, Work, WorkLine};
+use super::work_queue::{OpenLines, WorkQueue};
 
 /// What the thread works with.
 pub struct CommitLoop {
@@ -292,7 +293,7 @@ fn take_in(
         return Ok(Taken { acceptances: Vec::new(), step: None });
     }
     let keys = keys.get(transaction)?;
-    let acceptances = if arrivals.is_empty() { Vec::new() } else { inbox::insert_all(transaction, keys, arrivals)? };
+    let acceptances = if arrivals.is_empty() { Vec::new() } else { arrivals::insert_all(transaction, keys, arrivals)? };
     let step = staged.map(|staged| staged.step(transaction, keys)).transpose()?;
     Ok(Taken { acceptances, step })
 }

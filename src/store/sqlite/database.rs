@@ -17,12 +17,15 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::super::{Soundness, StoreError};
+use super::access::Access;
 use super::check::SoundnessCheck;
+use super::connection::{connect, connect_to_read};
 use super::lock::Lock;
-use super::parking::ReadConnection;
+use super::pragmas::PAGE_BYTES;
+use super::read_connection::ReadConnection;
 use super::reserve::Reserve;
+use super::wal;
 use super::wal_resync::resync_wal;
-use super::{Access, PAGE_BYTES, connect, connect_to_read, wal};
 
 /// The connection, while there is one.
 pub struct Database {

@@ -1,31 +1,16 @@
 //! Deliveries that wait for a destination, handed out under a lease, and what became of them.
 
-use rusqlite::{CachedStatement, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
 use super::super::{
-    Claim, ClaimOrder, Claimed, Content, DeliveryWork, EventRange, Lease, Policy, SetAside, Settlement, StoreError,
-    Verdict,
+    Claim, ClaimOrder, Claimed, Content, DeliveryWork, Lease, Policy, SetAside, Settlement, StoreError, Verdict,
 };
 use super::adoption::Adoption;
 use super::batches::{self, BatchRow};
-use super::notifications::{Candidate as ChangeCandidate, Notifications, Prepared, optional_document};
-use super::queries::name;
-use super::rows::{row_limit, set_aside};
-use crate::domain::{BatchEvent, DeliveryId, DestinationName, EventDocument, EventId, Progress, RouteName, Timestamp};
-
-/// Frees what was not settled within its lease.
-pub fn free_expired(
-    transaction: &Transaction<'_>,
-    destination: &DestinationName,
-    lease: Lease,
-) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached(
-            "UPDATE deliveries SET state = 0, uncertain = 1 WHERE destination = ?1 AND state = 1 AND lease_until <= ?2",
-        )?
-        .execute(params![destination.as_str(), lease.steady.as_millis()])?;
-    Ok(())
-}
+use super::delivery_candidates::{Candidate, CandidateContent};
+use super::notifications::{Notifications, Prepared};
+use super::rows::row_limit;
+use crate::domain::{BatchEvent, DestinationName, EventDocument, Timestamp};
 
 /// Claims deliveries of one destination, in one transaction.
 pub struct Claimer<'t> {
@@ -106,7 +91,7 @@ impl<'t> Claimer<'t> {
     fn claim_of_urgency(&mut self, urgency: u8, limit: usize) -> Result<(), StoreError> {
         let wanted = self.claimed.claims.len() + limit;
         while self.claimed.claims.len() < wanted && self.passed_over < PASSED_OVER_MAX {
-            let candidates = self.candidates(urgency, wanted - self.claimed.claims.len())?;
+            let candidates = self.due_of(urgency, wanted - self.claimed.claims.len())?;
             if candidates.is_empty() {
                 return Ok(());
             }
@@ -123,18 +108,8 @@ impl<'t> Claimer<'t> {
         Ok(())
     }
 
-    fn candidates(&self, urgency: u8, limit: usize) -> Result<Vec<Result<Candidate, SetAside>>, StoreError> {
-        let mut select = self.transaction.prepare_cached(CANDIDATES)?;
-        let mut rows =
-            select.query(params![self.destination.as_str(), urgency, self.lease.now.as_millis(), row_limit(limit)])?;
-        let mut candidates = Vec::new();
-        while let Some(row) = rows.next()? {
-            candidates.push(match candidate(row) {
-                Ok(candidate) => Ok(candidate),
-                Err(error) => Err(set_aside(row.get(0)?, error)?),
-            });
-        }
-        Ok(candidates)
+    fn due_of(&self, urgency: u8, limit: usize) -> Result<Vec<Result<Candidate, SetAside>>, StoreError> {
+        Candidate::due(self.transaction, self.destination, urgency, self.lease.now, limit)
     }
 
     fn hand_out(&mut self, candidate: Candidate) -> Result<(), StoreError> {
@@ -197,57 +172,6 @@ impl<'t> Claimer<'t> {
     fn adopt(&self, candidate: &Candidate) -> Result<(), StoreError> {
         Adoption::of(self.transaction, self.policy, self.lease.now).adopt(candidate, self.destination)
     }
-}
-
-/// A delivery that is due.
-pub struct Candidate {
-    pub row: i64,
-    generation: i64,
-    pub id: DeliveryId,
-    tries: u32,
-    pub is_uncertain: bool,
-    retrying_since: Option<Timestamp>,
-    progress: Progress,
-    pub route: RouteName,
-    pub content: CandidateContent,
-}
-
-/// What it tells.
-pub enum CandidateContent {
-    Event { row: i64, id: EventId, document: Vec<u8> },
-    Batch(EventRange),
-    Change(ChangeCandidate),
-}
-
-fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
-    let progress: Option<String> = row.get(6)?;
-    let is_uncertain = row.get(4)?;
-    let content = match (row.get(7)?, batches::range(row, 14)?) {
-        (Some(notification), _) => CandidateContent::Change(ChangeCandidate {
-            row: row.get(0)?,
-            notification,
-            is_uncertain,
-            is_forced: row.get(8)?,
-            intent: optional_document(row, 9)?,
-        }),
-        (None, Some(range)) => CandidateContent::Batch(range),
-        (None, None) => CandidateContent::Event {
-            row: row.get(10)?,
-            id: EventId::from_bytes(row.get(11)?),
-            document: row.get_ref(12)?.as_bytes()?.to_vec(),
-        },
-    };
-    Ok(Candidate {
-        row: row.get(0)?,
-        generation: row.get(1)?,
-        id: DeliveryId::from_bytes(row.get(2)?),
-        tries: row.get(3)?,
-        is_uncertain,
-        retrying_since: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_millis),
-        progress: progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
-        route: name(row, 13)?,
-        content,
-    })
 }
 
 /// The urgencies of what waits for a destination, the highest first.
@@ -384,11 +308,6 @@ fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> 
     Ok(())
 }
 
-const CANDIDATES: &str = "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress,
-    d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route, d.first_event, d.last_event, d.events
-    FROM deliveries d LEFT JOIN events e ON e.seq = d.event
-    WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
-    ORDER BY d.not_before, d.seq LIMIT ?4";
 const ATTEMPTS_KEPT: i64 = 20;
 /// So many deliveries that are found to be superfluous or too early are looked at in one transaction.
 const PASSED_OVER_MAX: usize = 256;

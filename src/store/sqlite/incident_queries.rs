@@ -10,9 +10,9 @@ use super::super::{
     StoreError,
 };
 use super::SqliteStore;
-use super::incidents::{document, document_in, row_of};
-use super::queries::{DELIVERIES, delivery_row, like, name};
-use super::rows::readable;
+use super::listing::{DELIVERIES, delivery_row};
+use super::query::like;
+use super::rows::{document, document_in, name, readable, row_of};
 use crate::domain::{
     EventId, Facets, Incident, IncidentNumber, IncidentState, Milestone, NotificationId, Severity, Timestamp,
 };

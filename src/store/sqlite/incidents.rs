@@ -3,68 +3,19 @@
 //! Called by `record` with the new events of a transaction, and by the passing of time. What happens to an incident is
 //! decided by [`crate::incidents`]; this file loads and saves. Nothing of an incident is kept between transactions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::super::{Advanced, Joining, Policy, StoreError};
+use super::super::{Advanced, Policy, StoreError};
+use super::gathered::{Gathered, GatheredEvent};
+use super::incident_rows::IncidentRows;
 use super::notifications::Notifications;
-use super::rows::{readable, row_limit, unreadable};
+use super::rows::{document, readable, row_limit, row_of, to_text};
 use crate::domain::{
-    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, IncidentState, Milestone, RouteName,
-    SourceName, Timestamp,
+    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, RouteName, SourceName, Timestamp,
 };
 use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, StormGauge, Subject};
-
-/// New events of a transaction that may belong to an incident, by what they have in common, in their order.
-#[derive(Default)]
-pub struct Gathered {
-    by_key: HashMap<(SourceName, IncidentKey), Vec<GatheredEvent>>,
-    /// The keys as they came, so that incidents are numbered in that order.
-    order: Vec<(SourceName, IncidentKey)>,
-    rows: HashSet<i64>,
-}
-
-struct GatheredEvent {
-    row: i64,
-    event: NewEvent,
-    notifiers: Vec<(DestinationName, RouteName)>,
-}
-
-impl Gathered {
-    /// How many keys of each source have only events that were old when they arrived: one alone is told by itself, several
-    /// are a first export, which a digest tells.
-    fn old_by_source(&self) -> BTreeMap<SourceName, usize> {
-        let mut counts = BTreeMap::new();
-        for ((source, _), events) in &self.by_key {
-            if events.iter().all(|gathered| gathered.event.is_old()) {
-                *counts.entry(source.clone()).or_default() += 1;
-            }
-        }
-        counts
-    }
-
-    /// Takes an event that is stored in `row`.
-    pub fn add(
-        &mut self,
-        source: &SourceName,
-        row: i64,
-        joining: &Joining,
-        notifiers: Vec<(DestinationName, RouteName)>,
-    ) {
-        if !self.rows.insert(row) {
-            // The same event twice in one transaction, by a replay.
-            return;
-        }
-        let event = NewEvent { is_told: !notifiers.is_empty(), ..joining.event.clone() };
-        let key = (source.clone(), joining.key);
-        let events = self.by_key.entry(key.clone()).or_default();
-        if events.is_empty() {
-            self.order.push(key);
-        }
-        events.push(GatheredEvent { row, event, notifiers });
-    }
-}
 
 /// What became of the events that were absorbed.
 #[derive(Default)]
@@ -82,11 +33,12 @@ pub struct Incidents<'t> {
     transaction: &'t Transaction<'t>,
     policy: &'t Policy,
     now: Timestamp,
+    rows: IncidentRows<'t>,
 }
 
 impl<'t> Incidents<'t> {
     pub fn of(transaction: &'t Transaction<'t>, policy: &'t Policy, now: Timestamp) -> Self {
-        Self { transaction, policy, now }
+        Self { transaction, policy, now, rows: IncidentRows::of(transaction, policy, now) }
     }
 
     /// Absorbs events: incidents are taken in the order in which their events came, each once.
@@ -137,24 +89,24 @@ impl<'t> Incidents<'t> {
         for (place, (mut subject, of_subject)) in absorbed.subjects.into_iter().zip(notifiers).enumerate() {
             let shown = subject.shows.and_then(|shows| places.get(shows)).map(|(row, _)| *row);
             let is_opened = absorbed.joined.contains(&(Joined::Opened, Some(place)));
-            let crowd = if is_opened { self.fold(&mut subject, is_one_of_many_old, &mut numbers)? } else { None };
-            if crowd.is_none() || subject.incident.fold.is_some() {
+            let folded_into = if is_opened { self.fold(&mut subject, is_one_of_many_old, &mut numbers)? } else { None };
+            if folded_into.is_none() || subject.incident.fold.is_some() {
                 *absorption.opened.entry(source.clone()).or_default() += usize::from(is_opened);
                 self.save(&subject, shown)?;
                 self.tell(&subject.incident, &of_subject, &mut absorption.to_tell)?;
             }
-            if let Some(crowd) = crowd {
+            if let Some(folded_into) = folded_into {
                 let reason = if subject.incident.fold.is_some_and(|fold| fold.is_digest) { "digest" } else { "storm" };
                 *absorption.held_back.entry((source.clone(), reason)).or_default() += 1;
                 if subject.incident.fold.is_none() {
                     let of_subject = absorbed.joined.iter().zip(&places).filter(|((_, of), _)| *of == Some(place));
                     for (_, (row, _)) in of_subject {
-                        self.mark_event(*row, Joined::Counted, Some(&crowd))?;
+                        self.mark_event(*row, Joined::Counted, Some(&folded_into))?;
                     }
                 }
-                self.show_first(crowd.incident.number, shown)?;
-                self.save(&crowd, None)?;
-                self.tell(&crowd.incident, &of_subject, &mut absorption.to_tell)?;
+                self.show_first(folded_into.incident.number, shown)?;
+                self.save(&folded_into, None)?;
+                self.tell(&folded_into.incident, &of_subject, &mut absorption.to_tell)?;
             }
         }
         Ok(())
@@ -173,10 +125,10 @@ impl<'t> Incidents<'t> {
             }
         }
         for (number, received_at) in seen {
-            let Some(mut incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { continue };
+            let Some(mut incident) = self.rows.readable(IncidentNumber(number.unsigned_abs()))? else { continue };
             if incident.state.is_live() && received_at > incident.received_at {
                 incidents::repeat(&mut incident, received_at);
-                self.save_incident(&incident)?;
+                self.rows.save(&incident)?;
             }
         }
         Ok(())
@@ -257,7 +209,7 @@ impl<'t> Incidents<'t> {
             )?
             .query_row(params![source.as_str(), key.as_bytes()], |row| row.get(0))?;
         let Some(number) = number else { return Ok(None) };
-        let Some(incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { return Ok(None) };
+        let Some(incident) = self.rows.readable(IncidentNumber(number.unsigned_abs()))? else { return Ok(None) };
         let facets = self.facets(incident.number)?;
         let correlations = self.correlations(incident.number, events)?;
         Ok(Some(Subject::new(incident, facets, correlations)))
@@ -321,7 +273,7 @@ impl<'t> Incidents<'t> {
 
     /// Saves an incident with everything that belongs to it. `shown`: the row of the event that shows it best from now on.
     fn save(&self, subject: &Subject, shown: Option<i64>) -> Result<(), StoreError> {
-        self.save_incident(&subject.incident)?;
+        self.rows.save(&subject.incident)?;
         let number = row_of(subject.incident.number);
         let facets = to_text(&subject.facets)?;
         match shown {
@@ -344,91 +296,7 @@ impl<'t> Incidents<'t> {
         for (hash, state) in subject.correlations.changed() {
             correlation.execute(params![number, hash, state.at.as_millis(), state.is_firing])?;
         }
-        self.add_milestones(subject.incident.number, &subject.milestones)
-    }
-
-    pub fn save_incident(&self, incident: &Incident) -> Result<(), StoreError> {
-        let timing = &self.policy.timing;
-        let check_at = incidents::check_at(incident, timing, incident.received_at);
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO incidents (number, id, source, key, state, is_live, level, storm, check_at, document, ended_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-                 ON CONFLICT (number) DO UPDATE SET state = excluded.state, is_live = excluded.is_live,
-                     level = excluded.level, storm = excluded.storm, document = excluded.document,
-                     ended_at = excluded.ended_at,
-                     check_at = min(coalesce(check_at, excluded.check_at), coalesce(excluded.check_at, check_at))",
-            )?
-            .execute(params![
-                row_of(incident.number),
-                incident.id.as_bytes(),
-                incident.source.as_str(),
-                incident.key.as_bytes(),
-                incident.state.as_str(),
-                incident.state.is_live(),
-                incident.rank.level(),
-                incident.fold.map(|fold| row_of(fold.storm)),
-                check_at.map(Timestamp::as_millis),
-                to_text(incident)?,
-                (!incident.state.is_live()).then_some(incident.state_since.as_millis()),
-            ])?;
-        Ok(())
-    }
-
-    pub fn add_milestones(&self, incident: IncidentNumber, milestones: &[Milestone]) -> Result<(), StoreError> {
-        let mut insert =
-            self.transaction.prepare_cached("INSERT INTO milestones (incident, document) VALUES (?1, ?2)")?;
-        for milestone in milestones {
-            insert.execute(params![row_of(incident), to_text(milestone)?])?;
-        }
-        if milestones.is_empty() { Ok(()) } else { self.forget_milestones(incident) }
-    }
-
-    /// An incident may live for ever: its opening and the newest milestones are kept.
-    fn forget_milestones(&self, incident: IncidentNumber) -> Result<(), StoreError> {
-        self.transaction
-            .prepare_cached(
-                "DELETE FROM milestones WHERE seq IN
-                     (SELECT seq FROM milestones WHERE incident = ?1 ORDER BY seq DESC LIMIT ?2 OFFSET ?3)
-                 AND seq > (SELECT min(seq) FROM milestones WHERE incident = ?1)",
-            )?
-            .execute(params![row_of(incident), FORGOTTEN_AT_ONCE, MILESTONES_KEPT])?;
-        Ok(())
-    }
-
-    /// The incident of that number. One that cannot be read is left alone from now on.
-    pub fn incident(&self, number: IncidentNumber) -> Result<Option<Incident>, StoreError> {
-        match self.read(number)? {
-            Some(Ok(incident)) => Ok(Some(incident)),
-            Some(Err(reason)) => self.leave_alone(number, &reason).map(|()| None),
-            None => Ok(None),
-        }
-    }
-
-    /// The incident of that number, or why it cannot be read; `None`: there is none.
-    pub fn read(&self, number: IncidentNumber) -> Result<Option<Result<Incident, String>>, StoreError> {
-        let found = self
-            .transaction
-            .prepare_cached("SELECT document FROM incidents WHERE number = ?1")?
-            .query_row([row_of(number)], document)
-            .optional();
-        readable(found).map(Result::transpose)
-    }
-
-    /// An incident that cannot be read takes no more events, and is not checked again. Its row stays as long as that of
-    /// one that has ended.
-    pub fn leave_alone(&self, number: IncidentNumber, reason: &str) -> Result<(), StoreError> {
-        let left = self
-            .transaction
-            .prepare_cached(
-                "UPDATE incidents SET state = ?2, is_live = 0, check_at = NULL, ended_at = coalesce(ended_at, ?3)
-                 WHERE number = ?1 AND (is_live = 1 OR check_at IS NOT NULL OR ended_at IS NULL)",
-            )?
-            .execute(params![row_of(number), IncidentState::Quiet.as_str(), self.now.as_millis()])?;
-        if left > 0 {
-            tracing::error!(incident = %number, reason, "an incident cannot be read; the next event of its key opens another");
-        }
-        Ok(())
+        self.rows.add_milestones(subject.incident.number, &subject.milestones)
     }
 
     /// Has incidents checked now that would be checked after `beyond`, with times that are ahead of the clock brought back.
@@ -440,9 +308,9 @@ impl<'t> Incidents<'t> {
             .query_map(params![beyond.as_millis(), row_limit(limit)], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         for number in &far {
-            let Some(mut incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { continue };
+            let Some(mut incident) = self.rows.readable(IncidentNumber(number.unsigned_abs()))? else { continue };
             if incidents::set_back(&mut incident, self.now) {
-                self.save_incident(&incident)?;
+                self.rows.save(&incident)?;
             }
             self.transaction
                 .prepare_cached("UPDATE incidents SET check_at = ?2 WHERE number = ?1")?
@@ -461,12 +329,12 @@ impl<'t> Incidents<'t> {
             .collect::<Result<_, _>>()?;
         let mut advanced = Advanced { incidents: due.len(), to_tell: BTreeSet::new() };
         for number in due {
-            let Some(mut incident) = self.incident(IncidentNumber(number.unsigned_abs()))? else { continue };
+            let Some(mut incident) = self.rows.readable(IncidentNumber(number.unsigned_abs()))? else { continue };
             let timing = &self.policy.timing;
             let milestone = incidents::advance(&mut incident, timing, listening_since, self.now);
             if let Some(milestone) = &milestone {
-                self.save_incident(&incident)?;
-                self.add_milestones(incident.number, std::slice::from_ref(milestone))?;
+                self.rows.save(&incident)?;
+                self.rows.add_milestones(incident.number, std::slice::from_ref(milestone))?;
                 Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
             }
             let next = incidents::check_at(&incident, timing, listening_since);
@@ -480,29 +348,4 @@ impl<'t> Incidents<'t> {
     }
 }
 
-/// The row of an incident.
-pub fn row_of(number: IncidentNumber) -> i64 {
-    i64::try_from(number.0).unwrap_or(i64::MAX)
-}
-
-/// What is kept as JSON in the first column of a row.
-pub fn document<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
-    document_in(row, 0)
-}
-
-/// What is kept as JSON in a column of a row.
-pub fn document_in<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| unreadable(column, error))
-}
-
-/// As JSON.
-pub fn to_text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Failed(error.to_string()))
-}
-
-/// Beside the first.
-const MILESTONES_KEPT: i64 = 200;
-/// Few enough that the transaction stays short where an earlier version has kept more.
-const FORGOTTEN_AT_ONCE: i64 = 100;
 const CHECK_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_secs(1);

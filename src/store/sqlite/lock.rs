@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{OpenError, unusable};
+use super::open_error::{OpenError, unusable};
 
 /// The lock for serving a store. The system releases it when the process ends, however it ends.
 #[derive(Debug)]

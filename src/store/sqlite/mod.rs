@@ -5,26 +5,40 @@
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
 
+mod access;
+mod admission;
 mod adoption;
+mod arrivals;
 mod backlogs;
 mod batches;
 mod bodies;
 mod check;
 mod commands;
 mod commit_loop;
+mod connection;
 mod database;
+mod delivery_candidates;
 mod delivery_queue;
+mod error_codes;
+mod gathered;
 mod inbox;
 mod incident_queries;
+mod incident_rows;
 mod incident_schema;
 mod incidents;
 mod key_partitions;
 mod keys;
+mod leases;
+mod listing;
 mod lock;
 mod notifications;
+mod open_error;
 mod outbox;
 mod overview;
+mod pragmas;
 mod queries;
+mod query;
+mod read_connection;
 mod receipt_queue;
 mod record;
 mod remedy;
@@ -38,74 +52,35 @@ mod sink_plans;
 mod sink_schema;
 mod turns;
 mod upkeep;
+mod urgency;
 mod wal;
 mod wal_resync;
+mod work;
 mod work_queue;
 mod writer;
 
-use std::fs::File;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use parking::ReadConnection;
-use rusqlite::config::DbConfig;
-use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::{Batch, Connection, OpenFlags};
+use rusqlite::Connection;
 
-use super::{Soundness, StoreError};
 use backlogs::Backlogs;
 use check::SoundnessCheck;
+use connection::{connect, connect_read_only, connect_to_read, create_private};
 use database::Service;
 use keys::KeysAtHand;
 use lock::Lock;
+use open_error::unusable;
+use read_connection::ReadConnection;
 use reserve::Reserve;
 use turns::Turns;
 use writer::Writer;
 
-mod parking {
-    //! A connection for reads behind a lock; a poisoned lock is taken over, because a read leaves nothing half done.
+use super::Soundness;
 
-    use std::sync::{Mutex, MutexGuard, PoisonError};
-
-    use rusqlite::Connection;
-
-    use super::wal;
-
-    #[derive(Debug)]
-    pub struct ReadConnection(Mutex<Connection>);
-
-    impl ReadConnection {
-        pub fn new(connection: Connection) -> Self {
-            Self(Mutex::new(connection))
-        }
-
-        /// Closes the connection, has everything opened anew, and uses the connection that results. There are no reads
-        /// meanwhile; if it fails there is nothing to read until it is tried again.
-        ///
-        /// As long as a process has one connection to a file SQLite closes no handle of that file, and gives those of
-        /// connections that are gone to new ones: also a handle that has failed to sync.
-        pub fn renew<T, E: From<rusqlite::Error>>(
-            &self,
-            open: impl FnOnce() -> Result<(T, Connection), E>,
-        ) -> Result<T, E> {
-            let mut connection = self.lock();
-            let before = std::mem::replace(&mut *connection, Connection::open_in_memory()?);
-            // What has failed is left as it is.
-            wal::empty_on_close(&before, false)?;
-            drop(before);
-            let (opened, fresh) = open()?;
-            *connection = fresh;
-            Ok(opened)
-        }
-
-        pub fn lock(&self) -> MutexGuard<'_, Connection> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
-        }
-    }
-}
+pub use access::Access;
+pub use open_error::OpenError;
 
 /// The store. Cloning gives another handle to the same one.
 #[derive(Clone, Debug)]
@@ -124,82 +99,6 @@ pub struct SqliteStore {
 /// Where the walk over ended incidents goes on that are to be deleted: the time of the end and the number of the last one
 /// that was looked at. It need not outlive the process.
 type IncidentWalk = (i64, i64);
-
-/// What the store is opened for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// To serve: creates the file, takes it for this process alone, and recovers what an ended process left.
-    Serve,
-    /// For one of the operator's commands, beside a process that may be serving.
-    Operate,
-}
-
-/// Why the store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process serves it.
-    #[error("another gatepost already serves {path}; stop it, or give this one its own store.url")]
-    Served {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The operator's commands do not create stores.
-    #[error("there is no store at {path} yet; `gatepost serve` creates it")]
-    Absent {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A newer gatepost has written it.
-    #[error("{path} was written by a newer gatepost (schema {found}, this one knows {known}); use that version")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// The schema in the file.
-        found: i64,
-        /// The newest schema that this binary knows.
-        known: i64,
-    },
-    /// An older gatepost has written it, and only a process that serves brings it up to date.
-    #[error(
-        "{path} was written by an older gatepost (schema {found}, this one needs {known}); `gatepost serve` of this \
-         version brings it up to date when it starts, until then use the version that wrote it"
-    )]
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// The schema in the file.
-        found: i64,
-        /// The schema that this binary needs.
-        known: i64,
-    },
-    /// Another program has written it.
-    #[error("{path} is a database, but not one of gatepost's; give store.url another name")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A setting that durability depends on did not take effect.
-    #[error("{path}: SQLite answers {setting} = {found} instead of {wanted}; is it on a network file system?")]
-    NotDurable {
-        /// The file.
-        path: PathBuf,
-        /// The setting.
-        setting: &'static str,
-        /// What it is.
-        found: String,
-        /// What it must be.
-        wanted: &'static str,
-    },
-    /// The file or its folder cannot be used.
-    #[error("{path} cannot be opened; {}", remedy::remedy(.path, .source.as_ref()))]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
 
 impl SqliteStore {
     /// Opens the file at `path`, creating it for [`Access::Serve`].
@@ -242,23 +141,9 @@ impl SqliteStore {
     }
 
     /// Opens the file to read, also beside a process that serves: nothing is created, written or migrated, and nothing
-    /// is locked but what SQLite's readers mark in the WAL index. What writes answers [`StoreError::Stopped`].
+    /// is locked but what SQLite's readers mark in the WAL index. What writes answers [`StoreError::Stopped`](super::StoreError::Stopped).
     pub fn open_to_read(path: &Path) -> Result<Self, OpenError> {
-        match std::fs::metadata(path) {
-            Ok(file) if file.len() > 0 => {}
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(unusable(path, error)),
-            _ => return Err(OpenError::Absent { path: path.to_owned() }),
-        }
-        let open = || -> rusqlite::Result<Connection> {
-            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            run_to_the_end(&connection, "PRAGMA query_only=ON; PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0;")?;
-            wal::empty_on_close(&connection, false)?;
-            Ok(connection)
-        };
-        let connection = open().map_err(|error| unusable(path, error))?;
-        schema::look(&connection, path, Access::Operate)?;
+        let connection = connect_read_only(path)?;
         let forgets = connection.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
         let forgets: bool = forgets.map_err(|error| unusable(path, error))?;
         Ok(Self {
@@ -272,7 +157,7 @@ impl SqliteStore {
         })
     }
 
-    /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreError::Stopped`].
+    /// Finishes what was handed in and stops the writer thread; later calls answer [`StoreError::Stopped`](super::StoreError::Stopped).
     pub fn close(&self) {
         self.check.stop();
         self.writer.stop();
@@ -333,7 +218,7 @@ impl Connections {
         let mut keys = KeysAtHand::default();
         let backlogs = Backlogs::default();
         if access == Access::Serve {
-            outbox::release_leases(&connection).map_err(|error| unusable(path, error))?;
+            leases::release_all(&connection).map_err(|error| unusable(path, error))?;
             bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
             keys.get(&connection).map_err(|error| unusable(path, error))?;
             backlogs.load(&connection).map_err(|error| unusable(path, error))?;
@@ -344,114 +229,3 @@ impl Connections {
         Ok(Self { connection, keys, backlogs, reader, forgets })
     }
 }
-
-/// Creates the file for its owner only: it holds what was seen of requests, credentials and all. SQLite gives the WAL
-/// the same mode.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    File::options().create(true).append(true).mode(0o600).open(path).map(drop)
-}
-
-/// A connection that writes, with every setting that durability depends on, read back. A file that is not for this
-/// binary is refused before any setting is made: some of them are kept in the file.
-fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        wal::take_charge(&connection)?;
-        // More than there are statements: one that has to give way is compiled anew each time.
-        connection.set_prepared_statement_cache_capacity(256);
-        // Without it a statement is compiled anew whenever a bound LIMIT changes.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        Ok(connection)
-    };
-    let connection = open().map_err(|error| unusable(path, error))?;
-    schema::look(&connection, path, access)?;
-    run_to_the_end(&connection, SETTINGS).map_err(|error| unusable(path, error))?;
-    for (setting, wanted) in READ_BACK {
-        let found = connection
-            .query_row(&format!("PRAGMA {setting}"), [], |row| row.get_ref(0).map(to_text))
-            .map_err(|error| unusable(path, error))?;
-        if found != *wanted {
-            return Err(OpenError::NotDurable { path: path.to_owned(), setting, found, wanted });
-        }
-    }
-    Ok(connection)
-}
-
-/// Runs statements, each to its end. A change of the journal mode commits only there, after the row that it returns,
-/// and a failure of that commit must not be missed: [`Connection::execute_batch`] stops at the row.
-fn run_to_the_end(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
-    let mut batch = Batch::new(connection, statements);
-    while let Some(mut statement) = batch.next()? {
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-    }
-    Ok(())
-}
-
-fn connect_to_read(path: &Path, access: Access) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| unusable(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| unusable(path, error))?;
-    connection.execute_batch("PRAGMA synchronous=FULL; PRAGMA mmap_size=0;").map_err(|error| unusable(path, error))?;
-    wal::empty_on_close(&connection, access == Access::Serve).map_err(|error| unusable(path, error))?;
-    Ok(connection)
-}
-
-fn unusable(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> OpenError {
-    OpenError::Unusable { path: path.to_owned(), source: source.into() }
-}
-
-fn to_text(value: rusqlite::types::ValueRef<'_>) -> String {
-    match value {
-        rusqlite::types::ValueRef::Integer(number) => number.to_string(),
-        rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        _ => String::new(),
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode as Code;
-        let text = error.to_string();
-        match error.sqlite_error_code() {
-            Some(Code::DiskFull) => Self::Full(text),
-            Some(Code::DatabaseBusy | Code::DatabaseLocked) => Self::Locked(text),
-            Some(
-                Code::SystemIoFailure
-                | Code::CannotOpen
-                | Code::DatabaseCorrupt
-                | Code::NotADatabase
-                | Code::ReadOnly
-                | Code::OutOfMemory
-                | Code::FileLockingProtocolFailed,
-            ) => Self::Broken(text),
-            _ => Self::Failed(text),
-        }
-    }
-}
-
-/// How long a write waits for another process's transaction: an operator's replay is a matter of milliseconds, and a
-/// vendor waits at most 10 s for its answer.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
-
-/// The size of a page, as [`SETTINGS`] has it.
-const PAGE_BYTES: u64 = 8192;
-
-/// `synchronous=FULL` syncs the WAL at every commit: what was answered 200 survives a power cut. `mmap_size=0` because
-/// a mapped file turns an I/O error into a signal. The cache is small: intake appends and does not read.
-const SETTINGS: &str = "
-    PRAGMA page_size=8192;
-    PRAGMA journal_mode=WAL;
-    PRAGMA synchronous=FULL;
-    PRAGMA foreign_keys=OFF;
-    PRAGMA trusted_schema=OFF;
-    PRAGMA mmap_size=0;
-    PRAGMA cache_size=-16000;
-    PRAGMA temp_store=MEMORY;
-    PRAGMA journal_size_limit=67108864;
-";
-
-/// What is read back, and the answer that must come.
-const READ_BACK: &[(&str, &str)] = &[("journal_mode", "wal"), ("synchronous", "2")];

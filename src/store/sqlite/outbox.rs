@@ -6,19 +6,16 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use rusqlite::Connection;
-
 use super::super::{
     Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, EventRange, Extended,
     Lease, LeasesLost, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
-use super::batches::Formed;
-use super::delivery_queue::{Claimer, Settler, free_expired, make_due};
+use super::delivery_queue::{Claimer, Settler, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
 use super::record::{Recorder, add_result, conclude, document};
-use super::work_queue::WorkLine;
-use super::{SqliteStore, batches};
+use super::work::WorkLine;
+use super::{SqliteStore, batches, leases};
 use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
 
 impl Outbox for SqliteStore {
@@ -100,12 +97,9 @@ impl Outbox for SqliteStore {
         let line = line_of(policy, destination);
         let (destination, policy) = (destination.clone(), Arc::clone(policy));
         self.writer.write_in(line, move |transaction| {
-            free_expired(transaction, &destination, lease)?;
-            let is_notifier = policy.notifier(&destination).is_some();
-            let is_handed_over = !is_notifier || batches::hand_over(transaction, &destination, lease)?;
-            let mut claimed = Claimer::of(transaction, &destination, &policy, lease).claim(limit, order)?;
-            if !is_handed_over {
-                claimed.next_due = Some(lease.now);
+            leases::free_expired(transaction, &destination, lease)?;
+            if policy.notifier(&destination).is_some() {
+                batches::hand_over(transaction, &destination, lease)?;
             }
             Ok(claimed)
         })
@@ -121,7 +115,7 @@ impl Outbox for SqliteStore {
     ) -> Ticket<Claimed> {
         let sink = sink.clone();
         self.writer.write_in(WorkLine::Later, move |transaction| {
-            free_expired(transaction, &sink, lease)?;
+            leases::free_expired(transaction, &sink, lease)?;
             let policy = Policy::default();
             let mut claimed = Claimer::of(transaction, &sink, &policy, lease).claim(limit, order)?;
             let may_form = order == ClaimOrder::MostSevere || claimed.next_due.is_none();
@@ -175,13 +169,6 @@ impl Outbox for SqliteStore {
 /// What notifiers are told must not wait for sinks, which have a row for every event.
 fn line_of(policy: &Policy, destination: &DestinationName) -> WorkLine {
     if policy.notifier(destination).is_some() { WorkLine::First } else { WorkLine::Later }
-}
-
-/// Ends the leases of an ended process: called at start, when this process alone has the file.
-pub fn release_leases(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("UPDATE receipt_queue SET lease_until = 0 WHERE lease_until > 0", [])?;
-    connection.execute("UPDATE deliveries SET state = 0, uncertain = 1, lease_until = 0 WHERE state = 1", [])?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::super::{DeliveryRow, DestinationActivity, EventRow, Overview, Position, SourceActivity, StoreError};
 use super::SqliteStore;
-use super::queries::{DELIVERIES, EVENTS, delivery_row, event_row, name};
+use super::listing::{DELIVERIES, EVENTS, delivery_row, event_row};
+use super::rows::name;
 use crate::domain::Timestamp;
 
 impl Overview for SqliteStore {

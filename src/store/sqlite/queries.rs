@@ -1,23 +1,20 @@
 //! The operator's reads, and replay.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{OptionalExtension, params};
 
 use super::super::{
     Backlog, DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Page, Queries, ReceiptFilter,
     ReceiptRow, StoreError,
 };
 use super::backlogs::Backlogs;
-use super::incidents::row_of;
-use super::rows::{attempt_of, unreadable};
+use super::listing::{DELIVERIES, EVENTS, delivery_row, event_row, receipt_row, select_receipts, state, state_number};
+use super::query::{Query, like, like_in_json};
+use super::rows::{attempt_of, name, row_of};
 use super::{SqliteStore, batches, bodies, runs};
-use crate::domain::{
-    Attempt, Change, Delivery, DeliveryId, DeliveryState, Encoding, Event, EventId, IdPrefix, IncidentNumber,
-    NameError, Note, Receipt, ReceiptId, Severity, SourceName, Timestamp,
-};
+use crate::domain::{Attempt, DeliveryId, DeliveryState, Encoding, EventId, Receipt, ReceiptId, SourceName, Timestamp};
 
 impl Queries for SqliteStore {
     fn receipts(&self, page: &Page, filter: &ReceiptFilter) -> Result<Vec<ReceiptRow>, StoreError> {
@@ -246,185 +243,6 @@ fn add_waiting(depths: &mut Vec<Depth>, more: Depth) {
     }
 }
 
-/// A listing with optional conditions, newest first.
-struct Query {
-    statement: String,
-    cursor: &'static str,
-    order: &'static str,
-    values: Vec<SqlValue>,
-}
-
-impl Query {
-    fn new(select: &str, cursor: &'static str) -> Self {
-        Self { statement: format!("{select} WHERE 1"), cursor, order: cursor, values: Vec::new() }
-    }
-
-    /// Adds a condition; `?` stands for the value.
-    fn and(&mut self, condition: &str, value: SqlValue) {
-        self.statement.push_str(" AND ");
-        self.statement.push_str(condition);
-        self.values.push(value);
-    }
-
-    /// Adds a condition without a value: an index over the marked rows alone is used only where the mark is spelled out.
-    fn and_mark(&mut self, condition: &str) {
-        self.statement.push_str(" AND ");
-        self.statement.push_str(condition);
-    }
-
-    fn and_text(&mut self, condition: &str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.and(condition, SqlValue::Text(value.to_owned()));
-        }
-    }
-
-    fn and_time(&mut self, condition: &str, value: Option<Timestamp>) {
-        if let Some(value) = value {
-            self.and(condition, SqlValue::Integer(value.as_millis()));
-        }
-    }
-
-    /// The ids are looked for in their own index; the few that are found are sorted afterwards.
-    fn and_id(&mut self, column: &str, prefix: Option<&IdPrefix>) {
-        if let Some(prefix) = prefix {
-            self.and(&format!("{column} >= ?"), SqlValue::Blob(prefix.low().to_vec()));
-            self.and(&format!("{column} <= ?"), SqlValue::Blob(prefix.high().to_vec()));
-            self.order = match self.order {
-                "r.seq" => "+r.seq",
-                "e.seq" => "+e.seq",
-                _ => "+d.seq",
-            };
-        }
-    }
-
-    fn run<T>(
-        mut self,
-        connection: &Connection,
-        page: &Page,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let cursor = self.cursor;
-        if let Some(before) = page.before {
-            self.and(&format!("{cursor} < ?"), SqlValue::Integer(before));
-        }
-        let statement = format!("{} ORDER BY {} DESC LIMIT {}", self.statement, self.order, page.limit);
-        let mut select = connection.prepare_cached(&statement)?;
-        let rows = select.query_map(params_from_iter(self.values), read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-}
-
-fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
-    let waiting: bool = row.get(5)?;
-    let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.map(|n| u64::try_from(n).unwrap_or(0)));
-    // Of a receipt that held one new event nothing else is written.
-    let usual = u64::from(!waiting);
-    let note: Option<String> = row.get(8)?;
-    let (word, reason) = match note.as_deref().map(|note| note.split_once(": ").unwrap_or((note, ""))) {
-        Some((word, reason)) => (Note::from_word(word), (!reason.is_empty()).then(|| reason.to_owned())),
-        None => (None, None),
-    };
-    let state = match (waiting, word) {
-        (true, _) => "waiting",
-        (false, Some(Note::Unreadable)) => "unreadable",
-        (false, _) => "dispatched",
-    };
-    // A row that cannot be read must not keep the others from being listed.
-    Ok(ReceiptRow {
-        cursor: row.get(0)?,
-        id: ReceiptId::from_bytes(row.get(1).unwrap_or_default()),
-        source: name(row, 2).or_else(|_| UNREADABLE_NAME.parse().map_err(|fault| unreadable(2, fault)))?,
-        received_at: Timestamp::from_millis(row.get(3).unwrap_or_default()),
-        bytes: number(4).unwrap_or_default().unwrap_or_default(),
-        state,
-        events: number(6)?.unwrap_or(usual),
-        events_duplicate: number(7)?.unwrap_or(0),
-        note: word,
-        reason,
-    })
-}
-
-pub fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
-    let document: String = row.get(3)?;
-    let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(3, fault))?;
-    let incident = row.get::<_, Option<i64>>(4)?.map(|number| IncidentNumber(number.unsigned_abs()));
-    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, quarantined: row.get(2)?, incident, event })
-}
-
-pub fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
-    // A batch of one is shown as what it is: an event.
-    let events = row.get::<_, Option<i64>>(16)?.map(i64::unsigned_abs).filter(|events| *events != 1);
-    let title: String = row.get(11)?;
-    let delivery = Delivery {
-        // A dead letter may be one because its row cannot be read.
-        id: DeliveryId::from_bytes(row.get(1).unwrap_or_default()),
-        event: row.get::<_, Option<[u8; 16]>>(2)?.filter(|_| events.is_none()).map(EventId::from_bytes),
-        events,
-        incident: row.get::<_, Option<i64>>(14)?.map(|number| IncidentNumber(number.unsigned_abs())),
-        change: row.get::<_, Option<String>>(15)?.and_then(|word| Change::from_word(&word)),
-        destination: name(row, 3)?,
-        route: name(row, 4)?,
-        state: state(row, 5)?,
-        tries: row.get(6)?,
-        created_at: Timestamp::from_millis(row.get(7)?),
-        not_before: Timestamp::from_millis(row.get(8)?),
-        remote: row.get(9)?,
-        reason: row.get(10)?,
-    };
-    Ok(DeliveryRow {
-        cursor: row.get(0)?,
-        delivery,
-        title: match events {
-            Some(events) => format!("{title} and {} more", events - 1),
-            None => title,
-        },
-        severity: Severity::from_id(row.get(12)?),
-        source: name(row, 13)?,
-    })
-}
-
-pub fn name<N: FromStr<Err = NameError>>(row: &Row<'_>, column: usize) -> rusqlite::Result<N> {
-    let text: String = row.get(column)?;
-    text.parse().map_err(|fault| unreadable(column, fault))
-}
-
-/// A pattern for `LIKE` that finds a text anywhere; `!` escapes wildcards.
-pub fn like(text: &str) -> String {
-    format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"))
-}
-
-/// The same where the text is in JSON.
-fn like_in_json(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    like(quoted.trim_start_matches('"').strip_suffix('"').unwrap_or(text))
-}
-
-fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryState> {
-    let number: usize = row.get::<_, u32>(column)? as usize;
-    Ok(DeliveryState::ALL.get(number).copied().unwrap_or(DeliveryState::Dead))
-}
-
-fn select_receipts() -> String {
-    format!(
-        "SELECT r.seq, r.id, r.source, r.received_at, r.bytes, q.seq IS NOT NULL OR {},
-         s.events_new, s.events_duplicate, s.note
-         FROM receipts r LEFT JOIN receipt_queue q ON q.seq = r.seq LEFT JOIN receipt_results s ON s.seq = r.seq",
-        runs::WAITS
-    )
-}
-
-fn state_number(state: DeliveryState) -> i64 {
-    match state {
-        DeliveryState::Waiting => 0,
-        DeliveryState::Leased => 1,
-        DeliveryState::Delivered => 2,
-        DeliveryState::Dead => 3,
-        DeliveryState::Superseded => 4,
-    }
-}
-
-/// What is shown for the name of a source that is none.
-const UNREADABLE_NAME: &str = "unreadable";
 const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM receipts WHERE id = ?1";
 /// What has been claimed or is replayed, and what has never been claimed.
 const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
@@ -449,14 +267,6 @@ const OLDEST_NEVER_CLAIMED: &str = "SELECT o.source, r.received_at
     JOIN receipts r ON r.seq = o.next";
 /// As much as is read in some ten milliseconds.
 const UNREAD_LOOKED_AT: i64 = 10_000;
-pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document, e.incident FROM events e";
-/// A change whose notification was discarded leads to no incident any more.
-pub const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
-    d.not_before, d.remote, d.reason, coalesce(e.title, iif(json_valid(i.document), json_extract(i.document, '$.title'), NULL), ''),
-    coalesce(e.severity, iif(json_valid(i.document), json_extract(i.document, '$.rank.severity'), NULL), 0),
-    coalesce(e.source, i.source, 'unknown'), i.number, d.change, d.events
-    FROM deliveries d LEFT JOIN events e ON e.seq = coalesce(d.event, d.first_event)
-    LEFT JOIN notifications n ON n.seq = d.notification LEFT JOIN incidents i ON i.number = n.incident";
 const OF_DELIVERY: &str = "e.seq IN (SELECT event FROM deliveries WHERE id = ? UNION ALL
     SELECT x.seq FROM deliveries b
     JOIN plan_runs r ON r.first <= b.last_event

@@ -7,12 +7,14 @@ use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
 use super::super::{Claim, Conclusion, Dispatched, PlannedEvent, Policy, ReceiptWork, Routed, StoreError, Tally};
 use super::batches;
-use super::incidents::{Absorption, Gathered, Incidents};
+use super::gathered::Gathered;
+use super::incident_rows::IncidentRows;
+use super::incidents::{Absorption, Incidents};
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::notifications::Notifications;
-use super::rows::urgency;
 use super::single_events::SingleEvent;
-use super::sink_plans::{Destinations, SinkPlanner};
+use super::sink_plans::{self, Destinations, SinkPlanner};
+use super::urgency::urgency_of_event;
 use crate::domain::{Event, EventState, IncidentNumber, Severity, SourceName, Timestamp};
 
 pub fn conclude(
@@ -278,7 +280,7 @@ impl<'t> Recorder<'t> {
             .execute(params![seq, event.severity.id(), event.title, document])?;
         self.transaction
             .prepare_cached("UPDATE deliveries SET urgency = ?2 WHERE event = ?1 AND notification IS NULL")?
-            .execute(params![seq, urgency(event.severity)])?;
+            .execute(params![seq, urgency_of_event(event.severity)])?;
         Ok(())
     }
 
@@ -336,8 +338,8 @@ impl<'t> Recorder<'t> {
             self.gather(seq, planned, untold);
             return Ok(count);
         };
-        let incidents = Incidents::of(self.transaction, self.policy, self.now);
-        match incidents.incident(IncidentNumber(incident.unsigned_abs()))? {
+        let incidents = IncidentRows::of(self.transaction, self.policy, self.now);
+        match incidents.readable(IncidentNumber(incident.unsigned_abs()))? {
             Some(incident) => {
                 let notifications = Notifications::of(self.transaction, self.policy, self.now);
                 notifications.join(&incident, &notifiers.into_iter().collect())?;

@@ -1,11 +1,12 @@
-//! What the statements of several files have in common: rows that cannot be read, attempts, limits.
+//! What the statements of several files have in common: rows that cannot be read, names, documents, attempts, limits.
+
+use std::str::FromStr;
 
 use rusqlite::Row;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 
 use super::super::{SetAside, StoreError};
-use super::notifications;
-use crate::domain::{Attempt, Change, OutcomeKind, Rank, Severity, Timestamp};
+use crate::domain::{Attempt, IncidentNumber, NameError, OutcomeKind, Timestamp};
 
 /// A row that cannot be read, unless it is SQLite that failed.
 pub fn set_aside(row: i64, error: rusqlite::Error) -> Result<SetAside, StoreError> {
@@ -28,11 +29,6 @@ pub fn row_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// The place of an event in the order of a sink, on the same scale as that of a change: its severity.
-pub fn urgency(severity: Severity) -> u8 {
-    notifications::urgency(Change::Open, Rank { severity, outcome: None })
-}
-
 /// A value in the database that this binary did not write like that.
 pub fn unreadable(column: usize, fault: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(fault))
@@ -48,4 +44,36 @@ pub fn attempt_of(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         outcome: OutcomeKind::ALL.into_iter().find(|kind| kind.as_str() == outcome).unwrap_or(OutcomeKind::Unknown),
         reason: row.get(4)?,
     })
+}
+
+/// A name in a column of a row.
+pub fn name<N: FromStr<Err = NameError>>(row: &Row<'_>, column: usize) -> rusqlite::Result<N> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|fault| unreadable(column, fault))
+}
+
+/// The row of an incident.
+pub fn row_of(number: IncidentNumber) -> i64 {
+    i64::try_from(number.0).unwrap_or(i64::MAX)
+}
+
+/// What is kept as JSON in the first column of a row.
+pub fn document<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
+    document_in(row, 0)
+}
+
+/// What is kept as JSON in a column of a row.
+pub fn document_in<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+}
+
+/// As JSON.
+pub fn to_text<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+/// What is kept as JSON in a column of a row, where there is anything.
+pub fn optional_document<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    if row.get_ref(column)? == ValueRef::Null { Ok(None) } else { document_in(row, column).map(Some) }
 }

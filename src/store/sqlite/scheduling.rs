@@ -7,7 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::work_queue::{OpenLines, WorkLine};
+use super::work::WorkLine;
+use super::work_queue::OpenLines;
 
 /// What may run now.
 #[derive(Debug)]

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{Access, OpenError, incident_schema, runs, sink_schema, unusable};
+use super::access::Access;
+use super::open_error::{OpenError, unusable};
+use super::{incident_schema, runs, sink_schema};
 
 /// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
 /// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a

@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::super::StoreError;
-use super::rows::urgency;
+use super::urgency::urgency_of_event;
 use crate::domain::{DeliveryId, DestinationName, Severity, Timestamp};
 
 /// A delivery of one event to a sink.
@@ -28,7 +28,7 @@ impl SingleEvent<'_> {
             self.event,
             self.destination.as_str(),
             self.route,
-            urgency(self.severity),
+            urgency_of_event(self.severity),
             not_before.as_millis()
         ])?)
     }

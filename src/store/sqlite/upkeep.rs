@@ -7,9 +7,10 @@ use std::sync::{Arc, PoisonError};
 use rusqlite::{Row, Transaction, params};
 
 use super::super::{Hastened, Horizons, NotedTime, Policy, StoreError, Ticket, Upkeep};
+use super::connection::create_private;
 use super::incidents::Incidents;
 use super::rows::row_limit;
-use super::{IncidentWalk, SqliteStore, batches, bodies, create_private, keys, runs};
+use super::{IncidentWalk, SqliteStore, batches, bodies, keys, runs};
 use crate::domain::{DestinationName, Timestamp};
 
 impl Upkeep for SqliteStore {

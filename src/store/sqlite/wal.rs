@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use super::{BUSY_TIMEOUT, PAGE_BYTES};
+use super::pragmas::{BUSY_TIMEOUT, PAGE_BYTES};
 
 thread_local! {
     /// Pages in the WAL after the last commit of this thread.
@@ -64,7 +64,8 @@ pub const PAGES_MIN: u32 = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, connect};
+    use super::super::access::Access;
+    use super::super::connection::connect;
     use super::*;
 
     #[test]

@@ -6,16 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::writer::Work;
-
-/// Which line a piece of work waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkLine {
-    /// For people.
-    First,
-    /// For sinks.
-    Later,
-}
+use super::work::{Work, WorkLine};
 
 /// The lines that may go on now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

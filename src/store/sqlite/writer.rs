@@ -2,7 +2,6 @@
 //! them.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -11,11 +10,12 @@ use rusqlite::{Connection, Transaction};
 
 use super::super::reply_batch::PendingReply;
 use super::super::{Acceptance, Backlog, ReplyBatch, StoreError, Ticket};
+use super::admission::Admission;
 use super::backlogs::Backlogs;
 use super::commit_loop::CommitLoop;
 use super::database::{Database, Service};
 use super::keys::KeysAtHand;
-use super::work_queue::WorkLine;
+use super::work::{Command, Waiting, Work, WorkLine};
 use crate::vendors::Authenticated;
 
 /// The handle.
@@ -24,45 +24,6 @@ pub struct Writer {
     commands: Mutex<Option<Sender<Command>>>,
     waiting: Arc<Admission>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// How much is waiting for its commit. Bounded, so that a slow disk leads to 503 instead of growing memory.
-#[derive(Debug, Default)]
-pub struct Admission {
-    arrivals: AtomicUsize,
-    bytes: AtomicUsize,
-    is_shut: AtomicBool,
-    /// What is committed and not read yet.
-    pub backlogs: Backlogs,
-}
-
-/// What the thread is asked to do.
-// Under load nearly all are of the larger kind: a box for each would save nothing.
-#[allow(clippy::large_enum_variant)]
-pub enum Command {
-    /// To store an arrival.
-    Accept(Waiting),
-    /// To do some background work.
-    Work(WorkLine, Box<dyn Work>),
-}
-
-/// An arrival that waits for its commit.
-pub struct Waiting {
-    /// The arrival.
-    pub arrival: Authenticated,
-    /// The body of that number in the store, where it is a long one: see [`bodies`](super::bodies).
-    pub body: Option<i64>,
-    /// The receiver of the answer.
-    pub answer: PendingReply<Acceptance>,
-}
-
-/// Background work, which may share its transaction with arrivals and with other work.
-pub trait Work: Send {
-    /// Does it. What it has written is undone if it fails.
-    fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreError>;
-
-    /// Answers the caller, once it is known whether what was done is on the disk.
-    fn answer(self: Box<Self>, fate: Result<(), StoreError>);
 }
 
 /// A piece of work with the value that it yields.
@@ -105,7 +66,7 @@ impl Writer {
         service: Option<Service>,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
-        let waiting = Arc::new(Admission { backlogs, ..Admission::default() });
+        let waiting = Arc::new(Admission::new(backlogs));
         let commit_loop = CommitLoop::new(Database::new(connection, path, service), keys, Arc::clone(&waiting));
         let thread =
             std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || commit_loop.run(&receiver))?;
@@ -124,7 +85,7 @@ impl Writer {
 
     /// Whether arrivals are refused because the disk is full.
     pub fn is_shut(&self) -> bool {
-        self.waiting.is_shut.load(Ordering::Relaxed)
+        self.waiting.is_shut()
     }
 
     /// Queues an arrival, or refuses it when the queue is full or closed.
@@ -213,36 +174,6 @@ impl Drop for Writer {
     }
 }
 
-impl Admission {
-    /// Admits an arrival of `bytes`; `false` when the limits are reached. A single body is always admitted: this limit
-    /// is on all arrivals together, each body has its own.
-    fn enter(&self, bytes: usize) -> bool {
-        let crowd = self.arrivals.fetch_add(1, Ordering::AcqRel);
-        let held = self.bytes.fetch_add(bytes, Ordering::AcqRel);
-        if crowd >= WAITING_ARRIVALS_MAX || (crowd > 0 && held.saturating_add(bytes) > WAITING_BYTES_MAX) {
-            self.leave(1, bytes);
-            return false;
-        }
-        true
-    }
-
-    /// Refuses new arrivals, or admits them again.
-    pub fn shut(&self, is_shut: bool) {
-        self.is_shut.store(is_shut, Ordering::Relaxed);
-    }
-
-    /// `arrivals` with together `bytes` have been answered.
-    pub fn leave(&self, arrivals: usize, bytes: usize) {
-        self.arrivals.fetch_sub(arrivals, Ordering::AcqRel);
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// How many arrivals may wait for their commit.
-const WAITING_ARRIVALS_MAX: usize = 8_192;
-/// How many bytes of bodies may wait for their commit.
-const WAITING_BYTES_MAX: usize = 128 << 20;
