@@ -4,13 +4,15 @@
 //! for them. Names are `gatepost_<area>_<what>_<unit>[_total]`. Labels hold configured names and closed lists only,
 //! never text that a sender chose.
 
+mod labels;
 mod lines;
 mod logging;
 mod metrics;
 
+pub use labels::{
+    ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
+    DeliveryEnd, IntakeOutcome, KnownLabels, Task, UNKNOWN_SOURCE,
+};
 pub use lines::{Line, LineBudget, TELL_AFTER};
 pub use logging::{LogError, LogFormat, start_logging};
-pub use metrics::{
-    ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
-    DeliveryEnd, IntakeOutcome, KnownLabels, Metrics, Task, UNKNOWN_SOURCE,
-};
+pub use metrics::Metrics;

@@ -5,8 +5,11 @@
 
 mod adf;
 mod adf_text;
+mod comments;
 mod create;
+mod issue;
 mod search;
+mod transitions;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,11 +17,12 @@ use std::time::Duration;
 use base64::Engine;
 use serde_json::{Map, Value, json};
 
+pub use issue::{Issue, STATUSES};
+
 use super::rate::{Limiter, Rate};
-use super::terminal::{Card, Line, Tone};
+use super::terminal::Card;
 use super::wire::{Answer, Arrived};
 use super::{Service, StandIn};
-use crate::domain::Timestamp;
 
 /// The account that owns the API token.
 pub const EMAIL: &str = "soc-bot@example.com";
@@ -34,16 +38,6 @@ pub const ISSUE_TYPES: [&str; 3] = ["Task", "Bug", "Incident"];
 
 /// The priorities that the site has, most urgent first.
 pub const PRIORITIES: [&str; 5] = ["Highest", "High", "Medium", "Low", "Lowest"];
-
-/// The statuses of the workflow, each with the category by which Jira orders all statuses.
-pub const STATUSES: [(&str, &str); 3] = [("To Do", "new"), ("In Progress", "indeterminate"), ("Done", "done")];
-
-/// The transitions: id, name, from which statuses, to which.
-const TRANSITIONS: [(&str, &str, &[&str], &str); 3] = [
-    ("11", "Start", &["To Do"], "In Progress"),
-    ("21", "Done", &["To Do", "In Progress"], "Done"),
-    ("31", "Reopen", &["Done"], "To Do"),
-];
 
 /// Starts a stand-in on a free port of 127.0.0.1.
 ///
@@ -102,29 +96,6 @@ impl StandIn<Jira> {
     pub fn limit_rate(&self, rate: Rate) {
         self.shared.service().bursts = Limiter::new(rate);
     }
-}
-
-/// A ticket.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Issue {
-    /// Its number within the site, as text.
-    pub id: String,
-    /// Its name for people: `SEC-1`.
-    pub key: String,
-    /// Its fields as they were given.
-    pub fields: Map<String, Value>,
-    /// What only programs see.
-    pub properties: Vec<Value>,
-    /// The bodies of its comments, oldest first.
-    pub comments: Vec<Value>,
-    /// When each of them was written.
-    pub commented_at: Vec<Timestamp>,
-    /// The keys of the issues that it is linked to.
-    pub links: Vec<String>,
-    /// Its status: one of [`STATUSES`].
-    pub status: &'static str,
-    /// When it was created.
-    pub created_at: Timestamp,
 }
 
 /// Which of the two products it stands in for.
@@ -287,82 +258,6 @@ impl Jira {
         Answer::text(204, "")
     }
 
-    fn transitions(&mut self, key: &str) -> Answer {
-        match self.issue(key) {
-            Ok(issue) => {
-                let offered = TRANSITIONS.iter().filter(|(_, _, from, _)| from.contains(&issue.status));
-                let offered: Vec<Value> =
-                    offered.map(|(id, name, _, to)| json!({"id": id, "name": name, "to": {"name": to}})).collect();
-                Answer::json(200, &json!({"expand": "transitions", "transitions": offered}))
-            }
-            Err(refusal) => refusal,
-        }
-    }
-
-    fn transition(&mut self, key: &str, request: &Arrived, body: &Value) -> Answer {
-        if let Err(refusal) = self.issue(key).map(|_| ()).and_then(|()| self.admit(key, request)) {
-            return refusal;
-        }
-        let id = body["transition"]["id"].as_str().unwrap_or_default().to_owned();
-        let is_alone = body.as_object().is_some_and(|body| body.len() == 1);
-        if id.is_empty() || !is_alone {
-            return Answer::json(400, &json!({"errorMessages": ["Missing 'transition' identifier"], "errors": {}}));
-        }
-        let issue = match self.issue(key) {
-            Ok(issue) => issue,
-            Err(refusal) => return refusal,
-        };
-        match TRANSITIONS.iter().find(|(known, _, from, _)| *known == id && from.contains(&issue.status)) {
-            Some((_, _, _, to)) => {
-                issue.status = to;
-                Answer::text(204, "")
-            }
-            None => refuse(400, &format!("Transition id '{id}' is not valid for this issue.")),
-        }
-    }
-
-    /// The comments, oldest first unless `orderBy` asks for the newest.
-    fn comments(&mut self, key: &str, request: &Arrived) -> Answer {
-        let issue = match self.issue(key) {
-            Ok(issue) => issue,
-            Err(refusal) => return refusal,
-        };
-        let number = |name: &str, default: usize| query_of(request, name).map_or(Ok(default), |text| text.parse());
-        let (Ok(start), Ok(size)) = (number("startAt", 0), number("maxResults", 50)) else {
-            return refuse(400, "startAt and maxResults must be numbers");
-        };
-        let bodies = issue.comments.iter().zip(&issue.commented_at).enumerate();
-        let mut all: Vec<Value> = bodies
-            .map(|(index, (body, at))| json!({"id": comment_id(issue, index + 1), "created": at, "body": body}))
-            .collect();
-        match query_of(request, "orderBy").as_deref() {
-            Some("-created") => all.reverse(),
-            None | Some("created" | "+created") => {}
-            Some(_) => return refuse(400, "The comments cannot be ordered by that"),
-        }
-        let total = all.len();
-        let shown: Vec<Value> = all.into_iter().skip(start).take(size).collect();
-        Answer::json(200, &json!({"startAt": start, "maxResults": size, "total": total, "comments": shown}))
-    }
-
-    fn comment(&mut self, dialect: Dialect, key: &str, request: &Arrived, body: &Value) -> Answer {
-        let Some(place) = self.issues.iter().position(|issue| issue.key == key || issue.id == key) else {
-            return refuse(404, "Issue does not exist or you do not have permission to see it.");
-        };
-        if let Err(wait) = self.writes.admit(key, request.received_at) {
-            return self.throttle(request, Some(wait)).header("RateLimit-Reason", "jira-per-issue-on-write");
-        }
-        if let Err(refusal) = create::check_comment(dialect, body) {
-            return Answer::json(400, &refusal.to_json());
-        }
-        let issue = &mut self.issues[place];
-        issue.comments.push(body["body"].clone());
-        issue.commented_at.push(request.received_at);
-        let id = comment_id(issue, issue.comments.len());
-        let url = format!("{}/comment/{id}", self_url(dialect, request, &issue.id));
-        Answer::json(201, &json!({"id": id, "self": url, "body": body["body"]}))
-    }
-
     fn search(&mut self, dialect: Dialect, request: &Arrived, body: &Value) -> Answer {
         let lag = match dialect {
             Dialect::Cloud => self.search_lag,
@@ -413,65 +308,6 @@ impl Service for Jira {
     }
 }
 
-impl Issue {
-    /// The summary: one line.
-    pub fn summary(&self) -> &str {
-        self.fields.get("summary").and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// The description as people read it.
-    pub fn description(&self) -> String {
-        let lines: Vec<String> = self.description_lines().into_iter().map(|line| line.text).collect();
-        lines.join("\n")
-    }
-
-    /// The labels.
-    pub fn labels(&self) -> Vec<&str> {
-        let labels = self.fields.get("labels").and_then(Value::as_array);
-        labels.into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-
-    fn description_lines(&self) -> Vec<Line> {
-        match self.fields.get("description") {
-            Some(Value::String(wiki)) => wiki.lines().map(Line::normal).collect(),
-            Some(document) => adf_text::lines(document),
-            None => Vec::new(),
-        }
-    }
-
-    fn mentions(&self, text: &str) -> bool {
-        let fields = self.fields.values().chain(&self.properties);
-        fields.into_iter().any(|value| value.to_string().contains(text))
-    }
-
-    fn card(&self) -> Card {
-        let mut lines = vec![Line::new(Tone::Strong, self.summary())];
-        lines.push(Line::new(Tone::Faint, self.standing()));
-        lines.push(Line::normal(""));
-        lines.extend(self.description_lines());
-        for comment in &self.comments {
-            lines.push(Line::new(Tone::Faint, "── comment"));
-            match comment {
-                Value::String(wiki) => lines.push(Line::normal(wiki)),
-                document => lines.extend(adf_text::lines(document)),
-            }
-        }
-        Card { heading: format!("Jira {} · {}", self.key, self.created_at.to_human()), lines }
-    }
-
-    fn standing(&self) -> String {
-        let named = |field: &str| self.fields.get(field).and_then(|value| value["name"].as_str()).map(str::to_owned);
-        let labels = self.labels().join(" ");
-        let links = self.links.iter().map(|key| format!("relates to {key}")).collect::<Vec<_>>().join(" ");
-        let links = Some(links).filter(|links| !links.is_empty());
-        // A new issue has the first status of every workflow, which says nothing.
-        let status = Some(self.status.to_owned()).filter(|status| status != STATUSES[0].0);
-        let parts =
-            [named("issuetype"), status, named("priority"), links, Some(labels).filter(|labels| !labels.is_empty())];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
-    }
-}
-
 /// Basic with the account's token, or the token as a bearer.
 fn is_known_caller(request: &Arrived) -> bool {
     if let Some(token) = request.credentials("bearer") {
@@ -498,10 +334,6 @@ fn self_url(dialect: Dialect, request: &Arrived, id: &str) -> String {
         Dialect::DataCenter => 2,
     };
     format!("http://{}/rest/api/{version}/issue/{id}", request.headers.only("host").unwrap_or("localhost"))
-}
-
-fn comment_id(issue: &Issue, number: usize) -> String {
-    format!("{}{number:03}", issue.id)
 }
 
 fn query_of(request: &Arrived, name: &str) -> Option<String> {

@@ -1,0 +1,186 @@
+use super::*;
+
+/// (before, after); credentials that scanners would take for real ones are put together in `shaped`.
+const CASES: &[(&str, &str)] = &[
+    // Header lines.
+    ("Authorization: Bearer abc", "Authorization: [redacted]"),
+    ("authorization: Basic dXNlcjpwYXNz\r\nHost: x", "authorization: [redacted]\r\nHost: x"),
+    ("GET / HTTP/1.1\nCookie: a=\"b\"; c=d\nHost: x", "GET / HTTP/1.1\nCookie: [redacted]\nHost: x"),
+    ("Set-Cookie: sid=1; HttpOnly\nX: y", "Set-Cookie: [redacted]\nX: y"),
+    ("Proxy-Authorization: Digest username=\"u\", response=\"r\"", "Proxy-Authorization: [redacted]"),
+    ("  > X-Api-Key: k1\n", "  > X-Api-Key: [redacted]\n"),
+    ("curl -H 'Authorization: Bearer abc' https://x", "curl -H 'Authorization: [redacted]' https://x"),
+    ("log: Authorization: Bearer s3cr3t", "log: Authorization: [redacted]"),
+    ("seen Cookie: session=abc; b=c", "seen Cookie: [redacted]"),
+    // JSON, and JSON in JSON.
+    (r#"{"Authorization":"Bearer abc","ip":"1.2.3.4"}"#, r#"{"Authorization":"[redacted]","ip":"1.2.3.4"}"#),
+    (r#"{"cookie" : ["a=b","c=d"],"n":1}"#, r#"{"cookie" : [redacted],"n":1}"#),
+    (r#"{\"authorization\":\"Bearer abc\",\"a\":\"b\"}"#, r#"{\"authorization\":\"[redacted]\",\"a\":\"b\"}"#),
+    (
+        r#"{"h":"{\"x\":\"{\\\"cookie\\\":\\\"a=b\\\",\\\"k\\\":1}\"}"}"#,
+        r#"{"h":"{\"x\":\"{\\\"cookie\\\":\\\"[redacted]\\\",\\\"k\\\":1}\"}"}"#,
+    ),
+    (r#"{"raw":"GET /\r\nCookie: a=b\r\nHost: x"}"#, r#"{"raw":"GET /\r\nCookie: [redacted]\r\nHost: x"}"#),
+    (r#"{"password":"a\"b","u":"v"}"#, r#"{"password":"[redacted]","u":"v"}"#),
+    (r#"{"password":"a\\","u":"v"}"#, r#"{"password":"[redacted]","u":"v"}"#),
+    (r#"{"client_secret": "s", "x": 1}"#, r#"{"client_secret": "[redacted]", "x": 1}"#),
+    (r#"{"refreshToken":"r"}"#, r#"{"refreshToken":"[redacted]"}"#),
+    (r#"{"token":12345}"#, r#"{"token":[redacted]}"#),
+    (r#"{"password":"cut off in the mid"#, r#"{"password":"[redacted]"#),
+    (r#"{"credentials":{"user":"u","pw":"p"},"a":1}"#, r#"{"credentials":[redacted],"a":1}"#),
+    ("{'apiKey': 'abc'}", "{'apiKey': '[redacted]'}"),
+    // Forms, queries, logs, XML, multipart.
+    ("user=a&password=hunter2&x=1", "user=a&password=[redacted]&x=1"),
+    ("https://h/p?access_token=abc&b=1", "https://h/p?access_token=[redacted]&b=1"),
+    ("https://h/p?X-Amz-Signature=ab12&y", "https://h/p?X-Amz-Signature=[redacted]&y"),
+    ("/cb?code=4%2F0abc&state=1", "/cb?code=[redacted]&state=1"),
+    ("passwd: hunter2 next", "passwd: [redacted] next"),
+    ("token: Bearer abc def", "token: [redacted] def"),
+    ("AWS_SECRET_ACCESS_KEY=wJalr/K7+x", "AWS_SECRET_ACCESS_KEY=[redacted]"),
+    ("<user>a</user><password>b</password>", "<user>a</user><password>[redacted]</password>"),
+    ("<Password xsi:type=\"x\">b c</Password>", "<Password xsi:type=\"x\">[redacted]</Password>"),
+    ("<p:userToken><![CDATA[a<b]]></p:userToken>", "<p:userToken>[redacted]</p:userToken>"),
+    ("<secret>cut off", "<secret>[redacted]"),
+    ("&lt;password&gt;b c&lt;/password&gt;", "&lt;password&gt;[redacted]&lt;/password&gt;"),
+    (r"\u003ctoken\u003eabc\u003c/token\u003e", r"\u003ctoken\u003e[redacted]\u003c/token\u003e"),
+    ("<add key=\"dbPass\" value=\"b c\" />", "<add key=\"dbPass\" value=\"[redacted]\" />"),
+    ("<entry key=\"password\">b c</entry><p>x</p>", "<entry key=\"password\">[redacted]</entry><p>x</p>"),
+    // Short names.
+    ("user=a&pass=hunter2&x=1", "user=a&pass=[redacted]&x=1"),
+    (r#"{"pass":"two words","pw":"x"}"#, r#"{"pass":"[redacted]","pw":"[redacted]"}"#),
+    ("SMTP_PASS=a1 db_pass: b2 dbPass: c3", "SMTP_PASS=[redacted] db_pass: [redacted] dbPass: [redacted]"),
+    ("<pass>x</pass>", "<pass>[redacted]</pass>"),
+    // Plurals.
+    (r#"{"passwords":["a b","c"],"n":1}"#, r#"{"passwords":[redacted],"n":1}"#),
+    ("api_keys=abc,def x", "api_keys=[redacted] x"),
+    ("access_tokens: abc", "access_tokens: [redacted]"),
+    ("name=\"password\"\r\n\r\nhunter2\r\n--b", "name=\"password\"\r\n\r\n[redacted]\r\n--b"),
+    ("%7B%22password%22%3A%22abc%22%7D", "%7B%22password%22%3A%22[redacted]%22%7D"),
+    ("routing_key=0123456789abcdef0123456789abcdef!", "routing_key=[redacted]!"),
+    (r#""service_key":"0123456789abcdef0123456789abcdef""#, r#""service_key":"[redacted]""#),
+    // URLs.
+    ("postgres://u:p@h/db", "postgres://[redacted]@h/db"),
+    ("see https://user@h/x", "see https://[redacted]@h/x"),
+    // Bearer in prose.
+    ("sent Bearer a1b2c3d4e5", "sent Bearer [redacted]"),
+    ("Basic dXNlcjpwYXNz=", "Basic [redacted]"),
+    // Private keys, whole and cut off.
+    ("a\n-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nb", "a\n[redacted]\nb"),
+    ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbn", "[redacted]"),
+];
+
+const LEFT_ALONE: &[&str] = &[
+    "",
+    "Rate limit exceeded: 150 prompts/min",
+    "Broken Object Level Authorization: user A reads what belongs to user B",
+    "BOLA: Authorization: missing on 3 endpoints",
+    "cookies are not the same as a cookie jar",
+    "max_tokens: 100, tokens=5",
+    "bypass=1, trespass: yes, compass=north",
+    "Pass: 12, Fail: 3",
+    "{\"bypass\":\"on\"}",
+    "secrets=3",
+    "<bypass>on</bypass> <p key=\"a\" value=\"b\">c</p>",
+    "<password/>text <token x=\"1\"/>text",
+    "{\"token\":null,\"password\":\"\",\"secret\":false}",
+    "Basic authentication is used; a bearer assertion is absent",
+    "key: rate-limit",
+    "monkey = banana",
+    "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----",
+    "https://example.com/a@b?c=d@e",
+    "user@example.com wrote to https://example.com",
+    "14.143.179.162 (IN) -> POST v1/api/test/orders",
+    "event 0190b6e2-1111-7222-8333-444455556666",
+    "secret_name and token_type are fields",
+    "eyJ is how a JWT begins",
+    "AKIA is how an access key begins",
+    "</password> after the tag <p>",
+];
+
+#[test]
+fn named_credentials_are_taken_out() {
+    for (before, after) in CASES {
+        assert_eq!(text(before), *after, "{before}");
+    }
+}
+
+#[test]
+fn credentials_are_known_by_their_shape() {
+    let a = "a1B2".repeat(10);
+    let shaped = [
+        format!("eyJ{a}.{a}.{a}"),
+        format!("eyJ{a}.{a}"),
+        format!("AKIA{}", "A1".repeat(8)),
+        format!("ghp_{a}"),
+        format!("github_pat_{a}"),
+        format!("xoxb-{a}"),
+        format!("xapp-1-{a}"),
+        format!("hooks.slack.com/services/T0/B0/{a}"),
+        format!("sk-{a}"),
+        format!("sk_live_{a}"),
+        format!("AIza{a}"),
+        format!("whsec_{a}"),
+        format!("glpat-{a}"),
+    ];
+    for token in &shaped {
+        assert_eq!(text(&format!("found {token} in it")), "found [redacted] in it", "{token}");
+    }
+}
+
+#[test]
+fn what_is_no_credential_stays() {
+    for harmless in LEFT_ALONE {
+        assert_eq!(text(harmless), *harmless);
+    }
+}
+
+#[test]
+fn redaction_is_idempotent() {
+    for (before, _) in CASES {
+        assert_eq!(text(&text(before)), text(before), "{before}");
+    }
+}
+
+#[test]
+fn a_value_goes_by_its_name() {
+    assert_eq!(value("password", "two words"), MARK);
+    assert_eq!(value("routing_key", &"0a".repeat(16)), MARK);
+    assert_eq!(value("env", "prod; token=abc"), "prod; token=[redacted]");
+    assert_eq!(value("token=x", "prod"), MARK);
+    assert_eq!(value("", ""), "");
+}
+
+#[test]
+fn a_url_stays_a_url() {
+    assert_eq!(url("https://u:p@h.example/x?token=abc&y=1"), "https://redacted@h.example/x?token=redacted&y=1");
+}
+
+/// Texts that make a quadratic walk take minutes: each would be some 10^10 steps.
+#[test]
+fn time_is_linear() {
+    let hostile = [
+        "key=",
+        "token",
+        "\"key\":\"",
+        "\\\\\"",
+        "cookie:[",
+        "password={",
+        "-----BEGIN PRIVATE KEY-----",
+        "a://",
+        "<key>",
+        "eyJaaaaaaaa.",
+        "' token: ",
+        "pass=",
+        "passwords:[",
+        "<a key=\"password\" ",
+        "<password ",
+        "<token><![CDATA[",
+        "&lt;token&gt;",
+    ];
+    for piece in hostile {
+        let long = piece.repeat(400_000 / piece.len());
+        let (redacted, took) = crate::processor_time::processor_time(|| text(&long));
+        assert!(!redacted.is_empty());
+        assert!(took.as_secs() < 20, "{piece}: {took:?}");
+    }
+}

@@ -1,0 +1,308 @@
+//! Receipts become events and deliveries.
+//!
+//! Small and large receipts are worked on side by side: a body of five thousand records takes seconds to read, and an
+//! urgent alert must not wait for it. What comes while a batch is worked on waits for its end, however urgent it is: so a
+//! batch holds as many receipts as were recently done in 40 ms.
+
+mod batch_limits;
+mod held_log;
+mod reader;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::sync::{Notify, mpsc, watch};
+
+use batch_limits::{BatchLimits, LARGE, SMALL};
+pub use held_log::HeldLog;
+use reader::{Arriving, PIECE_EVENTS, Piece, Shipper, read_all};
+
+use super::horizon::{Horizon, Witness};
+use super::process::End;
+use super::retention::Retention;
+use super::rules::Rules;
+use super::severity_log::SeverityLog;
+use super::worker_registry::WorkerRegistry;
+use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
+use crate::store::{
+    Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Routed,
+    SetAside, StoreError, Tally,
+};
+use crate::telemetry::{ByReason, ByRoute, BySource, Metrics};
+
+/// Takes receipts off the store, reads them, and records what they hold and who must know.
+pub struct Dispatcher {
+    /// The store.
+    pub outbox: Arc<dyn Outbox>,
+    /// How to read and which destinations to tell, now.
+    pub rules: watch::Receiver<Arc<Rules>>,
+    /// How long keys are kept, now.
+    pub retention: watch::Receiver<Retention>,
+    /// The time that quarantine follows.
+    pub vouched: watch::Receiver<Timestamp>,
+    /// Notified when a time in a request agrees with the clock.
+    pub witness: Arc<Witness>,
+    /// When events in quarantine were last logged.
+    pub held: HeldLog,
+    /// When severity words that are not known were last logged.
+    pub words: SeverityLog,
+    /// The workers to wake.
+    pub workers: Arc<WorkerRegistry>,
+    /// The wake-up of this task.
+    pub wake: Arc<Notify>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Dispatcher {
+    /// Works until `stop` changes.
+    pub async fn run(&self, stop: watch::Receiver<bool>) {
+        let large = Notify::new();
+        tokio::join!(
+            self.work(BatchLimits::new(SMALL), (&self.wake, &large), stop.clone()),
+            self.work(BatchLimits::new(LARGE), (&large, &self.wake), stop.clone())
+        );
+    }
+
+    /// Works on receipts of one size. Intake wakes the worker of the small ones, and each worker wakes the other.
+    async fn work(&self, mut batches: BatchLimits, (own, other): (&Notify, &Notify), mut stop: watch::Receiver<bool>) {
+        loop {
+            let begun = tokio::time::Instant::now();
+            match self.dispatch_batch(batches.limits()).await {
+                Ok(batch) => {
+                    batches.note(batch.receipts, begun.elapsed());
+                    if batch.is_other_size_waiting {
+                        other.notify_one();
+                    }
+                    if batch.receipts > 0 && !*stop.borrow() {
+                        continue;
+                    }
+                }
+                Err(fault) => tracing::warn!(%fault, "receipts cannot be dispatched now; they wait in the store"),
+            }
+            tokio::select! {
+                () = own.notified() => {}
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    /// Dispatches a batch. One thread reads while the other records, piece by piece: a body of many events is never in
+    /// memory as events, and no transaction holds intake up for long.
+    async fn dispatch_batch(&self, limits: ReceiptLimits) -> Result<BatchSummary, StoreError> {
+        let ClaimedReceipts { mut claims, set_aside, is_other_size_waiting, .. } =
+            self.outbox.claim_receipts(limits, self.lease()).await?;
+        for SetAside { row, reason } in &set_aside {
+            self.metrics.receipts_unreadable.inc();
+            tracing::error!(row, reason, "a stored request cannot be read; it is set aside and not told");
+        }
+        let batch = BatchSummary { receipts: claims.len() + set_aside.len(), is_other_size_waiting };
+        if claims.is_empty() {
+            return Ok(batch);
+        }
+        let rules = self.rules.borrow().clone();
+        let (now, keys) = (*self.vouched.borrow(), self.retention.borrow().keys);
+        let work = |claim: &mut Claim<ReceiptWork>| {
+            let receipt = claim.take_receipt();
+            let ReceiptWork { tries, replay, .. } = *claim.work();
+            // Where every key is known no repetition goes undetected; the operator's order releases what is in
+            // quarantine.
+            let horizon = match (replay, self.outbox.forgets()) {
+                (true, _) => Horizon::default(),
+                (false, true) => Horizon::of(now, receipt.received_at, keys),
+                (false, false) => Horizon::of(now, receipt.received_at, keys).holding_nothing(),
+            };
+            (receipt, tries, horizon)
+        };
+        let works: Vec<(Receipt, u32, Horizon)> = claims.iter_mut().map(work).collect();
+        let (sender, receiver) = mpsc::channel(1);
+        let reader = tokio::task::spawn_blocking(move || read_all(works, &rules, Shipper::new(sender)));
+        let mut read = Arriving::of(receiver);
+        let mut destinations = Vec::new();
+        let mut conclusions = vec![Vec::new()];
+        let mut events = 0;
+        for mut claim in claims {
+            loop {
+                let Some(Piece { events: planned, undecided, end }) = read.next().await else {
+                    tracing::error!("a batch of receipts could not be read; it is taken up again when its lease ends");
+                    break;
+                };
+                self.count(&claim, &planned, &undecided);
+                note_destinations(&planned, &mut destinations);
+                let Some(end) = end else {
+                    let recorded = self.outbox.extend(claim, planned, &self.policy(), self.lease()).await?;
+                    claim = recorded.claim;
+                    self.count_recorded(&claim.work().receipt.source, recorded.tally);
+                    self.count_held_back(&recorded.held_back);
+                    self.workers.wake(&destinations);
+                    self.wake_notifiers(recorded.to_tell);
+                    continue;
+                };
+                self.count_end(&claim, end);
+                events += planned.len();
+                if events > PIECE_EVENTS {
+                    events = planned.len();
+                    conclusions.push(Vec::new());
+                }
+                if let Some(piece) = conclusions.last_mut() {
+                    piece.push(Conclusion { claim, events: planned, note: end.note });
+                }
+                break;
+            }
+        }
+        try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
+        self.workers.wake(&destinations);
+        drop(reader.await);
+        Ok(batch)
+    }
+
+    /// Records conclusions, and retries them from memory while the store cannot take them: if they were dropped, their
+    /// receipts would wait for the end of the lease and count a try, and after too many of those a receipt is passed on
+    /// unread.
+    async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(), StoreError> {
+        if conclusions.is_empty() {
+            return Ok(());
+        }
+        let conclusions = Arc::new(conclusions);
+        let dispatched = loop {
+            match self.outbox.conclude(Arc::clone(&conclusions), &self.policy(), self.clock.now()).await {
+                Ok(dispatched) => break dispatched,
+                Err(StoreError::Stopped) => return Err(StoreError::Stopped),
+                Err(fault) => {
+                    tracing::error!(%fault, "what receipts hold cannot be recorded yet; the dispatcher waits");
+                    tokio::time::sleep(CONCLUDE_AGAIN).await;
+                }
+            }
+        };
+        let Tally { events_new, events_duplicate, events_quarantined, deliveries, incidents_opened } =
+            dispatched.total();
+        tracing::debug!(
+            events_new,
+            events_duplicate,
+            events_quarantined,
+            deliveries,
+            incidents_opened,
+            "receipts dispatched"
+        );
+        for (source, tally) in &dispatched.by_source {
+            self.count_recorded(source, *tally);
+        }
+        self.count_held_back(&dispatched.held_back);
+        self.wake_notifiers(dispatched.to_tell);
+        if dispatched.leases_lost > 0 {
+            let leases_lost = dispatched.leases_lost;
+            tracing::warn!(leases_lost, "receipts had been taken up by another worker meanwhile");
+        }
+        Ok(())
+    }
+
+    /// Counts what only the store knows: whether an event was new.
+    fn count_recorded(&self, source: &SourceName, tally: Tally) {
+        let by_source = || BySource { source: source.to_string() };
+        if tally.events_duplicate > 0 {
+            self.metrics.events_duplicate.get_or_create(&by_source()).inc_by(tally.events_duplicate as u64);
+        }
+        if tally.incidents_opened > 0 {
+            self.metrics.incidents_opened.get_or_create(&by_source()).inc_by(tally.incidents_opened as u64);
+        }
+        if tally.events_quarantined > 0 {
+            self.metrics.events_quarantined.get_or_create(&by_source()).inc_by(tally.events_quarantined as u64);
+            self.held.tell(source, tally.events_quarantined as u64, self.clock.steady());
+        }
+    }
+
+    /// Notifiers are woken by what is due, not by the routes: an event may only be counted, or resolve what notifiers
+    /// were told by others.
+    fn wake_notifiers(&self, to_tell: BTreeSet<DestinationName>) {
+        self.workers.wake(&to_tell.into_iter().collect::<Vec<_>>());
+    }
+
+    fn count_held_back(&self, held_back: &BTreeMap<(SourceName, &'static str), u64>) {
+        for ((_, reason), count) in held_back {
+            self.metrics.events_held_back.get_or_create(&ByReason { reason }).inc_by(*count);
+        }
+    }
+
+    fn count(&self, claim: &Claim<ReceiptWork>, events: &[PlannedEvent], undecided: &[(String, String)]) {
+        let source = || BySource { source: claim.work().receipt.source.to_string() };
+        let unrouted = events.iter().filter(|planned| planned.routed == Routed::No).count();
+        self.metrics.events_read.get_or_create(&source()).inc_by(events.len() as u64);
+        if unrouted > 0 {
+            self.metrics.events_unrouted.get_or_create(&source()).inc_by(unrouted as u64);
+        }
+        for planned in events.iter().filter(|planned| planned.event.severity_word().is_some()) {
+            self.metrics.events_severity_unknown.get_or_create(&source()).inc();
+            self.words.tell(&planned.event, self.clock.steady());
+        }
+        for (route, why) in undecided {
+            self.metrics.routing_undecided.get_or_create(&ByRoute { route: route.clone() }).inc();
+            tracing::warn!(route, why, "a condition could not be decided; the route takes the event");
+        }
+    }
+
+    fn count_end(&self, claim: &Claim<ReceiptWork>, end: End) {
+        let receipt = &claim.work().receipt;
+        let source = || BySource { source: receipt.source.to_string() };
+        if end.is_witness {
+            self.witness.testify(receipt.received_at);
+        }
+        if end.is_poison {
+            self.metrics.receipts_poison.get_or_create(&source()).inc();
+        }
+        if end.aging > 0 {
+            self.metrics.events_aging.get_or_create(&source()).inc_by(end.aging);
+            self.held.warn(&receipt.source, end.aging, self.clock.steady());
+        }
+        if end.unrecognized > 0 {
+            self.metrics.events_unrecognized.get_or_create(&source()).inc_by(end.unrecognized);
+            tracing::warn!(
+                receipt = %receipt.id, source = %receipt.source, events = end.unrecognized,
+                "a message holds no field that its source knows; check its map with `gatepost explain --file`"
+            );
+        }
+        if end.note == Some(Note::Unparsed) {
+            self.metrics.events_unparsed.get_or_create(&source()).inc();
+            tracing::warn!(receipt = %receipt.id, source = %receipt.source, "an authentic body was not understood");
+        }
+    }
+
+    /// As of now: a reload while a batch is read or waits for the store must not leave it to notifiers that are gone.
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.rules.borrow().policy)
+    }
+
+    fn lease(&self) -> Lease {
+        Lease { now: self.clock.now(), steady: self.clock.steady(), length: LEASE }
+    }
+}
+
+/// What a batch held.
+struct BatchSummary {
+    /// How many receipts were claimed or set aside.
+    receipts: usize,
+    /// Whether there is work for the other worker.
+    is_other_size_waiting: bool,
+}
+
+fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<DestinationName>) {
+    for (destination, _) in events.iter().flat_map(|planned| &planned.deliveries) {
+        if !destinations.contains(destination) {
+            destinations.push(destination.clone());
+        }
+    }
+}
+
+/// Reading 64 MiB takes seconds; the rest is a margin for a busy machine.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long a wake-up that was missed, or another process's replay, waits at most.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon conclusions that could not be recorded are recorded again.
+const CONCLUDE_AGAIN: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests;
