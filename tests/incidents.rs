@@ -495,7 +495,7 @@ fn a_notifier_at_another_place_is_told_anew_at_the_next_change() {
 }
 
 #[test]
-fn the_most_urgent_goes_first_and_a_crowd_of_openings_does_not_hold_up_a_critical_one() {
+fn the_most_urgent_goes_first_and_many_openings_do_not_hold_up_a_critical_one() {
     let fixture = Fixture::new();
     let hosts: Vec<&'static str> = (0..200).map(|n| &*Box::leak(format!("h{n}").into_boxed_str())).collect();
     let alerts: Vec<Alert> = hosts.iter().map(|host| Alert { host, ..alert(host) }).collect();

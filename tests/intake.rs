@@ -15,7 +15,7 @@ use serde_json::Value;
 const ADRIAN: &str = "adrian-signs-with-these-32-bytes";
 const AKTO: &str = "akto-shows-this-token-of-32-byte";
 const SCANNER: &str = "scanner-signs-with-these-32-byte";
-const OTHER: &str = "somebody-else-has-these-32-bytes";
+const OTHER: &str = "another-party-has-these-32-bytes";
 
 /// Three sources, one of each way to authenticate, and an archive.
 fn config() -> String {
@@ -202,7 +202,7 @@ fn what_is_not_a_webhook_is_refused_in_the_same_words() {
     let gateway = Gateway::start(&config());
     let body = alert("evt_1");
     let to = |path: &str| Post::to(path).line("x-secureagentics-signature", hmac_hex(ADRIAN, &body)).body(&*body);
-    for path in ["/webhooks/nobody", "/webhooks/Adrian", "/webhooks/adrian%20", "/webhooks/..", "/webhooks/a.b"] {
+    for path in ["/webhooks/absent", "/webhooks/Adrian", "/webhooks/adrian%20", "/webhooks/..", "/webhooks/a.b"] {
         println!("{path}");
         to(path).send(gateway.server).refused(404, "unknown-source");
     }
@@ -219,7 +219,7 @@ fn what_is_not_a_webhook_is_refused_in_the_same_words() {
     let head = Post::to("/webhooks/adrian").method("HEAD").send(gateway.server);
     assert_eq!((head.status, head.header("allow")), (405, Some("POST")));
     assert_eq!(to("/webhooks/adrian").send(gateway.admin).status, 404, "vendors do not reach the operator's listener");
-    to("/webhooks/nobody").method("GET").send(gateway.server).refused(405, "method-not-allowed");
+    to("/webhooks/absent").method("GET").send(gateway.server).refused(405, "method-not-allowed");
     let metrics = Post::get("/metrics").send(gateway.admin).text().to_owned();
     for counted in
         ["source=\"adrian\",outcome=\"method-not-allowed\"} 8", "source=\"unknown\",outcome=\"method-not-allowed\"} 1"]
@@ -264,7 +264,7 @@ fn a_body_over_the_limit_is_refused_however_it_comes() {
     // A large body without a signature is refused, whatever the source's own limit is.
     let unsigned = Post::to("/webhooks/adrian").body(vec![b'a'; 3 << 20]);
     unsigned.send(gateway.server).refused(401, "signature-missing");
-    Post::to("/webhooks/nobody").body(vec![b'a'; 3 << 20]).send(gateway.server).refused(413, "body-too-large");
+    Post::to("/webhooks/absent").body(vec![b'a'; 3 << 20]).send(gateway.server).refused(413, "body-too-large");
     assert_eq!(gateway.list("receipts", &[]).len(), 2);
     assert!(gateway.is_alive());
 }
@@ -288,7 +288,7 @@ fn an_early_answer_closes_the_connection() {
     let early = [
         ("no such path", Post::to("/nothing"), 404),
         ("wrong method", adrian().method("PUT"), 405),
-        ("no such source", Post::to("/webhooks/nobody"), 408),
+        ("no such source", Post::to("/webhooks/absent"), 408),
         ("no signature", adrian(), 408),
         ("wrong token", bearer("akto").line("authorization", "Bearer x"), 408),
         ("silence", adrian().line("x-secureagentics-signature", "00"), 408),

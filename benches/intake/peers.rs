@@ -134,7 +134,7 @@ fn webhook(port: u16) -> (&'static str, String, Vec<String>) {
 
 /// Keeps alerts in memory only.
 fn alertmanager(port: u16) -> (&'static str, String, Vec<String>) {
-    let text = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n".to_owned();
+    let text = "route:\n  receiver: none\nreceivers:\n  - name: none\n".to_owned();
     let listen = format!("--web.listen-address=127.0.0.1:{port}");
     let arguments = ["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address=", &listen];
     ("alertmanager.yml", text, arguments.map(str::to_owned).to_vec())

@@ -290,7 +290,7 @@ mod tests {
             assert_eq!((EventOutcome::from_vendor_word(word), outcome.as_str()), (Some(outcome), word));
         }
         assert_eq!(EventOutcome::from_vendor_word(" BLOCK "), Some(EventOutcome::Blocked));
-        for word in ["", "detected", "alert", "failed", "unknown", "true", "blocked by nobody", "not blocked"] {
+        for word in ["", "detected", "alert", "failed", "unknown", "true", "blocked by no rule", "not blocked"] {
             assert_eq!(EventOutcome::from_vendor_word(word), None, "{word}");
         }
     }

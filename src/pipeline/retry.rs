@@ -108,7 +108,7 @@ fn in_doubt(verdict: Verdict) -> Verdict {
     }
 }
 
-/// A random time up to the step's length ("full jitter"): a herd that failed together does not return together.
+/// A random time up to the step's length ("full jitter"), so that what failed together is not tried again together.
 pub fn backoff(tries: u32, jitter: f64) -> Duration {
     let doublings = tries.saturating_sub(1).min(20);
     let ceiling = FIRST_STEP.saturating_mul(1 << doublings).min(LONGEST_STEP);

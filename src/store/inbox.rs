@@ -7,7 +7,7 @@ use crate::vendors::Authenticated;
 /// Where authenticated requests are accepted.
 pub trait Inbox: Send + Sync {
     /// Takes a request. The ticket is ready once it is committed and synced, or once it is known to be a repetition of
-    /// a committed one. Answers [`StoreError::Crowded`](super::StoreError::Crowded) at once when the queue of arrivals
+    /// a committed one. Answers [`StoreError::QueueFull`](super::StoreError::QueueFull) at once when the queue of arrivals
     /// is full. A thread that waits for many answers has them put into its `replies`.
     fn accept(&self, request: Authenticated, replies: Option<&ReplyBatch>) -> Ticket<Acceptance>;
 

@@ -56,7 +56,7 @@ pub use upkeep::{Hastened, Horizons, NotedTime, Soundness, Upkeep};
 pub enum StoreError {
     /// The queue of arrivals is full: the disk is slower than the intake.
     #[error("too many requests wait for their commit")]
-    Crowded,
+    QueueFull,
     /// The disk is full.
     #[error("the disk is full ({0})")]
     Full(String),

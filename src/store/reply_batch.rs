@@ -37,7 +37,7 @@ pub struct PendingReply<T> {
 
 /// The answers of one commit; the waiting threads are woken when it is dropped.
 #[derive(Default)]
-pub struct CommitRound(Vec<ReplyBatch>);
+pub struct CommitReplies(Vec<ReplyBatch>);
 
 impl ReplyBatch {
     /// A batch, and what must run on the thread that it belongs to.
@@ -100,7 +100,7 @@ impl<T> PendingReply<T> {
     }
 }
 
-impl CommitRound {
+impl CommitReplies {
     /// Answers directly, or adds the answer to the batch, which is sent after the wake-up.
     pub fn deliver(&mut self, reply: PendingReply<Acceptance>, answer: Answer<Acceptance>) {
         let PendingReply { sender, replies } = reply;
@@ -119,7 +119,7 @@ impl CommitRound {
     }
 }
 
-impl Drop for CommitRound {
+impl Drop for CommitReplies {
     fn drop(&mut self) {
         for replies in &self.0 {
             replies.0.wake.notify_one();
@@ -137,26 +137,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_arrive_by_the_responder_after_the_round_and_directly_once_it_is_gone() {
+    async fn answers_arrive_by_the_responder_after_the_commit_and_directly_once_it_is_gone() {
         let (replies, responder) = ReplyBatch::new();
         let responder = tokio::spawn(responder.run());
-        let mut round = CommitRound::default();
+        let mut commit = CommitReplies::default();
         let receivers: Vec<_> = (0..3)
             .map(|_| {
                 let (sender, receiver) = oneshot::channel();
-                round.deliver(PendingReply::new(sender, Some(&replies)), stored());
+                commit.deliver(PendingReply::new(sender, Some(&replies)), stored());
                 receiver
             })
             .collect();
-        assert_eq!(round.0.len(), 1, "one bell for all of them");
-        drop(round);
+        assert_eq!(commit.0.len(), 1, "one wake-up for all of them");
+        drop(commit);
         for receiver in receivers {
             assert!(receiver.await.unwrap().is_ok());
         }
         responder.abort();
         assert!(responder.await.unwrap_err().is_cancelled());
         let (sender, receiver) = oneshot::channel();
-        CommitRound::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
+        CommitReplies::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
         assert!(receiver.await.unwrap().is_ok());
     }
 
@@ -164,7 +164,7 @@ mod tests {
     async fn a_responder_that_ends_hands_out_what_it_has_and_one_without_a_reply_batch_ends() {
         let (replies, responder) = ReplyBatch::new();
         let (sender, receiver) = oneshot::channel();
-        CommitRound::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
+        CommitReplies::default().deliver(PendingReply::new(sender, Some(&replies)), stored());
         drop(responder);
         assert!(receiver.await.unwrap().is_ok());
         let (replies, responder) = ReplyBatch::new();

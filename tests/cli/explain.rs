@@ -48,7 +48,7 @@ to = ["archive"]
     explain(br#"{"id":"1","type":"a"}"#).prints("HIGH · ");
     assert_eq!(gateway.list("events", &[]).len(), 1, "explaining stores nothing");
     gateway.run(&["explain", "0190b6a0-0000-7000-a000-000000000001"]).ended(1).complains("there is no event");
-    gateway.run(&["explain", "--file", "body.json", "--source", "nobody"]).ended(1).complains("there is no source");
+    gateway.run(&["explain", "--file", "body.json", "--source", "absent"]).ended(1).complains("there is no source");
     gateway.run(&["explain", "--file", "absent", "--source", "adrian"]).ended(1).complains("absent cannot be read");
     gateway.run(&["explain", &event, "--file", "body.json", "--source", "adrian"]).ended(2);
 }

@@ -96,7 +96,7 @@ fn the_list_holds_what_is_not_over_and_filters_take_what_they_say() {
     let page = gateway.run(&["incidents", "list", "--all", "--limit", "2"]).done().prints("RANK").prints("xss on shop");
     page.complains("--before 2");
     assert_eq!(list(&["--all", "--before", "2"]), [1]);
-    gateway.run(&["incidents", "list", "--source", "nobody"]).ended(1).complains("there is no source 'nobody'");
+    gateway.run(&["incidents", "list", "--source", "absent"]).ended(1).complains("there is no source 'absent'");
     gateway.run(&["incidents", "list", "--state", "over"]).ended(2).complains("open, acknowledged, resolved or quiet");
 }
 
@@ -189,7 +189,7 @@ fn filters_choose_incidents_and_a_dry_run_changes_nothing() {
     run(&["ack", "--severity", "medium"]).done().prints("0 incidents are acknowledged");
     run(&["ack", "1", "--dry-run"]).ended(1).complains("is acknowledged already");
     run(&["resolve", "--text", "SSRF", "--source", "scanner"]).done().prints("#2 is resolved");
-    run(&["resolve", "--source", "nobody"]).ended(1).complains("there is no source");
+    run(&["resolve", "--source", "absent"]).ended(1).complains("there is no source");
     assert_eq!(["1", "2", "3"].map(|number| state(&gateway, number)), ["acknowledged", "resolved", "open"]);
 }
 
@@ -221,7 +221,7 @@ fn the_tail_shows_changes_as_they_come() {
     assert_eq!(fields, ["acknowledged", "cli:dana", "n", "medium", "scanner"]);
     drop(child.kill());
     drop(child.wait());
-    gateway.run(&["incidents", "tail", "--source", "nobody"]).ended(1).complains("there is no source");
+    gateway.run(&["incidents", "tail", "--source", "absent"]).ended(1).complains("there is no source");
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn what_waits_for_a_destination_that_left_can_be_discarded() {
     assert!(gateway.list("deliveries", &["--state", "waiting"]).is_empty());
     let closed = gateway.list("deliveries", &["--state", "superseded"]);
     assert!(closed.iter().any(|row| row["reason"] == "discarded by the operator"), "{closed:?}");
-    gateway.run(&["deliveries", "discard", "nobody"]).ended(1).complains("there is no destination 'nobody'");
+    gateway.run(&["deliveries", "discard", "absent"]).ended(1).complains("there is no destination 'absent'");
 }
 
 #[test]

@@ -48,7 +48,7 @@ verify = { scheme = "hmac", header = "x-sig", signed = "{timestamp}.{body}", tim
 fn what_goes_wrong_is_said_and_is_a_failure() {
     let gateway = Gateway::start(&config());
     let send = |arguments: &[&str]| gateway.run(&[&["send"], arguments].concat());
-    send(&["nobody"]).ended(1).complains("there is no source 'nobody'; sources: adrian, akto");
+    send(&["absent"]).ended(1).complains("there is no source 'absent'; sources: adrian, akto");
     send(&["adrian", "--sample", "x"]).ended(1).complains("samples: alert.triggered, policy.violated");
     send(&["adrian", "--file", "absent.json"]).ended(1).complains("absent.json cannot be read");
     send(&["akto", "--fresh"]).ended(1).complains("--fresh needs a body that is a JSON object with an id");

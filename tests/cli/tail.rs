@@ -105,7 +105,7 @@ fn only_what_was_asked_for_is_shown() {
     high.shows("the high one", |line| line.contains("/a"));
     adrian.shows("the one of adrian", |line| line.contains("Agent error"));
     assert_eq!((high.lines().len(), adrian.lines().len()), (1, 1));
-    gateway.run(&["tail", "--source", "nobody"]).ended(1).complains("there is no source 'nobody'");
+    gateway.run(&["tail", "--source", "absent"]).ended(1).complains("there is no source 'absent'");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn verify_says_step_by_step_why() {
     verify("akto", "body.json", &[&format!("Authorization: Bearer {AKTO}")]).done();
     verify("akto", "body.json", &[&format!("X-Api-Key: {AKTO}")]).ended(1).prints("stands in the header x-api-key");
     verify("adrian", "body.json", &["no header line"]).ended(2).complains("write 'Name: value'");
-    verify("nobody", "body.json", &[&header]).ended(1).complains("there is no source 'nobody'");
+    verify("absent", "body.json", &[&header]).ended(1).complains("there is no source 'absent'");
     verify("adrian", "absent.json", &[&header]).ended(1).complains("absent.json cannot be read");
     let ran = folder.run(&["verify", "adrian", "--file", "body.json", "--at", "noon"]).ended(2);
     ran.complains("'noon' is not a time");

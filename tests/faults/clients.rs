@@ -141,9 +141,9 @@ async fn slow_clients() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    let crowd = gateway.sockets() - sockets;
+    let open = gateway.sockets() - sockets;
     // Two each; in the long form the first are closed before the last have come.
-    assert!(crowd > count / 2, "{crowd} sockets for {count} clients");
+    assert!(open > count / 2, "{open} sockets for {count} clients");
     let mut lasted: BTreeMap<Slowness, (usize, Duration)> = BTreeMap::new();
     for client in slow {
         let (kind, time) = client.await.unwrap();
@@ -155,7 +155,7 @@ async fn slow_clients() {
     let unread_until = unread_since + limit_of(Slowness::Body) + limit_of(Slowness::NeverReads) + SLACK;
     tokio::time::sleep_until(unread_until.into()).await;
     let left = gateway.sockets();
-    println!("slow clients: {crowd} sockets of the gateway at most, {left} at the end, {sockets} before");
+    println!("slow clients: {open} sockets of the gateway at most, {left} at the end, {sockets} before");
     if left > sockets + 10 {
         schedule::too_slow(&format!("{left} sockets are still open"));
     }
@@ -167,7 +167,7 @@ async fn slow_clients() {
         println!("slow clients: {count} of {kind:?} were closed within {longest:?}");
         schedule::within(&format!("{kind:?} lasted"), longest, limit_of(kind) + SLACK);
     }
-    assert!(peak <= CROWD_PEAK_KIB, "the peak was {peak} KiB");
+    assert!(peak <= PEAK_KIB_MAX, "the peak was {peak} KiB");
     let lines = gateway.log().lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();
     println!("slow clients: {lines} lines of warnings");
     assert!(lines < 30, "strangers fill the log: {lines} lines\n{}", gateway.log());
@@ -347,12 +347,12 @@ async fn hold(from: IpAddr, address: SocketAddr, bytes: usize, there: Arc<Atomic
 
 /// As many connections as possible at once, from the address of a proxy: each request is answered with 200 or 503.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_crowd_is_served_or_told_to_come_again() {
-    schedule::measured(crowd).await;
+async fn more_connections_than_are_served_are_answered_or_told_to_retry() {
+    schedule::measured(connections).await;
 }
 
-async fn crowd() {
-    let mut dice = Dice::of("crowd");
+async fn connections() {
+    let mut dice = Dice::of("connections");
     let world = World::new().await;
     let (count, served) = if is_long() { (10_000, 8_192) } else { (1_000, 800) };
     let text = world.config_text();
@@ -379,17 +379,14 @@ async fn crowd() {
     let peak = gateway.memory_kib("VmHWM");
     {
         let entries = expectations.entries();
-        println!(
-            "crowd: {count} connections, {served} served; answers {:?}; RSS {before} to {peak} KiB",
-            entries.answers
-        );
+        println!("{count} connections, {served} served; answers {:?}; RSS {before} to {peak} KiB", entries.answers);
         let broken = (entries.unanswered.len(), entries.torn, entries.silent, entries.unsent);
         assert_eq!(broken, (0, 0, 0, 0), "unanswered, torn, silent, unsent");
         assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
         assert_eq!(entries.unhelpful, 0, "503 without Retry-After");
         assert!(entries.answers.contains_key(&503), "no client was one too many");
     }
-    assert!(peak <= CROWD_PEAK_KIB, "the peak was {peak} KiB");
+    assert!(peak <= PEAK_KIB_MAX, "the peak was {peak} KiB");
     gateway.drained(Duration::from_secs(180)).await;
     gateway.stop().await;
     oracle::check(&world, &expectations, Allowance::default());
@@ -408,4 +405,4 @@ const BURST_BYTES: usize = 160 << 10;
 const HONEST_LIMIT: Duration = Duration::from_millis(250);
 const SLACK: Duration = Duration::from_secs(5);
 /// 256 MB.
-const CROWD_PEAK_KIB: u64 = 256_000_000 / 1024;
+const PEAK_KIB_MAX: u64 = 256_000_000 / 1024;

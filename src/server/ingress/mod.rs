@@ -218,7 +218,7 @@ impl Ingress {
         let ticket = REPLIES.with(|replies| self.inbox.accept(request, Some(replies.get_or_init(open_reply_batch))));
         let answer = match tokio::time::timeout(settling.limit(), ticket).await {
             Ok(answer) => answer,
-            Err(_) => Err(StoreError::Crowded),
+            Err(_) => Err(StoreError::QueueFull),
         };
         answer.map_err(|_| {
             self.metrics.store_faults.inc();

@@ -5,12 +5,12 @@ use rusqlite::{CachedStatement, Transaction, params};
 use super::super::{Acceptance, StoreError};
 use super::bodies;
 use super::keys::{KeyTable, Keys};
-use super::runs::{Lane, RunWriter};
+use super::runs::{QueueKey, RunWriter};
 use super::work::Waiting;
 use crate::domain::ReceiptId;
 use crate::vendors::Authenticated;
 
-/// Inserts arrivals, sorted by lane, and answers in the order in which they were handed in. `dedupe_keys` decides what is a
+/// Inserts arrivals, sorted by queue, and answers in the order in which they were handed in. `dedupe_keys` decides what is a
 /// repetition, also between two arrivals of the same transaction.
 pub fn insert_all(
     transaction: &Transaction<'_>,
@@ -23,14 +23,14 @@ pub fn insert_all(
         "INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body, long_body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    let mut by_lane: Vec<(Lane<'_>, usize, &Waiting)> =
-        arrivals.iter().enumerate().map(|(place, waiting)| (Lane::of(&waiting.arrival), place, waiting)).collect();
-    by_lane.sort_unstable_by_key(|(lane, place, _)| (*lane, *place));
+    let mut by_queue: Vec<(QueueKey<'_>, usize, &Waiting)> =
+        arrivals.iter().enumerate().map(|(place, waiting)| (QueueKey::of(&waiting.arrival), place, waiting)).collect();
+    by_queue.sort_unstable_by_key(|(queue, place, _)| (*queue, *place));
     let mut acceptances = Vec::with_capacity(arrivals.len());
-    for (lane, place, waiting) in by_lane {
+    for (queue, place, waiting) in by_queue {
         let acceptance = insert(transaction, &mut table, keys, &mut receipts, waiting)?;
         if let Acceptance::New(_) = acceptance {
-            runs.add(lane, transaction.last_insert_rowid(), length(&waiting.arrival))?;
+            runs.add(queue, transaction.last_insert_rowid(), length(&waiting.arrival))?;
         }
         acceptances.push((place, acceptance));
     }

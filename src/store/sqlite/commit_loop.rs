@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Transaction, TransactionBehavior};
 
-use super::super::reply_batch::CommitRound;
+use super::super::reply_batch::CommitReplies;
 use super::super::{Acceptance, StoreError};
 use super::admission::Admission;
 use super::arrivals;
@@ -28,7 +28,7 @@ pub struct CommitLoop {
     database: Database,
     keys: KeysAtHand,
     waiting: Arc<Admission>,
-    turn: Schedule,
+    schedule: Schedule,
     /// A commit has failed since the backlogs were counted: it may be durable nevertheless.
     are_backlogs_in_doubt: bool,
     /// Bodies of refused requests that are still there, and when their removal was last tried again.
@@ -80,7 +80,7 @@ impl CommitLoop {
             database,
             keys,
             waiting,
-            turn: Schedule::default(),
+            schedule: Schedule::default(),
             are_backlogs_in_doubt: false,
             left: Arc::default(),
             tried: Instant::now(),
@@ -103,7 +103,7 @@ impl CommitLoop {
                 self.turn_away(&mut gathered);
             }
             let alone = gathered.has_no_intake();
-            let lines = if open { self.turn.open_lines(Instant::now(), alone) } else { OpenLines::ALL };
+            let lines = if open { self.schedule.open_lines(Instant::now(), alone) } else { OpenLines::ALL };
             if !alone || gathered.works.has(lines) {
                 self.commit(&mut gathered, lines);
                 self.database.empty_log();
@@ -121,7 +121,7 @@ impl CommitLoop {
         let patience = match gathered.has_no_intake() {
             false => Duration::ZERO,
             true if gathered.works.is_empty() => TEND_INTERVAL,
-            true => self.turn.work_waits(now),
+            true => self.schedule.work_waits(now),
         };
         if !patience.is_zero() {
             match commands.recv_timeout(patience) {
@@ -211,7 +211,7 @@ impl CommitLoop {
         lines: OpenLines,
         done: &mut Vec<Done>,
     ) -> Result<Taken, StoreError> {
-        let Self { database, keys, turn, waiting, are_backlogs_in_doubt, .. } = self;
+        let Self { database, keys, schedule, waiting, are_backlogs_in_doubt, .. } = self;
         database.tend();
         if database.was_replaced() {
             *keys = KeysAtHand::default();
@@ -225,8 +225,8 @@ impl CommitLoop {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let taken = take_in(&transaction, keys, arrivals, staged)?;
             if works.has(lines) {
-                let slice = turn.slice(arrivals.is_empty() && staged.is_none());
-                work_for(slice, lines, (&transaction, keys), works, turn, done)?;
+                let slice = schedule.slice(arrivals.is_empty() && staged.is_none());
+                work_for(slice, lines, (&transaction, keys), works, schedule, done)?;
             }
             transaction.commit()?;
             Ok(taken)
@@ -254,7 +254,7 @@ impl CommitLoop {
         if arrivals.is_empty() {
             return;
         }
-        self.turn.intake_ends(arrivals.len(), Instant::now());
+        self.schedule.intake_ends(arrivals.len(), Instant::now());
         self.reply(arrivals, result, works);
     }
 
@@ -266,7 +266,7 @@ impl CommitLoop {
     ) {
         let bytes = arrivals.iter().map(|waiting| waiting.arrival.body().len()).sum();
         self.waiting.leave(arrivals.len(), bytes);
-        let mut round = CommitRound::default();
+        let mut replies = CommitReplies::default();
         for (index, waiting) in arrivals.drain(..).enumerate() {
             let outcome = match result {
                 Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreError::Stopped),
@@ -278,7 +278,7 @@ impl CommitLoop {
                 works.push(WorkLine::Later, Box::new(Removal { body, left: Arc::clone(&self.left) }));
             }
             // A client that has disconnected gets no answer; its request is stored nevertheless.
-            round.deliver(waiting.answer, outcome);
+            replies.deliver(waiting.answer, outcome);
         }
     }
 }
@@ -304,7 +304,7 @@ fn work_for(
     lines: OpenLines,
     (transaction, keys): (&Transaction<'_>, &mut KeysAtHand),
     works: &mut WorkQueue,
-    turn: &mut Schedule,
+    schedule: &mut Schedule,
     done: &mut Vec<Done>,
 ) -> Result<(), StoreError> {
     let begun = Instant::now();
@@ -329,7 +329,7 @@ fn work_for(
     }
     for (line, took) in [(WorkLine::First, first), (WorkLine::Later, later)] {
         if !took.is_zero() {
-            turn.work_ends(line, took, Instant::now(), works.len(line));
+            schedule.work_ends(line, took, Instant::now(), works.len(line));
         }
     }
     Ok(())

@@ -155,7 +155,9 @@ impl Database {
     /// Space that is freed by checkpointing what an earlier process has left in the WAL is not new space.
     fn empty_before_looking(&self) -> rusqlite::Result<()> {
         match (&self.service, &self.connection) {
-            (Some(service), Some(connection)) if service.reserve.held().is_none() => wal::cut(connection).map(drop),
+            (Some(service), Some(connection)) if service.reserve.held().is_none() => {
+                wal::truncate(connection).map(drop)
+            }
             _ => Ok(()),
         }
     }
@@ -165,7 +167,7 @@ impl Database {
     fn reclaim_space(&mut self) {
         let (Some(shortage), Some(connection)) = (self.shortage.as_mut(), self.connection.as_ref()) else { return };
         shortage.tried = Instant::now();
-        match wal::cut(connection) {
+        match wal::truncate(connection) {
             Ok(true) => self.check_for_space(),
             Ok(false) => {}
             Err(error) => match StoreError::from(error) {

@@ -12,7 +12,7 @@ use super::super::{
 };
 use super::bodies;
 use super::rows::{row_limit, set_aside, unreadable};
-use super::runs::{self, Lane, Run};
+use super::runs::{self, QueueKey, Run};
 use super::turns::Turns;
 use crate::domain::{Encoding, Note, Receipt, ReceiptId, Timestamp, Urgency};
 
@@ -138,16 +138,16 @@ impl<'t> Batch<'t> {
     /// A source's turn: so many of its most urgent and then of its oldest, within a share of the bytes. Whether anything
     /// has changed.
     fn serve(&mut self, source: &str, size: ReceiptSize, (urgent, oldest): (usize, usize)) -> Result<bool, StoreError> {
-        let lane = |urgency| Lane { size, source, urgency };
+        let queue = |urgency| QueueKey { size, source, urgency };
         let bytes_max = self.bytes + self.limits.bytes / TURNS_A_BATCH;
         let mut has_changed = false;
         let mut left = urgent;
         for urgency in Urgency::MOST_URGENT_FIRST {
             while self.is_open()
                 && (left > 0 && self.bytes <= bytes_max)
-                && let Some(run) = lane(urgency).head(self.transaction)?
+                && let Some(run) = queue(urgency).head(self.transaction)?
             {
-                left -= self.claim_of_run(lane(urgency), run, left)?;
+                left -= self.claim_of_run(queue(urgency), run, left)?;
                 has_changed = true;
             }
         }
@@ -155,18 +155,18 @@ impl<'t> Batch<'t> {
         while self.is_open() && left > 0 && self.bytes <= bytes_max {
             let mut oldest: Option<(Urgency, Run)> = None;
             for urgency in Urgency::MOST_URGENT_FIRST {
-                let head = lane(urgency).head(self.transaction)?.map(|run| (urgency, run));
+                let head = queue(urgency).head(self.transaction)?.map(|run| (urgency, run));
                 oldest = [oldest, head].into_iter().flatten().min_by_key(|(_, run)| run.first);
             }
             let Some((urgency, run)) = oldest else { break };
-            left -= self.claim_of_run(lane(urgency), run, left)?;
+            left -= self.claim_of_run(queue(urgency), run, left)?;
             has_changed = true;
         }
         Ok(has_changed)
     }
 
     /// Claims up to `count` receipts of a run; how many of its rows have been taken, into claims or aside.
-    fn claim_of_run(&mut self, lane: Lane<'_>, mut run: Run, count: usize) -> Result<usize, StoreError> {
+    fn claim_of_run(&mut self, queue: QueueKey<'_>, mut run: Run, count: usize) -> Result<usize, StoreError> {
         let (before, first) = (run, self.claims.len());
         let mut rows_taken = 0;
         let mut has_room = true;
@@ -174,7 +174,7 @@ impl<'t> Batch<'t> {
             let mut select = self.transaction.prepare_cached(OF_RUN)?;
             let mut rows = select.query(params![run.next, run.last, row_limit(count)])?;
             while has_room && let Some(row) = rows.next()? {
-                has_room = self.takes(row, Place::New(std::cmp::Reverse(lane.urgency)))?;
+                has_room = self.takes(row, Place::New(std::cmp::Reverse(queue.urgency)))?;
                 if has_room {
                     run.next = row.get::<_, i64>(0)? + 1;
                     run.bytes -= row.get::<_, i64>(10).unwrap_or(0);
@@ -187,12 +187,12 @@ impl<'t> Batch<'t> {
             run.next = run.last + 1;
         }
         run.store(self.transaction)?;
-        self.note_gone(lane.source, &before, &run);
+        self.note_gone(queue.source, &before, &run);
         let mut insert = self.transaction.prepare_cached(
             "INSERT INTO receipt_queue (seq, lease_until, generation, tries, large) VALUES (?1, ?2, 1, 1, ?3)",
         )?;
         for (_, claim) in &self.claims[first..] {
-            insert.execute(params![claim.row, self.lease.until().as_millis(), runs::is_large(lane.size)])?;
+            insert.execute(params![claim.row, self.lease.until().as_millis(), runs::is_large(queue.size)])?;
         }
         Ok(rows_taken)
     }

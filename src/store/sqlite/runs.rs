@@ -1,9 +1,9 @@
 //! Runs: what is accepted and has never been claimed.
 //!
-//! A lane is what waits of one source, one urgency and one size. A commit sorts its arrivals by lane, so that the receipts
-//! of a lane have consecutive numbers, and a *run* is those of one lane and one commit: one row (and its entry in one
+//! What waits of one source, one urgency and one size is a queue. A commit sorts its arrivals by queue, so that the receipts
+//! of a queue have consecutive numbers, and a *run* is those of one queue and one commit: one row (and its entry in one
 //! index), however many they are. Runs do not overlap. A claim takes receipts off the beginning of a run and removes the
-//! run with its last receipt; it is queue, order and backlog counter in one.
+//! run with its last receipt. Runs say what waits, in which order, and how much.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
@@ -11,9 +11,9 @@ use super::super::ReceiptSize;
 use crate::domain::{Encoding, Urgency};
 use crate::vendors::Authenticated;
 
-/// What receipts have in common that wait in one queue.
+/// Which queue a receipt waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lane<'a> {
+pub struct QueueKey<'a> {
     /// How much work they are.
     pub size: ReceiptSize,
     /// Who sent them.
@@ -22,7 +22,7 @@ pub struct Lane<'a> {
     pub urgency: Urgency,
 }
 
-/// Consecutive receipts of a lane.
+/// Consecutive receipts of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The number of its first receipt, by which the run is known.
@@ -38,10 +38,10 @@ pub struct Run {
 /// Writes the runs of one commit. Its receipts are added in the order of their numbers.
 pub struct RunWriter<'t, 'a> {
     insert: CachedStatement<'t>,
-    open: Option<(Lane<'a>, Run)>,
+    open: Option<(QueueKey<'a>, Run)>,
 }
 
-impl<'a> Lane<'a> {
+impl<'a> QueueKey<'a> {
     /// Where an arrival waits.
     pub fn of(arrival: &'a Authenticated) -> Self {
         let size = size_of(arrival.body().len(), arrival.encoding());
@@ -96,16 +96,16 @@ impl<'t, 'a> RunWriter<'t, 'a> {
     }
 
     /// A receipt has been written.
-    pub fn add(&mut self, lane: Lane<'a>, seq: i64, bytes: i64) -> rusqlite::Result<()> {
+    pub fn add(&mut self, queue: QueueKey<'a>, seq: i64, bytes: i64) -> rusqlite::Result<()> {
         match &mut self.open {
-            Some((open, run)) if *open == lane && run.last + 1 == seq => {
+            Some((open, run)) if *open == queue && run.last + 1 == seq => {
                 run.last = seq;
                 run.bytes += bytes;
                 Ok(())
             }
             _ => {
                 self.finish()?;
-                self.open = Some((lane, Run { first: seq, next: seq, last: seq, bytes }));
+                self.open = Some((queue, Run { first: seq, next: seq, last: seq, bytes }));
                 Ok(())
             }
         }
@@ -113,8 +113,8 @@ impl<'t, 'a> RunWriter<'t, 'a> {
 
     /// Writes the last run.
     pub fn finish(&mut self) -> rusqlite::Result<()> {
-        let Some((lane, run)) = self.open.take() else { return Ok(()) };
-        let Lane { size, source, urgency } = lane;
+        let Some((queue, run)) = self.open.take() else { return Ok(()) };
+        let QueueKey { size, source, urgency } = queue;
         self.insert.execute(params![run.first, run.last, run.bytes, is_large(size), source, number(urgency)]).map(drop)
     }
 }

@@ -62,7 +62,7 @@ impl Schedule {
     pub fn intake_ends(&mut self, arrivals: usize, now: Instant) {
         self.last_intake = Some(now);
         let unchanged = self.unchanged_since.map_or(Duration::MAX, |since| now.duration_since(since));
-        if arrivals >= CROWD {
+        if arrivals >= LOADED {
             self.intake_shares = (self.intake_shares * 2).min(INTAKE_SHARES_MOST);
             self.unchanged_since = Some(now);
         } else if unchanged > EASE {
@@ -92,7 +92,7 @@ const PAUSE_SHORT: Duration = Duration::from_micros(500);
 /// Fewer pieces are a short queue.
 const PIECES_FEW: usize = 4;
 /// So many arrivals at once mean load.
-const CROWD: usize = 24;
+const LOADED: usize = 24;
 /// After so long without load, work gets more time again.
 const EASE: Duration = Duration::from_millis(20);
 /// While arrivals come, intake has at least as much of the thread as work.
@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn work_gets_less_while_arrivals_come_in_crowds_but_never_nothing() {
+    fn work_gets_less_while_arrivals_come_many_at_once_but_never_nothing() {
         let begun = Instant::now();
         let mut schedule = Schedule::default();
-        (0..100).for_each(|_| schedule.intake_ends(CROWD, begun));
+        (0..100).for_each(|_| schedule.intake_ends(LOADED, begun));
         schedule.work_ends(WorkLine::First, Duration::from_millis(1), begun, 0);
         assert_eq!(schedule.first_not_before, Some(begun + Duration::from_millis(32)));
-        (0..100).for_each(|_| schedule.intake_ends(CROWD - 1, begun));
+        (0..100).for_each(|_| schedule.intake_ends(LOADED - 1, begun));
         assert_eq!(schedule.intake_shares, INTAKE_SHARES_MOST, "not at once");
         (1..7).for_each(|step| schedule.intake_ends(1, begun + EASE * 2 * step));
         assert_eq!(schedule.intake_shares, INTAKE_SHARES_LEAST);

@@ -44,7 +44,7 @@ pub fn empty_beyond(connection: &Connection, limit: u32) -> rusqlite::Result<()>
 
 /// Checkpoints the WAL and truncates the file, whatever its length. Does not block: pages that a reader still uses stay
 /// for the next time. Whether the file is empty now.
-pub fn cut(connection: &Connection) -> rusqlite::Result<bool> {
+pub fn truncate(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(Duration::ZERO)?;
     let is_busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -79,9 +79,9 @@ mod tests {
         let reader = connect(&path, Access::Serve).unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
         connection.execute_batch("INSERT INTO t VALUES (2)").unwrap();
-        assert_eq!(cut(&connection), Ok(false));
+        assert_eq!(truncate(&connection), Ok(false));
         reader.execute_batch("COMMIT").unwrap();
-        assert_eq!(cut(&connection), Ok(true));
+        assert_eq!(truncate(&connection), Ok(true));
         assert_eq!(std::fs::metadata(folder.path().join("test.db-wal")).unwrap().len(), 0);
     }
 

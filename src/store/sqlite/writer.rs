@@ -95,7 +95,7 @@ impl Writer {
         }
         let size = arrival.body().len();
         if !self.waiting.enter(size) {
-            return Ticket::refused(StoreError::Crowded);
+            return Ticket::refused(StoreError::QueueFull);
         }
         let (answer, ticket) = Ticket::by(replies);
         if !self.send(Command::Accept(Waiting { arrival, body: None, answer })) {
