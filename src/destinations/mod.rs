@@ -1,9 +1,11 @@
 //! What to send and how to read the reply: one file a destination.
 //!
 //! A destination renders what to send and classifies what came back; it never sends. It is a small step machine without
-//! input or output: `first` makes a message of a job, `next` makes of a reply either the next message or the outcome. There
-//! are two kinds: a [`Sink`] keeps every event, a [`Notifier`] tells people about incidents. `pipeline::worker` drives both,
-//! `egress` sends the messages. All of a destination's behaviour is therefore a table of event or change -> message and
+//! input or output: `first` makes a message of what is to be told, `next` makes of a reply either the next message or the
+//! outcome. There are two kinds: a [`Sink`] is handed [batches](Batch) of events and says for the batch, or event by
+//! event, what was taken; a [`Notifier`] is handed the change of an incident and what it was told last.
+//! `pipeline::attempt` drives both, `egress` sends the messages. Neither knows of positions, retries or leases: the store
+//! and the pipeline keep them. All of a destination's behaviour is therefore a table of event or change -> message and
 //! reply -> outcome, and is tested as one.
 //!
 //! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.

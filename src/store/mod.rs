@@ -13,6 +13,10 @@
 //! Calls that write answer with a [`Ticket`], a future that is ready when the commit is on the disk. Policy is not here:
 //! what happens to a delivery next is computed by `pipeline::retry` and only written down by the store. What events make of an
 //! incident, and what is due to be told, is decided by the pure [`incidents`](crate::incidents) inside the transaction.
+//!
+//! For notifiers the store keeps notifications, each with at most one delivery that waits or is under way. For sinks it keeps a
+//! position in the order of events and the batches that were taken from there; an event that waits for a sink has no row. The
+//! store does not promise that sinks get events in order: a batch that is tried again is overtaken by later ones.
 
 mod acceptance;
 mod claim;
