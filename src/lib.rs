@@ -81,6 +81,8 @@
 //! right to settle one row once; it cannot be copied, and its generation makes a late settlement fail. [`domain::Secret`] cannot
 //! print and has no `==`.
 
+// The table of layers names modules that only this crate uses, too.
+#![allow(rustdoc::private_intra_doc_links)]
 // Tests read clocks, print and index as they like; the code that they test does not.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods, clippy::too_many_lines))]
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
@@ -91,7 +93,7 @@ pub mod cli;
 pub mod config;
 pub mod destinations;
 pub mod domain;
-pub mod egress;
+pub(crate) mod egress;
 pub mod incidents;
 #[cfg(test)]
 extern crate self as gatepost;
@@ -102,17 +104,17 @@ mod authentic;
 #[cfg(test)]
 #[path = "../tests/harness/needs.rs"]
 mod needs;
-pub mod pipeline;
+pub(crate) mod pipeline;
 #[cfg(test)]
 mod processor_time;
-pub mod routing;
+pub(crate) mod routing;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
-pub mod server;
+pub(crate) mod server;
 pub mod settings;
 pub mod standins;
 pub mod store;
 pub mod telemetry;
-pub mod text;
+pub(crate) mod text;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub mod vendors;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]

@@ -21,6 +21,5 @@ mod tests;
 mod types;
 
 pub use condition::{Condition, Decision};
-pub use error::ConditionError;
 pub use known::KnownNames;
 pub use route::{Considered, Flow, Plan, Route, Router};

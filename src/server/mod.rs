@@ -14,6 +14,6 @@ mod unread;
 
 pub use admin::{Admin, CheckHealth, DestinationHealth, QueueHealth, refuse_foreign};
 pub use connections::{ConnectionLimits, Connections};
-pub use ingress::{Ingress, IngressLimits, SETTLE_LIMIT};
-pub use network::{Network, NetworkError};
+pub use ingress::{Ingress, IngressLimits};
+pub use network::Network;
 pub use problem::Problem;

@@ -39,7 +39,6 @@ pub use limits::IngressLimits;
 use novelty::Novelty;
 use rate::RateLimits;
 use refusals::{QUIET, Refusals};
-pub use settling::SETTLE_LIMIT;
 use settling::Settling;
 use strays::{Stray, Strays};
 
