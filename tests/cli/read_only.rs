@@ -103,7 +103,6 @@ fn ids_are_understood_by_their_beginning_and_of_any_kind() {
     let event = of_batch[0]["id"].as_str().unwrap();
     assert_eq!(of_batch.len(), 2);
     gateway.run(&["deliveries", "show", delivery]).done().prints("a batch of 2 events").prints(" and 1 more");
-    shows(&["explain", event], &format!("(delivery {delivery})"));
     let shows = |arguments: &[&str], text: &str| gateway.run(arguments).done().prints(text);
 
     let upper = first_event.to_uppercase();

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::super::{Commands, Policy, StoreError};
 use super::incident_rows::IncidentRows;
 use super::notifications::Notifications;
-use super::rows::row_of;
+use super::rows::{row_limit, row_of};
 use super::{SqliteStore, batches};
 use crate::domain::{DestinationName, Incident, IncidentNumber, Milestone, Origin, Timestamp};
 use crate::incidents::{Order, OrderError, obey};

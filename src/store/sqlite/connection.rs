@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::{Batch, Connection, OpenFlags};
 
@@ -26,7 +27,10 @@ pub fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         wal::take_charge(&connection)?;
-        connection.set_prepared_statement_cache_capacity(64);
+        // More than there are statements: one that has to give way is compiled anew each time.
+        connection.set_prepared_statement_cache_capacity(256);
+        // Without it a statement is compiled anew whenever a bound LIMIT changes.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(connection)
     };
     let connection = open().map_err(|error| unusable(path, error))?;

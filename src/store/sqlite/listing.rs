@@ -11,8 +11,10 @@ use crate::domain::{
 
 /// A receipt, from a row of [`select_receipts`].
 pub fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
-    let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
     let waiting: bool = row.get(5)?;
+    let number = |column| row.get::<_, Option<i64>>(column).map(|n| n.map(|n| u64::try_from(n).unwrap_or(0)));
+    // Of a receipt that held one new event nothing else is written.
+    let usual = u64::from(!waiting);
     let note: Option<String> = row.get(8)?;
     let (word, reason) = match note.as_deref().map(|note| note.split_once(": ").unwrap_or((note, ""))) {
         Some((word, reason)) => (Note::from_word(word), (!reason.is_empty()).then(|| reason.to_owned())),
@@ -29,10 +31,10 @@ pub fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
         id: ReceiptId::from_bytes(row.get(1).unwrap_or_default()),
         source: name(row, 2).or_else(|_| UNREADABLE_NAME.parse().map_err(|fault| unreadable(2, fault)))?,
         received_at: Timestamp::from_millis(row.get(3).unwrap_or_default()),
-        bytes: number(4).unwrap_or_default(),
+        bytes: number(4).unwrap_or_default().unwrap_or_default(),
         state,
-        events: number(6)?,
-        events_duplicate: number(7)?,
+        events: number(6)?.unwrap_or(usual),
+        events_duplicate: number(7)?.unwrap_or(0),
         note: word,
         reason,
     })

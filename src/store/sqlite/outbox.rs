@@ -10,6 +10,7 @@ use super::super::{
     Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, EventRange, Extended,
     Lease, LeasesLost, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
+use super::batches::Formed;
 use super::delivery_queue::{Claimer, Settler, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
@@ -98,8 +99,11 @@ impl Outbox for SqliteStore {
         let (destination, policy) = (destination.clone(), Arc::clone(policy));
         self.writer.write_in(line, move |transaction| {
             leases::free_expired(transaction, &destination, lease)?;
-            if policy.notifier(&destination).is_some() {
-                batches::hand_over(transaction, &destination, lease)?;
+            let is_notifier = policy.notifier(&destination).is_some();
+            let is_handed_over = !is_notifier || batches::hand_over(transaction, &destination, lease)?;
+            let mut claimed = Claimer::of(transaction, &destination, &policy, lease).claim(limit, order)?;
+            if !is_handed_over {
+                claimed.next_due = Some(lease.now);
             }
             Ok(claimed)
         })

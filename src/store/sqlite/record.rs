@@ -13,7 +13,7 @@ use super::incidents::{Absorption, Incidents};
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::notifications::Notifications;
 use super::single_events::SingleEvent;
-use super::sink_plans::{self, Destinations, SinkPlanner};
+use super::sink_plans::{Destinations, SinkPlanner};
 use super::urgency::urgency_of_event;
 use crate::domain::{Event, EventState, IncidentNumber, Severity, SourceName, Timestamp};
 

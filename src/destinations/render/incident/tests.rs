@@ -64,9 +64,9 @@ fn the_state_is_told_with_who_and_when() {
         plain(&summary(&told).standing, &told)
     };
     for (stage, told) in [
-        ("acknowledge", "👀 dana has it since 02:40 UTC (command line)"),
+        ("acknowledge", "👀 dana has it since 02:40 UTC (command line) · \"looking at the logs\""),
         ("worse", "dana acknowledged it at 02:40 UTC; worse since 02:50 UTC"),
-        ("resolve", "✅ resolved by dana at 03:05 UTC after 55 min"),
+        ("resolve", "✅ resolved by dana at 03:05 UTC after 55 min · \"blocked at the edge\""),
         ("reopen", "↩ reopened at 03:20 UTC"),
         ("quiet", "💤 no event since 03:20 UTC; not acknowledged"),
     ] {
@@ -96,14 +96,17 @@ fn what_is_new_is_one_line_for_each_change() {
         ("update", Some("120 events".to_owned())),
         ("raise", Some(format!("⬆ now HIGH, allowed since 02:30 UTC: {action}"))),
         ("spread", Some("second victim: pay.example.com".to_owned())),
-        ("acknowledge", Some("👀 dana has it since 02:40 UTC (command line)".to_owned())),
+        ("acknowledge", Some("👀 dana has it since 02:40 UTC (command line) · \"looking at the logs\"".to_owned())),
         (
             "worse",
             Some(format!(
                 "worse since dana acknowledged it at 02:40 UTC: ⬆ now CRITICAL, SUCCEEDED since 02:50 UTC: {action}"
             )),
         ),
-        ("resolve", Some("✅ resolved by dana at 03:05 UTC after 55 min · 1,204 events".to_owned())),
+        (
+            "resolve",
+            Some("✅ resolved by dana at 03:05 UTC after 55 min · 1,204 events · \"blocked at the edge\"".to_owned()),
+        ),
         ("reopen", Some("↩ reopened at 03:20 UTC: 1,207 events since".to_owned())),
         (
             "quiet",
@@ -175,9 +178,22 @@ fn names_of_people_and_rules_are_redacted_and_visible() {
     let by = Origin::CommandLine { user: "dana\u{202e}\npassword=hunter2".into() };
     told.incident.acknowledgement = Some(Acknowledgement { at: told.now, by, number: 1 });
     told.incident.rule = "token=abcdef0123456789".into();
+    told.incident.state_note = Some("it was token=fedcba9876543210\u{202e}\nall over".into());
     let shown = format!("{:?} {}", plain(&summary(&told).standing, &told), summary(&told).origin);
     assert!(
         !shown.contains("hunter2") && !shown.contains("abcdef0123456789") && !shown.contains('\u{202e}'),
         "{shown}"
     );
+    assert!(shown.contains("all over") && !shown.contains("fedcba9876543210"), "{shown}");
+}
+
+#[test]
+fn a_person_who_reopens_an_incident_or_gives_it_back_is_named_with_the_note() {
+    let mut told = life::at("reopen", NotifierClass::AppendOnly);
+    told.incident.enter(IncidentState::Open, Origin::CommandLine { user: "ann".into() }, told.now);
+    told.incident.state_note = Some("not over".into());
+    let words = |told: &OwnedTelling| news(&told.job(), &told.telling()).unwrap().plain(Some(told.now));
+    assert_eq!(words(&told), "↩ reopened by ann at 03:20 UTC: 1,207 events since · \"not over\"");
+    let told = told.with(Change::Acknowledge, Operation::Edit);
+    assert_eq!(words(&told), "no longer acknowledged: ann gave it back at 03:20 UTC · \"not over\"");
 }
