@@ -213,5 +213,6 @@ fn an_export_of_five_thousand_comes_again_and_only_what_is_new_counts() {
     events.dedup_by_key(|event| event["target"]["url"].clone());
     assert_eq!(events.len(), 5500, "one event hides another");
     assert_eq!(gateway.folder.lines("events.ndjson").len(), 5500);
-    assert_eq!(gateway.list("deliveries", &["--state", "delivered"]).len(), 5500);
+    let delivered = gateway.list("deliveries", &["--state", "delivered"]);
+    assert_eq!(delivered.iter().map(|row| row["events"].as_u64().unwrap_or(1)).sum::<u64>(), 5500);
 }

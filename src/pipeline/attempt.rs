@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use super::under_way::Finished;
 use crate::destinations::{Exchange, Next, Notifier, Receiver, Reply, Sink};
 use crate::domain::{
-    Batch, BatchEvent, Clock, DestinationName, Job, Outcome, Progress, Purpose, ReceiptId, Repeat, Scope, Timestamp,
+    Batch, BatchEvent, Clock, DestinationName, EventId, Job, Outcome, Progress, Purpose, ReceiptId, Repeat, Scope,
+    Timestamp,
 };
 use crate::egress::Egress;
 use crate::store::{ChangeContent, Claim, Content, DeliveryWork, Outbox};
@@ -29,8 +30,8 @@ pub struct Attempts {
     pub clock: Arc<dyn Clock>,
 }
 
-/// The outcome of a try, and the receipt of its event where there is one.
-type Ended = (Outcome, Option<ReceiptId>);
+/// The outcome of a try, and its event with the event's receipt, where there is one.
+type Ended = (Outcome, Option<(EventId, ReceiptId)>);
 
 impl Attempts {
     /// One try, from the first message to the outcome. Never longer than [`ATTEMPT_LONGEST`].
@@ -40,12 +41,12 @@ impl Attempts {
         // What is looked for was perhaps sent before a clock was set forward: better too far back than too late.
         let now = started_at.min(self.clock.steady());
         let talk = AssertUnwindSafe(self.talk(claim.work(), now)).catch_unwind();
-        let (outcome, receipt) = match tokio::time::timeout(ATTEMPT_LONGEST, talk).await {
+        let (outcome, event) = match tokio::time::timeout(ATTEMPT_LONGEST, talk).await {
             Ok(Ok(ended)) => ended,
             Ok(Err(_)) => (self.panicked(claim.work()), None),
             Err(_) => (too_long(claim.work()), None),
         };
-        Finished { claim, receipt, outcome, started_at, begun, took: begun.elapsed() }
+        Finished { claim, event, outcome, started_at, begun, took: begun.elapsed() }
     }
 
     async fn talk(&self, work: &DeliveryWork, now: Timestamp) -> Ended {
@@ -95,11 +96,11 @@ impl Attempts {
             now: self.clock.now(),
         };
         let outcome = converse(Exchange::Batch(sink, &batch), &self.egress, |_, _| ()).await;
-        let receipt = match events {
-            [event] => event.document.read().ok().map(|event| event.receipt),
+        let event = match events {
+            [event] => event.document.read().ok().map(|event| (event.id, event.receipt)),
             _ => None,
         };
-        (outcome, receipt)
+        (outcome, event)
     }
 
     async fn tell(
@@ -127,7 +128,7 @@ impl Attempts {
             now,
         };
         let exchange = Exchange::Change(notifier, &job, &change.telling());
-        (converse(exchange, &self.egress, |_, _| ()).await, Some(event.receipt))
+        (converse(exchange, &self.egress, |_, _| ()).await, Some((event.id, event.receipt)))
     }
 
     fn panicked(&self, work: &DeliveryWork) -> Outcome {

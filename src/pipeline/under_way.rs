@@ -9,14 +9,14 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
 use crate::destinations::Receiver;
-use crate::domain::{DeliveryId, Outcome, ReceiptId, Timestamp};
+use crate::domain::{DeliveryId, EventId, Outcome, ReceiptId, Timestamp};
 use crate::store::{Claim, ClaimOrder, DeliveryWork};
 
 /// A try that has ended.
 pub struct Finished {
     pub claim: Claim<DeliveryWork>,
-    /// The receipt of its event, where that could be read.
-    pub receipt: Option<ReceiptId>,
+    /// Its event and the event's receipt, where it has one that could be read.
+    pub event: Option<(EventId, ReceiptId)>,
     pub outcome: Outcome,
     pub started_at: Timestamp,
     pub begun: Instant,

@@ -18,7 +18,7 @@ use super::retry::{Case, decide};
 use super::suspects::Suspects;
 use super::under_way::{Finished, UnderWay};
 use crate::destinations::Receiver;
-use crate::domain::{Attempt, Clock, DeliveryState, DestinationName, OutcomeKind, ReceiptId, Timestamp};
+use crate::domain::{Attempt, Clock, DeliveryState, DestinationName, EventId, OutcomeKind, ReceiptId, Timestamp};
 use crate::egress::Egress;
 use crate::store::{
     ClaimOrder, Content, DeliveryWork, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
@@ -214,7 +214,7 @@ impl Worker {
     }
 
     fn classify(&self, done: Finished, health: &mut Health) -> Settlement {
-        let Finished { claim, receipt, outcome, started_at, begun, took } = done;
+        let Finished { claim, event, outcome, started_at, begun, took } = done;
         let jitter = random();
         let breaker = &mut health.breaker;
         let delivery = claim.work().delivery;
@@ -258,14 +258,18 @@ impl Worker {
             jitter,
         };
         let verdict = decide(outcome, case);
-        self.report(work, receipt, &attempt, &verdict);
+        self.report(work, event, &attempt, &verdict);
         Settlement { claim, attempt, verdict }
     }
 
-    fn report(&self, work: &DeliveryWork, receipt: Option<ReceiptId>, attempt: &Attempt, verdict: &Verdict) {
+    fn report(&self, work: &DeliveryWork, event: Option<(EventId, ReceiptId)>, attempt: &Attempt, verdict: &Verdict) {
         let (destination, delivery) = (&self.name, work.delivery);
-        let (event, incident, change) = work.content.subject();
-        let events = matches!(work.content, Content::Batch(_)).then(|| work.content.events());
+        let receipt = event.map(|(_, receipt)| receipt);
+        let (single, incident, change) = work.content.subject();
+        let events = Some(work.content.events()).filter(|events| *events > 1);
+        // A batch of one is told as what it is: an event.
+        let is_single = matches!(work.content, Content::Batch(_)) && events.is_none();
+        let event = single.or(event.map(|(event, _)| event).filter(|_| is_single));
         let (event, incident) = (event.map(tracing::field::display), incident.map(tracing::field::display));
         let end = match verdict {
             Verdict::Delivered { .. } | Verdict::DeliveredExcept { .. } => Some(DeliveryEnd::Delivered),

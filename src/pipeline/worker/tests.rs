@@ -108,7 +108,7 @@ async fn an_answer_is_received_while_the_worker_waits_for_something_else() {
             true => Outcome::Delivered { remote: None },
             false => Outcome::Refused { reason: "no answer".into() },
         };
-        Finished { claim, receipt: None, outcome, started_at: now, begun, took: begun.elapsed() }
+        Finished { claim, event: None, outcome, started_at: now, begun, took: begun.elapsed() }
     };
     let mut under_way = UnderWay::default();
     under_way.running.push(exchange.boxed());
