@@ -9,8 +9,8 @@ use gatepost::config::Config;
 use gatepost::destinations::render::Summary;
 use gatepost::destinations::{Exchange, HttpReply, HttpRequest, Message, Next, ProbeTelling, Receiver, Reply};
 use gatepost::domain::{
-    Actor, DeliveryId, Draft, Encoding, Event, Headers, Job, Link, Outcome, Progress, Purpose, Receipt, ReceiptId,
-    Rule, Severity, Target, Timestamp,
+    Actor, Batch, BatchEvent, DeliveryId, Draft, Encoding, Event, EventDocument, Headers, Job, Link, Outcome, Progress,
+    Purpose, Receipt, ReceiptId, Rule, Severity, Target, Timestamp,
 };
 use gatepost::settings::{Environment, PathFacts};
 use gatepost::standins::{Answer, Arrived, Card, Service, jira, pagerduty, slack};
@@ -95,7 +95,13 @@ fuzz_target!(|data: (u8, u8, bool, bool, Texts, Vec<(String, String)>)| {
     };
     let mut place = Place::of(name);
     let outcome = match destination {
-        Receiver::Sink(sink) => converse(Exchange::Event(sink.as_ref(), &job), &mut place),
+        Receiver::Sink(sink) => {
+            let document = EventDocument::of(&event).expect("an event is JSON");
+            let events = [BatchEvent { id: event.id, document }];
+            let Job { id, purpose, tries, uncertain, now, .. } = job;
+            let batch = Batch { id, events: &events, purpose, tries, uncertain, progress: &progress, now };
+            converse(Exchange::Batch(sink.as_ref(), &batch), &mut place)
+        }
         Receiver::Notifier(notifier) => {
             let opening = ProbeTelling::of(&event, notifier.class(), job.now);
             converse(Exchange::Change(notifier.as_ref(), &job, &opening.telling()), &mut place)
@@ -167,8 +173,10 @@ impl Place {
     fn take(&mut self, message: Message) -> Reply {
         let answer = match (&mut *self, message) {
             (Self::File(lines), Message::Append(append)) => {
-                assert!(!append.line.contains(&b'\n'), "more than one line");
-                lines.push(append.line.to_vec());
+                for line in append.lines {
+                    assert!(!line.text.contains(&b'\n'), "more than one line");
+                    lines.push(line.text.to_vec());
+                }
                 return Reply::Appended;
             }
             (Self::Slack(slack), Message::Http(request)) => {
