@@ -3,6 +3,7 @@
 //! Lines are complete and not redacted. A probe's line says so in its title and its labels.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::event_format::EventFormat;
 use super::{Append, Build, Fault, Kind, Line, Message, Next, Pace, Reply, Sink, Step, classify};
@@ -40,7 +41,8 @@ fn build(section: &Section) -> Option<Box<dyn Sink>> {
 
 impl Sink for File {
     fn pace(&self) -> Pace {
-        Pace::unlimited(1)
+        // Each batch costs a sync: many small ones take the disk and the processor from the intake.
+        Pace { concurrency: 1, burst: 5, interval: Duration::from_millis(20) }
     }
 
     fn batch_size(&self) -> BatchSize {
