@@ -7,7 +7,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{Claim, Content, DeliveryWork, EventRange, Lease, StoreError, Verdict};
-use super::rows::{name, row_limit};
+use super::batch_search::Search;
+use super::rows::name;
 use super::single_events::SingleEvent;
 use super::urgency::urgency_of_event;
 use crate::domain::{
@@ -87,18 +88,6 @@ struct Sink {
     batched: i64,
 }
 
-/// What was found for the next batch.
-struct Found {
-    /// The position behind what was looked at.
-    position: i64,
-    /// How many of the events that were planned lie before that position.
-    passed: i64,
-    range: Option<EventRange>,
-    route: String,
-    /// Nothing that was planned lies behind that position.
-    is_end: bool,
-}
-
 /// What came of the search for the next batch.
 pub enum Formed {
     /// It is leased.
@@ -119,8 +108,7 @@ pub fn form(
     let Some(sink) = sink(transaction, destination)?.filter(|sink| sink.planned > sink.batched) else {
         return Ok(Formed::Nothing);
     };
-    let found =
-        Search { transaction, size, range: None, bytes: 0, passed: 0, route: None }.from(sink.position, destination)?;
+    let found = Search::new(transaction, size).from(sink.position, destination)?;
     transaction
         .prepare_cached(
             "UPDATE sinks SET position = ?2, batched = iif(?4, planned, batched + ?3) WHERE destination = ?1",
@@ -184,7 +172,7 @@ fn halves(
         return Ok(None);
     }
     let first_half = events / 2;
-    let statement = format!("SELECT e.seq {IN_RANGE} ORDER BY e.seq LIMIT 2 OFFSET ?4");
+    let statement = format!("SELECT e.seq {IN_RANGE} {IN_ORDER} LIMIT 2 OFFSET ?4");
     let mut select = transaction.prepare_cached(&statement)?;
     let offset = i64::try_from(first_half - 1).unwrap_or(0);
     let values = params![range.first, range.last, destination.as_str(), offset];
@@ -202,7 +190,7 @@ pub fn events(
     destination: &DestinationName,
     range: EventRange,
 ) -> Result<Vec<BatchEvent>, StoreError> {
-    let statement = format!("SELECT e.id, e.document {IN_RANGE} ORDER BY e.seq");
+    let statement = format!("SELECT e.id, e.document {IN_RANGE} {IN_ORDER}");
     let mut select = connection.prepare_cached(&statement)?;
     let rows = select.query_map(params![range.first, range.last, destination.as_str()], |row| {
         Ok(BatchEvent {
@@ -337,7 +325,7 @@ pub fn scatter(
     (batch, range): (i64, EventRange),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let statement = format!("SELECT e.seq, e.severity, s.route {IN_RANGE} ORDER BY e.seq");
+    let statement = format!("SELECT e.seq, e.severity, s.route {IN_RANGE} {IN_ORDER}");
     let mut select = transaction.prepare_cached(&statement)?;
     let rows = select
         .query_map(params![range.first, range.last, destination.as_str()], |row| {
@@ -371,112 +359,72 @@ fn sink(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<
     Ok(sink.optional()?)
 }
 
-/// The search for the events of the next batch.
-struct Search<'t> {
-    transaction: &'t Transaction<'t>,
-    size: BatchSize,
-    range: Option<EventRange>,
-    bytes: u64,
-    passed: i64,
-    route: Option<String>,
-}
-
-impl Search<'_> {
-    fn from(mut self, mut position: i64, destination: &DestinationName) -> Result<Found, StoreError> {
-        for _ in 0..LOOKS_MAX {
-            let runs = self.runs_behind(position, destination)?;
-            let count = runs.len();
-            for (first, last, route) in runs {
-                let Some(route) = route else {
-                    position = position.max(last);
-                    continue;
-                };
-                let first = first.max(position + 1);
-                self.route.get_or_insert(route);
-                position = self.take(first, last)?;
-                if position < last || self.is_full() {
-                    return Ok(self.end(position));
-                }
-            }
-            if count < RUNS_AT_ONCE {
-                return Ok(Found { is_end: true, ..self.end(position) });
-            }
-            if self.range.is_some() {
-                break;
-            }
-        }
-        Ok(self.end(position))
-    }
-
-    /// Runs that end behind a position, each with its route to the destination if it goes there.
-    fn runs_behind(
-        &self,
-        position: i64,
-        destination: &DestinationName,
-    ) -> Result<Vec<(i64, i64, Option<String>)>, StoreError> {
-        let mut select = self.transaction.prepare_cached(
-            "SELECT r.first, r.last, s.route FROM (
-                 SELECT first, last, plan FROM plan_runs
-                 WHERE first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0) AND last >= ?1
-                 ORDER BY first LIMIT ?3) r
-             LEFT JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?2 ORDER BY r.first",
-        )?;
-        let rows = select.query_map(params![position + 1, destination.as_str(), row_limit(RUNS_AT_ONCE)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Takes events of a run as far as the size of a batch allows; the last that was looked at.
-    fn take(&mut self, first: i64, last: i64) -> Result<i64, StoreError> {
-        // The length stands in the head of the row: no page of a long document is read for it.
-        let mut select = self.transaction.prepare_cached(
-            "SELECT seq, octet_length(document) FROM events WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
-        )?;
-        let mut rows = select.query([first, last])?;
-        while let Some(row) = rows.next()? {
-            let (event, bytes): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let bytes = bytes.unsigned_abs();
-            if self.range.is_some_and(|range| {
-                range.events >= self.size.events as u64 || self.bytes + bytes > self.size.bytes as u64
-            }) {
-                self.passed += event - first;
-                return Ok(event - 1);
-            }
-            self.bytes += bytes;
-            let range = self.range.get_or_insert(EventRange { first: event, last: event, events: 0 });
-            range.last = event;
-            range.events += 1;
-        }
-        self.passed += last - first + 1;
-        Ok(last)
-    }
-
-    fn is_full(&self) -> bool {
-        self.range.is_some_and(|range| range.events >= self.size.events as u64)
-    }
-
-    fn end(self, position: i64) -> Found {
-        let route = self.route.unwrap_or_default();
-        Found { position, passed: self.passed, range: self.range, route, is_end: false }
-    }
-}
-
 /// As much as is taken into incidents in one transaction.
 const HANDED_OVER: BatchSize = BatchSize { events: 24, bytes: 1 << 20 };
 const WAITING: i64 = 0;
 const DEAD: i64 = 3;
 /// The events of a range that were planned for a destination: `?1` and `?2` are the range, `?3` is the destination.
-const IN_RANGE: &str = "FROM plan_runs r JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?3
-    JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND min(r.last, ?2)
+///
+/// The order of the tables is prescribed, and by [`IN_ORDER`] that of the rows with it: left to itself SQLite reads all
+/// events and looks for the run of each.
+const IN_RANGE: &str = "FROM plan_runs r CROSS JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?3
+    CROSS JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND min(r.last, ?2)
     WHERE r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0) AND r.first <= ?2";
+/// The rows of [`IN_RANGE`] as events were recorded. Runs do not overlap.
+const IN_ORDER: &str = "ORDER BY r.first, e.seq";
 /// When the first event was received that a sink has still to be sent: `?1` is the row behind its position.
 const OLDEST_UNBATCHED: &str = "SELECT e.received_at FROM plan_runs r
     CROSS JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?2
     CROSS JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND r.last
     WHERE r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0)
     ORDER BY r.first, e.seq LIMIT 1";
-/// Runs that are looked at in one query. A sink that gets few of many events passes over the others by their runs.
-const RUNS_AT_ONCE: usize = 512;
-/// So many queries for one batch at most: a few milliseconds.
-const LOOKS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rusqlite::StatementStatus;
+
+    use super::super::schema;
+    use super::*;
+
+    /// A store with events of 100 runs, every other of which goes to the archive.
+    fn with_events(events: i64) -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::prepare(&mut connection, Path::new("test.db")).unwrap();
+        connection.execute_batch("INSERT INTO plan_sinks VALUES (1, 'archive', 'all'), (2, 'other', 'all')").unwrap();
+        connection
+            .execute(
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
+                 INSERT INTO events
+                 SELECT n, randomblob(16), randomblob(16), 'akto', n, 3, 0, 0, '', '{}', NULL, NULL FROM n",
+                [events],
+            )
+            .unwrap();
+        connection
+            .execute(
+                "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 99)
+                 INSERT INTO plan_runs SELECT 1 + n * ?1, (n + 1) * ?1, 1 + n % 2 FROM n",
+                [events / 100],
+            )
+            .unwrap();
+        connection
+    }
+
+    /// What SQLite did for a batch, in steps of its machine.
+    fn steps(connection: &Connection, range: EventRange) -> i32 {
+        let found = events(connection, &"archive".parse().unwrap(), range).unwrap();
+        assert_eq!(found.len() as u64, range.events);
+        let statement = connection.prepare_cached(&format!("SELECT e.id, e.document {IN_RANGE} {IN_ORDER}")).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Sort), 0);
+        statement.get_status(StatementStatus::VmStep)
+    }
+
+    #[test]
+    fn a_batch_is_read_without_its_neighbours() {
+        let [few, many] = [with_events(2_000), with_events(200_000)];
+        let few = steps(&few, EventRange { first: 41, last: 60, events: 20 });
+        let many = steps(&many, EventRange { first: 120_001, last: 120_020, events: 20 });
+        assert!(many <= few + 10, "{few} steps among 2,000 events, {many} among 200,000");
+    }
+}

@@ -10,6 +10,7 @@ mod admission;
 mod adoption;
 mod arrivals;
 mod backlogs;
+mod batch_search;
 mod batches;
 mod bodies;
 mod check;

@@ -269,19 +269,19 @@ const OLDEST_NEVER_CLAIMED: &str = "SELECT o.source, r.received_at
 const UNREAD_LOOKED_AT: i64 = 10_000;
 const OF_DELIVERY: &str = "e.seq IN (SELECT event FROM deliveries WHERE id = ? UNION ALL
     SELECT x.seq FROM deliveries b
-    JOIN plan_runs r ON r.first <= b.last_event
+    CROSS JOIN plan_runs r ON r.first <= b.last_event
         AND r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= b.first_event), 0)
-    JOIN plan_sinks s ON s.plan = r.plan AND s.destination = b.destination
-    JOIN events x ON x.seq BETWEEN max(r.first, b.first_event) AND min(r.last, b.last_event)
+    CROSS JOIN plan_sinks s ON s.plan = r.plan AND s.destination = b.destination
+    CROSS JOIN events x ON x.seq BETWEEN max(r.first, b.first_event) AND min(r.last, b.last_event)
     WHERE b.id = ?)";
 /// A delivery of the event itself, a batch that holds it, or one that tells of its incident.
 const OF_EVENT: &str = "d.seq IN (
     WITH x AS (SELECT seq, incident FROM events WHERE id = ?)
     SELECT o.seq FROM x JOIN deliveries o ON o.event = x.seq
     UNION ALL
-    SELECT b.seq FROM x JOIN plan_runs r ON r.first = (SELECT max(first) FROM plan_runs WHERE first <= x.seq)
+    SELECT b.seq FROM x CROSS JOIN plan_runs r ON r.first = (SELECT max(first) FROM plan_runs WHERE first <= x.seq)
         AND r.last >= x.seq
-        JOIN plan_sinks s ON s.plan = r.plan
-        JOIN deliveries b ON b.destination = s.destination AND b.first_event <= x.seq AND b.last_event >= x.seq
+        CROSS JOIN plan_sinks s ON s.plan = r.plan
+        CROSS JOIN deliveries b ON b.destination = s.destination AND b.first_event <= x.seq AND b.last_event >= x.seq
     UNION ALL
     SELECT c.seq FROM x JOIN notifications m ON m.incident = x.incident JOIN deliveries c ON c.notification = m.seq)";
