@@ -13,7 +13,7 @@ use super::checker::check;
 use super::complete::complete;
 use super::environment::ENV;
 use super::error::ConditionError;
-pub use super::fields::Facts;
+pub use super::fields::{Asked, Facts};
 use super::known::KnownNames;
 use super::parse::parse;
 use crate::domain::Severity;

@@ -12,6 +12,7 @@ use super::types::{Shape, Type};
 use crate::domain::{Event, EventOutcome, EventState};
 
 /// One field below `event`.
+#[derive(Debug)]
 pub struct Field {
     /// Its path below `event`: `title`, `actor.ip`.
     pub path: &'static str,
@@ -73,7 +74,7 @@ pub fn group(name: &str) -> Vec<&'static str> {
 pub fn names() -> Vec<&'static str> {
     let mut names: Vec<&str> = Vec::new();
     for field in FIELDS {
-        let first = field.path.split_once('.').map_or(field.path, |(group, _)| group);
+        let first = first_name(field.path);
         if !names.contains(&first) {
             names.push(first);
         }
@@ -81,15 +82,36 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
+/// The fields that conditions may ask for. Making the others for every event would cost as much as reading it.
+#[derive(Debug, Default)]
+pub struct Asked(Vec<&'static Field>);
+
+impl Asked {
+    /// The fields that a condition names, by its text. One too many is of no consequence; where `event` is not followed
+    /// by the name of a field, it is all of them.
+    pub fn by(condition: &str) -> Self {
+        let is_whole = condition.split("event").skip(1).any(|rest| !rest.trim_start().starts_with('.'));
+        let is_named = |field: &&Field| is_whole || condition.contains(first_name(field.path));
+        Self(FIELDS.iter().filter(is_named).collect())
+    }
+
+    /// The fields that any of several conditions asks for.
+    pub fn by_any<'c>(conditions: impl IntoIterator<Item = &'c str>) -> Self {
+        let asked: Vec<Self> = conditions.into_iter().map(Self::by).collect();
+        let is_asked = |field: &&Field| asked.iter().any(|asked| asked.0.iter().any(|other| other.path == field.path));
+        Self(FIELDS.iter().filter(is_asked).collect())
+    }
+}
+
 /// An event as conditions see it: made once, decided by every route.
 pub struct Facts(pub(super) Value);
 
 impl Facts {
-    /// The facts of an event.
-    pub fn of(event: &Event) -> Self {
+    /// The facts of an event for the conditions that ask for these fields.
+    pub fn of(event: &Event, asked: &Asked) -> Self {
         let mut fields: HashMap<Key, Value> = HashMap::new();
         let mut groups: BTreeMap<&str, HashMap<Key, Value>> = BTreeMap::new();
-        for field in FIELDS {
+        for field in &asked.0 {
             let value = (field.value)(event);
             match field.path.split_once('.') {
                 Some((group, name)) => groups.entry(group).or_default().insert(key(name), value),
@@ -101,6 +123,11 @@ impl Facts {
         }
         Self(Value::Map(Map { map: Arc::new(fields) }))
     }
+}
+
+/// The name directly below `event`.
+fn first_name(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(group, _)| group)
 }
 
 const fn field(path: &'static str, kind: fn() -> Type, value: fn(&Event) -> Value) -> Field {
@@ -180,6 +207,25 @@ mod tests {
     fn the_words_of_an_outcome_and_of_a_state_are_all_of_them() {
         assert_eq!(OUTCOMES, EventOutcome::ALL.map(|(word, _)| word));
         assert_eq!(STATES, EventState::ALL.map(|(word, _)| word));
+    }
+
+    #[test]
+    fn a_condition_asks_for_the_fields_that_it_names() {
+        let cases = [
+            ("true", &[][..]),
+            ("event.severity >= high", &["severity"]),
+            ("event . title == 'x' || event.rule.name == ''", &["title", "rule.id", "rule.name"]),
+            ("has(event.labels.team)", &["labels"]),
+        ];
+        for (condition, names) in cases {
+            let asked: Vec<&str> = Asked::by(condition).0.iter().map(|field| field.path).collect();
+            assert_eq!(asked, names, "{condition}");
+        }
+        for whole in ["size(event) > 3", "event['title'] == ''", "event.state == '' && event == event"] {
+            assert_eq!(Asked::by(whole).0.len(), FIELDS.len(), "{whole}");
+        }
+        let both = Asked::by_any(["event.title == ''", "event.title == 'x' && event.severity == low"]);
+        assert_eq!(both.0.iter().map(|field| field.path).collect::<Vec<_>>(), ["severity", "title"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Routes, in the order of the file.
 
-use super::condition::{Condition, Decision, Facts};
+use super::condition::{Asked, Condition, Decision, Facts};
 use crate::domain::{DestinationName, Event, RouteName};
 
 /// A rule: which events go to which destinations.
@@ -29,6 +29,8 @@ pub enum Flow {
 #[derive(Debug, Default)]
 pub struct Router {
     routes: Vec<Route>,
+    /// What their conditions ask for.
+    asked: Asked,
 }
 
 /// Who must know of an event.
@@ -54,7 +56,9 @@ pub struct Considered<'r> {
 impl Router {
     /// Routes in the order of the file.
     pub fn new(routes: Vec<Route>) -> Self {
-        Self { routes }
+        let conditions = routes.iter().filter_map(|route| route.when.as_ref());
+        let asked = Asked::by_any(conditions.map(Condition::source));
+        Self { routes, asked }
     }
 
     /// The routes in the order of the file.
@@ -84,7 +88,7 @@ impl Router {
 
     /// What each route says of `event`, in order.
     pub fn explain(&self, event: &Event) -> Vec<Considered<'_>> {
-        let facts = Facts::of(event);
+        let facts = Facts::of(event, &self.asked);
         let mut stopped = false;
         let consider = |route| {
             let decision = (!stopped).then(|| evaluate(route, &facts));
