@@ -34,6 +34,7 @@ pub struct Setup {
     destinations: String,
     names: Vec<String>,
     retention: &'static str,
+    sources: String,
     lifted: bool,
 }
 
@@ -41,7 +42,7 @@ impl Setup {
     /// Into a file.
     pub fn to_file() -> Self {
         let destinations = format!("[destinations.{ARCHIVE}]\ntype = \"file\"\npath = \"events.ndjson\"\n");
-        Self { destinations, names: vec![ARCHIVE.to_owned()], retention: "", lifted: false }
+        Self { destinations, names: vec![ARCHIVE.to_owned()], retention: "", sources: String::new(), lifted: false }
     }
 
     /// To HTTP destinations on loopback, named after their place, without the pace that protects the real ones.
@@ -49,7 +50,13 @@ impl Setup {
     /// No setting does that: at most 100 events a minute go to a PagerDuty service, one a second to Slack, ten a second to
     /// Jira. So a process of this binary runs the same gatepost and puts another pace before the same destinations.
     pub fn to_http(receivers: &[(Kind, SocketAddr)]) -> Self {
-        let mut setup = Self { destinations: String::new(), names: Vec::new(), retention: "", lifted: true };
+        let mut setup = Self {
+            destinations: String::new(),
+            names: Vec::new(),
+            retention: "",
+            sources: String::new(),
+            lifted: true,
+        };
         for (place, (kind, address)) in receivers.iter().enumerate() {
             setup = setup.and_http(&format!("http{place}"), *kind, *address);
         }
@@ -66,10 +73,21 @@ impl Setup {
         Self { retention, ..self }
     }
 
-    fn and_http(mut self, name: &str, kind: Kind, address: SocketAddr) -> Self {
-        self.destinations.push_str(&format!("[destinations.{name}]\n{}\n", kind.settings(address)));
+    /// Takes events of one more source of Akto's.
+    pub fn and_source(self, name: &str) -> Self {
+        let source = format!("[sources.{name}]\nvendor = \"akto\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n");
+        Self { sources: self.sources + &source, ..self }
+    }
+
+    /// Also to a destination with these settings.
+    pub fn and(mut self, name: &str, settings: &str) -> Self {
+        self.destinations.push_str(&format!("[destinations.{name}]\n{settings}\n"));
         self.names.push(name.to_owned());
         self
+    }
+
+    fn and_http(self, name: &str, kind: Kind, address: SocketAddr) -> Self {
+        self.and(name, &kind.settings(address))
     }
 
     /// The destinations.
@@ -82,9 +100,9 @@ impl Setup {
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite:gatepost.db\"\n\
              {}\n[sources.bench]\nvendor = \"secureagentics\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n\
-             [sources.akto]\nvendor = \"akto\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n{}\
+             [sources.akto]\nvendor = \"akto\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n{}{}\
              [[routes]]\nname = \"everything\"\nto = {:?}\n",
-            self.retention, self.destinations, self.names
+            self.retention, self.sources, self.destinations, self.names
         );
         let path = folder.path().join("gatepost.toml");
         std::fs::write(&path, text)?;

@@ -18,6 +18,7 @@ mod backlog;
 mod contenders;
 mod deliveries;
 mod fill;
+mod flood;
 mod gateway;
 mod keys;
 mod latency;
@@ -85,6 +86,7 @@ fn measure(plan: &Plan, section: Section, report: &mut Option<Report>) -> Outcom
         Section::Start => start::run(plan),
         Section::Size => size::run(plan),
         Section::Keys => keys::many(plan),
+        Section::Flood => flood::run(plan),
     }
 }
 

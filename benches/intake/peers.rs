@@ -78,6 +78,10 @@ impl Peer {
         self.kind.name
     }
 
+    pub fn program(&self) -> &std::path::Path {
+        &self.program
+    }
+
     pub fn shape(&self) -> Shape {
         self.kind.shape
     }

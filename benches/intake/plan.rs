@@ -21,6 +21,8 @@ pub enum Section {
     Size,
     /// Whether ten million dedupe keys slow intake. By hand only: it fills a store of several gigabytes.
     Keys,
+    /// Whether a flood hides what matters. By hand only: it takes ten minutes and needs the machine for itself.
+    Flood,
 }
 
 const SECTIONS: &[(&str, Section)] = &[
@@ -32,6 +34,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("start", Section::Start),
     ("size", Section::Size),
     ("keys", Section::Keys),
+    ("flood", Section::Flood),
 ];
 
 /// What is measured, how long and how often.
@@ -65,6 +68,10 @@ pub struct Plan {
     pub expired: usize,
     /// Dedupe keys that must not slow intake.
     pub keys: usize,
+    /// The shortest time that a flood takes.
+    pub flood: Duration,
+    /// Its events at most.
+    pub flood_events: usize,
 }
 
 impl Plan {
@@ -98,7 +105,7 @@ impl Plan {
     /// Whether the section is part of the run where none is named.
     fn has(&self, section: Section) -> bool {
         match section {
-            Section::Keys => false,
+            Section::Keys | Section::Flood => false,
             Section::Backlog | Section::Retention => !self.strict,
             _ => true,
         }
@@ -121,6 +128,8 @@ impl Plan {
             backlog: 100_000,
             expired: 400_000,
             keys: 10_000_000,
+            flood: Duration::from_secs(40),
+            flood_events: 1_000_000,
         }
     }
 
@@ -136,5 +145,7 @@ impl Plan {
         self.backlog = 20_000;
         self.expired = 200_000;
         self.keys = 500_000;
+        self.flood = Duration::from_secs(12);
+        self.flood_events = 100_000;
     }
 }
