@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::domain::{
-    Attempt, Audience, Change, DeliveryState, DestinationName, Draft, EventOutcome, EventState, IncidentNumber,
-    IncidentState, MilestoneKind, NotifierClass, Operation, Origin, OutcomeKind, Progress, Reference, Rule, Severity,
-    Target, Timestamp,
+    Attempt, Audience, Change, DeliveryState, DestinationName, DigestFacts, DigestOf, Draft, EventOutcome, EventState,
+    IncidentKind, IncidentNumber, IncidentState, MilestoneKind, NotifierClass, Operation, Origin, OutcomeKind,
+    Progress, Reference, Rule, Severity, Target, Timestamp,
 };
 use gatepost::incidents::{GroupBy, Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
@@ -1138,4 +1138,102 @@ fn changes_that_a_discarded_destination_was_told_go_with_retention() {
     }
     assert_eq!(rows_of(&fixture, "SELECT count(*) FROM notifications"), 0);
     assert!(prune(0) > 0 && prune(1_000_000_000) == 0);
+}
+
+/// Events of so many incidents, `each` a number of events.
+fn of_rules(rules: std::ops::Range<usize>, each: usize, mark: &str) -> Vec<Alert> {
+    let of_rule = |rule: usize| {
+        let name: &'static str = Box::leak(format!("rule-{rule}").into_boxed_str());
+        (0..each).map(move |number| Alert { rule: name, ..alert(format!("{mark}-{rule}-{number}")) })
+    };
+    rules.flat_map(of_rule).collect()
+}
+
+fn take_all(fixture: &Fixture, now: i64, alerts: &[Alert]) {
+    for part in alerts.chunks(1_000) {
+        fixture.take(now, part);
+    }
+}
+
+/// A digest of updates, as the only thing that a notifier is told: how many incidents it stands for, and the first numbers.
+fn digest_told(fixture: &Fixture, destination: &str, now: i64) -> (u64, Vec<u64>) {
+    let claims = fixture.claim_all(destination, 100, now);
+    let [claim] = <[Claim<DeliveryWork>; 1]>::try_from(claims).unwrap_or_else(|claims| panic!("{claims:?}"));
+    let change = change(&claim);
+    assert_eq!(change.intent.change, Change::Open);
+    let IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(listed) }) = &change.incident.kind else {
+        panic!("{:?}", change.incident.kind)
+    };
+    let told = (*incidents, listed.iter().map(|updated| updated.number.0).collect());
+    fixture.settle(claim, delivered(), now);
+    told
+}
+
+#[test]
+fn more_than_twenty_updates_that_are_due_at_once_are_one_digest() {
+    let fixture = Fixture::new();
+    fixture.take(0, &of_rules(0..30, 1, "first"));
+    assert_eq!(fixture.changes("hook", 10_000), [Change::Open; 30]);
+    // What is new is told by itself, however much of it there is; what goes on is told together.
+    fixture.take(20_000, &of_rules(0..30, 20, "more"));
+    assert_eq!(fixture.changes("hook", 2 * HOUR), [], "the digest gathers for as long as a message waits");
+    let digest = 31;
+    let (incidents, listed) = digest_told(&fixture, "hook", 2 * HOUR + 10_000);
+    assert_eq!((incidents, listed), (30, (1..=20).collect()));
+    let details = fixture.incident(7);
+    let hook = details.notifications.iter().find(|row| row.destination == name("hook")).unwrap();
+    assert_eq!(hook.told.said.unwrap().standing.count, 21);
+    assert!(details.milestones.iter().any(|milestone| milestone.note.as_deref() == Some("#31 at hook")), "{details:?}");
+    assert_eq!(fixture.changes("hook", 3 * HOUR), []);
+    // Other notifiers are told in their own way.
+    assert_eq!(fixture.changes("tickets", 3 * HOUR), [Change::Open; 30]);
+
+    // The next absence has a digest of its own, and the one before is over, of which nothing is said.
+    take_all(&fixture, 4 * HOUR, &of_rules(0..25, 190, "most"));
+    assert_eq!(fixture.changes("hook", 8 * HOUR), []);
+    assert_eq!(digest_told(&fixture, "hook", 8 * HOUR + 10_000).0, 25);
+    assert_eq!(fixture.incident(digest).incident.state, IncidentState::Resolved);
+    assert_eq!(fixture.incident(digest + 1).incident.follows, Some(IncidentNumber(digest)));
+    for day in 1..9 {
+        fixture.advance(day * 24 * HOUR);
+        assert_eq!(
+            fixture.changes("hook", day * 24 * HOUR).iter().filter(|change| **change != Change::Quiet).count(),
+            0
+        );
+    }
+}
+
+#[test]
+fn twenty_updates_are_told_one_by_one() {
+    let fixture = Fixture::new();
+    fixture.take(0, &of_rules(0..20, 1, "first"));
+    fixture.changes("hook", 10_000);
+    fixture.take(20_000, &of_rules(0..20, 20, "more"));
+    assert_eq!(fixture.changes("hook", 2 * HOUR), [Change::Update; 20]);
+}
+
+#[test]
+fn updates_that_are_due_while_a_digest_is_on_its_way_wait_for_the_next_one() {
+    let fixture = Fixture::new();
+    fixture.take(0, &of_rules(0..25, 1, "first"));
+    fixture.changes("hook", 10_000);
+    fixture.take(20_000, &of_rules(0..25, 20, "more"));
+    assert_eq!(fixture.changes("hook", 2 * HOUR), []);
+    let claim = fixture.claim("hook", 2 * HOUR + 10_000).unwrap();
+    take_all(&fixture, 2 * HOUR + 11_000, &of_rules(0..25, 190, "most"));
+    let later = 3 * HOUR;
+    let worse = Alert { outcome: Some(EventOutcome::Succeeded), ..of_rules(0..1, 1, "worse").remove(0) };
+    fixture.take(later, &[worse]);
+    // The answer is late: the lease is long over, and it may have arrived.
+    fixture.settle(claim, again(true, later), later);
+    let claims = fixture.claim_all("hook", 100, later);
+    let told: Vec<_> =
+        claims.iter().map(|claim| (change(claim).intent.change, change(claim).incident.number.0)).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.contains(&(Change::Raise, 1)) && told.contains(&(Change::Open, 26)), "{told:?}");
+    for claim in claims {
+        fixture.settle(claim, delivered(), later);
+    }
+    assert_eq!(fixture.changes("hook", later + 1_000), []);
+    assert_eq!(digest_told(&fixture, "hook", later + 12_000).0, 24);
 }

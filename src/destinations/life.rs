@@ -283,7 +283,7 @@ impl World {
     fn digest(&mut self) {
         *self = Self::new();
         self.incident.number = IncidentNumber(4721);
-        self.incident.kind = IncidentKind::Digest(DigestFacts { incidents: 14 });
+        self.incident.kind = IncidentKind::Digest(DigestFacts { incidents: 14, ..DigestFacts::default() });
         self.incident.count = 2_311;
         self.incident.first_at = Timestamp::parse("2026-11-18T04:00:00Z").unwrap();
         self.incident.last_at = at_time("04:00:00");

@@ -220,7 +220,7 @@ pub enum IncidentKind {
     Events,
     /// Incidents that are too many to be told one by one.
     Storm(StormFacts),
-    /// Events of one source that were all old when they arrived together.
+    /// Many incidents of one source that are told with one message.
     Digest(DigestFacts),
 }
 
@@ -246,6 +246,38 @@ pub struct StormFacts {
 pub struct DigestFacts {
     /// How many incidents it stands for.
     pub incidents: u64,
+    /// Why they are told together.
+    #[serde(default)]
+    pub of: DigestOf,
+}
+
+/// Why many incidents are told with one message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DigestOf {
+    /// All their events were old when they arrived together.
+    #[default]
+    OldEvents,
+    /// They went on while a notifier was not told: how each of the first ones stood.
+    Updates(Vec<Updated>),
+}
+
+/// An incident in a digest of updates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Updated {
+    /// Its number.
+    pub number: IncidentNumber,
+    /// Its title.
+    pub title: String,
+    /// Its events.
+    pub count: u64,
+}
+
+impl IncidentKind {
+    /// Whether it stands for updates, which are told once.
+    pub fn is_of_updates(&self) -> bool {
+        matches!(self, Self::Digest(DigestFacts { of: DigestOf::Updates(_), .. }))
+    }
 }
 
 /// An incident, as it is.

@@ -38,8 +38,8 @@ pub use facets::{Distinct, Facet, Facets};
 pub use id_prefix::{IdPrefix, IdPrefixError};
 pub use ids::{DeliveryId, EventId, IncidentId, NotificationId, ReceiptId};
 pub use incident::{
-    Acknowledgement, DigestFacts, Fold, Incident, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Origin,
-    Rank, STATE_NOTE_CHARS_MAX, StormFacts,
+    Acknowledgement, DigestFacts, DigestOf, Fold, Incident, IncidentKey, IncidentKind, IncidentNumber, IncidentState,
+    Origin, Rank, STATE_NOTE_CHARS_MAX, StormFacts, Updated,
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
 pub use milestone::{Milestone, MilestoneKind};

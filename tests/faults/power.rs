@@ -20,7 +20,6 @@ use super::expectations::{self, Expectations, Posting};
 use super::gateway::Gateway;
 use super::load::{Amount, Load};
 use super::strace::{Call, Strace};
-use super::wire::Wire;
 use super::world::World;
 use super::{is_long, schedule};
 
@@ -60,7 +59,8 @@ async fn what_was_answered_after_a_failed_sync_survives_a_power_cut() {
     let mut repeated = 0;
     for round in 0..rounds {
         let Some(mut recorder) = Recorder::new(&mut dice).await else { return };
-        let fault = format!("fdatasync:error=EIO:when={}", 6 + dice.below(40));
+        // The start of an empty store takes eleven syncs; what ends the start is no subject of this scenario.
+        let fault = format!("fdatasync:error=EIO:when={}", 12 + dice.below(40));
         recorder.fail(&fault, round % 2 == 0, &mut dice).await;
         repeated += recorder.repeat(&mut dice).await;
         let recording = recorder.finish();
@@ -153,8 +153,12 @@ impl Recorder {
             (0..entries.postings.len()).filter(|posting| !answered.contains(posting)).collect()
         };
         for posting in &unanswered {
-            let mut wire = Wire::open(self.world.public).await.unwrap();
-            assert_eq!(self.expectations.post(*posting, &mut wire).await.map(|answer| answer.status), Ok(200));
+            // As a vendor does: on a machine that does other things as well the store may be too slow for a first try.
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while self.expectations.post_once(*posting, self.world.public).await != Some(200) {
+                assert!(Instant::now() < deadline, "a request that was refused is refused for ever");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
         let load = Load::start(&self.expectations, self.world.public, AMOUNT, dice);
         tokio::time::sleep(Duration::from_millis(150)).await;

@@ -11,8 +11,8 @@ use super::super::paint::{Paint, Tone};
 use super::super::{delivery_words, moment, terminal, told};
 use crate::config::Outline;
 use crate::domain::{
-    Clock, DeliveryState, Distinct, Event, Facet, Incident, IncidentKind, IncidentState, MilestoneKind, SystemClock,
-    Timestamp, Told,
+    Clock, DeliveryState, DigestFacts, DigestOf, Distinct, Event, Facet, Incident, IncidentKind, IncidentState,
+    MilestoneKind, SystemClock, Timestamp, Told,
 };
 use crate::store::{DeliveryRow, IncidentDetails, NotificationRow, SqliteStore};
 
@@ -99,6 +99,11 @@ fn stands_for(incident: &Incident) -> Option<String> {
     let number = incident.number.0;
     match &incident.kind {
         IncidentKind::Events => None,
+        IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(listed) }) => {
+            let numbers: Vec<String> = listed.iter().map(|updated| updated.number.to_string()).collect();
+            let more = if usize::try_from(*incidents).is_ok_and(|all| all > numbers.len()) { " and more" } else { "" };
+            Some(format!("{incidents} incidents that went on while they were not told: {}{more}", numbers.join(", ")))
+        }
         IncidentKind::Digest(facts) => Some(format!(
             "{} incidents whose events were old when they came: gatepost incidents list --all --storm {number}",
             facts.incidents

@@ -6,8 +6,8 @@ use super::summary::{self, Fact, Summary};
 use super::words::{Words, count};
 use super::{line, rough, truncate, web_links};
 use crate::domain::{
-    Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link, Notification, Origin,
-    Purpose, Rank, StormFacts, Telling,
+    DigestFacts, DigestOf, Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link,
+    Notification, Origin, Purpose, Rank, StormFacts, Telling,
 };
 
 /// What there is to say about one incident, in the order that is the same everywhere. Texts are redacted and free of control
@@ -206,6 +206,9 @@ fn title(incident: &Incident) -> String {
             let incidents = count(storm.incidents, "more incident", "more incidents");
             format!("{source}: {incidents} of {}", count(rules, "rule", "rules"))
         }
+        IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(_) }) => {
+            format!("{source}: {} went on", count(*incidents, "incident", "incidents"))
+        }
         IncidentKind::Digest(_) => {
             let (events, first, last) =
                 (count(incident.count, "event", "events"), day(incident.first_at), day(incident.last_at));
@@ -233,7 +236,8 @@ fn parts(incident: &Incident, told: &Notification) -> Vec<Words> {
                 Some(outcome) => format!("{} ({})", incident.rank.severity.as_str().to_uppercase(), outcome.shown()),
                 None => rank_words(incident.rank),
             };
-            vec![Words::of(format!("{}, highest {highest}", count(digest.incidents, "incident", "incidents")))]
+            let all = Words::of(format!("{}, highest {highest}", count(digest.incidents, "incident", "incidents")));
+            std::iter::once(all).chain(updates(digest)).collect()
         }
         IncidentKind::Storm(storm) => {
             let named = newly_named(storm, told);
@@ -250,6 +254,23 @@ fn parts(incident: &Incident, told: &Notification) -> Vec<Words> {
             named.into_iter().chain((!rules.is_empty()).then_some(most)).collect()
         }
     }
+}
+
+/// How the incidents of a digest of updates stood.
+fn updates(digest: &DigestFacts) -> Vec<Words> {
+    let DigestOf::Updates(listed) = &digest.of else { return Vec::new() };
+    let mut all: Vec<Words> = listed
+        .iter()
+        .take(UPDATES_MAX)
+        .map(|updated| {
+            let title = line(&updated.title).unwrap_or_else(|| "alert without a title".into());
+            let events = count(updated.count, "event", "events");
+            Words::of(format!("{} ", updated.number)).value(title).ours(format!(" {events}"))
+        })
+        .collect();
+    let more = digest.incidents.saturating_sub(u64::try_from(all.len()).unwrap_or(u64::MAX));
+    all.extend((more > 0).then(|| Words::of(format!("and {} more", super::words::number(more)))));
+    all
 }
 
 /// The event's own value, else the newest known; with the number of the others.
@@ -389,6 +410,8 @@ const LINKS_MAX: usize = 3;
 /// Rules of a storm that are named at once, and the most frequent ones that are counted.
 const NAMED_MAX: usize = 5;
 const MOST_MAX: usize = 3;
+/// Incidents of a digest of updates that a message lists.
+const UPDATES_MAX: usize = 10;
 /// Of a victim in a headline: the title and the number must keep their place.
 const EXTRA_CHARS_MAX: usize = 100;
 

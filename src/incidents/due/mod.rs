@@ -81,6 +81,9 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     fn difference(&self) -> Due {
+        if self.told.said.is_some() && self.incident.kind.is_of_updates() {
+            return Due::Close(DIGEST_TOLD);
+        }
         if self.told.said.is_none()
             && let Some(due) = self.not_opened()
         {
@@ -114,7 +117,9 @@ impl Comparison<'_> {
     fn opens_at(&self) -> Timestamp {
         let waits = matches!(self.class, NotifierClass::AppendOnly | NotifierClass::Ticket)
             && self.is.rank.severity.rank() < Severity::Critical.rank();
-        self.after(self.told.opened_at, if waits { self.timing.wait } else { Duration::ZERO })
+        // Until all of them have been found.
+        let gathers = self.incident.kind.is_of_updates();
+        self.after(self.told.opened_at, if waits || gathers { self.timing.wait } else { Duration::ZERO })
     }
 
     /// The change that the first message tells: one that combines all, where the incident is over.
@@ -181,6 +186,7 @@ impl Comparison<'_> {
 }
 
 const FOLDED: &str = "told through a storm incident or a digest";
+const DIGEST_TOLD: &str = "a digest is told once";
 const RESOLVED_UNTOLD: &str = "resolved before it was told";
 const QUIET_UNTOLD: &str = "quiet before it was told";
 const OVER: &str = "resolved";

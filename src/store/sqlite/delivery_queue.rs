@@ -10,6 +10,7 @@ use super::batches::{self, BatchRow};
 use super::delivery_candidates::{Candidate, CandidateContent};
 use super::notifications::{Notifications, Prepared};
 use super::rows::row_limit;
+use super::update_digest::{Surplus, UpdateDigest};
 use crate::domain::{BatchEvent, DestinationName, EventDocument, Timestamp};
 
 /// Claims deliveries of one destination, in one transaction.
@@ -21,6 +22,8 @@ pub struct Claimer<'t> {
     claimed: Claimed,
     /// Deliveries that were looked at and not handed out.
     passed_over: usize,
+    /// Nothing of this urgency or below is handed out.
+    waits_below: Option<u8>,
 }
 
 impl<'t> Claimer<'t> {
@@ -30,10 +33,15 @@ impl<'t> Claimer<'t> {
         policy: &'t Policy,
         lease: Lease,
     ) -> Self {
-        Self { transaction, destination, policy, lease, claimed: Claimed::default(), passed_over: 0 }
+        Self { transaction, destination, policy, lease, claimed: Claimed::default(), passed_over: 0, waits_below: None }
     }
 
-    pub fn claim(self, limit: usize, order: ClaimOrder) -> Result<Claimed, StoreError> {
+    pub fn claim(mut self, limit: usize, order: ClaimOrder) -> Result<Claimed, StoreError> {
+        let waiting = urgencies(self.transaction, self.destination)?;
+        let updates = UpdateDigest::of(self.transaction, self.policy, self.destination, self.lease.now);
+        if let Surplus::WaitsBelow(urgency) = updates.fold(&waiting)? {
+            self.waits_below = Some(urgency);
+        }
         match order {
             ClaimOrder::MostSevere => self.most_severe(limit),
             ClaimOrder::LongestDue => self.longest_due(limit),
@@ -76,7 +84,9 @@ impl<'t> Claimer<'t> {
 
     /// The urgencies of what waits, the highest first: one step in the index for each.
     fn urgencies(&self) -> Result<Vec<u8>, StoreError> {
-        urgencies(self.transaction, self.destination)
+        let mut found = urgencies(self.transaction, self.destination)?;
+        found.retain(|urgency| self.waits_below.is_none_or(|below| *urgency > below));
+        Ok(found)
     }
 
     /// When the next delivery with this urgency is due.

@@ -10,10 +10,11 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::super::{Advanced, Policy, StoreError};
 use super::gathered::{Gathered, GatheredEvent};
 use super::incident_rows::IncidentRows;
-use super::notifications::Notifications;
+use super::notifications::{Notifications, TellingProgress};
 use super::rows::{document, readable, row_limit, row_of, to_text};
 use crate::domain::{
-    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, RouteName, SourceName, Timestamp,
+    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, IncidentState, Origin, RouteName,
+    SourceName, Timestamp,
 };
 use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, StormGauge, Subject};
 
@@ -179,6 +180,47 @@ impl<'t> Incidents<'t> {
         }
         let storm = self.latest(&source, incidents::storm_key(&source, *rank), &[])?;
         Ok(Some(incidents::fold(storm, subject, numbers, self.now)))
+    }
+
+    /// Adds an incident to the digest of what a notifier was not told, which is told it instead; the number of the digest.
+    /// `None`: the digest before is just being told.
+    pub fn add_to_digest(
+        &self,
+        incident: &Incident,
+        notifier: &DestinationName,
+        route: &RouteName,
+    ) -> Result<Option<IncidentNumber>, StoreError> {
+        let mut updated = Subject::new(incident.clone(), self.facets(incident.number)?, Correlations::default());
+        let mut newest = self.latest(&incident.source, incidents::updates_key(&incident.source, notifier), &[])?;
+        if let Some(digest) = newest.as_mut().filter(|digest| digest.incident.state.is_live()) {
+            let notifications = Notifications::of(self.transaction, self.policy, self.now);
+            match notifications.progress_of(digest.incident.number, notifier)? {
+                TellingProgress::Untold => {}
+                TellingProgress::UnderWay => return Ok(None),
+                TellingProgress::Told => {
+                    digest.incident.enter(IncidentState::Resolved, Origin::Gatepost, self.now);
+                    self.rows.save(&digest.incident)?;
+                }
+            }
+        }
+        let mut next = self.next_number()?;
+        let mut numbers = || {
+            let number = IncidentNumber(next);
+            next += 1;
+            (IncidentId::generate(), number)
+        };
+        let digest = incidents::digest_of_updates(newest, &mut updated, notifier, &mut numbers, self.now);
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO incident_texts (incident, event, facets) SELECT ?1, event, '{}' FROM incident_texts
+                 WHERE incident = ?2 ON CONFLICT (incident) DO NOTHING",
+            )?
+            .execute([row_of(digest.incident.number), row_of(incident.number)])?;
+        self.save(&digest, None)?;
+        self.rows.add_milestones(incident.number, &updated.milestones)?;
+        let to = BTreeMap::from([(notifier.clone(), route.clone())]);
+        self.tell(&digest.incident, &to, &mut BTreeSet::new())?;
+        Ok(Some(digest.incident.number))
     }
 
     /// A storm is shown by the first event that it stands for.

@@ -52,6 +52,7 @@ mod single_events;
 mod sink_plans;
 mod sink_schema;
 mod turns;
+mod update_digest;
 mod upkeep;
 mod urgency;
 mod wal;

@@ -1,7 +1,10 @@
 use super::super::{newest, news};
 use super::*;
 use crate::destinations::life::{self, OwnedTelling};
-use crate::domain::{Acknowledgement, Change, NotifierClass, Operation, Severity};
+use crate::domain::{
+    Acknowledgement, Change, DigestFacts, DigestOf, IncidentKind, IncidentNumber, NotifierClass, Operation, Severity,
+    Updated,
+};
 
 fn summary(told: &OwnedTelling) -> IncidentSummary {
     IncidentSummary::of(&told.job(), &told.telling())
@@ -170,6 +173,18 @@ fn a_storm_and_a_digest_are_told_by_what_they_stand_for() {
     let told = life::at("digest", NotifierClass::EditableChat);
     assert_eq!(summary(&told).headline(200), "akto: 2,311 events from 18 to 21 Nov arrived together · #4721");
     assert_eq!(plain(&summary(&told).parts, &told), ["14 incidents, highest HIGH (blocked)"]);
+}
+
+#[test]
+fn a_digest_of_updates_lists_how_the_first_incidents_stood() {
+    let mut told = life::at("digest", NotifierClass::EditableChat);
+    let updated = |number| Updated { number: IncidentNumber(number), title: format!("Ssrf\n{number}"), count: number };
+    let listed = (1..=12).map(updated).collect();
+    told.incident.kind = IncidentKind::Digest(DigestFacts { incidents: 40, of: DigestOf::Updates(listed) });
+    assert_eq!(summary(&told).headline(200), "akto: 40 incidents went on · #4721");
+    let parts = plain(&summary(&told).parts, &told);
+    assert_eq!(parts[..3], ["40 incidents, highest HIGH (blocked)", "#1 Ssrf 1 1 event", "#2 Ssrf 2 2 events"]);
+    assert_eq!((parts.len(), parts[11].as_str()), (12, "and 30 more"));
 }
 
 #[test]

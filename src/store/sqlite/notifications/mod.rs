@@ -6,6 +6,7 @@
 //! anew when it is claimed.
 
 mod change_queue;
+mod fold;
 mod prepare;
 mod settle;
 mod stored;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Transaction, params};
 
 use change_queue::ChangeQueue;
+pub use fold::{DueUpdate, TellingProgress};
 pub use prepare::{Candidate, Prepared};
 use stored::{NotificationRows, Stored};
 
