@@ -38,8 +38,7 @@ const BATCH_TIME: Duration = Duration::from_millis(40);
 /// Fewer receipts than are recorded in one piece of work take no less time.
 const BATCH_RECEIPTS_MIN: usize = PIECE_EVENTS;
 /// Small receipts taken at once, at most.
-pub(super) const SMALL: ReceiptLimits =
-    ReceiptLimits { size: Some(ReceiptSize::Small), receipts: 128, bytes: 256 << 10 };
+pub(super) const SMALL: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Small), receipts: 512, bytes: 1 << 20 };
 /// Large receipts taken at once: one, where it is a large one.
 pub(super) const LARGE: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Large), receipts: 4, bytes: 512 << 10 };
 
@@ -55,11 +54,12 @@ mod tests {
             batches.note(receipts, took);
             batches.limits().receipts
         };
-        assert_eq!(after(128, quick), 128);
-        assert_eq!([after(128, slow), after(64, slow), after(32, slow), after(24, slow)], [64, 32, 24, 24]);
+        assert_eq!(after(512, quick), 512);
+        let halved = [512, 256, 128, 64, 32, 24].map(|receipts| after(receipts, slow));
+        assert_eq!(halved, [256, 128, 64, 32, 24, 24]);
         assert_eq!(after(0, slow), 24, "waiting for a claim of nothing says nothing");
         assert_eq!((after(5, quick), after(24, BATCH_TIME)), (24, 24), "nothing says that more could be done");
-        assert_eq!([after(24, quick), after(48, quick), after(96, quick)], [48, 96, 128]);
+        assert_eq!([after(24, quick), after(48, quick), after(96, quick)], [48, 96, 192]);
         let mut large = BatchLimits::new(LARGE);
         large.note(1, Duration::from_secs(9));
         assert_eq!(large.limits().receipts, LARGE.receipts);

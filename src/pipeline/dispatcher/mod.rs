@@ -70,15 +70,23 @@ impl Dispatcher {
 
     /// Works on receipts of one size. Intake wakes the worker of the small ones, and each worker wakes the other.
     async fn work(&self, mut batches: BatchLimits, (own, other): (&Notify, &Notify), mut stop: watch::Receiver<bool>) {
+        let mut unrecorded = None;
         loop {
-            let begun = tokio::time::Instant::now();
-            match self.dispatch_batch(batches.limits()).await {
-                Ok(batch) => {
-                    batches.note(batch.receipts, begun.elapsed());
+            let is_stopping = *stop.borrow();
+            let limits = (!is_stopping).then(|| batches.limits());
+            // Before the claim, so that it comes first to the thread that writes.
+            let (recorded, read) = tokio::join!(self.record(unrecorded.take()), self.read_batch(limits));
+            match recorded.and_then(|recorded| Ok((recorded, read?))) {
+                Ok((recorded, batch)) => {
                     if batch.is_other_size_waiting {
                         other.notify_one();
                     }
-                    if batch.receipts > 0 && !*stop.borrow() {
+                    unrecorded = (batch.receipts > 0).then_some(batch);
+                    if let Some((receipts, took)) = recorded {
+                        batches.note(receipts, took);
+                    }
+                    // What was recorded may have kept back a receipt that is only read alone.
+                    if !is_stopping && (unrecorded.is_some() || recorded.is_some()) {
                         continue;
                     }
                 }
@@ -92,18 +100,21 @@ impl Dispatcher {
         }
     }
 
-    /// Dispatches a batch. One thread reads while the other records, piece by piece: a body of many events is never in
-    /// memory as events, and no transaction holds intake up for long.
-    async fn dispatch_batch(&self, limits: ReceiptLimits) -> Result<BatchSummary, StoreError> {
+    /// Claims and reads a batch, while the one before is recorded; nothing without limits. What does not fit into one piece
+    /// is recorded as it is read: a body of many events is never in memory as events, and no transaction holds intake up
+    /// for long.
+    async fn read_batch(&self, limits: Option<ReceiptLimits>) -> Result<ReadBatch, StoreError> {
+        let begun = tokio::time::Instant::now();
+        let Some(limits) = limits else { return Ok(ReadBatch::of_nothing(begun)) };
         let ClaimedReceipts { mut claims, set_aside, is_other_size_waiting, .. } =
             self.outbox.claim_receipts(limits, self.lease()).await?;
         for SetAside { row, reason } in &set_aside {
             self.metrics.receipts_unreadable.inc();
             tracing::error!(row, reason, "a stored request cannot be read; it is set aside and not told");
         }
-        let batch = BatchSummary { receipts: claims.len() + set_aside.len(), is_other_size_waiting };
+        let receipts = claims.len() + set_aside.len();
         if claims.is_empty() {
-            return Ok(batch);
+            return Ok(ReadBatch { receipts, is_other_size_waiting, ..ReadBatch::of_nothing(begun) });
         }
         let rules = self.rules.borrow().clone();
         let (now, keys) = (*self.vouched.borrow(), self.retention.borrow().keys);
@@ -155,10 +166,16 @@ impl Dispatcher {
                 break;
             }
         }
+        drop(reader.await);
+        Ok(ReadBatch { begun, receipts, is_other_size_waiting, conclusions, destinations })
+    }
+
+    /// Records what a batch holds, in pieces; how many receipts that were, and how long they took from their claim.
+    async fn record(&self, batch: Option<ReadBatch>) -> Result<Option<(usize, Duration)>, StoreError> {
+        let Some(ReadBatch { begun, receipts, conclusions, destinations, .. }) = batch else { return Ok(None) };
         try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
         self.workers.wake(&destinations);
-        drop(reader.await);
-        Ok(batch)
+        Ok(Some((receipts, begun.elapsed())))
     }
 
     /// Records conclusions, and retries them from memory while the store cannot take them: if they were dropped, their
@@ -281,12 +298,24 @@ impl Dispatcher {
     }
 }
 
-/// What a batch held.
-struct BatchSummary {
+/// A batch that was read and is to be recorded.
+struct ReadBatch {
+    /// When it was claimed.
+    begun: tokio::time::Instant,
     /// How many receipts were claimed or set aside.
     receipts: usize,
     /// Whether there is work for the other worker.
     is_other_size_waiting: bool,
+    /// What they hold, in pieces of one transaction each.
+    conclusions: Vec<Vec<Conclusion>>,
+    /// Where that goes.
+    destinations: Vec<DestinationName>,
+}
+
+impl ReadBatch {
+    fn of_nothing(begun: tokio::time::Instant) -> Self {
+        Self { begun, receipts: 0, is_other_size_waiting: false, conclusions: Vec::new(), destinations: Vec::new() }
+    }
 }
 
 fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<DestinationName>) {

@@ -149,7 +149,8 @@ async fn a_batch_that_is_read_while_the_rules_are_exchanged_is_recorded_by_the_n
         clock: Arc::new(SystemClock),
         metrics: Arc::new(Metrics::new()),
     };
-    assert_eq!(dispatcher.dispatch_batch(SMALL).await.unwrap().receipts, 1);
+    let batch = dispatcher.read_batch(Some(SMALL)).await.unwrap();
+    assert_eq!(dispatcher.record(Some(batch)).await.unwrap().map(|(receipts, _)| receipts), Some(1));
     let page = Page { limit: 10, before: None };
     let incidents = store.incidents(&page, &IncidentFilter::default()).unwrap();
     assert_eq!(incidents.len(), 1, "`d` is a notifier by now");
