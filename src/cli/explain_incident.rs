@@ -19,7 +19,8 @@ use crate::store::{
 
 /// The explanation of one event.
 pub struct Place {
-    joined: Joined,
+    /// What it did to its incident; `None`: no notifier was to know of it, so that no incident was looked for.
+    joined: Option<Joined>,
     incident: Option<IncidentNumber>,
     why: Option<String>,
     lines: Vec<Line>,
@@ -33,7 +34,7 @@ struct Line {
 }
 
 impl Place {
-    /// Looks it up; `None` for an event that was never checked for an incident: in quarantine, or of an older store.
+    /// Looks it up; `None` for an event of which neither a sink nor an incident knows, as in quarantine.
     /// `planned`: where the current routes would send it.
     pub fn find(
         path: &Path,
@@ -43,7 +44,10 @@ impl Place {
     ) -> Result<Option<Self>, Failure> {
         let event = &row.event;
         let mut lines = sinks(store, event)?;
-        let Some(place) = store.incident_of(event.id)? else { return Ok(None) };
+        let Some(place) = store.incident_of(event.id)? else {
+            let is_known = !lines.is_empty();
+            return Ok(is_known.then_some(Self { joined: None, incident: None, why: None, lines }));
+        };
         let details = place.incident.map(|number| store.incident(number)).transpose()?.flatten();
         let mut why = None;
         if let Some(details) = &details {
@@ -69,18 +73,21 @@ impl Place {
             let text = not_told(place.joined).to_owned();
             lines.push(Line { destination, at: None, text });
         }
-        Ok(Some(Self { joined: place.joined, incident: place.incident, why, lines }))
+        Ok(Some(Self { joined: Some(place.joined), incident: place.incident, why, lines }))
     }
 
     /// For people.
     pub fn print(&self) -> Outcome {
-        match (self.incident, &self.why) {
-            (Some(number), Some(why)) if self.joined == Joined::Opened => {
+        match (self.joined, self.incident, &self.why) {
+            (Some(Joined::Opened), Some(number), Some(why)) => {
                 out!("  opened incident {number}; events join it where {why}")?;
             }
-            (Some(number), Some(why)) => out!("  {} incident {number} because {why}", joined(self.joined))?,
-            (Some(number), None) => out!("  {} incident {number}, which is past its retention", joined(self.joined))?,
-            (None, _) => out!("  no incident: {}", not_told(self.joined))?,
+            (Some(place), Some(number), Some(why)) => out!("  {} incident {number} because {why}", joined(place))?,
+            (Some(place), Some(number), None) => {
+                out!("  {} incident {number}, which is past its retention", joined(place))?;
+            }
+            (Some(place), None, _) => out!("  no incident: {}", not_told(place))?,
+            (None, ..) => out!("  no incident: no route sent it to a notifier when it came")?,
         }
         for line in &self.lines {
             match line.at {
@@ -98,7 +105,7 @@ impl Place {
             .iter()
             .map(|line| json!({ "destination": line.destination, "at": line.at, "what": line.text }))
             .collect();
-        json!({ "incident": self.incident, "joined": self.joined.as_str(), "because": self.why, "told": told })
+        json!({ "incident": self.incident, "joined": self.joined.map(Joined::as_str), "because": self.why, "told": told })
     }
 }
 
