@@ -226,6 +226,9 @@ fn flood(plan: &Plan, name: &str, flooding: &Flooding, kills: usize) -> Outcome<
     // Slack is told once a second; what the flood still changes there is told within this time.
     std::thread::sleep(Duration::from_secs(3));
     let told = people.told(RULE, VICTIM);
+    if matches!(flooding, Flooding::OneRule) && (told.messages == 0 || told.tickets == 0) {
+        return Err(format!("flood of {name}: {} messages, {} tickets about it", told.messages, told.tickets).into());
+    }
     let behind = total.saturating_sub(read_by_then);
     let note = format!(
         "{counted} counted, {} pages in all, {} messages, {} tickets, {} comments about it; {behind} not in the file at its \

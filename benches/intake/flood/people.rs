@@ -43,7 +43,7 @@ impl People {
         );
         let chat = format!(
             "type = \"slack\"\nurl = \"{}\"\ntoken = {{ value = \"{}\" }}\nchannel = \"{}\"",
-            self.chat.base_url(),
+            self.chat.api_url(),
             slack::BOT_TOKEN,
             slack::CHANNEL
         );

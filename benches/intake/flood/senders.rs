@@ -20,7 +20,8 @@ pub struct Senders {
     begun: Instant,
     accepted: Arc<AtomicUsize>,
     is_over: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<Vec<Duration>>>,
+    /// The time to each answer, and when the last one came.
+    threads: Vec<JoinHandle<(Vec<Duration>, Instant)>>,
 }
 
 /// What was sent.
@@ -42,7 +43,7 @@ impl Senders {
             let (flooding, address, next) = (*flooding, Arc::clone(address), Arc::clone(&next));
             let (accepted, is_over) = (Arc::clone(&accepted), Arc::clone(&is_over));
             std::thread::spawn(move || {
-                let (mut connection, mut latencies) = (None, Vec::new());
+                let (mut connection, mut latencies, mut last) = (None, Vec::new(), Instant::now());
                 while !is_over.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= limit {
@@ -53,10 +54,11 @@ impl Senders {
                     while post(&mut connection, &address, &request) != Some(200) {
                         std::thread::sleep(AGAIN);
                     }
-                    latencies.push(begun.elapsed());
+                    last = Instant::now();
+                    latencies.push(last - begun);
                     accepted.fetch_add(1, Ordering::Relaxed);
                 }
-                latencies
+                (latencies, last)
             })
         });
         let threads = threads.collect();
@@ -76,9 +78,13 @@ impl Senders {
     /// Ends the flood: what is under way is answered first.
     pub fn end(self) -> Sent {
         self.is_over.store(true, Ordering::Relaxed);
-        let mut latencies: Vec<Duration> =
-            self.threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect();
-        let took = self.begun.elapsed();
+        let (mut latencies, mut last) = (Vec::new(), self.begun);
+        for thread in self.threads {
+            let Ok((of_thread, ended)) = thread.join() else { continue };
+            latencies.extend(of_thread);
+            last = last.max(ended);
+        }
+        let took = last - self.begun;
         latencies.sort_unstable();
         Sent { accepted: latencies.len(), took, latencies }
     }
