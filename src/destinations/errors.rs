@@ -64,7 +64,7 @@ impl ErrorClass {
             Self::Suspect => "misconfigured; refused if only this message is answered so",
             Self::Refused => "refused",
             Self::Plainer => "once more in a plainer form, then refused",
-            Self::Left => "left as it is; the reason is kept with the ticket",
+            Self::Left => "left as it is; with a ticket the reason is kept",
             Self::Gone => "gone; made anew at the next raise or reopening",
             Self::ByStatus => "as the status says",
         }
@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{elasticsearch, jira, pagerduty, slack, splunk, testing, webhook};
+    use super::super::{elasticsearch, jira, opsgenie, pagerduty, slack, splunk, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -145,6 +145,10 @@ mod tests {
         ("Jira, new tickets", jira::errors::CREATE),
         ("Jira, comments", jira::errors::COMMENT),
         ("Jira, status and priority", jira::errors::CHANGE),
+        ("Opsgenie, new alerts", opsgenie::errors::ALERT),
+        ("Opsgenie, acknowledging and closing", opsgenie::errors::CHANGE),
+        ("Opsgenie, processing of new alerts", opsgenie::errors::PROCESSED_ALERT),
+        ("Opsgenie, processing of acknowledging and closing", opsgenie::errors::PROCESSED_CHANGE),
         ("PagerDuty", pagerduty::errors::EVENTS),
         ("Elasticsearch, bulk requests", elasticsearch::errors::BULK),
         ("Elasticsearch, documents", elasticsearch::errors::DOCUMENT),

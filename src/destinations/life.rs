@@ -85,7 +85,7 @@ pub fn live(notifier: &dyn Notifier, respond: impl Fn(&str, &HttpRequest) -> Rep
         let mut said = Vec::new();
         for operation in operations {
             let told = world.telling(change, operation);
-            let (conversation, outcome) = converse(notifier, &told.job(), &told.telling(), &respond);
+            let (conversation, outcome) = try_until_settled(notifier, &told, &respond);
             said.extend(conversation);
             let Outcome::Delivered { remote } = outcome else { panic!("{stage} {operation:?}: {outcome:?}") };
             let reference = remote.or(world.told.reference);
@@ -96,6 +96,26 @@ pub fn live(notifier: &dyn Notifier, respond: impl Fn(&str, &HttpRequest) -> Rep
         }
     }
     stages
+}
+
+/// Tries as the queue does, without its pauses, as long as the notifier notes something new for the next try.
+fn try_until_settled(
+    notifier: &dyn Notifier,
+    told: &OwnedTelling,
+    respond: &impl Fn(&str, &HttpRequest) -> Reply,
+) -> (Vec<Value>, Outcome) {
+    let (mut said, mut notes, mut now) = (Vec::new(), Progress::default(), told.now);
+    loop {
+        let job = Job { progress: &notes, now, ..told.job() };
+        let (conversation, outcome) = converse(notifier, &job, &told.telling(), respond);
+        said.extend(conversation);
+        match outcome {
+            Outcome::Retry { progress, after: Some(pause), .. } if progress != notes => {
+                (notes, now) = (progress, now.plus(pause));
+            }
+            outcome => return (said, outcome),
+        }
+    }
 }
 
 /// Drives a notifier to the end of a try. What it sent, and the outcome.

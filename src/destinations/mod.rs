@@ -21,6 +21,7 @@ mod jira;
 #[cfg(test)]
 pub(crate) mod life;
 mod message;
+mod opsgenie;
 mod pagerduty;
 mod probe;
 mod receiver;
@@ -44,8 +45,16 @@ use crate::domain::{Batch, BatchSize, Job, NotifierClass, Outcome, Telling};
 use crate::settings::Section;
 
 /// Every kind of destination, in alphabetical order.
-pub const KINDS: &[&Kind] =
-    &[&elasticsearch::KIND, &file::KIND, &jira::KIND, &pagerduty::KIND, &slack::KIND, &splunk::KIND, &webhook::KIND];
+pub const KINDS: &[&Kind] = &[
+    &elasticsearch::KIND,
+    &file::KIND,
+    &jira::KIND,
+    &opsgenie::KIND,
+    &pagerduty::KIND,
+    &slack::KIND,
+    &splunk::KIND,
+    &webhook::KIND,
+];
 
 /// A kind of destination.
 pub struct Kind {

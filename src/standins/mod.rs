@@ -21,6 +21,7 @@
 pub mod elasticsearch;
 mod fault;
 pub mod jira;
+pub mod opsgenie;
 pub mod pagerduty;
 mod rate;
 mod shape;

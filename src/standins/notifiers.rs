@@ -10,7 +10,12 @@ use crate::domain::{
 use crate::egress::Egress;
 
 /// Drives a notifier to the end of a try, as a worker does.
-async fn converse(notifier: &dyn Notifier, egress: &Egress, job: &Job<'_>, telling: &Telling<'_>) -> Outcome {
+pub(super) async fn converse(
+    notifier: &dyn Notifier,
+    egress: &Egress,
+    job: &Job<'_>,
+    telling: &Telling<'_>,
+) -> Outcome {
     let mut next = notifier.first(job, telling);
     for _ in 0..32 {
         match next {
@@ -22,21 +27,21 @@ async fn converse(notifier: &dyn Notifier, egress: &Egress, job: &Job<'_>, telli
 }
 
 /// A notifier, what it was told, and how it is driven.
-struct Told {
-    notifier: Box<dyn Notifier>,
-    egress: Egress,
-    reference: Option<Reference>,
+pub(super) struct Told {
+    pub(super) notifier: Box<dyn Notifier>,
+    pub(super) egress: Egress,
+    pub(super) reference: Option<Reference>,
     told: Option<Notification>,
 }
 
 impl Told {
-    fn by(kind: &str, settings: &str) -> Self {
+    pub(super) fn by(kind: &str, settings: &str) -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let notifier = testing::notifier(crate::destinations::find(kind).unwrap(), settings);
         Self { notifier, egress: Egress::new().unwrap(), reference: None, told: None }
     }
 
-    fn telling(&self, stage: &str, operation: Operation) -> OwnedTelling {
+    pub(super) fn telling(&self, stage: &str, operation: Operation) -> OwnedTelling {
         let mut told = life::at(stage, self.notifier.class());
         if let Some(before) = &self.told {
             told.told = before.clone();
@@ -70,7 +75,7 @@ impl Told {
         assert_eq!(outcome.kind(), OutcomeKind::Delivered, "{stage} {operation:?}: {outcome:?}");
     }
 
-    fn settle(&mut self, told: OwnedTelling, outcome: Outcome) -> Outcome {
+    pub(super) fn settle(&mut self, told: OwnedTelling, outcome: Outcome) -> Outcome {
         if let Outcome::Delivered { remote } = &outcome {
             self.reference = remote.clone().or(self.reference.take());
             self.told = Some(told.intent.then);

@@ -1,0 +1,121 @@
+//! What becomes of a request that Opsgenie has taken.
+//!
+//! A 202 comes before the request is processed, and "does not guarantee" that it will be: an integration may ignore it. Its
+//! id is kept between tries, and asked about until Opsgenie says. A request of which nothing is known after a minute is
+//! sent again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{errors, reply};
+use crate::destinations::classify::Answer;
+use crate::destinations::errors::ErrorRow;
+use crate::domain::{Job, Outcome, Progress, Scope, Timestamp};
+
+/// A request that was answered 202.
+pub struct Taken {
+    request: String,
+    /// How often Opsgenie did not know it yet.
+    misses: usize,
+    /// Not asked about before, in milliseconds since 1970.
+    ask_at: i64,
+}
+
+impl Taken {
+    /// By the answer to the request.
+    pub fn by(answer: &Answer<'_>) -> Option<Self> {
+        let body = answer.json().filter(|_| answer.reply.status == 202)?;
+        let request = body["requestId"].as_str().filter(|id| is_id(id))?.to_owned();
+        Some(Self { request, misses: 0, ask_at: answer.attempt.now.plus(FIRST_PAUSE).as_millis() })
+    }
+
+    /// By the notes of an earlier try.
+    pub fn of(job: &Job<'_>) -> Option<Self> {
+        let notes = &job.progress.0;
+        let request = notes["request"].as_str().filter(|id| is_id(id))?.to_owned();
+        let misses = usize::try_from(notes["misses"].as_u64()?).ok()?;
+        Some(Self { request, misses, ask_at: notes["ask_at"].as_i64()? })
+    }
+
+    /// Its id.
+    pub fn request(&self) -> &str {
+        &self.request
+    }
+
+    /// Whether it has been asked about often enough.
+    pub fn is_overdue(&self) -> bool {
+        self.misses > PAUSES.len()
+    }
+
+    /// What is left of the pause, where the queue made the delivery due before its end.
+    pub fn too_early(&self, job: &Job<'_>) -> Option<Duration> {
+        let rest = Timestamp::from_millis(self.ask_at).since(job.now);
+        // More than a pause is left only where a clock was set.
+        (!rest.is_zero() && rest <= PAUSES[PAUSES.len() - 1]).then_some(rest)
+    }
+
+    /// Opsgenie does not know it yet.
+    pub fn missed(mut self, job: &Job<'_>) -> Outcome {
+        let pause = PAUSES.get(self.misses).copied().unwrap_or(FIRST_PAUSE);
+        self.misses += 1;
+        self.ask_at = job.now.plus(pause).as_millis();
+        self.pending(pause)
+    }
+
+    /// It is asked about after the pause.
+    pub fn pending(&self, pause: Duration) -> Outcome {
+        Outcome::Retry {
+            reason: "Opsgenie has the request, and has not said yet that it is processed".to_owned(),
+            after: Some(pause),
+            scope: Scope::Delivery,
+            progress: Progress(json!({ "request": self.request, "misses": self.misses, "ask_at": self.ask_at })),
+        }
+    }
+}
+
+/// What Opsgenie says about a request.
+pub enum Processed {
+    /// It is done, or there is nothing to do.
+    Done,
+    /// It is not processed yet.
+    NotYet,
+    /// Anything else.
+    Over(Outcome),
+}
+
+/// What the answer about a request means; `table` holds why processing fails.
+pub fn read(answer: &Answer<'_>, table: &[ErrorRow]) -> Processed {
+    let body = answer.json().filter(Value::is_object);
+    match (answer.reply.status, body) {
+        (200, Some(body)) => match is_success(&body["data"]) {
+            Some(true) => Processed::Done,
+            Some(false) => over(reply::failure(answer, table, &body["data"]["status"])),
+            None => Processed::Over(answer.unknown("Opsgenie did not say what became of a request")),
+        },
+        (404, Some(body)) if body["requestId"].is_string() || body["message"].is_string() => Processed::NotYet,
+        // The key may write and not read, or there is no such question below this base. That it was taken is all there is to
+        // know.
+        (403 | 404, _) => Processed::Done,
+        _ => over(reply::refusal(answer, errors::ALERT)),
+    }
+}
+
+fn over(outcome: Option<Outcome>) -> Processed {
+    outcome.map_or(Processed::Done, Processed::Over)
+}
+
+fn is_success(data: &Value) -> Option<bool> {
+    data["isSuccess"].as_bool().or_else(|| data["success"].as_bool())
+}
+
+/// It becomes part of an address, so nothing else may.
+fn is_id(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Most requests are processed by then.
+pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// After each question that came too early.
+const PAUSES: [Duration; 4] =
+    [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
