@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{elasticsearch, jira, opsgenie, pagerduty, slack, splunk, testing, webhook};
+    use super::super::{elasticsearch, jira, opsgenie, pagerduty, servicenow, slack, splunk, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -150,6 +150,9 @@ mod tests {
         ("Opsgenie, processing of new alerts", opsgenie::errors::PROCESSED_ALERT),
         ("Opsgenie, processing of acknowledging and closing", opsgenie::errors::PROCESSED_CHANGE),
         ("PagerDuty", pagerduty::errors::EVENTS),
+        ("ServiceNow, new tickets", servicenow::errors::CREATE),
+        ("ServiceNow, work notes", servicenow::errors::NOTE),
+        ("ServiceNow, fields and state", servicenow::errors::CHANGE),
         ("Elasticsearch, bulk requests", elasticsearch::errors::BULK),
         ("Elasticsearch, documents", elasticsearch::errors::DOCUMENT),
         ("Splunk, HTTP Event Collector", splunk::errors::COLLECTOR),

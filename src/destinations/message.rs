@@ -22,7 +22,7 @@ pub enum Message {
 /// An HTTP request. Printing it shows neither the URL's path and query, nor header values, nor the body: for many
 /// receivers each of them is a credential.
 pub struct HttpRequest {
-    /// `POST`, `GET`, `PUT`.
+    /// `POST`, `GET`, `PATCH`, `PUT`.
     pub method: &'static str,
     /// Where to. Made of the operator's settings only, never of an event.
     pub url: Url,

@@ -26,6 +26,7 @@ mod pagerduty;
 mod probe;
 mod receiver;
 pub mod render;
+mod servicenow;
 mod slack;
 mod splunk;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub const KINDS: &[&Kind] = &[
     &jira::KIND,
     &opsgenie::KIND,
     &pagerduty::KIND,
+    &servicenow::KIND,
     &slack::KIND,
     &splunk::KIND,
     &webhook::KIND,

@@ -282,12 +282,14 @@ pub fn assert_template(kind: &Kind) {
     }
 }
 
-const SECRETS: [(&str, &str); 15] = [
+const SECRETS: [(&str, &str); 17] = [
     ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T00000000/B00000000/not-a-real-webhook"),
     ("SLACK_TOKEN", "xoxb-not-a-real-token"),
     ("PAGERDUTY_ROUTING_KEY", "n0tarealroutingkeyn0tarealroutin"),
     ("JIRA_API_TOKEN", "not-a-real-api-token"),
     ("OPSGENIE_API_KEY", "00000000-aaaa-4bbb-8ccc-00not0a0r3al"),
+    ("SERVICENOW_PASSWORD", "not-a-real-servicenow-password"),
+    ("SERVICENOW_TOKEN", "not-a-real-servicenow-token"),
     ("WEBHOOK_SECRET", "whsec_bm90LWEtcmVhbC13ZWJob29rLXNlY3JldA=="),
     ("WEBHOOK_SECRET_BEFORE", "whsec_bm90LWEtcmVhbC13ZWJob29rLXByZWRlY2Vzc29y"),
     ("COLLECTOR_TOKEN", "not-a-real-collector-token"),
@@ -302,7 +304,7 @@ const SECRETS: [(&str, &str); 15] = [
 
 /// Whether the text holds one of the destinations' own credentials.
 pub fn leaks(text: &str) -> bool {
-    SECRETS[..10].iter().any(|(_, secret)| text.contains(secret)) || text.contains("B00000000/not-a-real")
+    SECRETS[..12].iter().any(|(_, secret)| text.contains(secret)) || text.contains("B00000000/not-a-real")
 }
 
 /// An HTTP reply.

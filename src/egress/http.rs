@@ -47,6 +47,7 @@ impl Client {
         }
         let method = match request.method {
             "GET" => reqwest::Method::GET,
+            "PATCH" => reqwest::Method::PATCH,
             "PUT" => reqwest::Method::PUT,
             _ => reqwest::Method::POST,
         };

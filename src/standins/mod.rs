@@ -24,6 +24,7 @@ pub mod jira;
 pub mod opsgenie;
 pub mod pagerduty;
 mod rate;
+pub mod servicenow;
 mod shape;
 pub mod slack;
 pub mod splunk;

@@ -55,14 +55,14 @@ impl Told {
     }
 
     /// A first, certain try.
-    async fn tell(&mut self, stage: &str, operation: Operation) -> Outcome {
+    pub(super) async fn tell(&mut self, stage: &str, operation: Operation) -> Outcome {
         let told = self.telling(stage, operation);
         let outcome = converse(self.notifier.as_ref(), &self.egress, &told.job(), &told.telling()).await;
         self.settle(told, outcome)
     }
 
     /// A try after one of which it is not known whether it arrived.
-    async fn tell_again(&mut self, stage: &str, operation: Operation) -> Outcome {
+    pub(super) async fn tell_again(&mut self, stage: &str, operation: Operation) -> Outcome {
         let told = self.telling(stage, operation);
         let nothing = Progress::default();
         let job = life::in_doubt(told.job(), &nothing);
@@ -70,7 +70,7 @@ impl Told {
         self.settle(told, outcome)
     }
 
-    async fn delivers(&mut self, stage: &str, operation: Operation) {
+    pub(super) async fn delivers(&mut self, stage: &str, operation: Operation) {
         let outcome = self.tell(stage, operation).await;
         assert_eq!(outcome.kind(), OutcomeKind::Delivered, "{stage} {operation:?}: {outcome:?}");
     }
