@@ -1,16 +1,17 @@
 //! `gatepost probe`
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::failure::{Failure, Outcome};
 use super::opening::load;
 use super::output::out;
 use super::runtime::runtime;
 use super::{names, terminal};
-use crate::destinations::{Exchange, ProbeTelling, Receiver, Reply};
+use crate::destinations::{Exchange, ProbeTelling, Receiver, Reply, Step};
 use crate::domain::{
-    Batch, BatchEvent, Clock, DeliveryId, Draft, Encoding, Event, EventDocument, Job, Outcome as Delivered, Progress,
-    Purpose, Receipt, ReceiptId, Severity, SystemClock, Target,
+    Batch, BatchEvent, Clock, DeliveryId, Draft, Encoding, Event, EventDocument, Job, NotifierClass,
+    Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId, Severity, SystemClock, Target,
 };
 use crate::egress::Egress;
 use crate::pipeline::converse;
@@ -31,32 +32,10 @@ impl Probe {
         };
         let egress = Egress::new().map_err(crate::app::AppError::Client)?;
         let event = test_event()?;
-        let (progress, now) = (Progress::default(), SystemClock.now());
-        let job = Job {
-            id: DeliveryId::generate(),
-            event: &event,
-            purpose: Purpose::Probe,
-            tries: 1,
-            uncertain: false,
-            progress: &progress,
-            now,
-        };
         let stored = EventDocument::of(&event).map_err(|error| Failure::Found(error.to_string()))?;
-        let events = [BatchEvent { id: event.id, document: stored }];
+        let test = Test { id: DeliveryId::generate(), events: [BatchEvent { id: event.id, document: stored }], event };
         let mut steps = Vec::new();
-        let seen = |step, reply: &Reply| steps.push(format!("{step}: {}", describe(reply)));
-        let outcome = match destination {
-            Receiver::Sink(sink) => {
-                let Job { id, purpose, tries, uncertain, .. } = job;
-                let batch = Batch { id, events: &events, purpose, tries, uncertain, progress: &progress, now };
-                runtime()?.block_on(converse(Exchange::Batch(sink.as_ref(), &batch), &egress, seen))
-            }
-            Receiver::Notifier(notifier) => {
-                let probe = ProbeTelling::of(&event, notifier.class(), now);
-                let exchange = Exchange::Change(notifier.as_ref(), &job, &probe.telling());
-                runtime()?.block_on(converse(exchange, &egress, seen))
-            }
-        };
+        let outcome = runtime()?.block_on(test.run(destination, &egress, &mut steps));
         for step in steps {
             out!("  {}", terminal::line(&step, 300))?;
         }
@@ -71,6 +50,59 @@ impl Probe {
                     "{name} has not taken the test event ({}): {reason}",
                     other.kind().as_str()
                 )))
+            }
+        }
+    }
+}
+
+/// The test event, as it goes to a destination of either kind.
+struct Test {
+    id: DeliveryId,
+    event: Event,
+    events: [BatchEvent; 1],
+}
+
+impl Test {
+    /// Tries until the destination has said what became of it: some take it first, and say so when they are asked again.
+    async fn run(&self, destination: &Receiver, egress: &Egress, steps: &mut Vec<String>) -> Delivered {
+        let class = match destination {
+            Receiver::Sink(_) => NotifierClass::AppendOnly,
+            Receiver::Notifier(notifier) => notifier.class(),
+        };
+        let probe = ProbeTelling::of(&self.event, class, SystemClock.now());
+        let (mut notes, mut waited) = (Progress::default(), Duration::ZERO);
+        loop {
+            let seen = |step: Step, reply: &Reply| steps.push(format!("{step}: {}", describe(reply)));
+            match self.attempt(destination, &probe, egress, &notes, seen).await {
+                Delivered::Retry { progress, after: Some(pause), .. }
+                    if progress != Progress::default() && waited + pause <= WAIT_MAX =>
+                {
+                    tokio::time::sleep(pause).await;
+                    (notes, waited) = (progress, waited + pause);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        destination: &Receiver,
+        probe: &ProbeTelling,
+        egress: &Egress,
+        progress: &Progress,
+        seen: impl FnMut(Step, &Reply),
+    ) -> Delivered {
+        let (id, event, tries, now) = (self.id, &self.event, 1, SystemClock.now());
+        let (purpose, uncertain) = (Purpose::Probe, false);
+        match destination {
+            Receiver::Sink(sink) => {
+                let batch = Batch { id, events: &self.events, purpose, tries, uncertain, progress, now };
+                converse(Exchange::Batch(sink.as_ref(), &batch), egress, seen).await
+            }
+            Receiver::Notifier(notifier) => {
+                let job = Job { id, event, purpose, tries, uncertain, progress, now };
+                converse(Exchange::Change(notifier.as_ref(), &job, &probe.telling()), egress, seen).await
             }
         }
     }
@@ -107,3 +139,6 @@ fn test_event() -> Result<Event, Failure> {
     };
     Ok(draft.into_event(&receipt, "gatepost", Severity::Informational, 0))
 }
+
+/// A destination that has not said by then what became of the test event is shown as it is.
+const WAIT_MAX: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! `gatepost probe`: a real test event through one destination.
 
-use gatepost::standins::{Fault, Service, StandIn, slack};
+use gatepost::standins::{Fault, Service, StandIn, opsgenie, slack};
 use serde_json::Value;
 
 use crate::{block_on, config, configured};
@@ -18,6 +18,20 @@ fn a_real_test_event_goes_out_and_says_what_it_is() {
     folder.run(&["probe", "soc"]).done().prints("soc has taken the test event").prints("answered 200");
     assert_eq!((channel.effects(), channel.mentions("gatepost probe")), (1, 1));
     assert!(!folder.path().join("gatepost.db").exists(), "a probe is no event of the store");
+}
+
+#[test]
+fn what_is_said_only_later_is_waited_for() {
+    let pager = block_on(opsgenie::start()).unwrap();
+    let (url, key) = (pager.base_url(), opsgenie::API_KEY);
+    let oncall =
+        format!("[destinations.oncall]\ntype = \"opsgenie\"\napi_key = {{ value = \"{key}\" }}\nurl = \"{url}\"\n");
+    let folder = configured(&(config().replace("to = [", "to = [\"oncall\", ") + &oncall));
+    let ran = folder.run(&["probe", "oncall"]).done().prints("oncall has taken the test event as ");
+    ran.prints("create: answered 202").prints("ask: answered 404").prints("ask: answered 200");
+    assert_eq!((pager.effects(), pager.mentions("gatepost probe")), (1, 1));
+    pager.ignore();
+    folder.run(&["probe", "oncall"]).ended(1).complains("(misconfigured)").complains("ignored by the integration");
 }
 
 #[test]
