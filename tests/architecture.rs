@@ -155,12 +155,15 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "errors",
             "event_format",
             "fingerprint",
+            "hook",
             "life",
             "message",
+            "next",
             "probe",
             "receiver",
             "render",
             "testing",
+            "uncertain",
         ],
     );
 }

@@ -22,6 +22,9 @@ fn environment() -> Environment {
             Some(match name {
                 "UNSET" => return None,
                 "SLACK_WEBHOOK_URL" => "https://hooks.slack.com/services/T000/B000/x".to_owned(),
+                "TEAMS_WEBHOOK_URL" => "https://prod-1.westeurope.logic.azure.com/workflows/1?sig=x".to_owned(),
+                "DISCORD_WEBHOOK_URL" => "https://discord.com/api/webhooks/100000000000000000/x".to_owned(),
+                "MATTERMOST_WEBHOOK_URL" => "https://chat.example.com/hooks/x".to_owned(),
                 "PAGERDUTY_ROUTING_KEY" => "0123456789abcdef0123456789abcdef".to_owned(),
                 "EMPTY" => String::new(),
                 "SHORT" => "short".to_owned(),

@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{elasticsearch, jira, opsgenie, pagerduty, servicenow, slack, splunk, testing, webhook};
+    use super::super::{elasticsearch, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -156,6 +156,7 @@ mod tests {
         ("Elasticsearch, bulk requests", elasticsearch::errors::BULK),
         ("Elasticsearch, documents", elasticsearch::errors::DOCUMENT),
         ("Splunk, HTTP Event Collector", splunk::errors::COLLECTOR),
+        ("Microsoft Teams", teams::errors::WORKFLOW),
         ("Webhook", webhook::errors::WEBHOOK),
     ];
 

@@ -17,10 +17,12 @@ mod errors;
 mod event_format;
 mod file;
 mod fingerprint;
+mod hook;
 mod jira;
 #[cfg(test)]
 pub(crate) mod life;
 mod message;
+mod next;
 mod opsgenie;
 mod pagerduty;
 mod probe;
@@ -29,11 +31,14 @@ pub mod render;
 mod servicenow;
 mod slack;
 mod splunk;
+mod teams;
 #[cfg(test)]
 pub(crate) mod testing;
+mod uncertain;
 mod webhook;
 
 pub use message::{Append, Fault, HttpReply, HttpRequest, Line, Message, Reply};
+pub use next::{Next, Step};
 pub use probe::ProbeTelling;
 pub use receiver::{Exchange, Receiver};
 
@@ -42,7 +47,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Batch, BatchSize, Job, NotifierClass, Outcome, Telling};
+use crate::domain::{Batch, BatchSize, Job, NotifierClass, Telling};
 use crate::settings::Section;
 
 /// Every kind of destination, in alphabetical order.
@@ -55,6 +60,7 @@ pub const KINDS: &[&Kind] = &[
     &servicenow::KIND,
     &slack::KIND,
     &splunk::KIND,
+    &teams::KIND,
     &webhook::KIND,
 ];
 
@@ -137,18 +143,6 @@ pub trait Notifier: Send + Sync + Debug {
 
     /// What to make of the reply to the message that [`Next::Send`] named `step`.
     fn next(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next;
-}
-
-/// The name of a step of a destination, chosen by the destination and given back with the reply.
-pub type Step = &'static str;
-
-/// What comes next.
-#[derive(Debug)]
-pub enum Next {
-    /// Send this and come back with the reply.
-    Send(Step, Message),
-    /// The try is over.
-    Done(Outcome),
 }
 
 /// How fast a destination may be told, and how much at once.

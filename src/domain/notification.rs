@@ -13,7 +13,7 @@ pub enum NotifierClass {
     Pager,
     /// A chat whose messages can be edited and answered: Slack with a bot token.
     EditableChat,
-    /// What was sent stays as it is: a Slack webhook.
+    /// What was sent stays as it is: a Slack webhook, Teams.
     AppendOnly,
     /// Work for people: Jira.
     Ticket,

@@ -28,6 +28,7 @@ pub mod servicenow;
 mod shape;
 pub mod slack;
 pub mod splunk;
+pub mod teams;
 mod terminal;
 pub mod webhook;
 mod wire;

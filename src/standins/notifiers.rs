@@ -1,6 +1,6 @@
 //! The notifiers against the stand-ins, over real HTTP: every operation, and what is gone, refused or in doubt.
 
-use super::{Fault, Rate, StandIn, Style, jira, pagerduty, slack};
+use super::{Fault, Rate, StandIn, Style, jira, pagerduty, slack, teams};
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::{Next, Notifier, testing};
 use crate::domain::{
@@ -208,6 +208,61 @@ async fn by_webhook_every_message_stands_alone() {
     assert_eq!(messages.len(), 8);
     assert!(messages.iter().all(|message| message.text.contains("#4711") && message.thread_ts.is_none()));
     assert_eq!(told.reference, None);
+}
+
+#[tokio::test]
+async fn teams_is_told_a_whole_life_and_no_run_fails_after_its_202() {
+    let teams = teams::start().await.unwrap();
+    teams.limit_rate(Rate::UNLIMITED);
+    let mut told = Told::by("teams", &format!("webhook_url = {{ value = \"{}\" }}", teams.webhook_url()));
+    told.delivers("open", CREATE).await;
+    let stages = ["update", "raise", "spread", "acknowledge", "worse", "resolve", "reopen", "quiet", "repeat"];
+    for (number, stage) in (1..).zip(stages) {
+        told.delivers(stage, reply(number, Audience::Channel)).await;
+    }
+    assert_eq!((teams.effects(), teams.mentions("#4711"), teams.failed_runs()), (10, 10, Vec::new()));
+    teams.script([Fault::TakenThenReset]);
+    assert_eq!(told.tell("raise", reply(10, Audience::Channel)).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("raise", reply(10, Audience::Channel)).await.kind(), OutcomeKind::Delivered);
+    assert_eq!((teams.effects(), teams.mentions("Possible repeat")), (12, 1), "it is there twice, and says so");
+    for (fault, kind) in [
+        (Fault::Unauthorized, OutcomeKind::Misconfigured),
+        (Fault::Status429 { retry_after: None }, OutcomeKind::Retry),
+        (Fault::Garbage200, OutcomeKind::Unknown),
+        (Fault::Redirect("https://elsewhere.example/".to_owned()), OutcomeKind::Misconfigured),
+    ] {
+        teams.script([fault.clone()]);
+        assert_eq!(told.tell("raise", reply(11, Audience::Channel)).await.kind(), kind, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_alert_makes_a_run_of_teams_fail() {
+    let teams = teams::start().await.unwrap();
+    teams.limit_rate(Rate::UNLIMITED);
+    let settings = format!("webhook_url = {{ value = \"{}\" }}", teams.webhook_url());
+    let told = Told::by("teams", &settings);
+    let sent = send_every_opening(&told).await;
+    assert_eq!((teams.effects(), teams.failed_runs()), (sent, Vec::new()));
+}
+
+/// Sends the opening of every hostile event. How many there are; each must be delivered.
+async fn send_every_opening(told: &Told) -> usize {
+    let tellings = life::every_telling(told.notifier.class(), 37);
+    let openings = tellings.into_iter().map(|telling| {
+        let change = telling.intent.change;
+        telling.with(change, CREATE)
+    });
+    // Made before any is sent: the long ones take a second each, in which a connection would be closed.
+    let openings: Vec<(OwnedTelling, Next)> =
+        openings.map(|telling| (telling.clone(), told.notifier.first(&telling.job(), &telling.telling()))).collect();
+    let number = openings.len();
+    for (telling, next) in openings {
+        let Next::Send(step, message) = next else { panic!("{next:?}") };
+        let next = told.notifier.next(&telling.job(), &telling.telling(), step, &told.egress.send(message).await);
+        assert!(matches!(next, Next::Done(Outcome::Delivered { .. })), "{next:?}");
+    }
+    number
 }
 
 async fn project(more: &str) -> (StandIn<jira::Jira>, Told) {

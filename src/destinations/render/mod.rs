@@ -2,10 +2,11 @@
 //!
 //! [`Summary`] holds the words of one event in the order that is the same everywhere: title, who did what to
 //! what, when and from where. [`IncidentSummary`] holds those of an incident, and [`news`] says what is new about
-//! it. Their texts are redacted ([`redact`]) and free of control characters ([`sanitize`]), but **not escaped**: each
-//! destination cuts ([`truncate`]) and escapes at its last step, because only it knows its markup. [`ocsf`] is the other
-//! projection, for machines: complete and not redacted.
+//! it; [`ChatMessage`] is what chats make of both. Their texts are redacted ([`redact`]) and free of control characters
+//! ([`sanitize`]), but **not escaped**: each destination cuts ([`truncate`]) and escapes at its last step, because only it
+//! knows its markup. [`ocsf`] is the other projection, for machines: complete and not redacted.
 
+mod chat;
 mod incident;
 mod news;
 pub mod ocsf;
@@ -15,6 +16,7 @@ mod summary;
 pub mod truncate;
 mod words;
 
+pub use chat::ChatMessage;
 pub use incident::{Form, IncidentSummary, Side};
 pub use news::{growth, newest, news, news_of_whole, who_and_what};
 pub use summary::{Action, Fact, Summary};

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::destinations::render::{Fact, Piece, Words, truncate, utc};
-use crate::domain::{Link, Severity, Timestamp};
+use crate::domain::{Link, Timestamp};
 
 /// A name of letters, digits, spaces, `-` and `.` needs no quoting; any other (`_` is markup) is quoted like a value.
 pub fn name(name: &str) -> String {
@@ -33,17 +33,6 @@ pub fn plain(text: &str) -> Value {
 
 pub fn section(text: Value) -> Value {
     json!({ "type": "section", "text": text })
-}
-
-/// The color, for the eye that has not read yet; the word follows it.
-pub fn symbol(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Fatal | Severity::Critical => "🔴",
-        Severity::High => "🟠",
-        Severity::Medium => "🟡",
-        Severity::Low => "🔵",
-        Severity::Informational | Severity::Unknown | Severity::Other => "⚪",
-    }
 }
 
 pub fn serialized_len(blocks: &[Value]) -> usize {

@@ -22,6 +22,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::classify::{Again, Answer};
+use super::uncertain::OnUncertain;
 use super::{Build, HttpReply, Kind, Notifier, Pace, base};
 use crate::domain::{Job, Secret};
 use crate::settings::Section;
@@ -64,17 +65,8 @@ enum Way {
     },
 }
 
-/// What to do with a message that may have arrived when Slack cannot tell.
-#[derive(Clone, Copy, Debug)]
-enum OnUncertain {
-    Repeat,
-    Drop,
-}
-
 fn read(section: &Section) -> Option<Slack> {
-    let words = [("repeat", OnUncertain::Repeat), ("drop", OnUncertain::Drop)];
-    let on_uncertain =
-        if section.has("on_uncertain") { section.choice("on_uncertain", &words) } else { Some(OnUncertain::Repeat) };
+    let on_uncertain = OnUncertain::read(section);
     let by_token = section.has("token") || section.has("channel");
     let way = match (section.has("webhook_url"), by_token) {
         (true, true) => {
@@ -87,20 +79,9 @@ fn read(section: &Section) -> Option<Slack> {
             section.fault("webhook_url", "is missing", "add webhook_url = …, or token = … and channel = …");
             None
         }
-        (true, false) => webhook(section),
+        (true, false) => base::webhook(section).map(Way::Webhook),
     };
     Some(Slack { way: way?, on_uncertain: on_uncertain? })
-}
-
-/// The webhook's URL; a base that is set beside it, such as a test server's, replaces Slack's own host.
-fn webhook(section: &Section) -> Option<Way> {
-    let has_base = section.has("url") || section.has("api_url");
-    let secret = section.secret("webhook_url")?;
-    let url = section.checked_url("webhook_url", secret.expose_str().unwrap_or_default())?;
-    if !has_base {
-        return Some(Way::Webhook(url));
-    }
-    Some(Way::Webhook(base::join(&base::setting(section, None)?, url.path())))
 }
 
 fn api(section: &Section) -> Option<Way> {
@@ -123,11 +104,8 @@ fn api(section: &Section) -> Option<Way> {
 impl Slack {
     fn answer<'a>(&self, job: &'a Job<'a>, reply: &'a HttpReply, again: Again) -> Answer<'a> {
         let secrets = match &self.way {
-            Way::Webhook(url) => {
-                let parts = url.path_segments().into_iter().flatten().map(str::to_owned);
-                // "services" is no secret and stays readable.
-                parts.filter(|part| part != "services").collect()
-            }
+            // "services" is no secret and stays readable.
+            Way::Webhook(url) => base::secrets_of(url, &["services"]),
             Way::Api { token, .. } => token.expose_str().map(str::to_owned).into_iter().collect(),
         };
         Answer { attempt: job.into(), who: NAME, reply, secrets, again }

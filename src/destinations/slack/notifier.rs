@@ -4,11 +4,12 @@
 use serde_json::{Value, json};
 
 use super::notice::Notice;
-use super::post::{Content, Marked, Post, Thread};
+use super::post::{Content, Post, Thread};
 use super::reply::{self, Verdict};
 use super::token::Token;
 use super::{NAME, PACE, Slack, Way, bearer, errors};
 use crate::destinations::classify::{self, Again};
+use crate::destinations::uncertain::Marked;
 use crate::destinations::{HttpRequest, Message, Next, Notifier, Pace, Reply, Step, base, fingerprint};
 use crate::domain::{Audience, Job, NotifierClass, Operation, Outcome, Reference, Telling, Timestamp};
 

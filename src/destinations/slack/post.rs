@@ -4,16 +4,15 @@
 //! thread's replies are searched for that before anything is sent again. Where Slack cannot tell, and by webhook always,
 //! `on_uncertain` decides.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::reply::{self, Found, Verdict};
 use super::token::Token;
-use super::{NAME, OnUncertain, Slack, Way, bearer, errors};
+use super::{NAME, Slack, Way, bearer, errors};
 use crate::destinations::classify::{self, Again};
+use crate::destinations::uncertain::{self, Marked, OnUncertain};
 use crate::destinations::{HttpRequest, Message, Next, Reply, Step, base};
-use crate::domain::{Job, Outcome, Repeat, Timestamp};
+use crate::domain::{Job, Outcome, Timestamp};
 
 /// Something to append.
 pub struct Post<'a> {
@@ -35,13 +34,6 @@ pub struct Content {
     pub text: String,
     /// What is shown in the channel.
     pub blocks: Vec<Value>,
-}
-
-/// Whether a message says that it may be a repeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marked {
-    No,
-    PossibleRepeat,
 }
 
 /// A thread.
@@ -122,25 +114,10 @@ impl Slack {
         }
     }
 
-    /// Bounds the repeats of a message that may have arrived each time, where Slack cannot be asked: something between
-    /// may deliver everything and answer 502, and the next repeat would do no better.
+    /// Bounds the repeats of a message where Slack cannot be asked.
     fn bounded(&self, job: &Job<'_>, step: Step, outcome: Outcome) -> Outcome {
         let is_blind = matches!(self.way, Way::Webhook(_)) || step.starts_with(REPEAT);
-        match outcome {
-            Outcome::Unknown { reason, scope, mut progress, .. } if is_blind => {
-                let sent = job.progress.0[SENT].as_u64().unwrap_or(0).saturating_add(1);
-                progress.0[SENT] = json!(sent);
-                let pause = usize::try_from(sent - 1).ok().and_then(|sent| BLIND_PAUSES.get(sent));
-                let (repeat, reason) = match pause {
-                    Some(pause) => (Repeat::After(*pause), reason),
-                    None => {
-                        (Repeat::Never, format!("{reason}. It may have arrived each of {sent} times. {SENT_ENOUGH}"))
-                    }
-                };
-                Outcome::Unknown { reason, scope, repeat, progress }
-            }
-            other => other,
-        }
+        if is_blind { uncertain::bounded(job, outcome) } else { outcome }
     }
 
     /// Asks for a page of the channel's history, or of the thread's replies, since the doubt began.
@@ -198,7 +175,7 @@ impl Slack {
     fn uncertain(&self, post: &Post<'_>) -> Next {
         match self.on_uncertain {
             OnUncertain::Repeat => self.send(post, REPEAT),
-            OnUncertain::Drop => Next::Done(Outcome::Refused { reason: DROPPED.to_owned() }),
+            OnUncertain::Drop => Next::Done(OnUncertain::dropped(NAME)),
         }
     }
 
@@ -233,20 +210,3 @@ pub const HISTORY: [Step; 10] = [
 const HISTORY_PAGE: &str = "15";
 /// Clocks differ.
 const HISTORY_MARGIN_SECONDS: i64 = 300;
-
-/// In the notes: how often a message was sent that may have arrived, without a way to look for it.
-const SENT: &str = "sent";
-/// After each of them, as long as the destination is left alone anyway at first; all of it within the day after which
-/// everything is given up.
-const BLIND_PAUSES: [Duration; 6] = [
-    Duration::ZERO,
-    Duration::from_secs(10),
-    Duration::from_secs(120),
-    Duration::from_secs(1800),
-    Duration::from_secs(4 * 3600),
-    Duration::from_secs(19 * 3600),
-];
-const SENT_ENOUGH: &str = "It is not sent again: look into the channel, and replay the delivery if it is not there";
-
-const DROPPED: &str = "an earlier message may have arrived and Slack cannot tell; it was not sent again because of \
-                       `on_uncertain = \"drop\"`: look into the channel, and replay the delivery if it is not there";
