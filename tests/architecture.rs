@@ -157,6 +157,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "fingerprint",
             "hook",
             "life",
+            "mailing",
             "message",
             "next",
             "probe",

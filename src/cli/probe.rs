@@ -8,7 +8,7 @@ use super::opening::load;
 use super::output::out;
 use super::runtime::runtime;
 use super::{names, terminal};
-use crate::destinations::{Exchange, ProbeTelling, Receiver, Reply, Step};
+use crate::destinations::{Exchange, MailResult, ProbeTelling, Receiver, Reply, Step};
 use crate::domain::{
     Batch, BatchEvent, Clock, DeliveryId, Draft, Encoding, Event, EventDocument, Job, NotifierClass,
     Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId, Severity, SystemClock, Target,
@@ -113,9 +113,19 @@ fn describe(reply: &Reply) -> String {
         // Not its body: some receivers repeat what they were sent, credentials and all.
         Reply::Http(answer) => format!("answered {}", answer.status),
         Reply::Appended => "written".to_owned(),
+        Reply::Mailed(results) => results.iter().map(describe_mail).collect::<Vec<_>>().join(", "),
         Reply::Failed(fault) if fault.may_have_arrived => format!("no answer ({}); it may have arrived", fault.detail),
         Reply::Failed(fault) => format!("not sent ({})", fault.detail),
         Reply::Untrusted(_) => "not sent (its certificate is not accepted)".to_owned(),
+    }
+}
+
+fn describe_mail(result: &MailResult) -> String {
+    match result {
+        MailResult::Answered(answer) => format!("answered {} to {}", answer.code, answer.stage.as_str()),
+        MailResult::Broken { detail, may_have_arrived: true } => format!("no answer ({detail}); it may have arrived"),
+        MailResult::Broken { detail, may_have_arrived: false } => format!("not sent ({detail})"),
+        MailResult::NotTried => "not tried".to_owned(),
     }
 }
 

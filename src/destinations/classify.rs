@@ -142,7 +142,7 @@ pub(super) fn http<'r, 't>(
             let reason = format!("{who} was sent nothing: {}", detail(why));
             Err(Outcome::Misconfigured { reason, scope: Scope::Destination })
         }
-        Reply::Appended => Err(in_doubt_now(attempt, MIXED_UP.into())),
+        Reply::Appended | Reply::Mailed(_) => Err(in_doubt_now(attempt, MIXED_UP.into())),
     }
 }
 

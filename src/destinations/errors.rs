@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{elasticsearch, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook};
+    use super::super::{elasticsearch, email, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -153,6 +153,10 @@ mod tests {
         ("ServiceNow, new tickets", servicenow::errors::CREATE),
         ("ServiceNow, work notes", servicenow::errors::NOTE),
         ("ServiceNow, fields and state", servicenow::errors::CHANGE),
+        ("Email, connection and login", email::errors::SESSION),
+        ("Email, sender", email::errors::SENDER),
+        ("Email, recipients", email::errors::RECIPIENT),
+        ("Email, messages", email::errors::MESSAGE),
         ("Elasticsearch, bulk requests", elasticsearch::errors::BULK),
         ("Elasticsearch, documents", elasticsearch::errors::DOCUMENT),
         ("Splunk, HTTP Event Collector", splunk::errors::COLLECTOR),

@@ -77,6 +77,14 @@ pub fn at(stage: &str, class: NotifierClass) -> OwnedTelling {
 /// Lets a notifier tell a whole life; `respond` answers as the receiver. The conversation of each stage that it is told
 /// of.
 pub fn live(notifier: &dyn Notifier, respond: impl Fn(&str, &HttpRequest) -> Reply) -> Vec<(&'static str, Value)> {
+    live_by(notifier, |job, telling| try_until_settled(notifier, job, telling, &respond))
+}
+
+/// The same where the notifier does not speak HTTP: `tell` drives it until the change is settled.
+pub fn live_by(
+    notifier: &dyn Notifier,
+    tell: impl Fn(&Job<'_>, &Telling<'_>) -> (Vec<Value>, Outcome),
+) -> Vec<(&'static str, Value)> {
     let mut world = World::new();
     let mut stages = Vec::new();
     for stage in STAGES {
@@ -85,7 +93,7 @@ pub fn live(notifier: &dyn Notifier, respond: impl Fn(&str, &HttpRequest) -> Rep
         let mut said = Vec::new();
         for operation in operations {
             let told = world.telling(change, operation);
-            let (conversation, outcome) = try_until_settled(notifier, &told, &respond);
+            let (conversation, outcome) = tell(&told.job(), &told.telling());
             said.extend(conversation);
             let Outcome::Delivered { remote } = outcome else { panic!("{stage} {operation:?}: {outcome:?}") };
             let reference = remote.or(world.told.reference);
@@ -101,13 +109,14 @@ pub fn live(notifier: &dyn Notifier, respond: impl Fn(&str, &HttpRequest) -> Rep
 /// Tries as the queue does, without its pauses, as long as the notifier notes something new for the next try.
 fn try_until_settled(
     notifier: &dyn Notifier,
-    told: &OwnedTelling,
+    job: &Job<'_>,
+    telling: &Telling<'_>,
     respond: &impl Fn(&str, &HttpRequest) -> Reply,
 ) -> (Vec<Value>, Outcome) {
-    let (mut said, mut notes, mut now) = (Vec::new(), Progress::default(), told.now);
+    let (mut said, mut notes, mut now) = (Vec::new(), Progress::default(), job.now);
     loop {
-        let job = Job { progress: &notes, now, ..told.job() };
-        let (conversation, outcome) = converse(notifier, &job, &told.telling(), respond);
+        let job = Job { progress: &notes, now, ..*job };
+        let (conversation, outcome) = converse(notifier, &job, telling, respond);
         said.extend(conversation);
         match outcome {
             Outcome::Retry { progress, after: Some(pause), .. } if progress != notes => {

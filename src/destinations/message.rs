@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use url::Url;
 
+use super::mailing::{MailResult, Mailing};
 use crate::domain::{EventId, Headers, Secret};
 
 /// Something to send.
@@ -17,6 +18,8 @@ pub enum Message {
     Http(HttpRequest),
     /// Lines for a file.
     Append(Append),
+    /// Mails for a mail server.
+    Mail(Mailing),
 }
 
 /// An HTTP request. Printing it shows neither the URL's path and query, nor header values, nor the body: for many
@@ -93,6 +96,8 @@ pub enum Reply {
     Http(HttpReply),
     /// The line is on the disk, now or since an earlier try.
     Appended,
+    /// What became of each mail, in their order.
+    Mailed(Vec<MailResult>),
     /// No answer.
     Failed(Fault),
     /// The receiver has not shown that it is the right one, so it was sent nothing. Why, and what to do.

@@ -13,6 +13,7 @@
 mod base;
 mod classify;
 mod elasticsearch;
+mod email;
 mod errors;
 mod event_format;
 mod file;
@@ -21,6 +22,7 @@ mod hook;
 mod jira;
 #[cfg(test)]
 pub(crate) mod life;
+mod mailing;
 mod message;
 mod next;
 mod opsgenie;
@@ -37,6 +39,7 @@ pub(crate) mod testing;
 mod uncertain;
 mod webhook;
 
+pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
 pub use message::{Append, Fault, HttpReply, HttpRequest, Line, Message, Reply};
 pub use next::{Next, Step};
 pub use probe::ProbeTelling;
@@ -53,6 +56,7 @@ use crate::settings::Section;
 /// Every kind of destination, in alphabetical order.
 pub const KINDS: &[&Kind] = &[
     &elasticsearch::KIND,
+    &email::KIND,
     &file::KIND,
     &jira::KIND,
     &opsgenie::KIND,

@@ -247,7 +247,11 @@ pub const OPENING: &str = "0190b6a0-0000-7000-b000-000000000001";
 fn build_with<T>(build: impl Fn(&Section) -> Option<T>, settings: &str) -> Result<T, String> {
     let environment = Environment {
         variable: Box::new(|name| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())),
-        read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        read_file: Box::new(|path| match path.file_name().and_then(|name| name.to_str()) {
+            Some("authority.pem") => std::fs::read(project("tests/fixtures/tls/authority.pem")),
+            Some("empty.pem") => Ok(Vec::new()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }),
         paths: PathFacts::default(),
         base: PathBuf::from("/etc/gatepost"),
     };
@@ -296,6 +300,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("ELASTIC_API_KEY", "bm90LWEtcmVhbDphcGkta2V5"),
     ("SPLUNK_TOKEN", "00000000-aaaa-4bbb-8ccc-00not0a0real"),
     ("TEAMS_WEBHOOK_URL", TEAMS_WEBHOOK_URL),
+    ("SMTP_PASSWORD", "not-a-real-mail-password"),
     ("SHORT", "abc"),
     ("SYMBOLS", "n0t-a-real-routing-keyn0tarealro"),
     ("LINES", "abc\ndef"),

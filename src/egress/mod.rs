@@ -1,14 +1,16 @@
-//! The only way out: HTTP requests and lines for files.
+//! The only way out: HTTP requests, mail and lines for files.
 //!
 //! `pipeline::worker` and `gatepost probe` hand a [`Message`] to [`Egress::send`] and get a [`Reply`]; the destination
 //! classifies the reply. All requests have the same limits: no redirects, no proxies from the environment, ten seconds,
-//! 64 KiB of answer, and no address that only a machine's own infrastructure answers at.
+//! 64 KiB of answer, and no address that only a machine's own infrastructure answers at. A mailing has twenty seconds.
 
 mod address;
 mod certificate;
 mod file;
 mod handshake;
 mod http;
+mod smtp;
+mod tls;
 
 pub use http::ClientError;
 
@@ -19,12 +21,13 @@ use crate::destinations::{Message, Reply};
 pub struct Egress {
     http: http::Client,
     files: file::Files,
+    smtp: smtp::Client,
 }
 
 impl Egress {
     /// Prepares TLS and the connection pool.
     pub fn new() -> Result<Self, ClientError> {
-        Ok(Self { http: http::Client::new()?, files: file::Files::default() })
+        Ok(Self { http: http::Client::new()?, files: file::Files::default(), smtp: smtp::Client::default() })
     }
 
     /// Sends a message and waits for what comes back, never longer than the limits allow. Must run on a tokio runtime.
@@ -32,6 +35,7 @@ impl Egress {
         match message {
             Message::Http(request) => self.http.send(request).await,
             Message::Append(append) => self.files.append(append).await,
+            Message::Mail(mailing) => self.smtp.send(mailing).await,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Strict local stand-ins of destinations: Slack, Jira, PagerDuty, and receivers of events.
+//! Strict local stand-ins of destinations: Slack, Jira, PagerDuty, a mail server, and receivers of events.
 //!
-//! Each is an HTTP server on loopback that takes what the real one takes and refuses what the real one refuses, with
+//! Each is a server on loopback, of HTTP but for the one of mail, that takes what the real one takes and refuses what the real one refuses, with
 //! the same answers: limits, required fields, credentials, rates. `gatepost demo` delivers to them and prints what a
 //! person would have seen; the fault tests script how they misbehave and count what they have afterwards.
 //!
@@ -19,6 +19,7 @@
 //! ```
 
 pub mod elasticsearch;
+pub mod email;
 mod fault;
 pub mod jira;
 pub mod opsgenie;

@@ -291,6 +291,19 @@ impl<'d> Section<'d> {
         self.document.environment.base.join(text)
     }
 
+    /// The content of the file at a path; a fault where it cannot be read.
+    pub fn file_content(&self, key: &'static str) -> Option<Vec<u8>> {
+        let path = self.path_of(&self.required_text(key)?);
+        match (self.document.environment.read_file)(&path) {
+            Ok(content) => Some(content),
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", path.display());
+                self.fault(key, &message, "create it, or mend its path or its permissions");
+                None
+            }
+        }
+    }
+
     /// What the file system says of paths.
     pub fn paths(&self) -> PathFacts {
         self.document.environment.paths

@@ -1,0 +1,131 @@
+//! The mail server, from the setting `smtp` and what belongs to it.
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use url::Url;
+
+use crate::destinations::{MailLogin, MailSecurity, MailServer};
+use crate::settings::Section;
+
+/// Reads `smtp`, `password` and `ca_file`; `hello` is the name that gatepost gives itself.
+pub fn read(section: &Section, hello: &str) -> Option<MailServer> {
+    let address = section.required_text("smtp").and_then(|text| address(section, &text));
+    let password = section.secret("password");
+    let authorities = if section.has("ca_file") { Some(authorities(section)?) } else { None };
+    let Address { host, port, security, user } = address?;
+    let login = match (user, password) {
+        (Some(user), Some(password)) => {
+            if password.expose().iter().any(|byte| matches!(byte, b'\0' | b'\r' | b'\n')) {
+                section.fault("password", "holds characters that no login can carry", "set the password alone");
+                return None;
+            }
+            Some(MailLogin { user, password })
+        }
+        (Some(_), None) if section.has("password") => return None,
+        (Some(_), None) => {
+            section.fault("password", "is missing, and `smtp` names a user", "add password = { env = \"NAME\" }");
+            return None;
+        }
+        (None, Some(_)) => {
+            section.fault("smtp", "names no user, and there is a password", "write smtps://USER@HOST");
+            return None;
+        }
+        (None, None) => None,
+    };
+    Some(MailServer { host, port, security, login, hello: hello.to_owned(), authorities })
+}
+
+struct Address {
+    host: String,
+    port: u16,
+    security: MailSecurity,
+    user: Option<String>,
+}
+
+fn address(section: &Section, text: &str) -> Option<Address> {
+    let fault = |message: &str, fix: &str| section.fault("smtp", message, fix);
+    let Ok(url) = Url::parse(text.trim()) else {
+        fault("is not a URL", "write it like smtps://user@smtp.example.com:465");
+        return None;
+    };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+    let is_tls = match url.scheme() {
+        "smtps" => true,
+        "smtp" => false,
+        _ => {
+            fault("is neither smtp nor smtps", "write smtps://HOST:465, or smtp://HOST:587 for STARTTLS");
+            return None;
+        }
+    };
+    if ServerName::try_from(host.as_str()).is_err() {
+        fault("has no host", "write it like smtps://user@smtp.example.com:465");
+        return None;
+    }
+    if url.password().is_some() {
+        fault("holds a password", "set it as password = { env = \"NAME\" }");
+        return None;
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        fault("has something after the port", "end it after the port");
+        return None;
+    }
+    if host == EXAMPLE_HOST {
+        section.warn("smtp", "still has the host of the example", "write the address of your own mail server");
+    }
+    let security = match (is_tls, is_loopback(&host)) {
+        (true, _) => MailSecurity::Tls,
+        (false, false) => MailSecurity::StartTls,
+        (false, true) => MailSecurity::PlainOnLoopback,
+    };
+    let port = url.port().unwrap_or(match security {
+        MailSecurity::Tls => 465,
+        MailSecurity::StartTls => 587,
+        MailSecurity::PlainOnLoopback => 25,
+    });
+    Some(Address { host, port, security, user: user(section, url.username())? })
+}
+
+/// The user of the URL, where it names one; `None` where it is at fault.
+fn user(section: &Section, encoded: &str) -> Option<Option<String>> {
+    if encoded.is_empty() {
+        return Some(None);
+    }
+    match percent_decoded(encoded).filter(|user| !user.chars().any(char::is_control)) {
+        Some(user) => Some(Some(user)),
+        None => {
+            section.fault("smtp", "has a user that cannot be read", "write an @ in it as %40");
+            None
+        }
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut pieces = text.split('%');
+    bytes.extend_from_slice(pieces.next()?.as_bytes());
+    for piece in pieces {
+        bytes.extend(hex::decode(piece.get(..2)?).ok()?);
+        bytes.extend_from_slice(piece.get(2..)?.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// By its name or its address as they are written; what a name resolves to is checked when it is connected to.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+fn authorities(section: &Section) -> Option<Vec<CertificateDer<'static>>> {
+    let content = section.file_content("ca_file")?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Some(found),
+        _ => {
+            let fix = "name a file of PEM certificates, each between BEGIN CERTIFICATE and END CERTIFICATE";
+            section.fault("ca_file", "holds no certificate", fix);
+            None
+        }
+    }
+}
+
+const EXAMPLE_HOST: &str = "smtp.example.com";
