@@ -237,7 +237,9 @@ fn sound(text: &str) -> Result<Config, Vec<gatepost::settings::Fault>> {
 /// A secret of the shape that its name calls for.
 fn secret_for(name: &str) -> String {
     let name = name.to_lowercase().replace('-', "_");
-    if name.contains("webhook_url") {
+    if name.contains("discord") {
+        "https://discord.com/api/webhooks/100000000000000001/XXXX".to_owned()
+    } else if name.contains("webhook_url") {
         "https://hooks.slack.com/services/T000/B000/XXXX".to_owned()
     } else if name.contains("routing_key") {
         "0123456789abcdef0123456789abcdef".to_owned()

@@ -134,7 +134,7 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{elasticsearch, email, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook};
+    use super::super::{discord, elasticsearch, email, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook};
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.
@@ -160,6 +160,8 @@ mod tests {
         ("Elasticsearch, bulk requests", elasticsearch::errors::BULK),
         ("Elasticsearch, documents", elasticsearch::errors::DOCUMENT),
         ("Splunk, HTTP Event Collector", splunk::errors::COLLECTOR),
+        ("Discord", discord::errors::POST),
+        ("Discord, edits", discord::errors::EDIT),
         ("Microsoft Teams", teams::errors::WORKFLOW),
         ("Webhook", webhook::errors::WEBHOOK),
     ];

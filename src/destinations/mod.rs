@@ -12,6 +12,7 @@
 
 mod base;
 mod classify;
+mod discord;
 mod elasticsearch;
 mod email;
 mod errors;
@@ -55,6 +56,7 @@ use crate::settings::Section;
 
 /// Every kind of destination, in alphabetical order.
 pub const KINDS: &[&Kind] = &[
+    &discord::KIND,
     &elasticsearch::KIND,
     &email::KIND,
     &file::KIND,

@@ -301,6 +301,8 @@ const SECRETS: &[(&str, &str)] = &[
     ("SPLUNK_TOKEN", "00000000-aaaa-4bbb-8ccc-00not0a0real"),
     ("TEAMS_WEBHOOK_URL", TEAMS_WEBHOOK_URL),
     ("SMTP_PASSWORD", "not-a-real-mail-password"),
+    ("DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/100000000000000001/not-a-real-discord-token"),
+    ("MATTERMOST_WEBHOOK_URL", "https://chat.example.com/hooks/not0a0real0mattermost0hook"),
     ("SHORT", "abc"),
     ("SYMBOLS", "n0t-a-real-routing-keyn0tarealro"),
     ("LINES", "abc\ndef"),
@@ -315,7 +317,8 @@ pub fn leaks(text: &str) -> bool {
 }
 
 /// What is secret within the URL of a webhook.
-const PARTS_OF_SECRETS: &[&str] = &["B00000000/not-a-real", "not-a-real-signature"];
+const PARTS_OF_SECRETS: &[&str] =
+    &["B00000000/not-a-real", "not-a-real-signature", "not-a-real-discord", "not0a0real0mattermost"];
 const TEAMS_WEBHOOK_URL: &str = "https://prod-00.westeurope.logic.azure.com:443/workflows/0123456789abcdef/triggers/manual/\
                                  paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&\
                                  sig=not-a-real-signature";
@@ -393,6 +396,19 @@ pub fn transcript(request: &HttpRequest) -> Value {
         "body": serde_json::from_slice(&request.body)
             .unwrap_or_else(|_| json!(String::from_utf8_lossy(&request.body))),
     })
+}
+
+/// What of a Markdown text is outside of code spans, each character that a backslash makes plain as an `x`.
+pub fn outside_of_code(text: &str) -> String {
+    let (mut outside, mut rest) = (String::new(), text.chars());
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => outside.extend(rest.next().map(|_| 'x')),
+            '`' => assert!(rest.any(|c| c == '`'), "a code span does not end: {text}"),
+            c => outside.push(c),
+        }
+    }
+    outside
 }
 
 /// Compares with `tests/fixtures/destinations/{destination}/{name}.json`, or writes it where `GATEPOST_BLESS=1` is set.

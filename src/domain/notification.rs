@@ -11,7 +11,7 @@ use super::{DeliveryId, EventKey, IncidentState, Rank, Timestamp};
 pub enum NotifierClass {
     /// It wakes people: PagerDuty. Pages are triggered, acknowledged and resolved; counts are never sent.
     Pager,
-    /// A chat whose messages can be edited and answered: Slack with a bot token.
+    /// A chat whose messages can be edited, and answered or followed by others: Slack with a bot token, Discord.
     EditableChat,
     /// What was sent stays as it is: a Slack webhook, Teams.
     AppendOnly,

@@ -1,4 +1,4 @@
-//! Strict local stand-ins of destinations: Slack, Jira, PagerDuty, a mail server, and receivers of events.
+//! Strict local stand-ins of destinations: chats, trackers, pagers, a mail server, and receivers of events.
 //!
 //! Each is a server on loopback, of HTTP but for the one of mail, that takes what the real one takes and refuses what the real one refuses, with
 //! the same answers: limits, required fields, credentials, rates. `gatepost demo` delivers to them and prints what a
@@ -18,6 +18,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod discord;
 pub mod elasticsearch;
 pub mod email;
 mod fault;

@@ -1,6 +1,6 @@
 //! The notifiers against the stand-ins, over real HTTP: every operation, and what is gone, refused or in doubt.
 
-use super::{Fault, Rate, StandIn, Style, jira, pagerduty, slack, teams};
+use super::{Fault, Rate, StandIn, Style, discord, jira, pagerduty, slack, teams};
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::{Next, Notifier, testing};
 use crate::domain::{
@@ -263,6 +263,57 @@ async fn send_every_opening(told: &Told) -> usize {
         assert!(matches!(next, Next::Done(Outcome::Delivered { .. })), "{next:?}");
     }
     number
+}
+
+async fn discord() -> (StandIn<discord::Discord>, Told) {
+    let discord = discord::start().await.unwrap();
+    discord.limit_rate(Rate::UNLIMITED);
+    let told = Told::by("discord", &format!("webhook_url = {{ value = \"{}\" }}", discord.webhook_url()));
+    (discord, told)
+}
+
+#[tokio::test]
+async fn a_message_of_discord_is_edited_and_what_is_new_stands_beside_it() {
+    let (discord, mut told) = discord().await;
+    told.delivers("open", CREATE).await;
+    for (number, stage) in (1..).zip(["raise", "spread", "worse", "resolve", "reopen", "quiet"]) {
+        told.delivers(stage, Operation::Edit).await;
+        told.delivers(stage, reply(number, Audience::Channel)).await;
+    }
+    let messages = discord.messages();
+    assert_eq!((messages.len(), messages[0].edits, discord.mentions("#4711")), (7, 6, 7));
+    assert!(messages[0].text().starts_with("💤 quiet · CRITICAL"), "{}", messages[0].text());
+    // An edit whose answer is lost is sent again; a message is there twice, and says so.
+    discord.script([Fault::TakenThenReset]);
+    assert_eq!(told.tell("resolve", Operation::Edit).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("resolve", Operation::Edit).await.kind(), OutcomeKind::Delivered);
+    discord.script([Fault::TakenThenReset]);
+    assert_eq!(told.tell("resolve", reply(7, Audience::Thread)).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("resolve", reply(7, Audience::Thread)).await.kind(), OutcomeKind::Delivered);
+    assert_eq!((discord.effects(), discord.mentions("Possible repeat")), (9, 1));
+    discord.delete(&messages[0].id);
+    assert_eq!(told.tell("reopen", Operation::Edit).await.kind(), OutcomeKind::Gone);
+    told.delivers("reopen", Operation::Create { number: 2 }).await;
+    told.delivers("resolve", Operation::Edit).await;
+    assert!(discord.messages().last().unwrap().text().starts_with("✅ resolved"));
+    for (fault, kind) in [
+        (Fault::Unauthorized, OutcomeKind::Misconfigured),
+        (Fault::Status429 { retry_after: Some(std::time::Duration::from_millis(1500)) }, OutcomeKind::Retry),
+        (Fault::Garbage200, OutcomeKind::Unknown),
+    ] {
+        for operation in [CREATE, Operation::Edit] {
+            discord.script([fault.clone()]);
+            assert_eq!(told.tell("raise", operation).await.kind(), kind, "{fault:?} {operation:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn discord_refuses_no_alert() {
+    let (discord, told) = discord().await;
+    let sent = send_every_opening(&told).await;
+    assert_eq!(discord.effects(), sent);
+    assert_eq!(discord.requests().len(), sent, "none was sent a second time in a plainer form");
 }
 
 async fn project(more: &str) -> (StandIn<jira::Jira>, Told) {
