@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gatepost::domain::{Clock, SystemClock};
-use gatepost::standins::{Fault, Service, StandIn, elasticsearch, splunk, webhook};
+use gatepost::standins::{Fault, Service, StandIn, elasticsearch, splunk, syslog, webhook};
 use harness::{Gateway, Post, until};
 use serde_json::Value;
 
@@ -222,4 +222,52 @@ fn splunk_acknowledges_before_a_batch_counts_as_delivered_and_it_is_sent_once() 
     assert_eq!((ids, dead(&gateway)), (events_of(&gateway).into_iter().collect(), 0));
     let questions = collector.requests().iter().filter(|request| request.path.ends_with("/ack")).count();
     assert_eq!(questions, 2);
+}
+
+fn collected(collector: &syslog::Collector) -> Vec<String> {
+    collector.messages().iter().map(|message| message.parameter("event_id").unwrap().to_owned()).collect()
+}
+
+fn on_a_runtime<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn a_collector_of_logs_has_every_event_over_one_connection_and_is_told_goodbye() {
+    let certificate = include_bytes!("fixtures/tls/good.pem");
+    let collector = on_a_runtime(syslog::start_tls(certificate, include_bytes!("fixtures/tls/receiver.key"))).unwrap();
+    let destination = format!("type = \"syslog\"\naddress = \"{}\"\nca_file = \"ca.pem\"", collector.address());
+    let mut gateway = Gateway::start(&config("type = \"file\"\npath = \"events.ndjson\""));
+    gateway.folder.write("ca.pem", include_bytes!("fixtures/tls/authority.pem"));
+    gateway.stop();
+    gateway.configure(&config(&destination));
+    gateway.serve_again();
+    for number in 0..4 {
+        post(&gateway, &format!("mark{number}"));
+        gateway.settle();
+    }
+    let found = collected(&collector);
+    assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (8, events_of(&gateway)));
+    assert_eq!((collector.connections(), dead(&gateway)), (1, 0));
+    gateway.run(&["probe", "sink"]).done().prints("no acknowledgement exists").prints("sink has taken the test event");
+    until("the probe has gone", || (collector.goodbyes() == 1).then_some(()));
+    gateway.stop();
+    until("the gateway has gone", || (collector.goodbyes() == 2).then_some(()));
+    assert_eq!(collector.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn events_wait_for_a_collector_that_is_away_and_are_not_lost_when_it_closes_connections() {
+    let collector = on_a_runtime(syslog::start_tcp()).unwrap();
+    let gateway = Gateway::start(&config(&format!("type = \"syslog\"\naddress = \"{}\"", collector.address())));
+    collector.set(syslog::Conduct::Close);
+    post(&gateway, "kept");
+    until("it fails", || (sink_of(&gateway)["state"] == "failing").then_some(()));
+    let reason = sink_of(&gateway)["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("it closed the connection"), "{reason}");
+    collector.set(syslog::Conduct::Take);
+    gateway.settle();
+    let found = collected(&collector);
+    assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (2, events_of(&gateway)));
+    assert_eq!((collector.faults().len(), dead(&gateway)), (0, 0));
 }

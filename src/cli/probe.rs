@@ -34,8 +34,9 @@ impl Probe {
         let event = test_event()?;
         let stored = EventDocument::of(&event).map_err(|error| Failure::Found(error.to_string()))?;
         let test = Test { id: DeliveryId::generate(), events: [BatchEvent { id: event.id, document: stored }], event };
-        let mut steps = Vec::new();
-        let outcome = runtime()?.block_on(test.run(destination, &egress, &mut steps));
+        let (runtime, mut steps) = (runtime()?, Vec::new());
+        let outcome = runtime.block_on(test.run(destination, &egress, &mut steps));
+        runtime.block_on(egress.close());
         for step in steps {
             out!("  {}", terminal::line(&step, 300))?;
         }
@@ -114,6 +115,7 @@ fn describe(reply: &Reply) -> String {
         Reply::Http(answer) => format!("answered {}", answer.status),
         Reply::Appended => "written".to_owned(),
         Reply::Mailed(results) => results.iter().map(describe_mail).collect::<Vec<_>>().join(", "),
+        Reply::Written => "written to the network; no acknowledgement exists".to_owned(),
         Reply::Failed(fault) if fault.may_have_arrived => format!("no answer ({}); it may have arrived", fault.detail),
         Reply::Failed(fault) => format!("not sent ({})", fault.detail),
         Reply::Untrusted(_) => "not sent (its certificate is not accepted)".to_owned(),

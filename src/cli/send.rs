@@ -154,7 +154,7 @@ fn report(url: &url::Url, reply: &Reply, next_step: impl Fn(u16) -> Option<Strin
         Reply::Untrusted(why) => {
             Err(Failure::Found(format!("nothing was sent to {}: {why}", url.origin().ascii_serialization())))
         }
-        Reply::Appended | Reply::Mailed(_) => Ok(()),
+        Reply::Appended | Reply::Mailed(_) | Reply::Written => Ok(()),
     }
 }
 

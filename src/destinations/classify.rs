@@ -142,8 +142,13 @@ pub(super) fn http<'r, 't>(
             let reason = format!("{who} was sent nothing: {}", detail(why));
             Err(Outcome::Misconfigured { reason, scope: Scope::Destination })
         }
-        Reply::Appended | Reply::Mailed(_) => Err(in_doubt_now(attempt, MIXED_UP.into())),
+        Reply::Appended | Reply::Mailed(_) | Reply::Written => Err(mixed_up(attempt)),
     }
+}
+
+/// The reply to another kind of message.
+pub(super) fn mixed_up<'t>(attempt: impl Into<Try<'t>>) -> Outcome {
+    in_doubt_now(attempt, MIXED_UP.into())
 }
 
 /// No answer at all. What certainly did not arrive may be sent again, and so will everything else for this receiver

@@ -134,7 +134,9 @@ pub(super) const ANY: &str = "*";
 
 #[cfg(test)]
 mod tests {
-    use super::super::{discord, elasticsearch, email, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook};
+    use super::super::{
+        discord, elasticsearch, email, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook,
+    };
     use super::*;
 
     /// Every table, by the name of its section in `docs/destination-errors.md`.

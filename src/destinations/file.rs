@@ -64,10 +64,7 @@ impl Sink for File {
         Next::Done(match reply {
             Reply::Appended => Outcome::Delivered { remote: None },
             Reply::Failed(fault) => self.failed(batch, fault),
-            Reply::Http(_) | Reply::Mailed(_) | Reply::Untrusted(_) => classify::in_doubt_now(
-                batch,
-                "an HTTP reply came back from a file: restart gatepost and report this as a defect".into(),
-            ),
+            Reply::Http(_) | Reply::Mailed(_) | Reply::Untrusted(_) | Reply::Written => classify::mixed_up(batch),
         })
     }
 

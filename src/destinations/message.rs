@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ pub enum Message {
     Append(Append),
     /// Mails for a mail server.
     Mail(Mailing),
+    /// Messages for a collector of logs.
+    Syslog(SyslogMessages),
 }
 
 /// An HTTP request. Printing it shows neither the URL's path and query, nor header values, nor the body: for many
@@ -89,6 +92,56 @@ impl Append {
     pub const BYTES_MAX: usize = 1 << 20;
 }
 
+/// Messages for a collector of logs, each as RFC 5424 has it and without a frame: over TCP and TLS the length stands before
+/// each (RFC 6587, 3.4.1), and over UDP each is a datagram.
+#[derive(Debug)]
+pub struct SyslogMessages {
+    /// Where to.
+    pub collector: Arc<Collector>,
+    /// The messages, which are written at once.
+    pub messages: Vec<Bytes>,
+}
+
+/// A collector of logs. One connection to it is kept.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Collector {
+    /// The name of the destination, whose connection it is.
+    pub destination: String,
+    /// How messages get there.
+    pub transport: Transport,
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The only authorities that are trusted, each an X.509 certificate in DER; none: those of the system.
+    pub authorities: Vec<Vec<u8>>,
+}
+
+/// How messages get to a collector of logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// RFC 5425.
+    Tls,
+    /// RFC 6587 with octet counting.
+    Tcp,
+    /// RFC 5426.
+    Udp,
+}
+
+impl Transport {
+    /// All with their schemes.
+    pub const ALL: [(&'static str, Self); 3] = [("tls", Self::Tls), ("tcp", Self::Tcp), ("udp", Self::Udp)];
+
+    /// The port where none is given.
+    pub fn port(self) -> u16 {
+        match self {
+            Self::Tls => 6514,
+            Self::Tcp => 601,
+            Self::Udp => 514,
+        }
+    }
+}
+
 /// What came back.
 #[derive(Debug)]
 pub enum Reply {
@@ -98,6 +151,8 @@ pub enum Reply {
     Appended,
     /// What became of each mail, in their order.
     Mailed(Vec<MailResult>),
+    /// Everything was handed to the network, by a protocol that has no acknowledgement.
+    Written,
     /// No answer.
     Failed(Fault),
     /// The receiver has not shown that it is the right one, so it was sent nothing. Why, and what to do.

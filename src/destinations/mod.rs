@@ -34,6 +34,7 @@ pub mod render;
 mod servicenow;
 mod slack;
 mod splunk;
+mod syslog;
 mod teams;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -41,7 +42,7 @@ mod uncertain;
 mod webhook;
 
 pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
-pub use message::{Append, Fault, HttpReply, HttpRequest, Line, Message, Reply};
+pub use message::{Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Reply, SyslogMessages, Transport};
 pub use next::{Next, Step};
 pub use probe::ProbeTelling;
 pub use receiver::{Exchange, Receiver};
@@ -66,6 +67,7 @@ pub const KINDS: &[&Kind] = &[
     &servicenow::KIND,
     &slack::KIND,
     &splunk::KIND,
+    &syslog::KIND,
     &teams::KIND,
     &webhook::KIND,
 ];

@@ -8,6 +8,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+/// The addresses of a host that messages may go to: at least one.
+///
+/// # Errors
+/// Where the name cannot be resolved, or has no such address.
+pub async fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let found = tokio::net::lookup_host((host, port)).await?;
+    let allowed: Vec<SocketAddr> = found.filter(|address| is_allowed(address.ip())).collect();
+    if allowed.is_empty() {
+        return Err(std::io::Error::other("the name has no address that requests may go to"));
+    }
+    Ok(allowed)
+}
+
 /// Resolves names by the system's resolver and drops the addresses that are refused.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GuardedResolver;
@@ -15,12 +28,7 @@ pub struct GuardedResolver;
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| is_allowed(address.ip())).collect();
-            if allowed.is_empty() {
-                return Err("the name has no address that requests may go to".into());
-            }
-            let addresses: Addrs = Box::new(allowed.into_iter());
+            let addresses: Addrs = Box::new(resolve(name.as_str(), 0).await?.into_iter());
             Ok(addresses)
         })
     }

@@ -1,4 +1,4 @@
-//! The only way out: HTTP requests, mail and lines for files.
+//! The only way out: HTTP requests, mail, lines for files and messages for collectors of logs.
 //!
 //! `pipeline::worker` and `gatepost probe` hand a [`Message`] to [`Egress::send`] and get a [`Reply`]; the destination
 //! classifies the reply. All requests have the same limits: no redirects, no proxies from the environment, ten seconds,
@@ -10,6 +10,7 @@ mod file;
 mod handshake;
 mod http;
 mod smtp;
+mod syslog;
 mod tls;
 
 pub use http::ClientError;
@@ -22,12 +23,18 @@ pub struct Egress {
     http: http::Client,
     files: file::Files,
     smtp: smtp::Client,
+    collectors: syslog::Collectors,
 }
 
 impl Egress {
     /// Prepares TLS and the connection pool.
     pub fn new() -> Result<Self, ClientError> {
-        Ok(Self { http: http::Client::new()?, files: file::Files::default(), smtp: smtp::Client::default() })
+        Ok(Self {
+            http: http::Client::new()?,
+            files: file::Files::default(),
+            smtp: smtp::Client::default(),
+            collectors: syslog::Collectors::default(),
+        })
     }
 
     /// Sends a message and waits for what comes back, never longer than the limits allow. Must run on a tokio runtime.
@@ -36,6 +43,12 @@ impl Egress {
             Message::Http(request) => self.http.send(request).await,
             Message::Append(append) => self.files.append(append).await,
             Message::Mail(mailing) => self.smtp.send(mailing).await,
+            Message::Syslog(messages) => self.collectors.send(messages).await,
         }
+    }
+
+    /// Closes the connections that are kept beyond a message and are not in use. They are opened again when they are needed.
+    pub async fn close(&self) {
+        self.collectors.close().await;
     }
 }

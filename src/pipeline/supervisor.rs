@@ -114,6 +114,8 @@ impl Pipeline {
     /// finished: one that hangs delays neither the others nor the caller.
     pub async fn exchange(&self, parts: Parts) {
         let retiring = self.retire_workers().await;
+        // A destination that has gone keeps no connection; the others open theirs again.
+        self.egress.close().await;
         self.rules.send_replace(parts.rules);
         self.retention.send_replace(parts.retention);
         // A destination that has gone is neither stopped nor failing.
@@ -135,6 +137,7 @@ impl Pipeline {
         if tokio::time::timeout(bound, async { tokio::join!(all, workers) }).await.is_err() {
             tracing::warn!("work was still under way at the end of the time to stop; the next start takes it up");
         }
+        self.egress.close().await;
     }
 
     fn start_others(&self) {

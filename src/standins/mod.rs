@@ -30,6 +30,7 @@ pub mod servicenow;
 mod shape;
 pub mod slack;
 pub mod splunk;
+pub mod syslog;
 pub mod teams;
 mod terminal;
 pub mod webhook;

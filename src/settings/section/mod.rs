@@ -304,6 +304,13 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// The name of this machine, where the system tells it.
+    pub fn machine_name(&self) -> Option<String> {
+        let name = (self.document.environment.read_file)(Path::new(MACHINE_NAME)).ok()?;
+        let name = String::from_utf8(name).ok()?.trim().to_owned();
+        (!name.is_empty()).then_some(name)
+    }
+
     /// What the file system says of paths.
     pub fn paths(&self) -> PathFacts {
         self.document.environment.paths
@@ -418,6 +425,9 @@ pub fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&
     let scored = words.map(|known| (strsim::jaro_winkler(word, known), known));
     scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }
+
+/// Where Linux tells the name of the machine.
+const MACHINE_NAME: &str = "/proc/sys/kernel/hostname";
 
 fn a(kind: &str) -> String {
     let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
