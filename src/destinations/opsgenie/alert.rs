@@ -32,7 +32,8 @@ impl Notifier for Opsgenie {
                 Some(rest) => Next::Done(taken.pending(rest)),
                 None => self.ask(&taken),
             },
-            // The request, or its answer, was lost.
+            Some(taken) if taken.is_second() => Next::Done(order.delivered()),
+            // The request was lost, or what became of it.
             Some(_) if order.is_trigger() => self.look(&order),
             None if order.is_trigger() && classify::in_doubt(job) => self.look(&order),
             _ => self.send(job, telling, &order),
@@ -108,7 +109,7 @@ impl Opsgenie {
         };
         if (200..300).contains(&reply.status) {
             let answer = self.answer(job, reply, Again::Doubled);
-            return match Taken::by(&answer) {
+            return match Taken::by(&answer, Taken::of(job).as_ref()) {
                 Some(taken) => taken.pending(processing::FIRST_PAUSE),
                 None => answer.unknown(&format!("Opsgenie answered {} without the id of a request", reply.status)),
             };
@@ -123,7 +124,7 @@ impl Opsgenie {
             Err(outcome) => return Next::Done(outcome),
         };
         let answer = self.answer(job, reply, Again::Harmless);
-        let is_there = answer.json().is_some_and(|body| body["data"]["alias"] == order.alias);
+        let is_there = answer.json().is_some_and(|body| processing::data_of(&body)["alias"] == order.alias);
         match reply.status {
             200 if is_there => Next::Done(order.delivered()),
             // Not there, or not to be seen: sent again, it folds into an alert that is there all the same.

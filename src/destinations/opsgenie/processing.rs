@@ -2,7 +2,7 @@
 //!
 //! A 202 comes before the request is processed, and "does not guarantee" that it will be: an integration may ignore it. Its
 //! id is kept between tries, and asked about until Opsgenie says. A request of which nothing is known after a minute is
-//! sent again.
+//! sent again, once: a person may have closed the alert by then, and would be notified again each time.
 
 use std::time::Duration;
 
@@ -20,14 +20,17 @@ pub struct Taken {
     misses: usize,
     /// Not asked about before, in milliseconds since 1970.
     ask_at: i64,
+    /// Whether it is the second one, because nothing became known of the first.
+    is_second: bool,
 }
 
 impl Taken {
-    /// By the answer to the request.
-    pub fn by(answer: &Answer<'_>) -> Option<Self> {
+    /// By the answer to the request; `before` is one of which nothing became known.
+    pub fn by(answer: &Answer<'_>, before: Option<&Self>) -> Option<Self> {
         let body = answer.json().filter(|_| answer.reply.status == 202)?;
         let request = body["requestId"].as_str().filter(|id| is_id(id))?.to_owned();
-        Some(Self { request, misses: 0, ask_at: answer.attempt.now.plus(FIRST_PAUSE).as_millis() })
+        let ask_at = answer.attempt.now.plus(FIRST_PAUSE).as_millis();
+        Some(Self { request, misses: 0, ask_at, is_second: before.is_some_and(Self::is_overdue) })
     }
 
     /// By the notes of an earlier try.
@@ -35,12 +38,17 @@ impl Taken {
         let notes = &job.progress.0;
         let request = notes["request"].as_str().filter(|id| is_id(id))?.to_owned();
         let misses = usize::try_from(notes["misses"].as_u64()?).ok()?;
-        Some(Self { request, misses, ask_at: notes["ask_at"].as_i64()? })
+        Some(Self { request, misses, ask_at: notes["ask_at"].as_i64()?, is_second: notes["second"] == true })
     }
 
     /// Its id.
     pub fn request(&self) -> &str {
         &self.request
+    }
+
+    /// Whether it is the second one of which nothing becomes known: it is taken, and may be processed yet.
+    pub fn is_second(&self) -> bool {
+        self.is_second
     }
 
     /// Whether it has been asked about often enough.
@@ -69,7 +77,9 @@ impl Taken {
             reason: "Opsgenie has the request, and has not said yet that it is processed".to_owned(),
             after: Some(pause),
             scope: Scope::Delivery,
-            progress: Progress(json!({ "request": self.request, "misses": self.misses, "ask_at": self.ask_at })),
+            progress: Progress(json!({
+                "request": self.request, "misses": self.misses, "ask_at": self.ask_at, "second": self.is_second,
+            })),
         }
     }
 }
@@ -88,14 +98,14 @@ pub enum Processed {
 pub fn read(answer: &Answer<'_>, table: &[ErrorRow]) -> Processed {
     let body = answer.json().filter(Value::is_object);
     match (answer.reply.status, body) {
-        (200, Some(body)) => match is_success(&body["data"]) {
+        (200, Some(body)) => match is_success(data_of(&body)) {
             Some(true) => Processed::Done,
-            Some(false) => over(reply::failure(answer, table, &body["data"]["status"])),
+            Some(false) => over(reply::failure(answer, table, &data_of(&body)["status"])),
             None => Processed::Over(answer.unknown("Opsgenie did not say what became of a request")),
         },
-        (404, Some(body)) if body["requestId"].is_string() || body["message"].is_string() => Processed::NotYet,
-        // The key may write and not read, or there is no such question below this base. That it was taken is all there is to
-        // know.
+        (404, Some(body)) if is_not_yet(&body["message"]) => Processed::NotYet,
+        // The key may write and not read, or there is no such question below this base: Jira Service Management documents
+        // none. That it was taken is all there is to know.
         (403 | 404, _) => Processed::Done,
         _ => over(reply::refusal(answer, errors::ALERT)),
     }
@@ -103,6 +113,16 @@ pub fn read(answer: &Answer<'_>, table: &[ErrorRow]) -> Processed {
 
 fn over(outcome: Option<Outcome>) -> Processed {
     outcome.map_or(Processed::Done, Processed::Over)
+}
+
+/// What an answer is about; Jira Service Management leaves the wrapping out.
+pub fn data_of(body: &Value) -> &Value {
+    if body["data"].is_object() { &body["data"] } else { body }
+}
+
+/// `Request not found. It might not be processed, yet.`
+fn is_not_yet(message: &Value) -> bool {
+    message.as_str().is_some_and(|message| message.to_ascii_lowercase().starts_with("request not found"))
 }
 
 fn is_success(data: &Value) -> Option<bool> {

@@ -13,6 +13,9 @@ pub const REQUEST: &str = "43a29c5c-3dbf-4fa4-9c26-f4f71023e120";
 pub const TAKEN: &str =
     r#"{"result":"Request will be processed","took":0.302,"requestId":"43a29c5c-3dbf-4fa4-9c26-f4f71023e120"}"#;
 
+const NOT_YET: &str =
+    r#"{"message":"Request not found. It might not be processed, yet.","took":0.003,"requestId":"b8b1a9f5"}"#;
+
 fn destination() -> Opening {
     Opening::at(&KIND, SETTINGS)
 }
@@ -159,7 +162,6 @@ fn what_became_of_a_request() {
     let data = |is_success: bool, status: &str| {
         json!({ "data": { "success": is_success, "isSuccess": is_success, "status": status } }).to_string()
     };
-    let not_yet = r#"{"message":"Request not found. It might not be processed, yet.","took":0.003,"requestId":"x"}"#;
     let rows: &[(Reply, OutcomeKind)] = &[
         (reply(200, &data(true, "Created alert")), Delivered),
         (reply(200, r#"{"data":{"success":true}}"#), Delivered),
@@ -167,8 +169,11 @@ fn what_became_of_a_request() {
         (reply(200, "{}"), Retry),
         (reply(200, "<html>"), Retry),
         (testing::cut_off(200, &data(true, "Created alert")), Retry),
-        (reply(404, not_yet), Retry),
+        (reply(200, r#"{"action":"Create","isSuccess":true,"status":"Created alert"}"#), Delivered),
+        (reply(200, r#"{"action":"Create","isSuccess":false,"status":"Alert is ignored"}"#), Misconfigured),
+        (reply(404, NOT_YET), Retry),
         (reply(404, "<html>no such path</html>"), Delivered),
+        (reply(404, r#"{"status":404,"error":"Not Found","message":"No message available","path":"/x"}"#), Delivered),
         (reply(403, r#"{"message":"no"}"#), Delivered),
         (reply(401, ""), Misconfigured),
         (reply(429, ""), Retry),
@@ -203,8 +208,7 @@ fn a_request_is_asked_about_after_pauses_and_then_looked_for() {
             (step, request.method, request.url.as_str(), request.body.len()),
             ("ask", "GET", wanted.as_str(), 0)
         );
-        let Next::Done(Outcome::Retry { progress: notes, .. }) =
-            destination().next(&job, step, &reply(404, r#"{"message":"not yet","requestId":"x"}"#))
+        let Next::Done(Outcome::Retry { progress: notes, .. }) = destination().next(&job, step, &reply(404, NOT_YET))
         else {
             panic!()
         };
@@ -213,6 +217,19 @@ fn a_request_is_asked_about_after_pauses_and_then_looked_for() {
     let job = Job { progress: &progress, now, ..testing::job(&event) };
     assert_eq!(sent(destination().first(&job)).0, "look");
     assert_eq!(sent(destination().next(&job, "look", &reply(404, "{}"))).0, "create");
+    // Sent again, and nothing becomes known of that either: it is not sent a third time, which might notify a person again.
+    let again = destination().next(&job, "create", &reply(202, TAKEN));
+    let Next::Done(Outcome::Retry { mut progress, .. }) = again else { panic!("{again:?}") };
+    for _ in 0..5 {
+        now = now.plus(Duration::from_secs(30));
+        let job = Job { progress: &progress, now, ..testing::job(&event) };
+        assert_eq!(sent(destination().first(&job)).0, "ask");
+        let asked = destination().next(&job, "ask", &reply(404, NOT_YET));
+        let Next::Done(Outcome::Retry { progress: notes, .. }) = asked else { panic!("{asked:?}") };
+        progress = notes;
+    }
+    let job = Job { progress: &progress, now, ..testing::job(&event) };
+    assert!(matches!(destination().first(&job), Next::Done(Outcome::Delivered { remote: Some(_) })));
 }
 
 #[test]
