@@ -1,6 +1,6 @@
 //! `gatepost probe`: a real test event through one destination.
 
-use gatepost::standins::{Fault, Service, StandIn, opsgenie, slack};
+use gatepost::standins::{Fault, Service, StandIn, email, opsgenie, slack};
 use serde_json::Value;
 
 use crate::{block_on, config, configured};
@@ -51,6 +51,26 @@ fn a_destination_that_does_not_take_it_is_a_failure_with_a_reason() {
     assert!(!(gone.stdout + &gone.stderr).contains(&url));
     folder.write("gatepost.toml", config().replace("path = \"events", "path = \"absent/events"));
     folder.run(&["probe", "archive"]).ended(1).complains("absent/events.ndjson cannot be written");
+}
+
+#[test]
+fn a_mail_is_answered_for_each_recipient() {
+    let server = email::start().unwrap();
+    let settings = format!(
+        "[destinations.mail]\ntype = \"email\"\nsmtp = \"{}\"\nfrom = \"gatepost@acme.example\"\nto = [\"a@acme.example\", \"b@acme.example\"]\n",
+        server.url()
+    );
+    let folder = configured(&(config().replace("to = [", "to = [\"mail\", ") + &settings));
+    folder.run(&["probe", "mail"]).done().prints("send: answered 250 to the message, answered 250 to the message");
+    let mails = server.mails();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0].message.subject(), "[TEST] Test event sent with `gatepost probe`");
+    assert!(mails[0].message.plain.starts_with("TEST · INFORMATIONAL"), "{}", mails[0].message.plain);
+    server.answer_recipient("b@acme.example", Some("550 5.1.1 no such user"));
+    let ran = folder.run(&["probe", "mail"]).done().prints("answered 550 to RCPT TO");
+    ran.prints("for 1 of 2. b@acme.example: The mail server says 550");
+    server.answer_recipient("a@acme.example", Some("550 5.1.1 no such user"));
+    folder.run(&["probe", "mail"]).ended(1).complains("(misconfigured)").complains("correct `to`");
 }
 
 fn with_slack<S: Service>(channel: &StandIn<S>) -> String {

@@ -57,7 +57,7 @@ impl Client {
         for mail in &mailing.mails {
             let (result, can_go_on) = transact(&mut session, &mailing.sender, mail).await;
             results.push(result);
-            if !can_go_on || session.is_over() {
+            if !can_go_on || !session.has_time() {
                 break;
             }
         }
