@@ -271,3 +271,33 @@ fn events_wait_for_a_collector_that_is_away_and_are_not_lost_when_it_closes_conn
     assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (2, events_of(&gateway)));
     assert_eq!((collector.faults().len(), dead(&gateway)), (0, 0));
 }
+
+#[test]
+fn a_file_that_is_rotated_has_every_event_once_although_the_process_is_killed() {
+    let destination =
+        "type = \"file\"\npath = \"events.ndjson\"\nrotate_size = \"1MiB\"\nrotate_every = \"1d\"\nkeep = 50";
+    let mut gateway = Gateway::start(&config(destination));
+    let now = SystemClock.now().as_millis();
+    let padding = "x".repeat(800);
+    for round in 0..4 {
+        let record = |number: u32| {
+            format!(
+                r#"{{"id":"{round}-{number}","filterId":"SQLInjection","actor":"198.51.100.7","latestApiMethod":"POST",
+                "latestApiEndpoint":"/v1/{round}/{number}/{padding}","detectedAt":{now},"refId":"{round}-{number}","severity":"HIGH"}}"#
+            )
+        };
+        let body = format!("[{}]", (0..400).map(record).collect::<Vec<_>>().join(","));
+        gateway.post_bearer("akto", AKTO, body.as_bytes()).accepted();
+        gateway.signal("KILL");
+        until("it is dead", || (!gateway.is_alive()).then_some(()));
+        gateway.serve_again();
+    }
+    gateway.settle();
+    let files: Vec<_> = std::fs::read_dir(gateway.folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    let of_sink = |path: &&std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("events.ndjson");
+    let texts: Vec<String> = files.iter().filter(of_sink).map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert!(texts.len() >= 2 && texts.iter().all(|text| text.len() <= 1 << 20), "{files:?}");
+    let whole = texts.iter().flat_map(|text| text.lines()).filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let found: Vec<String> = whole.map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (1600, events_of(&gateway)));
+}

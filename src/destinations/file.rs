@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::event_format::EventFormat;
-use super::{Append, Build, Fault, Kind, Line, Message, Next, Pace, Reply, Sink, Step, classify};
+use super::{Append, Build, Fault, Kind, Line, Message, Next, Pace, Reply, Rotation, Sink, Step, classify};
 use crate::domain::{Batch, BatchEvent, BatchSize, Outcome, Scope};
 use crate::settings::Section;
 
@@ -17,11 +17,17 @@ pub const KIND: Kind = Kind {
     build: Build::Sink(build),
     schema: r##"{
   "path": {"type": "string", "description": "The file; - is standard output"},
-  "format": {"enum": ["event", "ocsf"]}
+  "format": {"enum": ["event", "ocsf"]},
+  "rotate_size": {"$ref": "#/$defs/size", "description": "The file is put away before it is longer"},
+  "rotate_every": {"$ref": "#/$defs/duration", "description": "The file is put away at multiples of this, in UTC"},
+  "keep": {"type": "integer", "minimum": 1, "maximum": 10000, "description": "How many files that were put away are kept; default: all"}
 }"##,
     required: &["path"],
     template: r#"path = "events.ndjson"              # "-" is standard output
 # format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
+# rotate_size = "100MiB"            # put the file away before it is longer
+# rotate_every = "1d"               # and at midnight UTC
+# keep = 30                         # of those that were put away; default: all
 "#,
     examples: &[],
 };
@@ -30,13 +36,28 @@ pub const KIND: Kind = Kind {
 struct File {
     path: PathBuf,
     format: EventFormat,
+    size: Option<u64>,
+    every: Option<Duration>,
+    keep: Option<usize>,
 }
 
 fn build(section: &Section) -> Option<Box<dyn Sink>> {
     let format = EventFormat::setting(section);
+    let size = section.size("rotate_size", ROTATE_BYTES_MIN..ROTATE_BYTES_MAX);
+    let every = section.duration("rotate_every", ROTATE_EVERY_MIN..ROTATE_EVERY_MAX);
+    let keep = section.integer("keep", 1..KEPT_MAX + 1).and_then(|keep| usize::try_from(keep).ok());
     let path = section.required_text("path")?;
+    let is_rotated = section.has("rotate_size") || section.has("rotate_every");
+    if section.has("keep") && !is_rotated {
+        section.fault("keep", "has a meaning only where the file is rotated", "set `rotate_size` or `rotate_every`");
+        return None;
+    }
+    if path == STDOUT && is_rotated {
+        section.fault("path", "is standard output, which is not rotated", "leave out `rotate_size` and `rotate_every`");
+        return None;
+    }
     let path = if path == STDOUT { PathBuf::from(STDOUT) } else { section.path_of(&path) };
-    Some(Box::new(File { path, format: format? }))
+    Some(Box::new(File { path, format: format?, size, every, keep }))
 }
 
 impl Sink for File {
@@ -79,7 +100,10 @@ impl File {
     }
 
     fn append(&self, batch: &Batch<'_>, lines: Vec<Line>) -> Append {
-        Append { path: self.path.clone(), lines, may_be_there: classify::in_doubt(batch) }
+        let (size, every, keep) = (self.size, self.every, self.keep);
+        let is_rotated = size.is_some() || every.is_some();
+        let rotation = is_rotated.then_some(Rotation { size, every, keep, now: batch.now });
+        Append { path: self.path.clone(), lines, may_be_there: classify::in_doubt(batch), rotation }
     }
 
     /// A second try looks for the lines first, so it is harmless; but only if it knows that there is something to look
@@ -96,6 +120,12 @@ impl File {
 /// About as many small events as fit into the bytes of a batch.
 const BATCH_EVENTS_MAX: usize = 2000;
 const STDOUT: &str = "-";
+/// A batch fits.
+const ROTATE_BYTES_MIN: u64 = 1 << 20;
+const ROTATE_BYTES_MAX: u64 = 1 << 40;
+const ROTATE_EVERY_MIN: Duration = Duration::from_secs(60);
+const ROTATE_EVERY_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+const KEPT_MAX: i64 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -118,7 +148,12 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_faults_named() {
-        for good in ["path = \"a.ndjson\"", "path = \"-\"\nformat = \"ocsf\""] {
+        for good in [
+            "path = \"a.ndjson\"",
+            "path = \"-\"\nformat = \"ocsf\"",
+            "path = \"a\"\nrotate_size = \"1MiB\"",
+            "path = \"a\"\nrotate_size = \"2GiB\"\nrotate_every = \"1d\"\nkeep = 1",
+        ] {
             assert!(testing::build(&KIND, good).is_ok(), "{good}");
         }
         for (bad, said) in [
@@ -126,6 +161,11 @@ mod tests {
             ("path = \"\"", "is empty"),
             ("path = \"a\"\nformat = \"csv\"", "'csv' is not known"),
             ("path = \"a\"\nformt = \"ocsf\"", "did you mean 'format'?"),
+            ("path = \"a\"\nrotate_size = \"1KiB\"", "rotate_size: '1KiB' is out of range"),
+            ("path = \"a\"\nrotate_every = \"1s\"", "rotate_every: '1s' is out of range"),
+            ("path = \"a\"\nkeep = 3", "only where the file is rotated"),
+            ("path = \"a\"\nrotate_every = \"1d\"\nkeep = 0", "keep: 0 is out of range"),
+            ("path = \"-\"\nrotate_every = \"1d\"", "standard output, which is not rotated"),
         ] {
             let faults = testing::build(&KIND, bad).unwrap_err();
             assert!(faults.contains(said), "{bad}: {faults}");
@@ -156,6 +196,16 @@ mod tests {
             assert!(!line.text.contains(&b'\n') && !line.text.contains(&b'\r'));
             assert_eq!((serde_json::from_slice::<Event>(&line.text).unwrap(), line.id), (event.clone(), event.id));
         }
+    }
+
+    #[test]
+    fn a_file_is_rotated_as_the_settings_say_and_else_never() {
+        let owned = testing::batch_of(&[testing::event("minimal")], Purpose::Alert);
+        let rotation = |settings: &str| append(sink(settings).first(&owned.as_batch())).rotation;
+        assert!(rotation("path = \"a\"").is_none());
+        let found = rotation("path = \"a\"\nrotate_size = \"2MiB\"\nrotate_every = \"12h\"\nkeep = 5").unwrap();
+        assert_eq!((found.size, found.keep, found.now), (Some(2 << 20), Some(5), owned.as_batch().now));
+        assert_eq!(found.every, Some(Duration::from_secs(12 * 3600)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::mailing::{MailResult, Mailing};
-use crate::domain::{EventId, Headers, Secret};
+use crate::domain::{EventId, Headers, Secret, Timestamp};
 
 /// Something to send.
 #[derive(Debug)]
@@ -76,6 +76,21 @@ pub struct Append {
     /// Whether they may be there already: the file's tail is searched for their ids then, and what is there is not written a
     /// second time.
     pub may_be_there: bool,
+    /// When the file is put away; absent: never.
+    pub rotation: Option<Rotation>,
+}
+
+/// When a file is put away and a new one begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// Before it is longer than so many bytes.
+    pub size: Option<u64>,
+    /// At the first line after each multiple of this since 1970, in UTC.
+    pub every: Option<Duration>,
+    /// So many that were put away are kept; absent: all.
+    pub keep: Option<usize>,
+    /// The present moment.
+    pub now: Timestamp,
 }
 
 /// A line of a file.
@@ -182,7 +197,7 @@ impl HttpReply {
     }
 
     /// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3), counted from `now` and at most an hour.
-    pub fn retry_after(&self, now: crate::domain::Timestamp) -> Option<Duration> {
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         let value = self.headers.only("retry-after")?;
         let wait = match value.parse::<u64>() {
             Ok(seconds) => Duration::from_secs(seconds),
@@ -209,10 +224,10 @@ pub struct Fault {
     pub detail: String,
 }
 
-fn until_http_date(text: &str, now: crate::domain::Timestamp) -> Option<Duration> {
+fn until_http_date(text: &str, now: Timestamp) -> Option<Duration> {
     let date: SystemTime = httpdate(text)?;
     let millis = i64::try_from(date.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_millis()).ok()?;
-    Some(crate::domain::Timestamp::from_millis(millis).since(now))
+    Some(Timestamp::from_millis(millis).since(now))
 }
 
 fn httpdate(text: &str) -> Option<SystemTime> {
@@ -226,7 +241,6 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Timestamp;
 
     fn reply(retry_after: &str) -> HttpReply {
         let headers = [("Retry-After", retry_after)].into_iter().collect();

@@ -42,7 +42,9 @@ mod uncertain;
 mod webhook;
 
 pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
-pub use message::{Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Reply, SyslogMessages, Transport};
+pub use message::{
+    Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Reply, Rotation, SyslogMessages, Transport,
+};
 pub use next::{Next, Step};
 pub use probe::ProbeTelling;
 pub use receiver::{Exchange, Receiver};

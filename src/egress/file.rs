@@ -2,7 +2,10 @@
 //!
 //! Each file has one thread. It takes the lines that have gathered, writes them at once and syncs once for all of them.
 //! A line that could not be written whole is truncated again, so that the file never holds a partial line between whole
-//! ones. A file that was moved away (log rotation) is opened anew.
+//! ones. A file that was moved away (log rotation) is opened anew, and where the settings say so it is put away here.
+//!
+//! A line that may be there already is searched for at the end of the file and, as far as that is shorter, at the end of those
+//! that were this file before: the process may have died between the line and a rotation, or between a rotation and the line.
 //!
 //! After a failed sync the page cache holds what the disk may never get, and a later sync says nothing about it. The
 //! lines are therefore truncated again and the file is opened anew, so that the next try writes them again. For the
@@ -16,10 +19,13 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::destinations::{Append, Fault, Line, Reply};
+use super::rotation;
+use crate::destinations::{Append, Fault, Line, Reply, Rotation};
+use crate::domain::Timestamp;
 use crate::text::escape_json;
 
 /// The files that are open.
@@ -68,11 +74,13 @@ struct Keeper<S> {
     unsynced: Option<(u64, u64)>,
     /// The end of the file is known to be on the disk.
     is_end_synced: bool,
+    /// After a rotation that failed, when the next one is tried.
+    rotates_again_at: Option<Timestamp>,
 }
 
 impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
     fn new(path: PathBuf, sync: S) -> Self {
-        Self { path, open: None, sync, unsynced: None, is_end_synced: false }
+        Self { path, open: None, sync, unsynced: None, is_end_synced: false, rotates_again_at: None }
     }
 
     fn run(mut self, jobs: &Receiver<Job>) {
@@ -102,17 +110,27 @@ impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
             return write_to_stdout(appends().flat_map(|append| &append.lines));
         }
         let mut file = self.file().map_err(|error| fault(false, &error))?;
-        let tail = match appends().any(|append| append.may_be_there) {
-            true => self.synced_tail_of(&mut file).map_err(|error| fault(false, &error))?,
-            false => String::new(),
+        // Before the search, which changes the time of the last change.
+        let was = file.metadata().map_err(|error| fault(false, &error))?;
+        let tails = match appends().any(|append| append.may_be_there) {
+            true => self.synced_tails(&mut file).map_err(|error| fault(false, &error))?,
+            false => Vec::new(),
         };
-        let tail = Tail::of(&tail);
+        let tails: Vec<Tail<'_>> = tails.iter().map(|text| Tail::of(text)).collect();
+        let is_there = |line: &Line| tails.iter().any(|tail| tail.holds(line));
         let mut text = Vec::with_capacity(batch.iter().map(length_of).sum());
         for append in appends() {
-            for line in append.lines.iter().filter(|line| !append.may_be_there || !tail.holds(line)) {
+            for line in append.lines.iter().filter(|line| !append.may_be_there || !is_there(line)) {
                 text.extend_from_slice(&line.text);
                 text.push(b'\n');
             }
+        }
+        let rotation = appends().find_map(|append| append.rotation);
+        if let Some(rotation) = rotation
+            && !text.is_empty()
+            && rotation::is_due(&rotation, &was, u64::try_from(text.len()).unwrap_or(u64::MAX))
+        {
+            file = self.rotated(file, &rotation).map_err(|error| fault(false, &error))?;
         }
         let before = file.metadata().map_err(|error| fault(false, &error))?.len();
         if let Err(error) = file.write_all(&text) {
@@ -134,9 +152,59 @@ impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
         }
     }
 
+    /// A new file in the place of this one, or this one where it cannot be put away: what is too long is better than what is
+    /// missing.
+    fn rotated(&mut self, file: File, rotation: &Rotation) -> std::io::Result<File> {
+        if self.rotates_again_at.is_some_and(|again| rotation.now < again) {
+            return Ok(file);
+        }
+        if let Err(error) = rotation::put_away(&self.path, rotation.now) {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "a file cannot be rotated; it is written on");
+            self.rotates_again_at = Some(rotation.now.plus(ROTATES_AGAIN));
+            return Ok(file);
+        }
+        self.rotates_again_at = None;
+        drop(file);
+        let new = self.file()?;
+        if let Some(keep) = rotation.keep
+            && let Err(error) = rotation::delete_but(&self.path, keep)
+        {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "a rotated file cannot be deleted; the next rotation tries again");
+        }
+        Ok(new)
+    }
+
+    /// The last lines of the file and of those that were this file before, which are on the disk; together as long as what an
+    /// interrupted try can have left.
+    fn synced_tails(&mut self, file: &mut File) -> std::io::Result<Vec<String>> {
+        let mut tails = vec![self.synced_tail_of(file)?];
+        // A folder may be closed to readers.
+        for earlier in rotation::earlier(&self.path).unwrap_or_default() {
+            let found: u64 = tails.iter().map(|tail| tail.len() as u64).sum();
+            let Some(wanted) = TAIL_BYTES.checked_sub(found).filter(|wanted| *wanted > 0) else { break };
+            // One that has gone or cannot be made durable is not relied on: better a line twice than never.
+            tails.extend(self.synced_tail_of_earlier(&earlier, wanted));
+        }
+        Ok(tails)
+    }
+
+    /// The last lines of a file that was put away, which are on the disk then. The time of its last change stays: it tells
+    /// which is the newest.
+    fn synced_tail_of_earlier(&self, path: &Path, wanted: u64) -> std::io::Result<String> {
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        let modified = file.metadata()?.modified()?;
+        let (start, tail) = tail_of(&mut file, wanted)?;
+        file.write_all_at(&tail, start)?;
+        (self.sync)(&file)?;
+        file.set_modified(modified)?;
+        Ok(String::from_utf8_lossy(&tail).into_owned())
+    }
+
     /// The last lines of the file, which are on the disk.
     fn synced_tail_of(&mut self, file: &mut File) -> std::io::Result<String> {
-        let (start, tail) = tail_of(file)?;
+        let (start, tail) = tail_of(file, TAIL_BYTES)?;
         if !self.is_end_synced {
             // Not by the handle that appends: that one cannot write anywhere else.
             let place = OpenOptions::new().write(true).open(&self.path)?;
@@ -166,6 +234,10 @@ impl<S: Fn(&File) -> std::io::Result<()>> Keeper<S> {
             file.set_len(synced)?;
         }
         self.unsynced = None;
+        if metadata.is_file() && metadata.len() == 0 {
+            // Lines in a file whose name is not on the disk are lost with it, and so is what a rotation has renamed.
+            rotation::sync_folder(&self.path)?;
+        }
         seal(&mut file)?;
         Ok(file)
     }
@@ -190,11 +262,11 @@ fn seal(file: &mut File) -> std::io::Result<()> {
 }
 
 /// The last lines of the file, where a line of an interrupted try would stand, and where they begin.
-fn tail_of(file: &mut File) -> std::io::Result<(u64, Vec<u8>)> {
-    let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+fn tail_of(file: &mut File, wanted: u64) -> std::io::Result<(u64, Vec<u8>)> {
+    let start = file.metadata()?.len().saturating_sub(wanted);
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut tail)?;
+    file.take(wanted).read_to_end(&mut tail)?;
     Ok((start, tail))
 }
 
@@ -269,127 +341,8 @@ fn maybe_written(detail: &str) -> Reply {
 const ID_CHARS: usize = 36;
 /// Four times as much as an interrupted try can have left, unless its lines are longer than the events are as they are stored.
 const TAIL_BYTES: u64 = 4 * Append::BYTES_MAX as u64;
+/// After a rotation that failed.
+const ROTATES_AGAIN: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ONE: &str = r#"{"id":"01a20038-f1cf-7086-8aa5-000000000001","title":"one"}"#;
-    const TWO: &str = r#"{"id":"01a20038-f1cf-7086-8aa5-000000000002","title":"two"}"#;
-    const THREE: &str = r#"{"id":"01a20038-f1cf-7086-8aa5-000000000003","title":"three"}"#;
-
-    fn append(path: &Path, lines: &[&str], may_be_there: bool) -> Append {
-        let line =
-            |text: &&str| Line { id: text[7..43].parse().unwrap(), text: bytes::Bytes::from((*text).to_owned()) };
-        Append { path: path.to_owned(), lines: lines.iter().map(line).collect(), may_be_there }
-    }
-
-    #[tokio::test]
-    async fn lines_are_appended_once_and_survive_rotation() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.ndjson");
-        std::fs::write(&path, "torn").unwrap();
-        let files = Files::default();
-        assert!(matches!(files.append(append(&path, &[ONE, TWO], false)).await, Reply::Appended));
-        assert!(matches!(files.append(append(&path, &[TWO, ONE], true)).await, Reply::Appended));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("torn\n{ONE}\n{TWO}\n"));
-        std::fs::rename(&path, folder.path().join("old")).unwrap();
-        assert!(matches!(files.append(append(&path, &[THREE], false)).await, Reply::Appended));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{THREE}\n"));
-    }
-
-    #[tokio::test]
-    async fn of_an_interrupted_batch_only_what_is_missing_is_written_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.ndjson");
-        std::fs::write(&path, format!("{ONE}\n{}", &TWO[..50])).unwrap();
-        let files = Files::default();
-        for _ in 0..2 {
-            assert!(matches!(files.append(append(&path, &[ONE, TWO, THREE], true)).await, Reply::Appended));
-        }
-        let wanted = format!("{ONE}\n{}\n{TWO}\n{THREE}\n", &TWO[..50]);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), wanted, "a torn line is not the line");
-    }
-
-    #[test]
-    fn a_long_end_of_a_file_is_searched_once_and_not_for_each_line() {
-        let text =
-            |n: usize| format!(r#"{{"id":"01a20038-f1cf-7086-8aa5-{n:012}","title":"{}"}}"#, "\"x".repeat(n % 90));
-        let tail: String = (0..20_000).map(|n| text(n) + "\n").collect();
-        let line = |n: usize| Line { id: text(n)[7..43].parse().unwrap(), text: text(n).into() };
-        let (found, spent) = crate::processor_time::processor_time(|| {
-            let tail = Tail::of(&tail);
-            (0..4_000).map(|n| n * 10).filter(|n| tail.holds(&line(*n))).count()
-        });
-        assert_eq!(found, 2_000);
-        assert!(spent < std::time::Duration::from_secs(2), "{spent:?}");
-    }
-
-    /// Writes lines by a keeper, as a batch of their own.
-    fn write<S: Fn(&File) -> std::io::Result<()>>(keeper: &mut Keeper<S>, append: Append) -> Result<(), Fault> {
-        keeper.write(&[(append, oneshot::channel().0)])
-    }
-
-    #[test]
-    fn after_a_failed_sync_nothing_of_the_page_cache_is_believed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.ndjson");
-        let shown = || std::fs::read_to_string(&path).unwrap();
-        let fails = std::cell::Cell::new(false);
-        let sync = |_: &File| if fails.get() { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) };
-        let mut keeper = Keeper::new(path.clone(), sync);
-        write(&mut keeper, append(&path, &[ONE], false)).unwrap();
-        fails.set(true);
-        let fault = write(&mut keeper, append(&path, &[TWO], false)).unwrap_err();
-        assert!(fault.may_have_arrived);
-        assert_eq!(shown(), format!("{ONE}\n"), "the page cache must not show what the disk may never get");
-        assert!(keeper.open.is_none(), "a handle that has failed to sync is not used again");
-        // While the disk fails, the end of the file cannot be relied on either.
-        assert!(write(&mut keeper, append(&path, &[TWO], true)).is_err());
-        fails.set(false);
-        write(&mut keeper, append(&path, &[TWO], true)).unwrap();
-        write(&mut keeper, append(&path, &[TWO], true)).unwrap();
-        assert_eq!(shown(), format!("{ONE}\n{TWO}\n"));
-    }
-
-    #[test]
-    fn what_could_not_be_cut_off_after_a_failed_sync_is_cut_off_when_the_file_is_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.ndjson");
-        std::fs::write(&path, "one\ntwo\n").unwrap();
-        let inode = std::fs::metadata(&path).unwrap().ino();
-        let mut keeper = Keeper { unsynced: Some((inode, 4)), ..Keeper::new(path.clone(), File::sync_data) };
-        write(&mut keeper, append(&path, &[THREE], false)).unwrap();
-        let shown = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(shown, format!("one\n{THREE}\n"), "what did not reach the disk is not kept");
-        assert!(keeper.unsynced.is_none());
-        // Another file in its place is left as it is.
-        let mut keeper = Keeper { unsynced: Some((inode + 1, 4)), ..Keeper::new(path.clone(), File::sync_data) };
-        write(&mut keeper, append(&path, &[TWO], false)).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("one\n{THREE}\n{TWO}\n"));
-    }
-
-    #[test]
-    fn what_an_earlier_process_left_is_synced_before_it_is_believed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.ndjson");
-        std::fs::write(&path, format!("{ONE}\n")).unwrap();
-        let syncs = std::cell::Cell::new(0);
-        let sync = |_: &File| {
-            syncs.set(syncs.get() + 1);
-            if syncs.get() == 1 { Err(std::io::Error::from_raw_os_error(5)) } else { Ok(()) }
-        };
-        let mut keeper = Keeper::new(path.clone(), sync);
-        assert!(write(&mut keeper, append(&path, &[ONE], true)).is_err(), "its own sync failed");
-        write(&mut keeper, append(&path, &[ONE], true)).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{ONE}\n"));
-    }
-
-    #[tokio::test]
-    async fn a_file_that_cannot_be_written_says_so() {
-        let files = Files::default();
-        let folder = tempfile::tempdir().unwrap();
-        let reply = files.append(append(&folder.path().join("no/such/folder"), &[ONE], false)).await;
-        assert!(matches!(reply, Reply::Failed(Fault { may_have_arrived: false, .. })), "{reply:?}");
-    }
-}
+mod tests;

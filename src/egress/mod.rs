@@ -9,6 +9,7 @@ mod certificate;
 mod file;
 mod handshake;
 mod http;
+mod rotation;
 mod smtp;
 mod syslog;
 mod tls;

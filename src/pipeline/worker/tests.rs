@@ -31,7 +31,8 @@ impl Talkative {
         if self.sent.fetch_add(1, Ordering::Relaxed) == self.messages {
             return Next::Done(Outcome::Delivered { remote: None });
         }
-        Next::Send("step", Message::Append(Append { path: self.path.clone(), lines: Vec::new(), may_be_there: false }))
+        let path = self.path.clone();
+        Next::Send("step", Message::Append(Append { path, lines: Vec::new(), may_be_there: false, rotation: None }))
     }
 }
 
