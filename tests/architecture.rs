@@ -158,6 +158,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "hook",
             "life",
             "mailing",
+            "markdown",
             "message",
             "next",
             "probe",

@@ -135,7 +135,7 @@ pub(super) const ANY: &str = "*";
 #[cfg(test)]
 mod tests {
     use super::super::{
-        discord, elasticsearch, email, jira, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook,
+        discord, elasticsearch, email, jira, mattermost, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook,
     };
     use super::*;
 
@@ -165,6 +165,7 @@ mod tests {
         ("Discord", discord::errors::POST),
         ("Discord, edits", discord::errors::EDIT),
         ("Microsoft Teams", teams::errors::WORKFLOW),
+        ("Mattermost", mattermost::errors::WEBHOOK),
         ("Webhook", webhook::errors::WEBHOOK),
     ];
 

@@ -24,6 +24,8 @@ mod jira;
 #[cfg(test)]
 pub(crate) mod life;
 mod mailing;
+mod markdown;
+mod mattermost;
 mod message;
 mod next;
 mod opsgenie;
@@ -64,6 +66,7 @@ pub const KINDS: &[&Kind] = &[
     &email::KIND,
     &file::KIND,
     &jira::KIND,
+    &mattermost::KIND,
     &opsgenie::KIND,
     &pagerduty::KIND,
     &servicenow::KIND,

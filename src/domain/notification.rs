@@ -13,7 +13,7 @@ pub enum NotifierClass {
     Pager,
     /// A chat whose messages can be edited, and answered or followed by others: Slack with a bot token, Discord.
     EditableChat,
-    /// What was sent stays as it is: a Slack webhook, Teams.
+    /// What was sent stays as it is: a Slack webhook, Teams, Mattermost.
     AppendOnly,
     /// Work for people: Jira.
     Ticket,

@@ -23,6 +23,7 @@ pub mod elasticsearch;
 pub mod email;
 mod fault;
 pub mod jira;
+pub mod mattermost;
 pub mod opsgenie;
 pub mod pagerduty;
 mod rate;

@@ -1,6 +1,6 @@
 //! The notifiers against the stand-ins, over real HTTP: every operation, and what is gone, refused or in doubt.
 
-use super::{Fault, Rate, StandIn, Style, discord, jira, pagerduty, slack, teams};
+use super::{Fault, Rate, StandIn, Style, discord, jira, mattermost, pagerduty, slack, teams};
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::{Next, Notifier, testing};
 use crate::domain::{
@@ -314,6 +314,45 @@ async fn discord_refuses_no_alert() {
     let sent = send_every_opening(&told).await;
     assert_eq!(discord.effects(), sent);
     assert_eq!(discord.requests().len(), sent, "none was sent a second time in a plainer form");
+}
+
+async fn mattermost() -> (StandIn<mattermost::Mattermost>, Told) {
+    let mattermost = mattermost::start().await.unwrap();
+    mattermost.limit_rate(Rate::UNLIMITED);
+    let told = Told::by("mattermost", &format!("webhook_url = {{ value = \"{}\" }}", mattermost.webhook_url()));
+    (mattermost, told)
+}
+
+#[tokio::test]
+async fn mattermost_is_told_a_whole_life_in_messages_that_stand_alone() {
+    let (mattermost, mut told) = mattermost().await;
+    told.delivers("open", CREATE).await;
+    let stages = ["update", "raise", "spread", "acknowledge", "worse", "resolve", "reopen", "quiet", "repeat"];
+    for (number, stage) in (1..).zip(stages) {
+        told.delivers(stage, reply(number, Audience::Channel)).await;
+    }
+    assert_eq!((mattermost.effects(), mattermost.mentions("#4711"), told.reference.is_none()), (10, 10, true));
+    mattermost.script([Fault::TakenThenReset]);
+    assert_eq!(told.tell("raise", reply(10, Audience::Channel)).await.kind(), OutcomeKind::Unknown);
+    assert_eq!(told.tell_again("raise", reply(10, Audience::Channel)).await.kind(), OutcomeKind::Delivered);
+    assert_eq!((mattermost.effects(), mattermost.mentions("Possible repeat")), (12, 1));
+    for (fault, kind) in [
+        (Fault::Unauthorized, OutcomeKind::Misconfigured),
+        (Fault::Status429 { retry_after: None }, OutcomeKind::Retry),
+        (Fault::Garbage200, OutcomeKind::Unknown),
+    ] {
+        mattermost.script([fault.clone()]);
+        assert_eq!(told.tell("raise", reply(11, Audience::Channel)).await.kind(), kind, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn mattermost_refuses_no_alert_and_none_rings_a_phone() {
+    let (mattermost, told) = mattermost().await;
+    let sent = send_every_opening(&told).await;
+    assert_eq!((mattermost.effects(), mattermost.requests().len()), (sent, sent));
+    let pings: Vec<String> = mattermost.messages().iter().flat_map(mattermost::Message::pings).collect();
+    assert_eq!(pings, [""; 0]);
 }
 
 async fn project(more: &str) -> (StandIn<jira::Jira>, Told) {

@@ -5,8 +5,9 @@
 
 use serde_json::{Value, json};
 
-use super::markup::{escape, facts, line, links};
+use super::markup::{escape, links};
 use crate::destinations::hook::{Form, Shape};
+use crate::destinations::markdown::{facts, line};
 use crate::destinations::render::{ChatMessage, Words, truncate};
 use crate::destinations::uncertain::Marked;
 use crate::domain::{Job, Link, Operation, Telling};
@@ -61,13 +62,13 @@ impl Room {
 }
 
 fn whole(chat: &ChatMessage, words: &[Words], room: Room) -> Embed {
-    let mut lines: Vec<String> = words.iter().map(|words| line(words, room.value_chars, chat.now)).collect();
+    let mut lines: Vec<String> = words.iter().map(|words| line(words, room.value_chars, chat.now, escape)).collect();
     let (known, more_labels) = chat.facts();
     if !known.is_empty() {
-        lines.push(facts(&known, more_labels, room.value_chars));
+        lines.push(facts(&known, more_labels, room.value_chars, escape));
     }
     if lines.is_empty() {
-        lines.push(line(&chat.least(), room.value_chars, chat.now));
+        lines.push(line(&chat.least(), room.value_chars, chat.now, escape));
     }
     lines.extend(links(room.links(chat)));
     Embed { lines, texts: chat.texts(room.text_chars) }
@@ -75,7 +76,7 @@ fn whole(chat: &ChatMessage, words: &[Words], room: Room) -> Embed {
 
 fn news(chat: &ChatMessage, room: Room) -> Embed {
     let mut lines: Vec<String> =
-        chat.news_lines().iter().map(|words| line(words, room.value_chars, chat.now)).collect();
+        chat.news_lines().iter().map(|words| line(words, room.value_chars, chat.now, escape)).collect();
     lines.extend(links(room.links(chat)));
     let texts = if chat.is_raise() { chat.texts(room.text_chars) } else { Vec::new() };
     Embed { lines, texts }
@@ -113,7 +114,7 @@ fn rendered(chat: &ChatMessage, embed: &Embed) -> (Value, bool) {
 
 /// Rank, title and number, what is new, and the way back: for a Discord that did not accept the full form.
 fn plain(chat: &ChatMessage) -> Value {
-    let news = chat.news.as_ref().map(|news| line(news, VALUE_CHARS_MIN, chat.now));
+    let news = chat.news.as_ref().map(|news| line(news, VALUE_CHARS_MIN, chat.now, escape));
     let notes = chat.incident.event.notes.iter().map(|note| escape(note));
     let origin = escape(&truncate::chars(&chat.origin(), PLAIN_ORIGIN_CHARS_MAX));
     let all: Vec<String> = [content(chat)].into_iter().chain(notes).chain(news).chain([origin]).collect();
