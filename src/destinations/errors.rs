@@ -135,7 +135,8 @@ pub(super) const ANY: &str = "*";
 #[cfg(test)]
 mod tests {
     use super::super::{
-        discord, elasticsearch, email, jira, mattermost, opsgenie, pagerduty, servicenow, slack, splunk, teams, testing, webhook,
+        discord, elasticsearch, email, jira, mattermost, opsgenie, pagerduty, servicenow, slack, splunk, teams,
+        testing, webhook,
     };
     use super::*;
 

@@ -22,6 +22,18 @@ fn the_demo_shows_all_places_and_leaves_nothing() {
 }
 
 #[test]
+fn chats_that_are_asked_for_are_shown_as_well() {
+    let folder = Folder::new();
+    let ran = harness::run(folder.command(&["demo", "--once", "--with", "teams,discord,teams"])).done();
+    for place in ["PagerDuty", "Slack", "Jira", "Discord", "Teams", "The archive"] {
+        assert!(ran.stdout.contains(&format!("── {place}")), "{place} is not shown\n{ran}");
+    }
+    assert!(!ran.stdout.contains("── Mattermost"), "{ran}");
+    let ran = folder.run(&["demo", "--once", "--with", "fax"]).ended(2);
+    ran.complains("possible values: discord, mattermost, teams");
+}
+
+#[test]
 fn the_readme_shows_what_the_demo_prints() {
     let folder = Folder::new();
     let ran = harness::run(folder.command(&["demo", "--once"])).done();

@@ -1,8 +1,9 @@
 //! `gatepost demo`: the whole product with nothing configured.
 //!
 //! It runs the same [`App`] as `gatepost serve`, on a configuration of its own in a folder that it removes at the end,
-//! with stand-ins for Slack, Jira and PagerDuty on loopback. Everything goes over real HTTP, signed as the vendors sign.
+//! with stand-ins for Slack, Jira and PagerDuty, and for the chats that are asked for, on loopback. Everything goes over real HTTP, signed as the vendors sign.
 
+mod chat;
 mod script;
 mod setting;
 
@@ -14,6 +15,7 @@ use super::terminal;
 use crate::app::App;
 use crate::domain::{Clock, SystemClock};
 use crate::standins::Style;
+use chat::CHATS;
 use script::Script;
 use setting::Setting;
 
@@ -22,6 +24,9 @@ pub struct Demo {
     /// End after the show instead of staying up
     #[arg(long)]
     once: bool,
+    /// Tell these chats as well
+    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = CHATS)]
+    with: Vec<String>,
 }
 
 impl Demo {
@@ -30,7 +35,7 @@ impl Demo {
     }
 
     async fn play(&self) -> Outcome {
-        let setting = Setting::start().await?;
+        let setting = Setting::start(&self.with).await?;
         let app = App::start(setting.config()?).await?;
         let style = if terminal::is_watched() { Style::Ansi } else { Style::Plain };
         let script = Script { setting: &setting, app: &app, style, begun: SystemClock.now() };

@@ -69,7 +69,7 @@ impl Script<'_> {
         out!("  gatepost send akto --sample export")?;
         out!("  gatepost events list")?;
         out!("  curl http://{}/readyz\n", self.app.admin_address())?;
-        let mut shown = self.places().map(|(_, cards)| cards);
+        let mut shown: Vec<Vec<Card>> = self.places().into_iter().map(|(_, cards)| cards).collect();
         loop {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => return Ok(()),
@@ -189,13 +189,14 @@ impl Script<'_> {
         Err(Failure::Found(format!("not everything arrived within {} s", PATIENCE.as_secs())))
     }
 
-    fn places(&self) -> [(&'static str, Vec<Card>); 3] {
-        let Setting { slack, jira, pagerduty, .. } = self.setting;
-        [
+    fn places(&self) -> Vec<(&'static str, Vec<Card>)> {
+        let Setting { slack, jira, pagerduty, chats, .. } = self.setting;
+        let usual = [
             ("PagerDuty, on the phone of who is on call", pagerduty.cards()),
             ("Slack, in the channel of the SOC", slack.cards()),
             ("Jira, as a ticket", jira.cards()),
-        ]
+        ];
+        usual.into_iter().chain(chats.iter().map(|chat| (chat.place(), chat.cards()))).collect()
     }
 
     fn show_archive(&self) -> Outcome {

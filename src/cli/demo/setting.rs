@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::failure::{Failure, io};
 use super::super::new_secret::new_secret;
+use super::chat::Chat;
 use crate::config::Config;
 use crate::domain::ReceiptId;
 use crate::standins::{StandIn, jira, pagerduty, slack};
@@ -16,19 +17,28 @@ pub struct Setting {
     pub pagerduty: StandIn<pagerduty::PagerDuty>,
     /// Jira, where the tickets are.
     pub jira: StandIn<jira::Jira>,
+    /// The chats that were asked for.
+    pub chats: Vec<Chat>,
     folder: PathBuf,
 }
 
 impl Setting {
-    /// Starts the stand-ins and writes the configuration into a new folder.
-    pub async fn start() -> Result<Self, Failure> {
+    /// Starts the stand-ins, also of these chats, and writes the configuration into a new folder.
+    pub async fn start(chats: &[String]) -> Result<Self, Failure> {
         let failed = || io("a stand-in cannot be started on loopback");
         let folder = std::env::temp_dir().join(format!("gatepost-demo-{}", ReceiptId::generate().as_uuid().simple()));
         std::fs::create_dir(&folder).map_err(io(format!("{} cannot be made", folder.display())))?;
+        let mut started: Vec<Chat> = Vec::new();
+        for name in chats {
+            if started.iter().all(|chat| chat.name() != name) {
+                started.push(Chat::start(name).await.map_err(failed())?);
+            }
+        }
         let setting = Self {
             slack: slack::start().await.map_err(failed())?,
             pagerduty: pagerduty::start().await.map_err(failed())?,
             jira: jira::start().await.map_err(failed())?,
+            chats: started,
             folder,
         };
         let file = setting.file();
@@ -106,7 +116,7 @@ project = "{project}"
 [destinations.archive]
 type = "file"
 path = "events.ndjson"
-
+{more}
 [[routes]]
 name = "page"
 when = 'event.severity >= high'
@@ -115,7 +125,7 @@ to = ["oncall"]
 [[routes]]
 name = "work"
 when = 'event.severity >= medium'
-to = ["soc", "tickets"]
+to = ["soc", "tickets"{chats}]
 
 [[routes]]
 name = "everything"
@@ -132,6 +142,8 @@ to = ["archive"]
             email = jira::EMAIL,
             api_token = jira::API_TOKEN,
             project = jira::PROJECT,
+            more = self.chats.iter().map(Chat::configuration).collect::<String>(),
+            chats = self.chats.iter().map(|chat| format!(", \"{}\"", chat.name())).collect::<String>(),
         ))
     }
 }
