@@ -13,7 +13,7 @@ use gatepost::domain::{
     Purpose, Receipt, ReceiptId, Rule, Severity, Target, Timestamp,
 };
 use gatepost::settings::{Environment, PathFacts};
-use gatepost::standins::{Answer, Arrived, Card, Service, jira, pagerduty, slack};
+use gatepost::standins::{Answer, Arrived, Card, Service, jira, pagerduty, slack, syslog};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -44,6 +44,13 @@ static DESTINATIONS: LazyLock<Vec<(String, Receiver)>> = LazyLock::new(|| {
         [destinations.slack]
         type = "slack"
         webhook_url = {{ value = "https://hooks.slack.com{webhook_path}" }}
+        [destinations.syslog]
+        type = "syslog"
+        address = "tcp://127.0.0.1:601"
+        [destinations.syslog-cef]
+        type = "syslog"
+        address = "udp://127.0.0.1"
+        format = "cef"
         [destinations.wiki]
         type = "jira"
         url = "https://jira.example.com"
@@ -75,6 +82,7 @@ enum Place {
     Jira(jira::Jira),
     PagerDuty(pagerduty::PagerDuty),
     File(Vec<Vec<u8>>),
+    Syslog(Vec<syslog::Received>),
 }
 
 type Texts = [String; 10];
@@ -166,6 +174,7 @@ impl Place {
             "slack" | "bot" => Self::Slack(slack::Slack::default()),
             "jira" | "wiki" => Self::Jira(jira::Jira::default()),
             "pagerduty" => Self::PagerDuty(pagerduty::PagerDuty::default()),
+            "syslog" | "syslog-cef" => Self::Syslog(Vec::new()),
             _ => Self::File(Vec::new()),
         }
     }
@@ -178,6 +187,13 @@ impl Place {
                     lines.push(line.text.to_vec());
                 }
                 return Reply::Appended;
+            }
+            (Self::Syslog(received), Message::Syslog(sent)) => {
+                for message in sent.messages {
+                    assert!(message.len() <= 8096, "{} bytes", message.len());
+                    received.push(syslog::parse(&message).expect("a message of RFC 5424"));
+                }
+                return Reply::Written;
             }
             (Self::Slack(slack), Message::Http(request)) => {
                 if let Ok(document) = serde_json::from_slice(&request.body) {
@@ -199,6 +215,7 @@ impl Place {
             Self::Jira(jira) => jira.cards(),
             Self::PagerDuty(pagerduty) => pagerduty.cards(),
             Self::File(lines) => return check_line(lines, job),
+            Self::Syslog(received) => return check_message(received, job),
         };
         assert_eq!(cards.len(), 1, "{} effects", cards.len());
         let title = Summary::of(job).title;
@@ -229,6 +246,14 @@ fn check_line(lines: &[Vec<u8>], job: &Job<'_>) {
         let event = serde_json::from_value::<Event>(document).expect("an event");
         assert!(event == *job.event || job.purpose == Purpose::Probe, "{event:?}");
     }
+}
+
+/// The message is of this event, and its text is a JSON document or a line of CEF.
+fn check_message(received: &[syslog::Received], job: &Job<'_>) {
+    let [message] = received else { panic!("{} messages", received.len()) };
+    assert_eq!(message.parameter("event_id"), Some(job.event.id.to_string().as_str()));
+    let text = message.text.as_deref().unwrap_or_default();
+    assert!(text.starts_with("CEF:0|") || serde_json::from_str::<Value>(text).is_ok(), "{text}");
 }
 
 fn arrived(request: HttpRequest) -> Arrived {
