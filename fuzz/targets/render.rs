@@ -203,7 +203,9 @@ impl Place {
             }
             (Self::Jira(jira), Message::Http(request)) => jira.answer(&arrived(request)),
             (Self::PagerDuty(pagerduty), Message::Http(request)) => pagerduty.answer(&arrived(request)),
-            (_, Message::Http(_) | Message::Append(_) | Message::Mail(_) | Message::Syslog(_)) => panic!("a message of the wrong kind"),
+            (_, Message::Http(_) | Message::Append(_) | Message::Mail(_) | Message::Syslog(_)) => {
+                panic!("a message of the wrong kind")
+            }
         };
         reply(answer)
     }
