@@ -53,7 +53,7 @@ pub fn delete_but(path: &Path, keep: usize) -> io::Result<()> {
     away.iter().take(surplus).try_for_each(|name| std::fs::remove_file(path.with_file_name(name)))
 }
 
-/// The files that were this one before, the newest first, whoever has renamed them: `events.ndjson.20261122T000000.000Z` here,
+/// The files that were this one before, the newest first, renamed by gatepost or by another program: `events.ndjson.20261122T000000.000Z` here,
 /// `events.ndjson.1`, `events.ndjson-20261122` and `events-20261122.ndjson` by logrotate. Nothing but digits tells them from
 /// this one, so that the file of another destination is none of them.
 ///

@@ -2,7 +2,7 @@
 
 use super::notice::{Notice, Part};
 
-/// The text, lines ended by `\n`. What came from outside and has several lines is indented: no line of it can pass for one of
+/// The text, lines ended by `\n`. What came from outside and has several lines is indented: no line of it looks like one of
 /// ours.
 pub fn render(notice: &Notice) -> String {
     let mut blocks = vec![notice.first_line.clone()];

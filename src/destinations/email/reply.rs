@@ -18,7 +18,7 @@ enum Verdict {
     LeftOut(Cause, String),
     /// Not taken, and worth another try.
     Later { reason: String, after: Option<Duration>, scope: Scope },
-    /// The settings are at fault, whoever it is for.
+    /// The settings are at fault, for every recipient.
     Settings(String),
     /// It may have been taken.
     Doubtful(String),
