@@ -126,8 +126,13 @@ impl Ran {
 
     /// It printed this on standard output.
     pub fn prints(self, text: &str) -> Self {
-        assert!(self.stdout.contains(text), "not printed: {text}\n{self}");
+        assert!(self.says(text), "not printed: {text}\n{self}");
         self
+    }
+
+    /// Whether it printed this on standard output.
+    pub fn says(&self, text: &str) -> bool {
+        self.stdout.contains(text)
     }
 
     /// Standard output as JSON, one object a line and nothing else.
