@@ -54,7 +54,7 @@ pub fn compose(header: &Header<'_>, notice: &Notice) -> Result<Vec<u8>, String> 
     }
     let parts = MultiPart::alternative()
         .boundary(boundary(header.message_id))
-        .singlepart(part(ContentType::TEXT_PLAIN, plain::render(notice))?)
+        .singlepart(part(ContentType::TEXT_PLAIN, text::render(notice))?)
         .singlepart(part(ContentType::TEXT_HTML, html::render(notice))?);
     let message = builder.multipart(parts).map_err(|error| error.to_string())?;
     Ok(message.formatted())

@@ -11,9 +11,9 @@ mod html;
 mod notes;
 mod notice;
 mod notifier;
-mod plain;
 mod reply;
 mod server;
+mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
