@@ -9,7 +9,7 @@ use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, 
 use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 
 use super::notice::Notice;
-use super::{html, plain};
+use super::{html, text};
 use crate::domain::Timestamp;
 
 /// What stands in the header of a mail.
