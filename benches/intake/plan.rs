@@ -43,7 +43,7 @@ pub struct Plan {
     /// As they were given.
     pub words: String,
     pub sections: Vec<Section>,
-    /// Whether missing half of a target fails the run.
+    /// Whether falling below a floor fails the run.
     pub strict: bool,
     /// Repetitions of what is short.
     pub repetitions: usize,

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
+use super::contenders::STORELESS;
 use super::machine;
 
 /// The first argument of a process of this binary that is no benchmark.
@@ -38,7 +39,12 @@ pub struct Process {
 impl Process {
     /// Starts a server that is written here; it says where it listens.
     pub fn start_own(what: &str, argument: &Path, folder: Folder) -> io::Result<(Self, SocketAddr)> {
-        let mut keeper = keeper(what, argument, &folder).spawn()?;
+        let mut command = keeper(what, argument, &folder);
+        if what == STORELESS {
+            // It logs as gatepost does, which is no news here.
+            command.stderr(Stdio::null());
+        }
+        let mut keeper = command.spawn()?;
         let address = first_line(&mut keeper)?.parse().map_err(io::Error::other)?;
         let id = keeper.id();
         Ok((Self { keeper, id, started: SystemTime::now(), _folder: folder }, address))

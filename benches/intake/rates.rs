@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::contenders::Contender;
+use super::contenders::{Contender, GATEPOST, NOTIFYING};
 use super::load::Load;
 use super::machine;
 use super::peers::{self, Peer};
+use super::picture;
 use super::plan::Plan;
 use super::report::{Report, measure, median};
 use super::requests::{Requests, Shape};
@@ -32,7 +33,7 @@ pub fn run(plan: &Plan) -> Outcome<Rates> {
                 let fsync_ms = machine::fsync_ms()?;
                 one_after_another(load, &contender, &alerts, &mut report)?;
                 if let (1, Contender::Gatepost, Some(last)) =
-                    (connections, &contender, report.windows(1, "gatepost").last())
+                    (connections, &contender, report.windows(1, GATEPOST).last())
                 {
                     over_fsync.push(last.p50_ms - f64::midpoint(fsync_ms, machine::fsync_ms()?));
                 }
@@ -43,6 +44,7 @@ pub fn run(plan: &Plan) -> Outcome<Rates> {
         }
     }
     println!("{report}\nPeers: {}.\n", peers.said);
+    println!("Picture: {}\n", picture::write(&report, &CONNECTIONS[1..])?.display());
     let targets = targets(&report, median(over_fsync));
     Ok(Rates { report, targets })
 }
@@ -108,18 +110,20 @@ impl PeerRuns {
 fn targets(report: &Report, over_fsync_ms: f64) -> Vec<Target> {
     let mut targets = Vec::new();
     for (connections, share) in [(256, 0.60), (64, 0.50)] {
-        let ratio = |other| report.ratio(connections, "gatepost", other).unwrap_or(0.0);
+        let ratio = |other| report.ratio(connections, GATEPOST, other).unwrap_or(0.0);
         let name = |what: &str| format!("intake at {connections} connections, {what}");
         targets.push(Target::found(name("of L0"), "", Goal::AtLeast(share), ratio("L0")));
+        let notifying = report.ratio(connections, NOTIFYING, "L0").unwrap_or(0.0);
+        targets.push(Target::found(name("with three notifiers, of L0"), "", Goal::AtLeast(share), notifying));
         targets.push(Target::found(name("times naive"), "", Goal::AtLeast(10.0), ratio("naive")));
-        let repeated = report.ratio(connections, "gatepost, repeated", "gatepost").unwrap_or(0.0);
+        let repeated = report.ratio(connections, "gatepost, repeated", GATEPOST).unwrap_or(0.0);
         targets.push(Target::found(name("duplicates to new events"), "", Goal::AtLeast(1.0), repeated));
     }
     let (what, goal) = ("intake at 64 connections, times qhook", Goal::AtLeast(100.0));
     let middle = |name| median(report.windows(64, name).iter().map(|window| window.per_second));
     targets.push(match report.windows(64, "qhook").is_empty() {
         true => Target::skipped(what, "", goal, "qhook did not take part"),
-        false => Target::found(what, "", goal, middle("gatepost") / middle("qhook")),
+        false => Target::found(what, "", goal, middle(GATEPOST) / middle("qhook")),
     });
     let what = "1 connection, p50 beyond the disk's fsync";
     targets.push(Target::found(what, " ms", Goal::AtMost(0.3), over_fsync_ms));
@@ -128,7 +132,7 @@ fn targets(report: &Report, over_fsync_ms: f64) -> Vec<Target> {
 
 /// The rate that gatepost reached.
 pub fn reached(report: &Report, connections: usize) -> Option<f64> {
-    let windows = report.windows(connections, "gatepost");
+    let windows = report.windows(connections, GATEPOST);
     (!windows.is_empty()).then(|| median(windows.iter().map(|window| window.per_second)))
 }
 

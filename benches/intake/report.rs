@@ -83,6 +83,11 @@ impl Report {
         self.windows.entry((connections, place)).or_default().push(measured);
     }
 
+    /// The contenders, in the order of their first appearance.
+    pub fn contenders(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(String::as_str)
+    }
+
     /// The windows of a contender, in the order of the repetitions.
     pub fn windows(&self, connections: usize, contender: &str) -> &[Measured] {
         let place = self.place(contender);

@@ -2,6 +2,7 @@
 //!
 //! `gatepost serve` and `gatepost demo` run an [`App`]. This is the only module that picks a clock.
 
+mod intake;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use crate::store::{Access, OpenError, Soundness, SqliteStore};
 use crate::telemetry::{KnownLabels, Metrics};
 use crate::vendors::Sources;
 
+pub use intake::Intake;
 pub use signals::{run_until_stopped, serve_by};
 
 /// A running gatepost.

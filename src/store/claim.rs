@@ -44,6 +44,13 @@ impl<T> Ticket<T> {
         (PendingReply::new(sender, replies), Self(receiver))
     }
 
+    /// A ticket that is answered already, of an inbox that keeps nothing.
+    pub fn answered(answer: T) -> Self {
+        let (reply, ticket) = Self::by(None);
+        reply.send(Ok(answer));
+        ticket
+    }
+
     /// A ticket that is refused already.
     pub(super) fn refused(fault: StoreError) -> Self {
         let (reply, ticket) = Self::by(None);

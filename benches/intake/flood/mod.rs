@@ -4,7 +4,6 @@
 //! with. The incidents are those of the default settings. Alertmanager meets the same flood where it is installed.
 
 mod alertmanager;
-mod people;
 mod senders;
 
 use std::path::Path;
@@ -14,10 +13,10 @@ use std::time::{Duration, SystemTime};
 
 use gatepost::domain::{Incident, IncidentKind};
 use gatepost::store::{Access, IncidentFilter, IncidentQueries, Page, SqliteStore};
-use people::{People, Told};
 use senders::{Address, Senders, Sent, post, request};
 
 use super::gateway::Gateway;
+use super::people::{People, Told};
 use super::plan::Plan;
 use super::process::{Folder, new_folder};
 use super::targets::{Goal, Target};

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use gatepost::standins::{StandIn, jira, pagerduty, slack};
 
-use super::super::Outcome;
-use super::super::gateway::Setup;
+use super::Outcome;
+use super::gateway::Setup;
 
 /// The stand-ins. They stop with the value.
 pub struct People {
