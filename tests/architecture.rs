@@ -183,6 +183,8 @@ fn complete(module: &str, names: &[&str], others: &[&str]) {
         let count = std::fs::read_dir(&fixtures).map(Iterator::count).unwrap_or(0);
         assert!(count > 0, "{} holds no fixture", fixtures.display());
         assert!(documentation.contains(&format!("`{name}`")), "docs/{module}.md does not mention `{name}`");
+        let page = root().join(format!("docs/{module}/{name}.md"));
+        assert!(module != "destinations" || page.exists(), "{name} has no page of documentation");
         assert!(schema.contains(&format!("\"{name}\"")), "schemas/config.v1.schema.json does not know \"{name}\"");
     }
     for entry in std::fs::read_dir(root().join(format!("src/{module}"))).unwrap() {

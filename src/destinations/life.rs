@@ -107,7 +107,7 @@ pub fn live_by(
 }
 
 /// Tries as the queue does, without its pauses, as long as the notifier notes something new for the next try.
-fn try_until_settled(
+pub fn try_until_settled(
     notifier: &dyn Notifier,
     job: &Job<'_>,
     telling: &Telling<'_>,

@@ -8,7 +8,8 @@
 //! and the pipeline keep them. All of a destination's behaviour is therefore a table of event or change -> message and
 //! reply -> outcome, and is tested as one.
 //!
-//! A new destination costs one file here, one line in [`KINDS`] and one folder in `tests/fixtures/destinations/`.
+//! A new destination costs one file here, one line in [`KINDS`], one folder in `tests/fixtures/destinations/` and one
+//! page in `docs/destinations/`.
 
 mod base;
 mod classify;

@@ -201,4 +201,6 @@ pub struct Shortfall {
 #[cfg(test)]
 mod notifiers;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod tests;
