@@ -23,6 +23,13 @@ pub enum Fault {
     TakenThenReset,
     /// Taken; silent for that long, then the connection is dropped.
     TakenThenHang(Duration),
+    /// Not taken; answered so, for an answer that the service gives in a state of its own.
+    Answer {
+        /// The status code.
+        status: u16,
+        /// The body, which is said to be JSON.
+        body: String,
+    },
     /// Not taken; 200 with a page that no client of the service understands.
     Garbage200,
     /// Not taken; 307 to this URL, which asks to repeat the request there, credentials and all.

@@ -150,6 +150,10 @@ impl<S: Service> Shared<S> {
                 Fault::Unauthorized => service.refuse_credentials(&request),
                 Fault::Status429 { retry_after } => service.throttle(&request, *retry_after),
                 Fault::Status(status) => Answer::text(*status, "scripted"),
+                Fault::Answer { status, body } => {
+                    let content_type = "application/json; charset=utf-8";
+                    Answer { status: *status, headers: Vec::new(), content_type, body: body.clone() }
+                }
                 Fault::Redirect(url) => Answer::text(307, "").header("Location", url),
                 Fault::Garbage200 => Answer::text(200, GARBAGE),
                 fault if fault.takes() => service.answer(&request),

@@ -27,6 +27,7 @@
 //! | [`disk_model`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
 //! | [`misdeeds`] | how destinations misbehave |
+//! | [`guests`] | every other kind of destination, and how it misbehaves |
 //! | [`proxy`] | a faulty network before a destination |
 //! | the rest | one scenario a file |
 
@@ -46,9 +47,11 @@ mod expectations;
 mod flood;
 mod gateway;
 mod grouping;
+mod guests;
 mod kill;
 mod life;
 mod load;
+mod matrix;
 mod misdeeds;
 #[path = "../harness/needs.rs"]
 mod needs;

@@ -202,12 +202,25 @@ impl World {
             Who::Jira => jira,
         };
         let proxy = Proxy::start(port).await;
-        let text = std::fs::read_to_string(&self.setting.config).unwrap();
-        let from = format!("http://127.0.0.1:{port}");
-        assert!(text.contains(&from), "{text}");
-        self.write_config(&text.replace(&from, &format!("{scheme}://127.0.0.1:{}", proxy.port())));
+        let to = format!("{scheme}://127.0.0.1:{}", proxy.port());
+        self.lead_elsewhere(&format!("http://127.0.0.1:{port}"), &to);
         self.setting.environment.insert("SSL_CERT_FILE", proxy::authority().display().to_string());
         proxy
+    }
+
+    /// Puts a proxy before the guest.
+    pub async fn guest_behind_proxy(&mut self) -> Proxy {
+        let from = self.guest.as_ref().unwrap().address();
+        let proxy = Proxy::start(from.rsplit_once(':').unwrap().1.parse().unwrap()).await;
+        self.lead_elsewhere(&from, &format!("127.0.0.1:{}", proxy.port()));
+        proxy
+    }
+
+    /// Writes the configuration anew with this for that.
+    fn lead_elsewhere(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.setting.config).unwrap();
+        assert!(text.contains(from), "{text}");
+        self.write_config(&text.replace(from, to));
     }
 
     pub fn always(&self, who: Who, fault: Option<Fault>) {

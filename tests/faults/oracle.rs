@@ -12,7 +12,7 @@ use gatepost::store::{Access, DeliveryFilter, DeliveryRow, EventFilter, Page, Qu
 
 use super::expectations::{Acknowledgement, Entries, Expectations};
 use super::told::Told;
-use super::world::{NOTIFIERS, World, destinations_of};
+use super::world::World;
 
 /// Deviations that a scenario allows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,8 +164,7 @@ impl Trial<'_> {
             let rows = by_event.remove(&event.id).unwrap_or_default();
             let mut told: Vec<&str> = rows.iter().map(|row| row.delivery.destination.as_str()).collect();
             told.sort_unstable();
-            let wanted = destinations_of(event.severity.id()).iter();
-            let wanted: Vec<&str> = wanted.copied().filter(|name| !NOTIFIERS.contains(name)).collect();
+            let wanted = self.world.sinks();
             self.check(told == wanted, || format!("event {} is planned for {told:?}, not {wanted:?}", event.id));
         }
         self.check(by_event.is_empty(), || format!("{} events were delivered and are none", by_event.len()));

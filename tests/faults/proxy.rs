@@ -60,8 +60,9 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy before the port `to` of this machine.
     pub async fn start(to: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", free_port())).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        // A port that stays its own while it does not listen.
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let listener = listen(address, 128).await;
         let (mode, seen) = watch::channel(Mode::Pass);
         let trusted = Arc::new(AtomicUsize::new(0));
         let responder = Responder { to, trusted: Arc::clone(&trusted) };

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::oracle::{ALL, Allowance, Trial};
-use super::world::{Chat, NOTIFIERS, destinations_of};
+use super::world::{Chat, World};
 
 /// An incident with the events of which it was made.
 pub struct Told<'e> {
@@ -54,7 +54,7 @@ impl Trial<'_> {
     fn events_of_incidents<'e>(&mut self, events: &'e [Event]) -> BTreeMap<IncidentNumber, Vec<&'e Event>> {
         let mut by_incident: BTreeMap<IncidentNumber, Vec<&'e Event>> = BTreeMap::new();
         for event in events {
-            let is_for_people = !notifiers_of(event).is_empty();
+            let is_for_people = !notifiers_of(self.world, event).is_empty();
             // What goes to sinks alone is not looked at for an incident.
             let Some(place) = self.store.incident_of(event.id).unwrap() else {
                 let (id, severity) = (event.id, event.severity.as_str());
@@ -80,7 +80,8 @@ impl Trial<'_> {
         if incident.kind == IncidentKind::Events {
             let count = told.events.len() as u64;
             self.check(incident.count == count, || format!("{number} counts {} of {count} events", incident.count));
-            let wanted: BTreeSet<&str> = told.events.iter().flat_map(|event| notifiers_of(event)).collect();
+            let wanted: BTreeSet<&str> =
+                told.events.iter().flat_map(|event| notifiers_of(self.world, event)).copied().collect();
             self.check(notified == wanted, || format!("{number} is for {notified:?}, not {wanted:?}"));
         }
         for row in &told.details.notifications {
@@ -264,9 +265,8 @@ fn text_of(message: &Message) -> String {
 }
 
 /// The notifiers that an event goes to.
-fn notifiers_of(event: &Event) -> Vec<&'static str> {
-    let all = destinations_of(event.severity.id()).iter();
-    all.copied().filter(|destination| NOTIFIERS.contains(destination)).collect()
+fn notifiers_of(world: &World, event: &Event) -> &'static [&'static str] {
+    world.notifiers_of(event.severity.id())
 }
 
 /// Whether an event is one of those that its incident counts.

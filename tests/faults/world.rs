@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gatepost::standins::{Rate, StandIn, jira, pagerduty, slack};
 
+use super::guests::Guest;
 use super::ports::free_port;
 
 /// The secret of the source `adrian`.
@@ -18,6 +19,8 @@ pub struct World {
     pub slack: Option<StandIn<slack::Slack>>,
     pub jira: Option<StandIn<jira::Jira>>,
     pub pagerduty: Option<StandIn<pagerduty::PagerDuty>>,
+    /// The one destination beside the archive, where it stands in the place of the usual ones.
+    pub guest: Option<Guest>,
     pub public: SocketAddr,
     pub setting: Setting,
     pub chat: Chat,
@@ -54,20 +57,34 @@ struct Urls {
     pagerduty: String,
 }
 
-/// The destinations that are told incidents; the others keep events.
-pub const NOTIFIERS: [&str; 3] = ["oncall", "soc", "tickets"];
-
-/// Where an event of this severity goes, as the routes of [`World::config_text`] say.
-pub fn destinations_of(severity: u8) -> &'static [&'static str] {
-    match severity {
-        5.. => &["archive", "oncall", "soc", "tickets"],
-        4 => &["archive", "oncall", "tickets"],
-        3 => &["archive", "tickets"],
-        _ => &["archive"],
-    }
-}
-
 impl World {
+    /// The notifiers that an event of this severity is told to, as the routes say.
+    pub fn notifiers_of(&self, severity: u8) -> &'static [&'static str] {
+        match (&self.guest, severity) {
+            (Some(guest), 5..) if guest.is_notifier() => &[GUEST],
+            (Some(_), _) => &[],
+            (None, 5..) => &["oncall", "soc", "tickets"],
+            (None, 4) => &["oncall", "tickets"],
+            (None, 3) => &["tickets"],
+            (None, _) => &[],
+        }
+    }
+
+    /// The sinks that get every event.
+    pub fn sinks(&self) -> &'static [&'static str] {
+        match &self.guest {
+            Some(guest) if !guest.is_notifier() => &["archive", GUEST],
+            _ => &["archive"],
+        }
+    }
+
+    /// With the archive and this destination, which gets what the usual chat gets, or every event if it is a sink.
+    pub async fn hosting(guest: Guest) -> Self {
+        let world = Self { guest: Some(guest), slack: None, jira: None, pagerduty: None, ..Self::new().await };
+        world.write_config(&world.guest_config_text());
+        world
+    }
+
     pub async fn new() -> Self {
         Self::with_store_in(None).await
     }
@@ -75,8 +92,9 @@ impl World {
     /// With the store in another folder than everything else.
     pub async fn with_store_in(store: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (slack, jira, pagerduty) =
-            (slack::start_on(free_port()), jira::start_on(free_port()), pagerduty::start_on(free_port()));
+        // Each has a port of the system's choice, and keeps it: one that was looked at first may still be held by a process
+        // that is being started meanwhile.
+        let (slack, jira, pagerduty) = (slack::start(), jira::start(), pagerduty::start());
         let (slack, jira, pagerduty) = (slack.await.unwrap(), jira.await.unwrap(), pagerduty.await.unwrap());
         let urls = Urls {
             slack: slack.api_url(),
@@ -94,8 +112,8 @@ impl World {
             environment: BTreeMap::new(),
         };
         let (slack, jira, pagerduty) = (Some(slack), Some(jira), Some(pagerduty));
-        let chat = Chat::Bot;
-        let world = Self { slack, jira, pagerduty, public, setting, chat, urls, folder };
+        let (chat, guest) = (Chat::Bot, None);
+        let world = Self { guest, slack, jira, pagerduty, public, setting, chat, urls, folder };
         world.lift_rates();
         world.write_config(&world.config_text());
         world
@@ -152,6 +170,20 @@ impl World {
     pub fn grouped_config_text(&self) -> String {
         let text = self.config_text().replace("group_by = [\"event\"]\n", "");
         text.replace("[incidents]\nwait = \"0s\"\nstorm = \"never\"\n", "")
+    }
+
+    /// As [`config_text`](Self::config_text), with the guest in the place of the notifiers.
+    fn guest_config_text(&self) -> String {
+        let Some(guest) = &self.guest else { panic!("there is no guest") };
+        let text = self.config_text();
+        let (before, rest) = text.split_once("[destinations.oncall]").unwrap();
+        let (_, routes) = rest.split_once("[[routes]]\nname = \"everything\"").unwrap();
+        let (condition, to) = if guest.is_notifier() { ("event.severity >= critical", GUEST) } else { ("true", GUEST) };
+        let settings = guest.settings();
+        format!(
+            "{before}[destinations.{GUEST}]\n{settings}\n[[routes]]\nname = \"guest\"\nwhen = '{condition}'\n\
+             to = [\"{to}\"]\n\n[[routes]]\nname = \"everything\"{routes}"
+        )
     }
 
     /// Each event is its own incident and is told at once, so that what is counted is events.
@@ -237,6 +269,9 @@ to = ["archive"]
         )
     }
 }
+
+/// The name of the destination in [`World::hosting`].
+pub const GUEST: &str = "guest";
 
 /// An address that stays this test's while its process is down.
 fn free_address() -> SocketAddr {
