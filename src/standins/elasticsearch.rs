@@ -81,7 +81,7 @@ type Refusal = (u16, &'static str, String);
 
 impl Elasticsearch {
     fn bulk(&mut self, target: &str, request: &Arrived) -> Answer {
-        if !matches!(request.media_type().as_str(), "application/x-ndjson" | "application/json") {
+        if !MEDIA_TYPES.contains(&request.media_type().as_str()) {
             let why = format!("Content-Type header [{}] is not supported", request.media_type());
             return Answer::json(406, &json!({ "error": why, "status": 406 }));
         }
@@ -226,6 +226,8 @@ fn card(document: &Document) -> Card {
 const ACTION: &[Field] = &[must("create", |value| shape::object(value, CREATE))];
 const CREATE: &[Field] = &[must("_id", |value| shape::text(value, 1, 512))];
 const FILTER: &str = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+/// The last one is what Elastic's own clients send since version 8.
+const MEDIA_TYPES: [&str; 3] = ["application/x-ndjson", "application/json", "application/vnd.elasticsearch+x-ndjson"];
 const BODY_BYTES_MAX: usize = 3 << 19;
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub use folder::{Folder, Ran, run};
 pub use gateway::Gateway;
 pub use http::{Answer, Connection, Post, chunk};
 pub use needs::{shared, skip};
+pub use ports::free_port;
 pub use sign::{hmac_hex, unix_now};
 
 /// The deadline of every wait. Generous, because machines are busy.

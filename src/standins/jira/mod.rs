@@ -255,7 +255,7 @@ impl Jira {
         if let (Ok(issue), Some(fields)) = (self.issue(key), body["fields"].as_object()) {
             issue.fields.extend(fields.clone());
         }
-        Answer::text(204, "")
+        done()
     }
 
     fn search(&mut self, dialect: Dialect, request: &Arrived, body: &Value) -> Answer {
@@ -271,6 +271,11 @@ impl Jira {
             Err(why) => refuse(400, &why),
         }
     }
+}
+
+/// Atlassian's document has a type for what has no body.
+fn done() -> Answer {
+    Answer { content_type: "application/json", ..Answer::text(204, "") }
 }
 
 impl Service for Jira {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::wire::{Answer, Arrived};
-use super::{Jira, refuse};
+use super::{Jira, done, refuse};
 
 impl Jira {
     pub(super) fn transitions(&mut self, key: &str) -> Answer {
@@ -22,9 +22,13 @@ impl Jira {
         if let Err(refusal) = self.issue(key).map(|_| ()).and_then(|()| self.admit(key, request)) {
             return refusal;
         }
-        let id = body["transition"]["id"].as_str().unwrap_or_default().to_owned();
-        let is_alone = body.as_object().is_some_and(|body| body.len() == 1);
-        if id.is_empty() || !is_alone {
+        // Other clients send the id as a number, and no fields as an object that is empty.
+        let id = match &body["transition"]["id"] {
+            Value::Number(id) => id.to_string(),
+            id => id.as_str().unwrap_or_default().to_owned(),
+        };
+        let is_no_more = |(name, value): (&String, &Value)| name == "transition" || *value == json!({});
+        if id.is_empty() || !body.as_object().is_some_and(|body| body.iter().all(is_no_more)) {
             return Answer::json(400, &json!({"errorMessages": ["Missing 'transition' identifier"], "errors": {}}));
         }
         let issue = match self.issue(key) {
@@ -34,7 +38,7 @@ impl Jira {
         match TRANSITIONS.iter().find(|(known, _, from, _)| *known == id && from.contains(&issue.status)) {
             Some((_, _, _, to)) => {
                 issue.status = to;
-                Answer::text(204, "")
+                done()
             }
             None => refuse(400, &format!("Transition id '{id}' is not valid for this issue.")),
         }
