@@ -22,7 +22,7 @@ fn the_demo_shows_all_places_and_leaves_nothing() {
 }
 
 #[test]
-fn chats_that_are_asked_for_are_shown_as_well() {
+fn destinations_that_are_asked_for_are_shown_as_well() {
     let folder = Folder::new();
     let ran = harness::run(folder.command(&["demo", "--once", "--with", "teams,discord,teams"])).done();
     for place in ["PagerDuty", "Slack", "Jira", "Discord", "Teams", "The archive"] {
@@ -30,7 +30,30 @@ fn chats_that_are_asked_for_are_shown_as_well() {
     }
     assert!(!ran.stdout.contains("── Mattermost"), "{ran}");
     let ran = folder.run(&["demo", "--once", "--with", "fax"]).ended(2);
-    ran.complains("possible values: discord, mattermost, teams");
+    ran.complains("possible values: discord, elasticsearch, email, mattermost, opsgenie, servicenow, splunk, syslog");
+}
+
+#[test]
+fn every_destination_that_can_be_asked_for_has_something_to_show() {
+    let folder = Folder::new();
+    let all = "elasticsearch,email,mattermost,opsgenie,servicenow,splunk,syslog,webhook";
+    let ran = harness::run(folder.command(&["demo", "--once", "--with", all])).done();
+    for (place, shown) in [
+        ("Elasticsearch, a document an event", "Rate limit exceeded: 150 prompts/min"),
+        ("Email, in a mailbox", "Rate limit exceeded: 150 prompts/min"),
+        ("Mattermost, in a channel", "Rate limit exceeded: 150 prompts/min"),
+        ("Opsgenie, on the phone of who is on call", "Rate limit exceeded: 150 prompts/min"),
+        ("ServiceNow, as a ticket", "Rate limit exceeded: 150 prompts/min"),
+        ("Splunk, every event", "Rate limit exceeded: 150 prompts/min"),
+        ("Syslog, a message an event", "CEF:0|secureagentics|"),
+        ("A receiver of webhooks, every event", "Rate limit exceeded: 150 prompts/min"),
+    ] {
+        let cards: Vec<&str> = ran.stdout.split(&format!("── {place} ──")).skip(1).collect();
+        // Long lines are broken, also within words.
+        let unbroken = |text: &str| text.split("\n\n").next().unwrap_or_default().replace(['│', '\n', ' '], "");
+        assert!(cards.iter().any(|card| unbroken(card).contains(&unbroken(shown))), "{place}: {cards:#?}");
+    }
+    assert_eq!(ran.stdout.matches("── Splunk, every event").count(), 2, "its first events show its form\n{ran}");
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! `gatepost demo`: the whole product with nothing configured.
 //!
 //! It runs the same [`App`] as `gatepost serve`, on a configuration of its own in a folder that it removes at the end,
-//! with stand-ins for Slack, Jira and PagerDuty, and for the chats that are asked for, on loopback. Everything goes over real HTTP, signed as the vendors sign.
+//! with stand-ins for Slack, Jira and PagerDuty, and for the destinations that are asked for, on loopback. Everything goes over
+//! real HTTP, mail over real SMTP, signed as the vendors sign.
 
-mod chat;
+mod extra;
 mod script;
 mod setting;
 
@@ -15,7 +16,7 @@ use super::terminal;
 use crate::app::App;
 use crate::domain::{Clock, SystemClock};
 use crate::standins::Style;
-use chat::CHATS;
+use extra::EXTRAS;
 use script::Script;
 use setting::Setting;
 
@@ -24,8 +25,8 @@ pub struct Demo {
     /// End after the show instead of staying up
     #[arg(long)]
     once: bool,
-    /// Tell these chats as well
-    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = CHATS)]
+    /// Tell these destinations as well
+    #[arg(long, value_name = "T", value_delimiter = ',', value_parser = EXTRAS)]
     with: Vec<String>,
 }
 

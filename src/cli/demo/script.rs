@@ -190,13 +190,13 @@ impl Script<'_> {
     }
 
     fn places(&self) -> Vec<(&'static str, Vec<Card>)> {
-        let Setting { slack, jira, pagerduty, chats, .. } = self.setting;
+        let Setting { slack, jira, pagerduty, extras, .. } = self.setting;
         let usual = [
             ("PagerDuty, on the phone of who is on call", pagerduty.cards()),
             ("Slack, in the channel of the SOC", slack.cards()),
             ("Jira, as a ticket", jira.cards()),
         ];
-        usual.into_iter().chain(chats.iter().map(|chat| (chat.place(), chat.cards()))).collect()
+        usual.into_iter().chain(extras.iter().map(|extra| (extra.place, extra.cards()))).collect()
     }
 
     fn show_archive(&self) -> Outcome {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::failure::{Failure, io};
 use super::super::new_secret::new_secret;
-use super::chat::Chat;
+use super::extra::{Extra, Gets};
 use crate::config::Config;
 use crate::domain::ReceiptId;
 use crate::standins::{StandIn, jira, pagerduty, slack};
@@ -17,28 +17,28 @@ pub struct Setting {
     pub pagerduty: StandIn<pagerduty::PagerDuty>,
     /// Jira, where the tickets are.
     pub jira: StandIn<jira::Jira>,
-    /// The chats that were asked for.
-    pub chats: Vec<Chat>,
+    /// The destinations that were asked for.
+    pub extras: Vec<Extra>,
     folder: PathBuf,
 }
 
 impl Setting {
-    /// Starts the stand-ins, also of these chats, and writes the configuration into a new folder.
-    pub async fn start(chats: &[String]) -> Result<Self, Failure> {
+    /// Starts the stand-ins, also of these destinations, and writes the configuration into a new folder.
+    pub async fn start(extras: &[String]) -> Result<Self, Failure> {
         let failed = || io("a stand-in cannot be started on loopback");
         let folder = std::env::temp_dir().join(format!("gatepost-demo-{}", ReceiptId::generate().as_uuid().simple()));
         std::fs::create_dir(&folder).map_err(io(format!("{} cannot be made", folder.display())))?;
-        let mut started: Vec<Chat> = Vec::new();
-        for name in chats {
-            if started.iter().all(|chat| chat.name() != name) {
-                started.push(Chat::start(name).await.map_err(failed())?);
+        let mut started: Vec<Extra> = Vec::new();
+        for name in extras {
+            if started.iter().all(|extra| extra.name != name) {
+                started.push(Extra::start(name).await.map_err(failed())?);
             }
         }
         let setting = Self {
             slack: slack::start().await.map_err(failed())?,
             pagerduty: pagerduty::start().await.map_err(failed())?,
             jira: jira::start().await.map_err(failed())?,
-            chats: started,
+            extras: started,
             folder,
         };
         let file = setting.file();
@@ -120,16 +120,16 @@ path = "events.ndjson"
 [[routes]]
 name = "page"
 when = 'event.severity >= high'
-to = ["oncall"]
+to = ["oncall"{pages}]
 
 [[routes]]
 name = "work"
 when = 'event.severity >= medium'
-to = ["soc", "tickets"{chats}]
+to = ["soc", "tickets"{work}]
 
 [[routes]]
 name = "everything"
-to = ["archive"]
+to = ["archive"{everything}]
 "#,
             adrian = new_secret()?,
             akto = new_secret()?,
@@ -142,9 +142,18 @@ to = ["archive"]
             email = jira::EMAIL,
             api_token = jira::API_TOKEN,
             project = jira::PROJECT,
-            more = self.chats.iter().map(Chat::configuration).collect::<String>(),
-            chats = self.chats.iter().map(|chat| format!(", \"{}\"", chat.name())).collect::<String>(),
+            more = self.extras.iter().map(Extra::configuration).collect::<String>(),
+            pages = self.also(Gets::Pages),
+            work = self.also(Gets::Work),
+            everything = self.also(Gets::Everything),
         ))
+    }
+}
+
+impl Setting {
+    /// The names of the extras that get this, behind those that always do.
+    fn also(&self, gets: Gets) -> String {
+        self.extras.iter().filter(|extra| extra.gets == gets).map(|extra| format!(", \"{}\"", extra.name)).collect()
     }
 }
 

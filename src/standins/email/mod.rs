@@ -143,7 +143,12 @@ impl MailServer {
 
     /// What people see, one card a mail, oldest first.
     pub fn render_terminal(&self, style: Style) -> String {
-        self.mails().iter().map(|mail| mail.card().render(style)).collect::<Vec<_>>().join("\n")
+        self.cards().iter().map(|card| card.render(style)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The cards that [`MailServer::render_terminal`] prints.
+    pub fn cards(&self) -> Vec<Card> {
+        self.mails().iter().map(Received::card).collect()
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::Shortfall;
+use super::terminal::{Card, Line};
 
 /// How the collector behaves towards connections that come, and those that stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +148,15 @@ impl Collector {
     /// The messages byte for byte, without their lengths.
     pub fn raw(&self) -> Vec<Vec<u8>> {
         self.shared.noted().messages.iter().map(|(raw, _)| raw.clone()).collect()
+    }
+
+    /// The messages as a person reads them, one card each, oldest first.
+    pub fn cards(&self) -> Vec<Card> {
+        let card = |raw: &Vec<u8>| Card {
+            heading: "Syslog · a message".to_owned(),
+            lines: vec![Line::normal(String::from_utf8_lossy(raw))],
+        };
+        self.raw().iter().map(card).collect()
     }
 
     /// What was not as RFC 5424 and RFC 6587 have it.
