@@ -118,7 +118,7 @@ fn describe(reply: &Reply) -> String {
         Reply::Written => "written to the network; no acknowledgement exists".to_owned(),
         Reply::Failed(fault) if fault.may_have_arrived => format!("no answer ({}); it may have arrived", fault.detail),
         Reply::Failed(fault) => format!("not sent ({})", fault.detail),
-        Reply::Untrusted(_) => "not sent (its certificate is not accepted)".to_owned(),
+        Reply::NotSent(_) => "not sent".to_owned(),
     }
 }
 

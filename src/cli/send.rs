@@ -151,7 +151,7 @@ fn report(url: &url::Url, reply: &Reply, next_step: impl Fn(u16) -> Option<Strin
             url.origin().ascii_serialization(),
             fault.detail
         ))),
-        Reply::Untrusted(why) => {
+        Reply::NotSent(why) => {
             Err(Failure::Found(format!("nothing was sent to {}: {why}", url.origin().ascii_serialization())))
         }
         Reply::Appended | Reply::Mailed(_) | Reply::Written => Ok(()),

@@ -138,7 +138,7 @@ pub(super) fn http<'r, 't>(
     match reply {
         Reply::Http(reply) => Ok(reply),
         Reply::Failed(fault) => Err(silence(attempt, who, again, fault)),
-        Reply::Untrusted(why) => {
+        Reply::NotSent(why) => {
             let reason = format!("{who} was sent nothing: {}", detail(why));
             Err(Outcome::Misconfigured { reason, scope: Scope::Destination })
         }
@@ -299,7 +299,7 @@ mod tests {
         let job = testing::job(&event);
         let why = format!("its certificate is for \u{1b}[31m{}", "x".repeat(100_000));
         for again in [Again::Doubled, Again::Harmless] {
-            let outcome = http(&job, "Acme", again, &Reply::Untrusted(why.clone())).unwrap_err();
+            let outcome = http(&job, "Acme", again, &Reply::NotSent(why.clone())).unwrap_err();
             let Outcome::Misconfigured { reason, scope: Scope::Destination } = outcome else { panic!("{outcome:?}") };
             assert!(reason.starts_with("Acme was sent nothing: its certificate is for"), "{reason}");
             assert!(reason.chars().count() < 500 && !reason.contains('\u{1b}'), "{reason}");

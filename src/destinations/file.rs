@@ -85,7 +85,7 @@ impl Sink for File {
         Next::Done(match reply {
             Reply::Appended => Outcome::Delivered { remote: None },
             Reply::Failed(fault) => self.failed(batch, fault),
-            Reply::Http(_) | Reply::Mailed(_) | Reply::Untrusted(_) | Reply::Written => classify::mixed_up(batch),
+            Reply::Http(_) | Reply::Mailed(_) | Reply::NotSent(_) | Reply::Written => classify::mixed_up(batch),
         })
     }
 

@@ -4,10 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use rustls::pki_types::CertificateDer;
-
+use super::tls::TlsSettings;
 use crate::domain::Secret;
+use bytes::Bytes;
 
 /// Mails for one server.
 #[derive(Debug)]
@@ -47,8 +46,8 @@ pub struct MailServer {
     pub login: Option<MailLogin>,
     /// The name after `EHLO`.
     pub hello: String,
-    /// The authorities that may sign its certificate, instead of those that the system trusts.
-    pub authorities: Option<Vec<CertificateDer<'static>>>,
+    /// Whom a connection of TLS trusts.
+    pub tls: TlsSettings,
 }
 
 /// When TLS begins. There is no way to accept a certificate that is not valid.

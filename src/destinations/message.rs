@@ -10,6 +10,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::mailing::{MailResult, Mailing};
+use super::tls::TlsSettings;
 use crate::domain::{EventId, Headers, Secret, Timestamp};
 
 /// Something to send.
@@ -128,8 +129,8 @@ pub struct Collector {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// The only authorities that are trusted, each an X.509 certificate in DER; none: those of the system.
-    pub authorities: Vec<Vec<u8>>,
+    /// Whom a connection of TLS trusts.
+    pub tls: TlsSettings,
 }
 
 /// How messages get to a collector of logs.
@@ -170,8 +171,9 @@ pub enum Reply {
     Written,
     /// No answer.
     Failed(Fault),
-    /// The receiver has not shown that it is the right one, so it was sent nothing. Why, and what to do.
-    Untrusted(String),
+    /// Nothing was sent, and nothing can be until the operator has acted: the receiver has not shown that it is the right one,
+    /// for example. Why, and what to do.
+    NotSent(String),
 }
 
 /// An HTTP response. Redirects are not followed and arrive here as they are.

@@ -41,6 +41,7 @@ mod syslog;
 mod teams;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tls;
 mod uncertain;
 mod webhook;
 
@@ -51,6 +52,7 @@ pub use message::{
 pub use next::{Next, Step};
 pub use probe::ProbeTelling;
 pub use receiver::{Exchange, Receiver};
+pub use tls::TlsSettings;
 
 use std::fmt::Debug;
 use std::path::Path;

@@ -6,18 +6,16 @@ use std::io;
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
+use super::handshake::chain;
+use crate::destinations::TlsSettings;
 use crate::domain::Timestamp;
 
 /// What is wrong with the receiver's certificate, if that is why there is no connection.
-pub fn refused(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(rustls::Error::InvalidCertificate(fault)) = of_tls(error) {
-            return Some(advice(fault));
-        }
-        next = error.source();
-    }
-    None
+pub fn refused(error: &(dyn Error + 'static), settings: &TlsSettings) -> Option<String> {
+    chain(error).find_map(|error| match of_tls(error) {
+        Some(rustls::Error::InvalidCertificate(fault)) => Some(advice(fault, settings)),
+        _ => None,
+    })
 }
 
 /// The error of TLS, also within errors of input and output: what these wrap is not among their sources.
@@ -28,7 +26,7 @@ pub(super) fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls:
     }
 }
 
-fn advice(fault: &CertificateError) -> String {
+fn advice(fault: &CertificateError, settings: &TlsSettings) -> String {
     match fault {
         CertificateError::ExpiredContext { time, not_after } => format!(
             "its certificate expired at {}, and it is {} here: have it renewed, or set this machine's clock",
@@ -45,9 +43,14 @@ fn advice(fault: &CertificateError) -> String {
             expected.to_str(),
             names(presented)
         ),
+        CertificateError::UnknownIssuer if settings.authorities.is_some() => {
+            "its certificate is signed by no authority that `ca_file` holds: add the authority's certificate to that file, or \
+             have the receiver send the whole chain"
+                .to_owned()
+        }
         CertificateError::UnknownIssuer => {
-            "its certificate is signed by no authority that this machine trusts: add the \
-             authority to the system's certificates and restart gatepost, or have the receiver send the whole chain"
+            "its certificate is signed by no authority that this machine trusts: name the authority's certificate in \
+             `ca_file`, or have the receiver send the whole chain"
                 .to_owned()
         }
         other => format!("its certificate is not accepted ({other}): have it replaced"),
@@ -95,19 +98,30 @@ mod tests {
                 "not for jira.example.com but for 0.example, 1.example, 2.example and 1997 more: correct the URL",
             ),
             (CertificateError::NotValidForNameContext { expected, presented: Vec::new() }, "but for no name at all"),
-            (CertificateError::UnknownIssuer, "add the authority to the system's certificates"),
+            (
+                CertificateError::UnknownIssuer,
+                "no authority that this machine trusts: name the authority's certificate in",
+            ),
             (CertificateError::Revoked, "(Revoked): have it replaced"),
         ] {
             // Nested as deep as in the error that the client returns.
             let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, rustls::Error::from(fault)));
-            let advice = refused(&error).unwrap();
+            let advice = refused(&error, &TlsSettings::default()).unwrap();
             assert!(advice.contains(said) && advice.len() < 300, "{advice}");
         }
     }
 
     #[test]
     fn other_failures_are_no_matter_of_trust() {
-        assert_eq!(refused(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
-        assert_eq!(refused(&io::Error::other(rustls::Error::HandshakeNotComplete)), None);
+        let system = TlsSettings::default();
+        assert_eq!(refused(&io::Error::from(io::ErrorKind::ConnectionRefused), &system), None);
+        assert_eq!(refused(&io::Error::other(rustls::Error::HandshakeNotComplete), &system), None);
+    }
+
+    #[test]
+    fn an_authority_that_is_missing_belongs_where_the_others_are() {
+        let error = io::Error::other(rustls::Error::from(CertificateError::UnknownIssuer));
+        let own = TlsSettings { authorities: Some(Vec::new()) };
+        assert!(refused(&error, &own).unwrap().contains("no authority that `ca_file` holds: add"));
     }
 }

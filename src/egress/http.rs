@@ -1,6 +1,6 @@
 //! HTTP requests out.
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,24 +9,32 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use super::address::{GuardedResolver, is_allowed};
-use super::{certificate, handshake};
-use crate::destinations::{Fault, HttpReply, HttpRequest, Reply};
+use super::certificate;
+use super::handshake::{self, Protocol};
+use super::tls::Tls;
+use crate::destinations::{Fault, HttpReply, HttpRequest, Reply, TlsSettings};
 use crate::domain::Headers;
 
 /// A client with one connection pool.
 #[derive(Clone, Debug)]
 pub struct Client(reqwest::Client);
 
-/// The client cannot be set up.
+/// The connections to the outside cannot be prepared.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be set up")]
-pub struct ClientError(#[source] reqwest::Error);
+pub enum ClientError {
+    /// TLS cannot be set up: the system has no authorities, for example.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP client cannot be set up.
+    #[error("the HTTP client cannot be set up")]
+    Http(#[source] reqwest::Error),
+}
 
 impl Client {
-    /// Prepares TLS (rustls with ring, the system's roots) and the pool.
+    /// Prepares the pool.
     #[allow(clippy::disallowed_methods, reason = "this is the one client")]
-    pub fn new() -> Result<Self, ClientError> {
-        install_tls();
+    pub fn new(tls: &Tls) -> Result<Self, ClientError> {
+        let config = tls.config(&TlsSettings::default())?;
         let client = reqwest::Client::builder()
             .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -35,8 +43,9 @@ impl Client {
             .timeout(TOTAL_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .no_proxy()
+            .tls_backend_preconfigured(Arc::unwrap_or_clone(config))
             .build()
-            .map_err(ClientError)?;
+            .map_err(ClientError::Http)?;
         Ok(Self(client))
     }
 
@@ -123,8 +132,8 @@ impl Receiver {
 
     /// What came instead of an answer. A certificate is looked at before anything is sent.
     fn failed(&self, error: &reqwest::Error) -> Reply {
-        match certificate::refused(error) {
-            Some(why) if error.is_connect() => Reply::Untrusted(format!("{}: {why}", self.name)),
+        match certificate::refused(error, &TlsSettings::default()) {
+            Some(why) if error.is_connect() => Reply::NotSent(format!("{}: {why}", self.name)),
             _ => Reply::Failed(self.fault_of(error)),
         }
     }
@@ -135,11 +144,16 @@ impl Receiver {
         let cause = match (error.is_timeout(), may_have_arrived) {
             (true, true) => "no answer within 10 s".to_owned(),
             (true, false) => "no connection within 5 s".to_owned(),
-            (false, _) => {
-                handshake::likely_cause(error, self.is_https).map_or_else(|| root_cause(error), str::to_owned)
-            }
+            (false, _) => self.likely_cause(error).map_or_else(|| root_cause(error), str::to_owned),
         };
         Fault { may_have_arrived, detail: format!("{}: {cause}", self.name) }
+    }
+
+    fn likely_cause(&self, error: &reqwest::Error) -> Option<&'static str> {
+        match self.is_https {
+            true => handshake::likely_cause(error, Protocol::Http),
+            false => handshake::likely_cause_without_tls(error),
+        }
     }
 }
 
@@ -151,14 +165,6 @@ fn root_cause(error: &reqwest::Error) -> String {
     }
     let text = cause.to_string();
     if text.contains("://") { "the request failed".to_owned() } else { text }
-}
-
-fn install_tls() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Fails only if a provider is installed already, and then there is one.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    });
 }
 
 /// Name, connection and TLS.

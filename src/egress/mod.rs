@@ -30,11 +30,12 @@ pub struct Egress {
 impl Egress {
     /// Prepares TLS and the connection pool.
     pub fn new() -> Result<Self, ClientError> {
+        let tls = tls::Tls::new()?;
         Ok(Self {
-            http: http::Client::new()?,
+            http: http::Client::new(&tls)?,
             files: file::Files::default(),
-            smtp: smtp::Client::default(),
-            collectors: syslog::Collectors::default(),
+            smtp: smtp::Client::new(tls.clone()),
+            collectors: syslog::Collectors::new(tls),
         })
     }
 

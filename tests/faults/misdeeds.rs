@@ -110,7 +110,7 @@ impl How {
             Self::Expired => Some("its certificate expired at 01 Feb 2020 00:00:00 UTC"),
             Self::Early => Some("its certificate begins at 01 Jan 2047 00:00:00 UTC"),
             Self::Elsewhere => Some("its certificate is not for 127.0.0.1 but for elsewhere.example: correct the URL"),
-            Self::UnknownAuthority => Some("add the authority to the system's certificates"),
+            Self::UnknownAuthority => Some("name the authority's certificate in `ca_file`"),
             _ => None,
         }
     }

@@ -65,7 +65,7 @@ impl Serving {
                 Err(_) => Self::unreachable(admin, "something else than gatepost answers there".to_owned()),
             },
             Reply::Failed(fault) => Self::unreachable(admin, fault.detail),
-            Reply::Untrusted(_) | Reply::Appended | Reply::Mailed(_) | Reply::Written => {
+            Reply::NotSent(_) | Reply::Appended | Reply::Mailed(_) | Reply::Written => {
                 Self::unreachable(admin, "nothing was asked".to_owned())
             }
         })

@@ -1,17 +1,16 @@
 //! The mail server, from the setting `smtp` and what belongs to it.
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use url::Url;
 
-use crate::destinations::{MailLogin, MailSecurity, MailServer};
+use crate::destinations::{MailLogin, MailSecurity, MailServer, TlsSettings};
 use crate::settings::Section;
 
-/// Reads `smtp`, `password` and `ca_file`; `hello` is the name that gatepost gives itself.
+/// Reads `smtp`, `password` and the settings of TLS; `hello` is the name that gatepost gives itself.
 pub fn read(section: &Section, hello: &str) -> Option<MailServer> {
     let address = section.required_text("smtp").and_then(|text| address(section, &text));
     let password = section.secret("password");
-    let authorities = if section.has("ca_file") { Some(authorities(section)?) } else { None };
+    let tls = TlsSettings::read(section);
     let Address { host, port, security, user } = address?;
     let login = match (user, password) {
         (Some(user), Some(password)) => {
@@ -32,7 +31,7 @@ pub fn read(section: &Section, hello: &str) -> Option<MailServer> {
         }
         (None, None) => None,
     };
-    Some(MailServer { host, port, security, login, hello: hello.to_owned(), authorities })
+    Some(MailServer { host, port, security, login, hello: hello.to_owned(), tls: tls? })
 }
 
 struct Address {
@@ -113,19 +112,6 @@ fn percent_decoded(text: &str) -> Option<String> {
 /// By its name or its address as they are written; what a name resolves to is checked when it is connected to.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
-fn authorities(section: &Section) -> Option<Vec<CertificateDer<'static>>> {
-    let content = section.file_content("ca_file")?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Some(found),
-        _ => {
-            let fix = "name a file of PEM certificates, each between BEGIN CERTIFICATE and END CERTIFICATE";
-            section.fault("ca_file", "holds no certificate", fix);
-            None
-        }
-    }
 }
 
 const EXAMPLE_HOST: &str = "smtp.example.com";

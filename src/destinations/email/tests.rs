@@ -397,7 +397,7 @@ fn the_reply_table() {
         (Reply::Mailed(Vec::new()), Retry, "its turn"),
         (fault(false), Retry, "cannot be reached"),
         (fault(true), Unknown, "may have taken it"),
-        (Reply::Untrusted("h:465: its certificate expired".into()), Misconfigured, "expired"),
+        (Reply::NotSent("h:465: its certificate expired".into()), Misconfigured, "expired"),
         (Reply::Appended, Unknown, "defect"),
         (testing::reply(200, "ok"), Unknown, "defect"),
     ];

@@ -1,10 +1,9 @@
 //! Where the collector is, and whom to trust there.
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
-use crate::destinations::Transport;
+use crate::destinations::{TlsSettings, Transport};
 use crate::settings::Section;
 
 /// The collector's address.
@@ -60,25 +59,13 @@ fn warn(section: &Section, transport: Transport, host: &str) {
     }
 }
 
-/// Reads `ca_file`: the only authorities that are trusted, none where it is absent. `None` where it is at fault.
-pub(super) fn authorities(section: &Section, transport: Transport) -> Option<Vec<Vec<u8>>> {
-    if !section.has("ca_file") {
-        return Some(Vec::new());
-    }
-    let pem = section.file_content("ca_file")?;
-    if transport != Transport::Tls {
-        section.fault("ca_file", "has a meaning only over TLS", "write a tls:// address, or leave it out");
+/// Reads the settings of TLS, which have a meaning over TLS only. `None` where they are at fault.
+pub(super) fn tls(section: &Section, transport: Transport) -> Option<TlsSettings> {
+    let settings = TlsSettings::read(section)?;
+    let given = TlsSettings::KEYS.iter().find(|key| section.has(key));
+    if let Some(key) = given.filter(|_| transport != Transport::Tls) {
+        section.fault(key, "has a meaning only over TLS", "write a tls:// address, or leave it out");
         return None;
     }
-    let read: Result<Vec<CertificateDer<'static>>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let trusted =
-        |certificate: &CertificateDer<'static>| rustls::RootCertStore::empty().add(certificate.clone()).is_ok();
-    match read {
-        Ok(all) if !all.is_empty() && all.iter().all(trusted) => Some(all.iter().map(|one| one.to_vec()).collect()),
-        _ => {
-            let fix = "give it the certificate of the authority, between BEGIN CERTIFICATE and END CERTIFICATE";
-            section.fault("ca_file", "holds no certificates", fix);
-            None
-        }
-    }
+    Some(settings)
 }

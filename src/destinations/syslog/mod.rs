@@ -70,7 +70,7 @@ enum Form {
 fn read(section: &Section) -> Option<Syslog> {
     let address = address::setting(section);
     let transport = address.as_ref().map_or(Transport::Tls, |address| address.transport);
-    let authorities = address::authorities(section, transport);
+    let tls = address::tls(section, transport);
     let forms =
         [("event", Form::Json(EventFormat::Event)), ("ocsf", Form::Json(EventFormat::Ocsf)), ("cef", Form::Cef)];
     let form = if section.has("format") { section.choice("format", &forms) } else { Some(forms[0].1) };
@@ -83,7 +83,7 @@ fn read(section: &Section) -> Option<Syslog> {
         transport,
         host: address.host,
         port: address.port,
-        authorities: authorities?,
+        tls: tls?,
     };
     let message_bytes_max = frame_bytes_max?.saturating_sub(length_of_frame(transport));
     Some(Syslog { collector: Arc::new(collector), form: form?, header: header?, mark, message_bytes_max })

@@ -100,7 +100,7 @@ fn settings_are_read_and_faults_named() {
 #[test]
 fn an_authority_of_ones_own_is_read_and_the_machine_names_itself() {
     let syslog = build_with_files("address = \"tls://h.example\"\nca_file = \"ca.pem\"").unwrap();
-    assert_eq!((syslog.collector.port, syslog.collector.authorities.len()), (6514, 1));
+    assert_eq!((syslog.collector.port, syslog.collector.tls.authorities.as_ref().map(Vec::len)), (6514, Some(1)));
     assert!(syslog.header.of(&testing::event("minimal"), false).contains("Z gw_7 gatepost "));
     for (bad, said) in [
         ("address = \"tls://h.example\"\nca_file = \"empty.pem\"", "holds no certificates"),
@@ -345,7 +345,7 @@ fn the_reply_table() {
     for (reply, kind, said) in [
         (failed(false), OutcomeKind::Retry, "cannot be reached: broken pipe"),
         (failed(true), OutcomeKind::Unknown, "broken pipe"),
-        (Reply::Untrusted("h:6514: expired".into()), OutcomeKind::Misconfigured, "was sent nothing: h:6514: expired"),
+        (Reply::NotSent("h:6514: expired".into()), OutcomeKind::Misconfigured, "was sent nothing: h:6514: expired"),
         (testing::reply(200, "ok"), OutcomeKind::Unknown, "another kind"),
         (Reply::Appended, OutcomeKind::Unknown, "another kind"),
     ] {

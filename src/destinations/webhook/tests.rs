@@ -177,7 +177,7 @@ fn the_reply_table() {
         (reply(100, ""), Retry, "unexpected"),
         (failed(false), Retry, "cannot be reached"),
         (failed(true), Unknown, "connection lost"),
-        (Reply::Untrusted("expired".into()), Misconfigured, "expired"),
+        (Reply::NotSent("expired".into()), Misconfigured, "expired"),
         (Reply::Appended, Unknown, "another kind"),
     ];
     for (reply, kind, said) in rows {

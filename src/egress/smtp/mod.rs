@@ -15,13 +15,11 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
 
 use super::address::is_allowed;
-use super::certificate;
+use super::handshake::{self, Protocol};
 use super::tls::Tls;
 use crate::destinations::{
     Fault, Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing, Reply,
@@ -29,7 +27,7 @@ use crate::destinations::{
 use session::{Session, Stream};
 
 /// What sends mail. Cloning shares what it trusts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Client {
     tls: Tls,
 }
@@ -43,6 +41,11 @@ enum Unopened {
 }
 
 impl Client {
+    /// With what its connections of TLS are made of.
+    pub fn new(tls: Tls) -> Self {
+        Self { tls }
+    }
+
     /// Sends mails, one after the other.
     pub async fn send(&self, mailing: Mailing) -> Reply {
         let deadline = Instant::now() + TOTAL_TIMEOUT;
@@ -121,17 +124,13 @@ impl Client {
         stream: Box<dyn Stream>,
         deadline: Instant,
     ) -> Result<Box<dyn Stream>, Unopened> {
-        let config = self.tls.config(server.authorities.as_deref());
-        let config = config.map_err(|error| failed(server, &error.to_string()))?;
-        let name = ServerName::try_from(server.host.clone());
-        let name = name.map_err(|_| failed(server, "its host is neither a name nor an address"))?;
         let until = deadline.min(Instant::now() + CONNECT_TIMEOUT);
-        match timeout_at(until, TlsConnector::from(config).connect(name, stream)).await {
+        match timeout_at(until, self.tls.connect(&server.tls, &server.host, stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
-            Ok(Err(error)) => Err(match certificate::refused(&error) {
-                Some(why) => untrusted(server, &why),
-                None => failed(server, &not_secured(server, &error)),
-            }),
+            Ok(Err(error)) => {
+                let peer = format!("{}:{}", server.host, server.port);
+                Err(Unopened::Unreached(handshake::failed(&peer, Protocol::Smtp, &server.tls, &error)))
+            }
             Err(_) => Err(failed(server, "no TLS within 5 s")),
         }
     }
@@ -246,17 +245,7 @@ fn failed(server: &MailServer, detail: &str) -> Unopened {
 }
 
 fn untrusted(server: &MailServer, why: &str) -> Unopened {
-    Unopened::Unreached(Reply::Untrusted(format!("{}:{}: {why}", server.host, server.port)))
-}
-
-fn not_secured(server: &MailServer, error: &io::Error) -> String {
-    let is_no_tls = matches!(certificate::of_tls(error), Some(rustls::Error::InvalidMessage(_)));
-    match server.security {
-        MailSecurity::Tls if is_no_tls => {
-            "what answers there does not speak TLS: write smtp:// for STARTTLS, or correct the port".to_owned()
-        }
-        _ => format!("TLS failed: {error}"),
-    }
+    Unopened::Unreached(Reply::NotSent(format!("{}:{}: {why}", server.host, server.port)))
 }
 
 /// Name, connection; TLS once more.

@@ -12,7 +12,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::super::address;
-use super::tls;
+use super::super::handshake::{self, Protocol};
+use super::super::tls::Tls;
 use crate::destinations::{Collector, Fault, Reply, Transport};
 
 /// An open connection.
@@ -39,7 +40,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Duplex for T {}
 impl Connection {
     /// Connects to the first address that takes a connection, and waits a moment: a peer that does not want us, such as one
     /// that demands a certificate, says so after the connection stands.
-    pub async fn open(collector: &Arc<Collector>) -> Result<Self, Reply> {
+    pub async fn open(collector: &Arc<Collector>, tls: &Tls) -> Result<Self, Reply> {
         let failed = |error: &io::Error| failed(collector, error);
         let addresses = address::resolve(&collector.host, collector.port).await.map_err(|error| failed(&error))?;
         let link = match collector.transport {
@@ -47,10 +48,8 @@ impl Connection {
             Transport::Tcp => Link::Stream(Box::new(connect(&addresses).await.map_err(|error| failed(&error))?)),
             Transport::Tls => {
                 let stream = connect(&addresses).await.map_err(|error| failed(&error))?;
-                match tls::handshake(collector, stream).await {
-                    Ok(stream) => Link::Stream(Box::new(stream)),
-                    Err(error) => return Err(tls::failed(collector, &error)),
-                }
+                let secured = tls.connect(&collector.tls, &collector.host, stream).await;
+                Link::Stream(Box::new(secured.map_err(|error| unsecured(collector, &error))?))
             }
         };
         let mut connection = Self { collector: Arc::clone(collector), link, is_proven: false, opened: Instant::now() };
@@ -170,6 +169,11 @@ async fn datagrams(addresses: &[SocketAddr]) -> io::Result<UdpSocket> {
         }
     }
     Err(last)
+}
+
+fn unsecured(collector: &Collector, error: &io::Error) -> Reply {
+    let peer = format!("{}:{}", collector.host, collector.port);
+    handshake::failed(&peer, Protocol::Syslog, &collector.tls, error)
 }
 
 /// Nothing was written.

@@ -7,7 +7,6 @@
 //! its next byte would be read as the rest of a message.
 
 mod connection;
-mod tls;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,21 +14,30 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::tls::Tls;
 use crate::destinations::{Fault, Reply, SyslogMessages};
 use connection::Connection;
 
 /// The connections to collectors, by the name of the destination.
-#[derive(Clone, Debug, Default)]
-pub struct Collectors(Arc<Mutex<HashMap<String, Slot>>>);
+#[derive(Clone, Debug)]
+pub struct Collectors {
+    tls: Tls,
+    slots: Arc<Mutex<HashMap<String, Slot>>>,
+}
 
 /// The connection of a destination, while it is not in use.
 type Slot = Arc<tokio::sync::Mutex<Option<Connection>>>;
 
 impl Collectors {
+    /// With what its connections of TLS are made of.
+    pub fn new(tls: Tls) -> Self {
+        Self { tls, slots: Arc::default() }
+    }
+
     /// Writes the messages at once.
     pub async fn send(&self, messages: SyslogMessages) -> Reply {
         let slot = {
-            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(slots.entry(messages.collector.destination.clone()).or_default())
         };
         let mut kept = slot.lock().await;
@@ -40,7 +48,7 @@ impl Collectors {
         };
         let connection = match open {
             Some(open) => Ok(open),
-            None => match timeout(CONNECT_TIMEOUT, Connection::open(&messages.collector)).await {
+            None => match timeout(CONNECT_TIMEOUT, Connection::open(&messages.collector, &self.tls)).await {
                 Ok(opened) => opened,
                 Err(_) => Err(not_written(&messages, "no connection within 5 s")),
             },
@@ -64,7 +72,7 @@ impl Collectors {
     /// Closes the connections that are not in use.
     pub async fn close(&self) {
         let slots: Vec<Slot> = {
-            let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.drain().map(|(_, slot)| slot).collect()
         };
         let idle = slots.iter().filter_map(|slot| slot.try_lock().ok()?.take());

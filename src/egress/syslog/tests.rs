@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::destinations::{Collector, Transport};
+use crate::destinations::{Collector, TlsSettings, Transport};
 use crate::standins::syslog::{self as standin, Conduct};
 
 mod rsyslog;
@@ -14,9 +14,13 @@ const CERTIFICATE: &[u8] = include_bytes!("../../../tests/fixtures/tls/good.pem"
 const KEY: &[u8] = include_bytes!("../../../tests/fixtures/tls/receiver.key");
 const AUTHORITY: &[u8] = include_bytes!("../../../tests/fixtures/tls/authority.pem");
 
-fn authorities(pem: &[u8]) -> Vec<Vec<u8>> {
+fn trusting(pem: &[u8]) -> TlsSettings {
     use rustls::pki_types::pem::PemObject;
-    vec![rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap().to_vec()]
+    TlsSettings { authorities: Some(vec![rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap()]) }
+}
+
+fn collectors() -> Collectors {
+    Collectors::new(Tls::new().unwrap())
 }
 
 /// A collector by its address, and the authority that is trusted.
@@ -24,8 +28,8 @@ fn collector(address: &str, authority: &[u8]) -> Arc<Collector> {
     let url = url::Url::parse(address).unwrap();
     let transport = Transport::ALL.into_iter().find(|(scheme, _)| *scheme == url.scheme()).unwrap().1;
     let (host, port) = (url.host_str().unwrap().to_owned(), url.port().unwrap());
-    let authorities = if transport == Transport::Tls { authorities(authority) } else { Vec::new() };
-    Arc::new(Collector { destination: "siem".to_owned(), transport, host, port, authorities })
+    let tls = if transport == Transport::Tls { trusting(authority) } else { TlsSettings::default() };
+    Arc::new(Collector { destination: "siem".to_owned(), transport, host, port, tls })
 }
 
 fn batch(collector: &Arc<Collector>, numbers: std::ops::Range<usize>) -> SyslogMessages {
@@ -51,7 +55,7 @@ const SOON: Duration = Duration::from_secs(5);
 #[tokio::test]
 async fn batches_arrive_in_order_over_one_connection_that_ends_with_a_word() {
     for standin in all_three().await {
-        let collectors = Collectors::default();
+        let collectors = collectors();
         let collector = collector(&standin.address(), AUTHORITY);
         for numbers in [0..1, 1..20, 20..21] {
             let reply = collectors.send(batch(&collector, numbers)).await;
@@ -71,7 +75,7 @@ async fn batches_arrive_in_order_over_one_connection_that_ends_with_a_word() {
 #[tokio::test]
 async fn a_connection_that_the_collector_has_closed_is_opened_again_and_nothing_is_written_to_the_old_one() {
     let standin = standin::start_tcp().await.unwrap();
-    let (collectors, collector) = (Collectors::default(), collector(&standin.address(), AUTHORITY));
+    let (collectors, collector) = (collectors(), collector(&standin.address(), AUTHORITY));
     for number in 0..4 {
         assert!(matches!(collectors.send(batch(&collector, number..number + 1)).await, Reply::Written));
         standin.wait_for(number + 1, SOON).await.unwrap();
@@ -85,7 +89,7 @@ async fn a_connection_that_the_collector_has_closed_is_opened_again_and_nothing_
 #[tokio::test]
 async fn a_collector_that_closes_new_connections_is_not_reached() {
     let standin = standin::start_tcp().await.unwrap();
-    let (collectors, collector) = (Collectors::default(), collector(&standin.address(), AUTHORITY));
+    let (collectors, collector) = (collectors(), collector(&standin.address(), AUTHORITY));
     for (conduct, arrived, said) in [
         (Conduct::Close, false, "it closed the connection"),
         (Conduct::CloseAfterOne, true, "closed the connection"),
@@ -116,7 +120,7 @@ async fn a_peer_that_is_not_there_or_no_collector_is_told_in_words_that_help() {
         (tls_to_plain, "write tcp://"),
         ("tcp://169.254.169.254:601".to_owned(), "no address that requests may go to"),
     ] {
-        let reply = Collectors::default().send(batch(&collector(&address, AUTHORITY), 0..1)).await;
+        let reply = collectors().send(batch(&collector(&address, AUTHORITY), 0..1)).await;
         let Reply::Failed(fault) = reply else { panic!("{address}: {reply:?}") };
         // Where nothing listens is known after the datagram.
         assert_eq!(fault.may_have_arrived, address.starts_with("udp"), "{fault:?}");
@@ -132,16 +136,16 @@ async fn a_certificate_that_is_not_to_be_believed_stops_before_anything_is_sent(
         (&include_bytes!("../../../tests/fixtures/tls/stranger.pem")[..], "no authority that `ca_file` holds"),
     ] {
         let standin = standin::start_tls(certificate, KEY).await.unwrap();
-        let reply = Collectors::default().send(batch(&collector(&standin.address(), AUTHORITY), 0..1)).await;
-        let Reply::Untrusted(why) = reply else { panic!("{reply:?}") };
+        let reply = collectors().send(batch(&collector(&standin.address(), AUTHORITY), 0..1)).await;
+        let Reply::NotSent(why) = reply else { panic!("{reply:?}") };
         assert!(why.contains(said), "{why}");
         assert!(standin.messages().is_empty());
     }
     let standin = standin::start_tls(CERTIFICATE, KEY).await.unwrap();
-    let by_system = Collector { authorities: Vec::new(), ..take(collector(&standin.address(), AUTHORITY)) };
-    let reply = Collectors::default().send(batch(&Arc::new(by_system), 0..1)).await;
+    let by_system = Collector { tls: TlsSettings::default(), ..take(collector(&standin.address(), AUTHORITY)) };
+    let reply = collectors().send(batch(&Arc::new(by_system), 0..1)).await;
     assert!(
-        matches!(&reply, Reply::Untrusted(why) if why.contains("no authority that this machine trusts")),
+        matches!(&reply, Reply::NotSent(why) if why.contains("no authority that this machine trusts")),
         "{reply:?}"
     );
 }
@@ -153,7 +157,7 @@ fn take(collector: Arc<Collector>) -> Collector {
 #[tokio::test]
 async fn a_try_that_is_given_up_half_way_leaves_no_connection_behind() {
     let standin = standin::start_tcp().await.unwrap();
-    let (collectors, collector) = (Collectors::default(), collector(&standin.address(), AUTHORITY));
+    let (collectors, collector) = (collectors(), collector(&standin.address(), AUTHORITY));
     assert!(matches!(collectors.send(batch(&collector, 0..1)).await, Reply::Written));
     standin.set(Conduct::Deaf);
     let long =
@@ -169,7 +173,7 @@ async fn a_try_that_is_given_up_half_way_leaves_no_connection_behind() {
 #[tokio::test]
 async fn a_destination_that_leads_elsewhere_now_has_a_new_connection() {
     let (one, other) = (standin::start_tcp().await.unwrap(), standin::start_tcp().await.unwrap());
-    let collectors = Collectors::default();
+    let collectors = collectors();
     for standin in [&one, &other] {
         let reply = collectors.send(batch(&collector(&standin.address(), AUTHORITY), 0..1)).await;
         assert!(matches!(reply, Reply::Written));

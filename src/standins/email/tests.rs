@@ -12,7 +12,7 @@ use super::{Fault, MailServer as StandIn, Message, Options, PASSWORD, Style, USE
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::{
     Mail, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing, Message as Out, Next, Notifier, Reply,
-    testing,
+    TlsSettings, testing,
 };
 use crate::domain::{Audience, Job, NotifierClass, Operation, Outcome, OutcomeKind, Progress, Secret};
 use crate::egress::Egress;
@@ -38,7 +38,7 @@ fn server_of(standin: &StandIn, security: MailSecurity) -> MailServer {
         security,
         login: None,
         hello: "acme.example".into(),
-        authorities: Some(vec![authority]),
+        tls: TlsSettings { authorities: Some(vec![authority]) },
     }
 }
 
@@ -146,21 +146,21 @@ async fn a_certificate_that_is_not_right_stops_it_before_anything_is_said() {
             ("expired", "expired"),
             ("early", "begins at"),
             ("elsewhere", "not for 127.0.0.1 but for elsewhere.example"),
-            ("stranger", "no authority that this machine trusts"),
+            ("stranger", "no authority that `ca_file` holds"),
         ] {
             let options = Options { tls: tls(certificate), is_implicit, ..Options::default() };
             let standin = start_with(options).unwrap();
             match send(server_of(&standin, security), &["a@acme.example"]).await {
-                Reply::Untrusted(why) => assert!(why.contains(said), "{why}"),
+                Reply::NotSent(why) => assert!(why.contains(said), "{why}"),
                 other => panic!("{certificate}: {other:?}"),
             }
             assert!(!standin.commands().iter().any(|command| ["MAIL", "AUTH"].contains(&command.as_str())));
         }
         // The authority of the tests is none of the system's.
         let standin = start_with(Options { tls: tls("good"), is_implicit, ..Options::default() }).unwrap();
-        let server = MailServer { authorities: None, ..server_of(&standin, security) };
+        let server = MailServer { tls: TlsSettings::default(), ..server_of(&standin, security) };
         let reply = send(server, &["a@acme.example"]).await;
-        assert!(matches!(reply, Reply::Untrusted(_) | Reply::Failed(_)), "{reply:?}");
+        assert!(matches!(reply, Reply::NotSent(_) | Reply::Failed(_)), "{reply:?}");
     }
 }
 
@@ -168,14 +168,14 @@ async fn a_certificate_that_is_not_right_stops_it_before_anything_is_said() {
 async fn without_starttls_nothing_is_sent_and_what_was_said_before_tls_counts_for_nothing() {
     let standin = start().unwrap();
     let reply = send(server_of(&standin, MailSecurity::StartTls), &["a@acme.example"]).await;
-    let Reply::Untrusted(why) = reply else { panic!("{reply:?}") };
+    let Reply::NotSent(why) = reply else { panic!("{reply:?}") };
     assert!(why.contains("offers no STARTTLS"), "{why}");
     assert_eq!(standin.commands(), ["connect", "EHLO"]);
 
     let standin = start_with(Options { tls: tls("good"), ..Options::default() }).unwrap();
     standin.script("STARTTLS", Fault::ThenUnasked("250-standin.example\r\n250 AUTH PLAIN"));
     let reply = send(server_of(&standin, MailSecurity::StartTls), &["a@acme.example"]).await;
-    let Reply::Untrusted(why) = reply else { panic!("{reply:?}") };
+    let Reply::NotSent(why) = reply else { panic!("{reply:?}") };
     assert!(why.contains("went on without TLS"), "{why}");
     assert!(standin.mails().is_empty());
 }
@@ -204,7 +204,7 @@ async fn a_login_that_is_refused_or_not_offered_stops_it() {
     let odd = start_with(Options { login: Some("XOAUTH2"), ..Options::default() }).unwrap();
     let server = MailServer { login: account(PASSWORD), ..server_of(&odd, MailSecurity::PlainOnLoopback) };
     let reply = send(server, &to).await;
-    assert!(matches!(&reply, Reply::Untrusted(why) if why.contains("PLAIN or LOGIN")), "{reply:?}");
+    assert!(matches!(&reply, Reply::NotSent(why) if why.contains("PLAIN or LOGIN")), "{reply:?}");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ fn messages(address: &str) -> Vec<Bytes> {
 async fn everything_arrives(is_tls: bool) {
     let rsyslog = Rsyslog::start(is_tls).await;
     let address = format!("{}://127.0.0.1:{}", if is_tls { "tls" } else { "tcp" }, rsyslog.port);
-    let (collectors, collector) = (Collectors::default(), collector(&address, AUTHORITY));
+    let (collectors, collector) = (collectors(), collector(&address, AUTHORITY));
     let sent = messages(&address);
     for messages in sent.chunks(100) {
         let batch = SyslogMessages { collector: Arc::clone(&collector), messages: messages.to_vec() };
