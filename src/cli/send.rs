@@ -11,7 +11,7 @@ use super::output::out;
 use super::runtime::runtime;
 use super::{help, names, terminal};
 use crate::config::Config;
-use crate::destinations::{HttpRequest, Message, Reply};
+use crate::destinations::{HttpRequest, Message, Method, Reply};
 use crate::domain::{Clock, ReceiptId, Secret, SystemClock, Timestamp};
 use crate::egress::Egress;
 use crate::vendors::{Sample, Source};
@@ -95,7 +95,9 @@ pub async fn post(
     let lines = source.verifier.sign(&body, SystemClock.now(), &id);
     let headers: Vec<(std::borrow::Cow<'static, str>, Secret)> =
         lines.into_iter().map(|(name, value)| (name.to_ascii_lowercase().into(), value)).collect();
-    egress.send(Message::Http(HttpRequest { method: "POST", url: url.clone(), headers, content_type, body })).await
+    egress
+        .send(Message::Http(HttpRequest { method: Method::Post, url: url.clone(), headers, content_type, body }))
+        .await
 }
 
 /// The beginning of the day: what is sent twice on one day is the same to the byte, and a duplicate.

@@ -29,8 +29,8 @@ pub enum Message {
 /// An HTTP request. Printing it shows neither the URL's path and query, nor header values, nor the body: for many
 /// receivers each of them is a credential.
 pub struct HttpRequest {
-    /// `POST`, `GET`, `PATCH`, `PUT`.
-    pub method: &'static str,
+    /// What is asked.
+    pub method: Method,
     /// Where to. Made of the operator's settings only, never of an event.
     pub url: Url,
     /// Header lines beside `Content-Type`, such as `Authorization`.
@@ -44,11 +44,11 @@ pub struct HttpRequest {
 impl HttpRequest {
     /// A POST of a JSON document.
     pub fn post_json(url: Url, document: &serde_json::Value) -> Self {
-        Self::json("POST", url, document.to_string())
+        Self::json(Method::Post, url, document.to_string())
     }
 
     /// A request with a JSON document that is written already.
-    pub fn json(method: &'static str, url: Url, document: String) -> Self {
+    pub fn json(method: Method, url: Url, document: String) -> Self {
         let content_type = "application/json; charset=utf-8";
         Self { method, url, headers: Vec::new(), content_type, body: Bytes::from(document) }
     }
@@ -60,10 +60,35 @@ impl HttpRequest {
     }
 }
 
+/// The methods that destinations use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `PATCH`
+    Patch,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+}
+
+impl Method {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Patch => "PATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+}
+
 impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.url.host_str().unwrap_or_default();
-        write!(f, "{} {}://{host}/… ({} bytes)", self.method, self.url.scheme(), self.body.len())
+        write!(f, "{} {}://{host}/… ({} bytes)", self.method.as_str(), self.url.scheme(), self.body.len())
     }
 }
 

@@ -47,7 +47,7 @@ mod webhook;
 
 pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
 pub use message::{
-    Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Reply, Rotation, SyslogMessages, Transport,
+    Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Method, Reply, Rotation, SyslogMessages, Transport,
 };
 pub use next::{Next, Step};
 pub use probe::ProbeTelling;

@@ -396,7 +396,7 @@ pub fn transcript(request: &HttpRequest) -> Value {
     let headers: serde_json::Map<String, Value> =
         request.headers.iter().map(|(name, value)| (name.to_string(), json!(value.expose_str().unwrap()))).collect();
     json!({
-        "method": request.method,
+        "method": request.method.as_str(),
         "url": request.url.as_str(),
         "headers": headers,
         "content_type": request.content_type,

@@ -12,7 +12,7 @@ use super::address::{GuardedResolver, is_allowed};
 use super::certificate;
 use super::handshake::{self, Protocol};
 use super::tls::Tls;
-use crate::destinations::{Fault, HttpReply, HttpRequest, Reply, TlsSettings};
+use crate::destinations::{Fault, HttpReply, HttpRequest, Method, Reply, TlsSettings};
 use crate::domain::Headers;
 
 /// A client with one connection pool.
@@ -55,10 +55,10 @@ impl Client {
             return Reply::Failed(refusal);
         }
         let method = match request.method {
-            "GET" => reqwest::Method::GET,
-            "PATCH" => reqwest::Method::PATCH,
-            "PUT" => reqwest::Method::PUT,
-            _ => reqwest::Method::POST,
+            Method::Get => reqwest::Method::GET,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));

@@ -10,7 +10,7 @@ use super::PATIENCE;
 use super::setting::Setting;
 use crate::app::App;
 use crate::config::Config;
-use crate::destinations::{HttpRequest, Message, Reply};
+use crate::destinations::{HttpRequest, Message, Method, Reply};
 use crate::domain::{Clock, DeliveryState, Event, Origin, SystemClock, Timestamp};
 use crate::egress::Egress;
 use crate::incidents::Order;
@@ -156,7 +156,7 @@ impl Script<'_> {
         let body = Bytes::from_static(b"{\"id\":\"evt_forged\",\"type\":\"alert.triggered\"}");
         let signature = crate::domain::Secret::new("00".repeat(32));
         let request = HttpRequest {
-            method: "POST",
+            method: Method::Post,
             url: self.url("adrian")?,
             headers: vec![("x-secureagentics-signature".into(), signature)],
             content_type: "application/json",

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::super::failure::Failure;
 use super::super::runtime::runtime;
 use super::super::send;
-use crate::destinations::{HttpRequest, Message, Reply};
+use crate::destinations::{HttpRequest, Message, Method, Reply};
 use crate::egress::Egress;
 
 /// Its answer, or that there is none.
@@ -52,8 +52,13 @@ impl Serving {
         let url = format!("http://{reached}/readyz").parse();
         let url = url.map_err(|error| Failure::Found(format!("the address of [admin] makes no URL: {error}")))?;
         let egress = Egress::new().map_err(crate::app::AppError::Client)?;
-        let request =
-            HttpRequest { method: "GET", url, headers: Vec::new(), content_type: "text/plain", body: Bytes::new() };
+        let request = HttpRequest {
+            method: Method::Get,
+            url,
+            headers: Vec::new(),
+            content_type: "text/plain",
+            body: Bytes::new(),
+        };
         let asked = async { tokio::time::timeout(PATIENCE, egress.send(Message::Http(request))).await };
         let reply = match runtime()?.block_on(asked) {
             Ok(reply) => reply,

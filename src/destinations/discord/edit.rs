@@ -3,7 +3,7 @@
 use super::{Discord, at, errors, message, reply};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::hook::{self, Hook, Shape, Verdict};
-use crate::destinations::{HttpRequest, Message, Next, Reply, Step};
+use crate::destinations::{HttpRequest, Message, Method, Next, Reply, Step};
 use crate::domain::{Job, Outcome, Telling};
 
 impl Discord {
@@ -14,7 +14,7 @@ impl Discord {
         let shape = if step == EDIT_PLAIN { Shape::Plain } else { Shape::Full };
         let url = at(&self.url, &format!("{}/messages/{id}", self.url.path()));
         let document = message::state(job, telling, shape).to_string();
-        Next::Send(step, Message::Http(HttpRequest::json("PATCH", url, document)))
+        Next::Send(step, Message::Http(HttpRequest::json(Method::Patch, url, document)))
     }
 
     pub(super) fn edited(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next {

@@ -99,7 +99,7 @@ fn every_form_of_the_url_leads_to_the_same_version_and_a_thread_stays() {
         let url = |operation| {
             let told = told("raise", operation);
             let (_, request) = sent(discord.first(&told.job(), &told.telling()));
-            format!("{} {}", request.method, request.url)
+            format!("{} {}", request.method.as_str(), request.url)
         };
         assert_eq!(url(CREATE), format!("POST {host}/api/v10/{hook}{post}"));
         assert_eq!(url(REPLY), url(CREATE));

@@ -17,7 +17,7 @@ use url::Url;
 use super::classify::{self, Again, Answer};
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Sink, Step, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
 use crate::domain::{Batch, BatchSize, Outcome, Secret};
 use crate::settings::Section;
 
@@ -153,7 +153,7 @@ impl Elasticsearch {
     fn request(&self, body: Vec<u8>) -> HttpRequest {
         let (url, content_type) = (self.bulk.clone(), "application/x-ndjson");
         let headers = Vec::new();
-        let request = HttpRequest { method: "POST", url, headers, content_type, body: Bytes::from(body) };
+        let request = HttpRequest { method: Method::Post, url, headers, content_type, body: Bytes::from(body) };
         match &self.authorization {
             Some((value, _)) => request.header("Authorization", value.clone()),
             None => request,

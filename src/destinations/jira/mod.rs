@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Notifier, Pace, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
 use crate::domain::{Job, Secret, Severity};
 use crate::settings::Section;
 
@@ -221,14 +221,14 @@ impl Jira {
     }
 
     fn put(&self, path: &str, document: &Value) -> Message {
-        self.send(HttpRequest::json("PUT", self.address(path), document.to_string()))
+        self.send(HttpRequest::json(Method::Put, self.address(path), document.to_string()))
     }
 
     /// A question; `query` is made of our own words only.
     fn get(&self, path: &str, query: &str) -> Message {
         let mut url = self.address(path);
         url.set_query((!query.is_empty()).then_some(query));
-        self.send(HttpRequest { body: bytes::Bytes::new(), ..HttpRequest::json("GET", url, String::new()) })
+        self.send(HttpRequest { body: bytes::Bytes::new(), ..HttpRequest::json(Method::Get, url, String::new()) })
     }
 
     fn send(&self, request: HttpRequest) -> Message {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Notifier, Pace, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
 use crate::domain::{Job, Secret, Severity};
 use crate::settings::Section;
 
@@ -97,7 +97,7 @@ impl Opsgenie {
 
     fn get(&self, below: &[&str]) -> HttpRequest {
         let url = self.address(below);
-        self.authorized(HttpRequest { body: bytes::Bytes::new(), ..HttpRequest::json("GET", url, String::new()) })
+        self.authorized(HttpRequest { body: bytes::Bytes::new(), ..HttpRequest::json(Method::Get, url, String::new()) })
     }
 
     fn authorized(&self, request: HttpRequest) -> HttpRequest {

@@ -205,7 +205,7 @@ fn a_request_is_asked_about_after_pauses_and_then_looked_for() {
         let (step, request) = sent(destination().first(&job));
         let wanted = format!("https://api.opsgenie.com/v2/alerts/requests/{REQUEST}");
         assert_eq!(
-            (step, request.method, request.url.as_str(), request.body.len()),
+            (step, request.method.as_str(), request.url.as_str(), request.body.len()),
             ("ask", "GET", wanted.as_str(), 0)
         );
         let Next::Done(Outcome::Retry { progress: notes, .. }) = destination().next(&job, step, &reply(404, NOT_YET))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::classify::{self, Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Notifier, Pace, Reply, Step, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Notifier, Pace, Reply, Step, base};
 use crate::domain::{Job, Outcome, Reference, Secret, Severity};
 use crate::settings::Section;
 
@@ -53,7 +53,7 @@ fn read(section: &Section) -> Option<PagerDuty> {
 
 impl PagerDuty {
     fn send(&self, step: Step, event: String) -> Next {
-        Next::Send(step, Message::Http(HttpRequest::json("POST", self.endpoint.clone(), event)))
+        Next::Send(step, Message::Http(HttpRequest::json(Method::Post, self.endpoint.clone(), event)))
     }
 
     /// The outcome; `taken` is what the store keeps of an event that PagerDuty has.

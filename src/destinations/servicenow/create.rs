@@ -14,7 +14,7 @@ use super::reply::{self, Said};
 use super::{NAME, ServiceNow, content, errors};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::render::IncidentSummary;
-use crate::destinations::{Next, Reply, Step};
+use crate::destinations::{Method, Next, Reply, Step};
 use crate::domain::{Job, Outcome, Progress, Reference, Scope, Severity, Telling, Timestamp};
 
 /// A ticket to make.
@@ -93,7 +93,7 @@ impl ServiceNow {
             record.insert("parent".to_owned(), json!(parent));
         }
         let query = [("sysparm_fields", RECORD)];
-        Next::Send(CREATE, self.send("POST", self.address(None, &query), &Value::Object(record)))
+        Next::Send(CREATE, self.send(Method::Post, self.address(None, &query), &Value::Object(record)))
     }
 
     fn created(&self, ticket: &Creation<'_>, reply: &Reply) -> Outcome {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Notifier, Pace, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
 use crate::domain::{Job, Secret};
 use crate::settings::Section;
 
@@ -181,13 +181,13 @@ impl ServiceNow {
         url
     }
 
-    fn send(&self, method: &'static str, url: Url, document: &Value) -> Message {
+    fn send(&self, method: Method, url: Url, document: &Value) -> Message {
         self.authorized(HttpRequest::json(method, url, document.to_string()))
     }
 
     fn get(&self, ticket: Option<&str>, query: &[(&str, &str)]) -> Message {
         let url = self.address(ticket, query);
-        self.authorized(HttpRequest { body: bytes::Bytes::new(), ..HttpRequest::json("GET", url, String::new()) })
+        self.authorized(HttpRequest { body: bytes::Bytes::new(), ..HttpRequest::json(Method::Get, url, String::new()) })
     }
 
     fn authorized(&self, request: HttpRequest) -> Message {

@@ -8,7 +8,7 @@ use super::reference::{nothing_there, ticket_of};
 use super::reply::{self, Said};
 use super::{NAME, ServiceNow, content, errors};
 use crate::destinations::classify::{self, Again};
-use crate::destinations::{Next, Reply, Step};
+use crate::destinations::{Method, Next, Reply, Step};
 use crate::domain::{Job, Outcome, Telling};
 
 impl ServiceNow {
@@ -57,7 +57,7 @@ impl ServiceNow {
         let repeat = (step == REPEAT).then_some(REPEAT_NOTE);
         let document = json!({ "work_notes": content::note(job, telling, repeat, &mark(telling, number)) });
         let url = self.address(Some(ticket), &[("sysparm_fields", "sys_id")]);
-        Next::Send(step, self.send("PATCH", url, &document))
+        Next::Send(step, self.send(Method::Patch, url, &document))
     }
 }
 

@@ -7,7 +7,7 @@ use super::reference::{LEFT, delivered, nothing_there, ticket_of};
 use super::reply::{self, Said};
 use super::{NAME, RESOLVED, ServiceNow, content, errors};
 use crate::destinations::classify::{self, Again};
-use crate::destinations::{Next, Reply, Step};
+use crate::destinations::{Method, Next, Reply, Step};
 use crate::domain::{IncidentState, Job, Outcome, Telling};
 
 /// What the incident's state asks of the ticket.
@@ -66,7 +66,7 @@ impl ServiceNow {
         let Some(ticket) = ticket_of(telling) else { return Next::Done(nothing_there()) };
         let change = |document: Value| {
             let url = self.address(Some(ticket), &[("sysparm_fields", "sys_id,state")]);
-            Next::Send(CHANGE, self.send("PATCH", url, &document))
+            Next::Send(CHANGE, self.send(Method::Patch, url, &document))
         };
         match (self.wanted(telling), self.is_closed(record)) {
             (Wanted::Resolved(code), false) => change(json!({

@@ -83,7 +83,7 @@ fn requests_are_golden() {
     }
     let (event, nothing) = (testing::event("akto"), Progress::default());
     let (step, request) = sent(destination().first(&doubtful(&event, &nothing)));
-    assert_eq!((step, request.method, request.body.len()), (SEARCH, "GET", 0));
+    assert_eq!((step, request.method.as_str(), request.body.len()), (SEARCH, "GET", 0));
     testing::golden("servicenow", "akto.search", &testing::transcript(&request));
 }
 

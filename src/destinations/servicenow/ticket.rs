@@ -7,7 +7,7 @@ use super::reference::{LEFT, PRIORITY, delivered, nothing_there, ticket_of};
 use super::reply::{self, Said};
 use super::{NAME, PACE, ServiceNow, errors, state};
 use crate::destinations::classify::{self, Again};
-use crate::destinations::{Next, Notifier, Pace, Reply, Step, fingerprint};
+use crate::destinations::{Method, Next, Notifier, Pace, Reply, Step, fingerprint};
 use crate::domain::{Job, NotifierClass, Operation, Outcome, Telling};
 
 impl Notifier for ServiceNow {
@@ -87,7 +87,10 @@ impl ServiceNow {
         }
         let (impact, urgency) = impact_and_urgency(telling.incident.rank.severity);
         let document = json!({ "impact": impact, "urgency": urgency });
-        Next::Send(EDIT, self.send("PATCH", self.address(Some(ticket), &[("sysparm_fields", "sys_id")]), &document))
+        Next::Send(
+            EDIT,
+            self.send(Method::Patch, self.address(Some(ticket), &[("sysparm_fields", "sys_id")]), &document),
+        )
     }
 }
 

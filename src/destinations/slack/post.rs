@@ -11,7 +11,7 @@ use super::token::Token;
 use super::{NAME, Slack, Way, bearer, errors};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::uncertain::{self, Marked, OnUncertain};
-use crate::destinations::{HttpRequest, Message, Next, Reply, Step, base};
+use crate::destinations::{HttpRequest, Message, Method, Next, Reply, Step, base};
 use crate::domain::{Job, Outcome, Timestamp};
 
 /// Something to append.
@@ -145,7 +145,7 @@ impl Slack {
             form.append_pair("cursor", cursor);
         }
         let request = HttpRequest {
-            method: "POST",
+            method: Method::Post,
             url: base::join(base, path),
             headers: vec![("Authorization".into(), bearer(token))],
             content_type: "application/x-www-form-urlencoded",

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::classify::{self, Again, Answer};
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Sink, Step, base};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
 use crate::domain::{Batch, BatchSize, Outcome, Progress, Scope, Secret};
 use crate::settings::Section;
 
@@ -134,7 +134,7 @@ impl Sink for Splunk {
 impl Splunk {
     fn request(&self, url: Url, body: Vec<u8>) -> HttpRequest {
         let (content_type, body) = ("application/json", Bytes::from(body));
-        let request = HttpRequest { method: "POST", url, headers: Vec::new(), content_type, body };
+        let request = HttpRequest { method: Method::Post, url, headers: Vec::new(), content_type, body };
         let authorization = Secret::new([b"Splunk ", self.token.expose()].concat());
         let request = request.header("Authorization", authorization);
         match self.channel {

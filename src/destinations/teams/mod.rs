@@ -18,7 +18,7 @@ use url::Url;
 use super::classify::{self, Answer};
 use super::hook::{self, Form, Hook, Verdict};
 use super::uncertain::OnUncertain;
-use super::{Build, HttpRequest, Kind, Next, Notifier, Pace, Reply, Step, base, fingerprint};
+use super::{Build, HttpRequest, Kind, Method, Next, Notifier, Pace, Reply, Step, base, fingerprint};
 use crate::domain::{Job, NotifierClass, Operation, Telling};
 use crate::settings::Section;
 
@@ -98,7 +98,7 @@ impl Hook for Teams {
     }
 
     fn request(&self, job: &Job<'_>, telling: &Telling<'_>, form: Form) -> HttpRequest {
-        HttpRequest::json("POST", self.url.clone(), card::message(job, telling, form))
+        HttpRequest::json(Method::Post, self.url.clone(), card::message(job, telling, form))
     }
 
     fn verdict(&self, answer: &Answer<'_>) -> Verdict {

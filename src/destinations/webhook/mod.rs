@@ -17,7 +17,7 @@ use url::Url;
 use super::classify::{self, Again, Answer};
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Next, Pace, Reply, Sink, Step};
+use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step};
 use crate::domain::{Batch, BatchSize, Outcome, Secret};
 use crate::settings::Section;
 use crate::verify::{HmacScheme, Scheme, Verifier};
@@ -175,7 +175,7 @@ impl Webhook {
         let signed = self.signature(batch, &body).into_iter().map(|(name, value)| (Cow::Owned(name), value));
         let headers = own.chain(signed).collect();
         let (url, content_type) = (self.url.clone(), "application/json");
-        HttpRequest { method: "POST", url, headers, content_type, body: Bytes::from(body) }
+        HttpRequest { method: Method::Post, url, headers, content_type, body: Bytes::from(body) }
     }
 
     /// Id, time and signature. Several signatures stand in one line with a blank between them.

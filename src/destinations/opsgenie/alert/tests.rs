@@ -118,7 +118,7 @@ fn every_alert_has_an_alias_of_its_own() {
     ] {
         let told = told("raise").with(Change::Raise, operation);
         let (_, request) = sent(notifier().first(&told.job(), &told.telling()));
-        assert_eq!((request.method, request.url.path()), ("POST", path.as_str()));
+        assert_eq!((request.method.as_str(), request.url.path()), ("POST", path.as_str()));
         let is_trigger = matches!(operation, Operation::Trigger { .. });
         assert_eq!(request.url.query(), (!is_trigger).then_some("identifierType=alias"));
         let alias = format!("{id}-{page}");
@@ -178,7 +178,10 @@ fn after_a_doubt_an_alert_is_looked_for_and_a_change_goes_out_again() {
     let alias = format!("{}-2", told.incident.id);
     let job = life::in_doubt(told.job(), &nothing);
     let (step, request) = sent(notifier().first(&job, &told.telling()));
-    assert_eq!((step, request.method, request.url.path()), (LOOK, "GET", format!("/v2/alerts/{alias}").as_str()));
+    assert_eq!(
+        (step, request.method.as_str(), request.url.path()),
+        (LOOK, "GET", format!("/v2/alerts/{alias}").as_str())
+    );
     let looked = |reply: &Reply| notifier().next(&job, &told.telling(), LOOK, reply);
     let there = json!({ "data": { "id": "x", "alias": alias, "status": "open" } }).to_string();
     assert_eq!(done(looked(&reply(200, &there))), Outcome::Delivered { remote: Some(Reference::named(alias)) });

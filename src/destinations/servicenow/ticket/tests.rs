@@ -89,7 +89,7 @@ fn a_work_note_says_what_is_new_and_ends_with_its_mark() {
         let (step, request) = sent(notifier().first(&told.job(), &told.telling()));
         let note = body(&request)["work_notes"].as_str().unwrap().to_owned();
         assert_eq!(
-            (step, request.method, request.url.path()),
+            (step, request.method.as_str(), request.url.path()),
             (NOTE, "PATCH", format!("/api/now/table/incident/{ID}").as_str())
         );
         assert!(note.contains(says) && note.ends_with(&mark(&told.telling(), 1)), "{stage}: {note}");
@@ -153,7 +153,7 @@ fn after_a_doubt_a_work_note_is_looked_for() {
     let told = told("raise", NOTE_1);
     let job = life::in_doubt(told.job(), &nothing);
     let (step, request) = sent(notifier().first(&job, &told.telling()));
-    assert_eq!((step, request.method), (NOTES, "GET"));
+    assert_eq!((step, request.method.as_str()), (NOTES, "GET"));
     let own = mark(&told.telling(), 1);
     let looked = |notes: Value| notifier().next(&job, &told.telling(), NOTES, &result(&json!({ "work_notes": notes })));
     assert_eq!(done(looked(json!(format!("x\n\n{own}\n\n")))), Outcome::Delivered { remote: None });
@@ -232,7 +232,7 @@ fn the_state_follows_the_incident_where_it_is_asked_for_and_people_everywhere() 
     for (by, state) in [(moving(), "7"), (moving(), "8"), (notifier(), "6"), (notifier(), "7")] {
         let (step, request) = sent(reopened(by, state));
         let made = body(&request);
-        assert_eq!((step, request.method, &made["parent"]), (create::CREATE, "POST", &json!(ID)));
+        assert_eq!((step, request.method.as_str(), &made["parent"]), (create::CREATE, "POST", &json!(ID)));
         assert!(made["description"].as_str().unwrap().contains("Follows INC0010001"));
     }
 }
