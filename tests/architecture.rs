@@ -152,6 +152,8 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
         &[
             "base",
             "classify",
+            "connected",
+            "connection",
             "errors",
             "event_format",
             "fingerprint",
@@ -165,6 +167,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "receiver",
             "render",
             "testing",
+            "tls",
             "uncertain",
         ],
     );

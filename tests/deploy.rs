@@ -219,12 +219,24 @@ fn ci_runs_what_the_readme_shows() {
     }
 }
 
+/// What lies at a path of the documentation: a certificate, its key, or a secret.
+fn content_of(path: &str) -> std::io::Result<Vec<u8>> {
+    let fixture = match path {
+        path if path.ends_with(".key") => "client.key",
+        path if path.ends_with("-ca.pem") => "authority.pem",
+        path if path.ends_with(".pem") => "client.pem",
+        _ => return Ok(secret_for(path).into_bytes()),
+    };
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(fixture))
+}
+
 /// The configuration, if it has neither faults nor warnings.
 fn sound(text: &str) -> Result<Config, Vec<gatepost::settings::Fault>> {
     let environment = Environment {
         variable: Box::new(|name| Some(secret_for(name))),
-        read_file: Box::new(|path| Ok(secret_for(&path.to_string_lossy()).into_bytes())),
+        read_file: Box::new(|path| content_of(&path.to_string_lossy())),
         paths: PathFacts::default(),
+        now: gatepost::domain::Timestamp::from_millis(1_795_000_000_000),
         base: PathBuf::from("/etc/gatepost"),
     };
     let config = Config::parse(text, &environment)?;

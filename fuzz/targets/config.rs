@@ -14,6 +14,7 @@ fuzz_target!(|text: &str| {
         variable: Box::new(|_| Some(CANARY.to_owned())),
         read_file: Box::new(|_| Ok(CANARY.as_bytes().to_vec())),
         paths: PathFacts::default(),
+        now: gatepost::domain::Timestamp::from_millis(1_795_000_000_000),
         base: std::path::PathBuf::from("/nowhere"),
     };
     let lines = text.lines().count() + 1;

@@ -31,6 +31,7 @@ static SOURCES: LazyLock<Arc<Sources>> = LazyLock::new(|| {
         variable: Box::new(|_| None),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         paths: PathFacts::default(),
+        now: gatepost::domain::Timestamp::from_millis(1_795_000_000_000),
         base: std::path::PathBuf::new(),
     };
     Config::parse(text, &nothing).unwrap_or_else(|faults| panic!("{faults:?}")).sources

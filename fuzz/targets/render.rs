@@ -70,6 +70,7 @@ static DESTINATIONS: LazyLock<Vec<(String, Receiver)>> = LazyLock::new(|| {
         variable: Box::new(|_| None),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         paths: PathFacts::default(),
+        now: gatepost::domain::Timestamp::from_millis(1_795_000_000_000),
         base: std::path::PathBuf::new(),
     };
     let config = Config::parse(&text, &nothing).unwrap_or_else(|faults| panic!("{faults:?}"));

@@ -27,7 +27,8 @@ pub fn schema() -> serde_json::Result<Value> {
 }
 
 fn destination(kind: &destinations::Kind) -> serde_json::Result<Value> {
-    let mut settings: Map<String, Value> = serde_json::from_str(kind.schema)?;
+    let mut settings: Map<String, Value> = serde_json::from_str(kind.carrier.schema())?;
+    settings.extend(serde_json::from_str::<Map<String, Value>>(kind.schema)?);
     settings.insert("type".to_owned(), json!({ "const": kind.name }));
     let required: Vec<&str> = ["type"].iter().chain(kind.required).copied().collect();
     Ok(json!({ "additionalProperties": false, "properties": settings, "required": required }))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::event_format::EventFormat;
-use super::{Append, Build, Fault, Kind, Line, Message, Next, Pace, Reply, Rotation, Sink, Step, classify};
+use super::{Append, Build, Carrier, Fault, Kind, Line, Message, Next, Pace, Reply, Rotation, Sink, Step, classify};
 use crate::domain::{Batch, BatchEvent, BatchSize, Outcome, Scope};
 use crate::settings::Section;
 
@@ -15,6 +15,7 @@ pub const KIND: Kind = Kind {
     name: "file",
     title: "File",
     build: Build::Sink(build),
+    carrier: Carrier::Own,
     schema: r##"{
   "path": {"type": "string", "description": "The file; - is standard output"},
   "format": {"enum": ["event", "ocsf"]},

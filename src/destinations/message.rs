@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use url::Url;
 
+use super::connection::Connection;
 use super::mailing::{MailResult, Mailing};
 use super::tls::TlsSettings;
 use crate::domain::{EventId, Headers, Secret, Timestamp};
@@ -18,6 +19,8 @@ use crate::domain::{EventId, Headers, Secret, Timestamp};
 pub enum Message {
     /// An HTTP request.
     Http(HttpRequest),
+    /// An HTTP request, and how it travels.
+    HttpOver(Arc<Connection>, HttpRequest),
     /// Lines for a file.
     Append(Append),
     /// Mails for a mail server.

@@ -13,6 +13,8 @@
 
 mod base;
 mod classify;
+mod connected;
+mod connection;
 mod discord;
 mod elasticsearch;
 mod email;
@@ -45,6 +47,7 @@ mod tls;
 mod uncertain;
 mod webhook;
 
+pub use connection::{Carrier, Connection};
 pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
 pub use message::{
     Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Method, Reply, Rotation, SyslogMessages, Transport,
@@ -52,7 +55,7 @@ pub use message::{
 pub use next::{Next, Step};
 pub use probe::ProbeTelling;
 pub use receiver::{Exchange, Receiver};
-pub use tls::TlsSettings;
+pub use tls::{Identity, TlsSettings};
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -61,6 +64,7 @@ use std::time::Duration;
 
 use crate::domain::{Batch, BatchSize, Job, NotifierClass, Telling};
 use crate::settings::Section;
+use connected::Connected;
 
 /// Every kind of destination, in alphabetical order.
 pub const KINDS: &[&Kind] = &[
@@ -88,6 +92,8 @@ pub struct Kind {
     pub title: &'static str,
     /// Reads the settings of one destination; faults are recorded in the section.
     pub build: Build,
+    /// What carries its messages, and which settings it therefore has beside its own.
+    pub carrier: Carrier,
     /// The settings below `type = …` as a JSON object: name -> JSON Schema. `gatepost schema config` is made of it.
     pub schema: &'static str,
     /// Those of them that must be there.
@@ -110,9 +116,22 @@ pub enum Build {
 impl Kind {
     /// Reads the settings of one destination; `None` where a fault was recorded in the section.
     pub fn receiver(&self, section: &Section) -> Option<Receiver> {
+        let connection = self.carrier.read(section);
         match self.build {
-            Build::Sink(build) => Some(Receiver::Sink(Arc::from(build(section)?))),
-            Build::Notifier(build) => Some(Receiver::Notifier(Arc::from(build(section)?))),
+            Build::Sink(build) => {
+                let sink = build(section);
+                Some(Receiver::Sink(match (sink?, connection?) {
+                    (sink, None) => Arc::from(sink),
+                    (sink, Some(connection)) => Arc::new(Connected::new(sink, connection)),
+                }))
+            }
+            Build::Notifier(build) => {
+                let notifier = build(section);
+                Some(Receiver::Notifier(match (notifier?, connection?) {
+                    (notifier, None) => Arc::from(notifier),
+                    (notifier, Some(connection)) => Arc::new(Connected::new(notifier, connection)),
+                }))
+            }
         }
     }
 

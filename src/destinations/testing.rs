@@ -252,14 +252,29 @@ impl Opening {
 pub const OPENING: &str = "0190b6a0-0000-7000-b000-000000000001";
 
 fn build_with<T>(build: impl Fn(&Section) -> Option<T>, settings: &str) -> Result<T, String> {
+    match read_with(build, settings) {
+        (Some(built), false, _) => Ok(built),
+        (_, true, faults) => Err(faults),
+        (None, false, faults) => panic!("nothing was built, and no fault says why: {faults}"),
+    }
+}
+
+/// Everything that is said about the settings, warnings too, a line each.
+pub fn said(kind: &Kind, settings: &str) -> String {
+    read_with(|section| kind.receiver(section), settings).2
+}
+
+/// What was built, whether there was a fault, and everything that was said.
+fn read_with<T>(build: impl Fn(&Section) -> Option<T>, settings: &str) -> (Option<T>, bool, String) {
     let environment = Environment {
         variable: Box::new(|name| SECRETS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())),
         read_file: Box::new(|path| match path.file_name().and_then(|name| name.to_str()) {
-            Some("authority.pem") => std::fs::read(project("tests/fixtures/tls/authority.pem")),
             Some("empty.pem") => Ok(Vec::new()),
-            _ => Err(std::io::ErrorKind::NotFound.into()),
+            Some(name) => std::fs::read(project("tests/fixtures/tls").join(name)),
+            None => Err(std::io::ErrorKind::NotFound.into()),
         }),
         paths: PathFacts::default(),
+        now: crate::domain::Timestamp::from_millis(1_795_000_000_000),
         base: PathBuf::from("/etc/gatepost"),
     };
     let document = Document::new(settings, &environment);
@@ -269,11 +284,7 @@ fn build_with<T>(build: impl Fn(&Section) -> Option<T>, settings: &str) -> Resul
     section.finish();
     let failed = document.any_error();
     let faults = document.into_faults().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    match built {
-        Some(built) if !failed => Ok(built),
-        _ if failed => Err(faults),
-        _ => panic!("nothing was built, and no fault says why: {faults}"),
-    }
+    (built, failed, faults)
 }
 
 /// Asserts that the template builds as it stands, that every commented setting is known, and no value is secret.
@@ -310,6 +321,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("SMTP_PASSWORD", "not-a-real-mail-password"),
     ("DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/100000000000000001/not-a-real-discord-token"),
     ("MATTERMOST_WEBHOOK_URL", "https://chat.example.com/hooks/not0a0real0mattermost0hook"),
+    ("CLIENT_KEY", include_str!("../../tests/fixtures/tls/client.key").trim_ascii_end()),
     ("SHORT", "abc"),
     ("SYMBOLS", "n0t-a-real-routing-keyn0tarealro"),
     ("LINES", "abc\ndef"),

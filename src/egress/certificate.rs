@@ -1,29 +1,42 @@
-//! Why a receiver's certificate is not accepted, in words that say what to do.
+//! Why a certificate is not accepted, the receiver's or our own, in words that say what to do.
 
 use std::error::Error;
-use std::io;
 
-use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError};
 
-use super::handshake::chain;
+use super::causes::{chain, of_tls};
 use crate::destinations::TlsSettings;
 use crate::domain::Timestamp;
 
-/// What is wrong with the receiver's certificate, if that is why there is no connection.
+/// What is wrong with the receiver's certificate or with ours, if that is why there is no connection. Either side looks at
+/// the other's before it reads or sends anything else; in TLS 1.3 its refusal arrives only after we have begun to send.
 pub fn refused(error: &(dyn Error + 'static), settings: &TlsSettings) -> Option<String> {
     chain(error).find_map(|error| match of_tls(error) {
         Some(rustls::Error::InvalidCertificate(fault)) => Some(advice(fault, settings)),
+        Some(rustls::Error::AlertReceived(alert)) => refused_by_peer(*alert, settings),
         _ => None,
     })
 }
 
-/// The error of TLS, also within errors of input and output: what these wrap is not among their sources.
-pub(super) fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
-    match error.downcast_ref::<io::Error>() {
-        Some(wrapper) => of_tls(wrapper.get_ref()?),
-        None => error.downcast_ref(),
-    }
+/// What the receiver says of our certificate, if the alert is about that.
+fn refused_by_peer(alert: AlertDescription, settings: &TlsSettings) -> Option<String> {
+    let why = match alert {
+        AlertDescription::CertificateRequired => "it got none",
+        AlertDescription::CertificateExpired => "it has expired",
+        AlertDescription::CertificateRevoked => "it was revoked",
+        AlertDescription::UnknownCA => "its authority is not known there",
+        AlertDescription::UnsupportedCertificate => "it is of a kind that is not supported there",
+        AlertDescription::AccessDenied => "it is not allowed in",
+        AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => "no reason is given",
+        _ => return None,
+    };
+    Some(match settings.identity {
+        Some(_) => format!(
+            "it does not accept the client certificate of `client_cert` ({why}): have one made by the authority that it names"
+        ),
+        None => "it wants a client certificate: set `client_cert` and `client_key`".to_owned(),
+    })
 }
 
 fn advice(fault: &CertificateError, settings: &TlsSettings) -> String {
@@ -77,6 +90,8 @@ const NAMES_MAX: usize = 3;
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use rustls::pki_types::ServerName;
     use std::time::Duration;
@@ -112,6 +127,19 @@ mod tests {
     }
 
     #[test]
+    fn a_receiver_that_wants_a_certificate_is_told_in_one_sentence() {
+        for alert in
+            [AlertDescription::CertificateRequired, AlertDescription::BadCertificate, AlertDescription::UnknownCA]
+        {
+            let error = io::Error::other(rustls::Error::AlertReceived(alert));
+            let said = refused(&error, &TlsSettings::default()).unwrap();
+            assert_eq!(said, "it wants a client certificate: set `client_cert` and `client_key`");
+        }
+        let other = io::Error::other(rustls::Error::AlertReceived(AlertDescription::InternalError));
+        assert_eq!(refused(&other, &TlsSettings::default()), None);
+    }
+
+    #[test]
     fn other_failures_are_no_matter_of_trust() {
         let system = TlsSettings::default();
         assert_eq!(refused(&io::Error::from(io::ErrorKind::ConnectionRefused), &system), None);
@@ -121,7 +149,7 @@ mod tests {
     #[test]
     fn an_authority_that_is_missing_belongs_where_the_others_are() {
         let error = io::Error::other(rustls::Error::from(CertificateError::UnknownIssuer));
-        let own = TlsSettings { authorities: Some(Vec::new()) };
+        let own = TlsSettings { authorities: Some(Vec::new()), ..TlsSettings::default() };
         assert!(refused(&error, &own).unwrap().contains("no authority that `ca_file` holds: add"));
     }
 }

@@ -5,7 +5,8 @@ use std::io;
 
 use rustls::AlertDescription;
 
-use super::certificate::{self, of_tls};
+use super::causes::{chain, of_tls};
+use super::certificate;
 use crate::destinations::{Fault, Reply, TlsSettings};
 
 /// What is spoken within TLS.
@@ -42,11 +43,6 @@ pub fn likely_cause_without_tls(error: &(dyn Error + 'static)) -> Option<&'stati
     chain(error).find(|error| error.to_string().starts_with("invalid HTTP version")).map(|_| NO_HTTP)
 }
 
-/// The error and what caused it, outermost first.
-pub(super) fn chain<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| (*error).source())
-}
-
 fn of_handshake(error: &rustls::Error, protocol: Protocol) -> Option<&'static str> {
     match error {
         rustls::Error::InvalidMessage(_) => Some(match protocol {
@@ -62,15 +58,9 @@ fn of_handshake(error: &rustls::Error, protocol: Protocol) -> Option<&'static st
 
 fn of_alert(alert: AlertDescription) -> &'static str {
     match alert {
-        AlertDescription::HandshakeFailure
-        | AlertDescription::ProtocolVersion
-        | AlertDescription::InsufficientSecurity => NO_COMMON_TLS,
-        AlertDescription::CertificateRequired
-        | AlertDescription::BadCertificate
-        | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied => {
-            "it wants a client certificate, and gatepost sends none: let a proxy that has one stand in between"
-        }
+        // What servers of TLS 1.2 answer that want a certificate and got none.
+        AlertDescription::HandshakeFailure => NO_COMMON_TLS_OR_CERTIFICATE,
+        AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity => NO_COMMON_TLS,
         AlertDescription::UnrecognisedName => "it does not know the host of the URL: correct the URL",
         _ => "it refused the TLS handshake: look at its log",
     }
@@ -91,6 +81,8 @@ const NO_TLS_BUT_SYSLOG: &str =
 const NO_HTTP: &str =
     "what answers there does not speak plain HTTP: if it is a TLS port, write https:// or correct the port";
 const NO_COMMON_TLS: &str = "it accepts no version or cipher of TLS that gatepost offers (TLS 1.2 and 1.3)";
+const NO_COMMON_TLS_OR_CERTIFICATE: &str = "it accepts no version or cipher of TLS that gatepost offers (TLS 1.2 and 1.3), \
+     or it wants a client certificate (`client_cert`)";
 const BROKEN_OFF: &str = "it closed the connection during the TLS handshake: is this a TLS port?";
 
 #[cfg(test)]
@@ -103,7 +95,7 @@ mod tests {
         for (error, said) in [
             (rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType), "write http://"),
             (rustls::Error::AlertReceived(AlertDescription::ProtocolVersion), "TLS 1.2 and 1.3"),
-            (rustls::Error::AlertReceived(AlertDescription::CertificateRequired), "client certificate"),
+            (rustls::Error::AlertReceived(AlertDescription::HandshakeFailure), "or it wants a client certificate"),
             (rustls::Error::AlertReceived(AlertDescription::UnrecognisedName), "correct the URL"),
             (rustls::Error::AlertReceived(AlertDescription::InternalError), "refused the TLS handshake"),
         ] {

@@ -5,6 +5,7 @@
 //! 64 KiB of answer, and no address that only a machine's own infrastructure answers at. A mailing has twenty seconds.
 
 mod address;
+mod causes;
 mod certificate;
 mod file;
 mod handshake;
@@ -12,6 +13,8 @@ mod http;
 mod rotation;
 mod smtp;
 mod syslog;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 
 pub use http::ClientError;
@@ -32,7 +35,7 @@ impl Egress {
     pub fn new() -> Result<Self, ClientError> {
         let tls = tls::Tls::new()?;
         Ok(Self {
-            http: http::Client::new(&tls)?,
+            http: http::Client::new(tls.clone())?,
             files: file::Files::default(),
             smtp: smtp::Client::new(tls.clone()),
             collectors: syslog::Collectors::new(tls),
@@ -43,6 +46,7 @@ impl Egress {
     pub async fn send(&self, message: Message) -> Reply {
         match message {
             Message::Http(request) => self.http.send(request).await,
+            Message::HttpOver(connection, request) => self.http.send_over(&connection, request).await,
             Message::Append(append) => self.files.append(append).await,
             Message::Mail(mailing) => self.smtp.send(mailing).await,
             Message::Syslog(messages) => self.collectors.send(messages).await,

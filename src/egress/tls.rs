@@ -5,7 +5,9 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
+use rustls::client::Resumption;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -35,12 +37,19 @@ impl Tls {
     /// # Errors
     /// Where an authority is no certificate.
     pub fn config(&self, settings: &TlsSettings) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let Some(authorities) = &settings.authorities else { return Ok(Arc::clone(&self.system)) };
-        let mut roots = RootCertStore::empty();
-        for authority in authorities {
-            roots.add(authority.clone())?;
+        if settings == &TlsSettings::default() {
+            return Ok(Arc::clone(&self.system));
         }
-        Ok(Arc::new(builder()?.with_root_certificates(roots).with_no_client_auth()))
+        let mut config = match &settings.authorities {
+            None => self.system.as_ref().clone(),
+            Some(authorities) => of_authorities(authorities)?,
+        };
+        if let Some(identity) = &settings.identity {
+            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.certified_key()));
+            // A session that was begun without the certificate is not resumed with it.
+            config.resumption = Resumption::default();
+        }
+        Ok(Arc::new(config))
     }
 
     /// Speaks TLS with `host`, a name or an address without brackets, over a connection that stands.
@@ -55,6 +64,14 @@ impl Tls {
         let config = self.config(settings).map_err(io::Error::other)?;
         TlsConnector::from(config).connect(name, stream).await
     }
+}
+
+fn of_authorities(authorities: &[CertificateDer<'static>]) -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone())?;
+    }
+    Ok(builder()?.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {

@@ -3,6 +3,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::domain::{Clock, SystemClock, Timestamp};
+
 type Lookup = dyn Fn(&str) -> Option<String>;
 type ReadFile = dyn Fn(&Path) -> std::io::Result<Vec<u8>>;
 
@@ -14,6 +16,8 @@ pub struct Environment {
     pub read_file: Box<ReadFile>,
     /// What the file system says of paths.
     pub paths: PathFacts,
+    /// The present moment.
+    pub now: Timestamp,
     /// The folder that relative paths in the file start from.
     pub base: PathBuf,
 }
@@ -26,6 +30,7 @@ impl Environment {
             variable: Box::new(|name| std::env::var(name).ok()),
             read_file: Box::new(|path| std::fs::read(path)),
             paths: PathFacts { is_exposed, is_same_file, absent_folder },
+            now: SystemClock.now(),
             base,
         }
     }

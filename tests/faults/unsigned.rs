@@ -192,6 +192,7 @@ fn nothing() -> Environment {
         variable: Box::new(|_| None),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         paths: PathFacts::default(),
+        now: gatepost::domain::Timestamp::from_millis(1_795_000_000_000),
         base: std::path::PathBuf::new(),
     }
 }

@@ -17,7 +17,7 @@ use url::Url;
 use super::classify::{self, Again, Answer};
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
 use crate::domain::{Batch, BatchSize, Outcome, Secret};
 use crate::settings::Section;
 
@@ -26,6 +26,7 @@ pub const KIND: Kind = Kind {
     name: "elasticsearch",
     title: "Elasticsearch, OpenSearch",
     build: Build::Sink(|section| Some(Box::new(read(section)?) as Box<dyn Sink>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "url": {"type": "string", "description": "The base of the cluster", "format": "uri"},
   "api_url": {"type": "string", "description": "The same as url", "format": "uri"},

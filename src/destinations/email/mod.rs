@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 
-use super::{Build, Kind, MailServer, Notifier, Pace};
+use super::{Build, Carrier, Kind, MailServer, Notifier, Pace};
 use crate::settings::Section;
 
 /// The `email` destination.
@@ -28,13 +28,17 @@ pub const KIND: Kind = Kind {
     name: "email",
     title: "Email",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    carrier: Carrier::Own,
     schema: r##"{
   "smtp": {"type": "string", "description": "smtps://user@host:465, or smtp://user@host:587 for STARTTLS; without TLS on loopback only"},
   "password": {"$ref": "#/$defs/secret", "description": "The password of the user in smtp"},
   "from": {"type": "string", "description": "The sender, ADDRESS or NAME <ADDRESS>"},
   "to": {"description": "One to twenty recipients, each ADDRESS or NAME <ADDRESS>",
     "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 20}]},
-  "ca_file": {"type": "string", "description": "PEM certificates of the authorities to trust instead of the system's"}
+  "ca_file": {"type": "string", "description": "PEM certificates of the authorities to trust instead of the system's"},
+  "client_cert": {"type": "string", "description": "A PEM file with the certificate that gatepost shows, then those between it and an authority"},
+  "client_key": {"description": "The key of client_cert in PEM: a file, or a secret",
+    "oneOf": [{"type": "string"}, {"$ref": "#/$defs/secret"}]}
 }"##,
     required: &["smtp", "from", "to"],
     template: r#"smtp = "smtps://alerts@smtp.example.com:465"   # or smtp://…:587 for STARTTLS; an @ in the user is %40
@@ -42,6 +46,8 @@ password = { env = "SMTP_PASSWORD" }
 from = "gatepost@example.com"
 to = "soc@example.com"                  # or a list: ["soc@example.com", "Dana <dana@example.com>"]
 # ca_file = "ca.pem"                    # authorities to trust instead of the system's
+# client_cert = "gatepost.pem"          # shown to a server that asks for a certificate
+# client_key = { file = "gatepost.key" }
 "#,
     examples: &["smtp", "from", "to"],
 };

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
 use crate::domain::{Job, Secret, Severity};
 use crate::settings::Section;
 
@@ -33,6 +33,7 @@ pub const KIND: Kind = Kind {
     name: "jira",
     title: "Jira",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "url": {"type": "string", "description": "Your site", "format": "uri"},
   "api_url": {"type": "string", "description": "The same as url", "format": "uri"},

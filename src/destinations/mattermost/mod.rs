@@ -16,7 +16,7 @@ use url::Url;
 use super::classify::{self, Answer};
 use super::hook::{self, Form, Hook, Verdict};
 use super::uncertain::OnUncertain;
-use super::{Build, HttpRequest, Kind, Next, Notifier, Pace, Reply, Step, base, fingerprint};
+use super::{Build, Carrier, HttpRequest, Kind, Next, Notifier, Pace, Reply, Step, base, fingerprint};
 use crate::domain::{Job, NotifierClass, Operation, Telling};
 use crate::settings::Section;
 
@@ -25,6 +25,7 @@ pub const KIND: Kind = Kind {
     name: "mattermost",
     title: "Mattermost",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "webhook_url": {"$ref": "#/$defs/secret", "description": "The URL of an incoming webhook"},
   "url": {"type": "string", "description": "Another scheme, host and port for it", "format": "uri"},

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
 use crate::domain::{Job, Secret, Severity};
 use crate::settings::Section;
 
@@ -26,6 +26,7 @@ pub const KIND: Kind = Kind {
     name: "opsgenie",
     title: "Opsgenie",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "api_key": {"$ref": "#/$defs/secret", "description": "The key of an API integration"},
   "url": {"type": "string", "description": "Another base, such as https://api.eu.opsgenie.com", "format": "uri"},

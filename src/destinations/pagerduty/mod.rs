@@ -13,7 +13,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::classify::{self, Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Notifier, Pace, Reply, Step, base};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Notifier, Pace, Reply, Step, base};
 use crate::domain::{Job, Outcome, Reference, Secret, Severity};
 use crate::settings::Section;
 
@@ -22,6 +22,7 @@ pub const KIND: Kind = Kind {
     name: "pagerduty",
     title: "PagerDuty",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "routing_key": {"$ref": "#/$defs/secret", "description": "The integration key of a service"},
   "url": {"type": "string", "description": "Another base, such as https://events.eu.pagerduty.com", "format": "uri"},

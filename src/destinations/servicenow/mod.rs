@@ -21,7 +21,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
 use crate::domain::{Job, Secret};
 use crate::settings::Section;
 
@@ -30,6 +30,7 @@ pub const KIND: Kind = Kind {
     name: "servicenow",
     title: "ServiceNow",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "url": {"type": "string", "description": "Your instance", "format": "uri"},
   "api_url": {"type": "string", "description": "The same as url", "format": "uri"},

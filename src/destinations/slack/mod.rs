@@ -23,7 +23,7 @@ use url::Url;
 
 use super::classify::{Again, Answer};
 use super::uncertain::OnUncertain;
-use super::{Build, HttpReply, Kind, Notifier, Pace, base};
+use super::{Build, Carrier, HttpReply, Kind, Notifier, Pace, base};
 use crate::domain::{Job, Secret};
 use crate::settings::Section;
 
@@ -32,6 +32,7 @@ pub const KIND: Kind = Kind {
     name: "slack",
     title: "Slack",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "webhook_url": {"$ref": "#/$defs/secret", "description": "The URL of an incoming webhook"},
   "token": {"$ref": "#/$defs/secret", "description": "A bot token, with channel"},

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::classify::{self, Again, Answer};
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
 use crate::domain::{Batch, BatchSize, Outcome, Progress, Scope, Secret};
 use crate::settings::Section;
 
@@ -26,6 +26,7 @@ pub const KIND: Kind = Kind {
     name: "splunk",
     title: "Splunk",
     build: Build::Sink(|section| Some(Box::new(read(section)?) as Box<dyn Sink>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "url": {"type": "string", "description": "The base of the HTTP Event Collector", "format": "uri"},
   "api_url": {"type": "string", "description": "The same as url", "format": "uri"},

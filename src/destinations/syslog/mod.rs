@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::classify::{self, Again};
 use super::event_format::EventFormat;
-use super::{Build, Collector, Kind, Message, Next, Pace, Reply, Sink, Step, SyslogMessages, Transport};
+use super::{Build, Carrier, Collector, Kind, Message, Next, Pace, Reply, Sink, Step, SyslogMessages, Transport};
 use crate::domain::{Batch, BatchEvent, BatchSize, Event, Outcome, Purpose};
 use crate::settings::Section;
 use header::Header;
@@ -27,11 +27,15 @@ pub const KIND: Kind = Kind {
     name: "syslog",
     title: "Syslog",
     build: Build::Sink(|section| Some(Box::new(read(section)?) as Box<dyn Sink>)),
+    carrier: Carrier::Own,
     schema: r##"{
   "address": {"type": "string", "description": "The collector: tls://HOST:6514, tcp://HOST:601 or udp://HOST:514", "pattern": "^(tls|tcp|udp)://"},
   "format": {"enum": ["event", "ocsf", "cef"]},
   "facility": {"enum": ["user", "auth", "authpriv", "audit", "alert", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]},
-  "ca_file": {"type": "string", "description": "Certificates of the only authorities that are trusted, PEM"},
+  "ca_file": {"type": "string", "description": "PEM certificates of the authorities to trust instead of the system's"},
+  "client_cert": {"type": "string", "description": "A PEM file with the certificate that gatepost shows, then those between it and an authority"},
+  "client_key": {"description": "The key of client_cert in PEM: a file, or a secret",
+    "oneOf": [{"type": "string"}, {"$ref": "#/$defs/secret"}]},
   "hostname": {"type": "string", "description": "HOSTNAME of the messages; default: the name of this machine"},
   "sd_id": {"type": "string", "description": "The name of the structured data, NAME@ENTERPRISE-NUMBER"},
   "bom": {"type": "boolean", "description": "Whether a byte order mark stands before the text"},
@@ -42,6 +46,8 @@ pub const KIND: Kind = Kind {
 # format = "event"                    # or "ocsf": OCSF 1.8.0 Detection Finding; or "cef": Common Event Format
 # facility = "audit"                  # user, auth, authpriv, audit, alert, local0 to local7
 # ca_file = "logs-ca.pem"             # trust these authorities and no other
+# client_cert = "gatepost.pem"        # shown to a collector that asks for a certificate
+# client_key = { file = "gatepost.key" }
 # max_bytes = 8096                    # the longest frame; what is longer is cut and marked
 "#,
     examples: &["address"],

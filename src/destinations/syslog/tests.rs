@@ -49,6 +49,7 @@ fn build_with_files(settings: &str) -> Result<Syslog, String> {
             _ => Err(std::io::ErrorKind::NotFound.into()),
         }),
         paths: PathFacts::default(),
+        now: crate::domain::Timestamp::from_millis(1_795_000_000_000),
         base: PathBuf::from("/etc/gatepost"),
     };
     let document = Document::new(settings, &environment);

@@ -1,29 +1,38 @@
-//! Whom a connection of TLS trusts: the setting `ca_file`, which is the same at every destination that speaks TLS.
+//! Whom a connection of TLS trusts and what it shows of itself: the settings `ca_file`, `client_cert` and `client_key`, which are
+//! the same at every destination that speaks TLS.
 //!
 //! Read by the destinations that have a connection of their own, mail and syslog, and for all that speak HTTP. `egress::tls`
 //! makes connections of it. Certificates are always verified: there is no setting that leaves it out.
+
+mod identity;
+mod validity;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::settings::Section;
+pub use identity::Identity;
 
-/// Whom a connection of TLS trusts. The default: the authorities of the system.
+/// Whom a connection of TLS trusts and what it shows of itself. The default: the authorities of the system, and nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The only authorities that may sign the receiver's certificate, at least one; `None`: those that the system trusts.
     pub authorities: Option<Vec<CertificateDer<'static>>>,
+    /// What is shown to a receiver that asks for a certificate.
+    pub identity: Option<Identity>,
 }
 
 impl TlsSettings {
     /// The settings that this reads.
-    pub const KEYS: &[&str] = &["ca_file"];
+    pub const KEYS: &[&'static str] = &["ca_file", "client_cert", "client_key"];
 
-    /// Reads `ca_file`; `None` where it is at fault.
+    /// Reads them; `None` where one is at fault.
     pub fn read(section: &Section) -> Option<Self> {
-        let authorities = if section.has("ca_file") { Some(authorities(section)?) } else { None };
-        Some(Self { authorities })
+        let has_identity = section.has("client_cert") | section.has("client_key");
+        let authorities = if section.has("ca_file") { authorities(section).map(Some) } else { Some(None) };
+        let identity = if has_identity { Identity::read(section).map(Some) } else { Some(None) };
+        Some(Self { authorities: authorities?, identity: identity? })
     }
 }
 

@@ -17,7 +17,7 @@ use url::Url;
 use super::classify::{self, Again, Answer};
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
-use super::{Build, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step};
 use crate::domain::{Batch, BatchSize, Outcome, Secret};
 use crate::settings::Section;
 use crate::verify::{HmacScheme, Scheme, Verifier};
@@ -27,6 +27,7 @@ pub const KIND: Kind = Kind {
     name: "webhook",
     title: "Webhook",
     build: Build::Sink(|section| Some(Box::new(read(section)?) as Box<dyn Sink>)),
+    carrier: Carrier::Http,
     schema: r##"{
   "url": {"type": "string", "description": "Where to post to", "format": "uri"},
   "secret": {"$ref": "#/$defs/secret", "description": "The receiver's secret, whsec_ and base64 of 24 to 64 bytes"},

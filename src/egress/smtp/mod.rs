@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::is_allowed;
+use super::certificate;
 use super::handshake::{self, Protocol};
 use super::tls::Tls;
 use crate::destinations::{
@@ -75,7 +76,7 @@ impl Client {
     /// Up to the point where mails are taken: TLS and login are done.
     async fn open(&self, server: &MailServer, deadline: Instant) -> Result<Session, Unopened> {
         let stream = connect(server).await.map_err(|detail| failed(server, &detail))?;
-        let broken = |error: io::Error| failed(server, &error.to_string());
+        let broken = |error: io::Error| cut_off(server, &error);
         let stream: Box<dyn Stream> = match server.security {
             MailSecurity::Tls => self.secure(server, Box::new(stream), deadline).await?,
             MailSecurity::StartTls | MailSecurity::PlainOnLoopback => Box::new(stream),
@@ -105,7 +106,7 @@ impl Client {
                  offer STARTTLS",
             ));
         }
-        let broken = |error: io::Error| failed(server, &error.to_string());
+        let broken = |error: io::Error| cut_off(server, &error);
         accepted(session.command(MailStage::StartTls, "STARTTLS").await.map_err(broken)?)?;
         let Some(stream) = session.into_stream() else {
             return Err(untrusted(
@@ -180,7 +181,7 @@ async fn log_in(server: &MailServer, session: &mut Session, login: &MailLogin) -
     let last = lines.len() - 1;
     for (index, line) in lines.iter().enumerate() {
         let answer = session.command(MailStage::Login, line).await;
-        let answer = answer.map_err(|error| failed(server, &error.to_string()))?;
+        let answer = answer.map_err(|error| cut_off(server, &error))?;
         let is_expected = if index == last { (200..300).contains(&answer.code) } else { answer.code == 334 };
         if !is_expected {
             return Err(Unopened::Answered(answer));
@@ -242,6 +243,14 @@ fn failed(server: &MailServer, detail: &str) -> Unopened {
         may_have_arrived: false,
         detail: format!("{}:{}: {detail}", server.host, server.port),
     }))
+}
+
+/// The connection ended before a mail was begun. A server refuses a certificate only after the handshake, as TLS 1.3 has it.
+fn cut_off(server: &MailServer, error: &io::Error) -> Unopened {
+    match certificate::refused(error, &server.tls) {
+        Some(why) => untrusted(server, &why),
+        None => failed(server, &error.to_string()),
+    }
 }
 
 fn untrusted(server: &MailServer, why: &str) -> Unopened {

@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::super::address;
+use super::super::certificate;
 use super::super::handshake::{self, Protocol};
 use super::super::tls::Tls;
 use crate::destinations::{Collector, Fault, Reply, Transport};
@@ -54,7 +55,14 @@ impl Connection {
         };
         let mut connection = Self { collector: Arc::clone(collector), link, is_proven: false, opened: Instant::now() };
         if let Link::Stream(stream) = &mut connection.link {
-            heard(stream, WATCHED).await.map_err(|error| failed(&error))?;
+            let watched = heard(stream, WATCHED).await;
+            // A collector refuses a certificate only after the handshake, as TLS 1.3 has it.
+            watched.map_err(|error| match collector.transport {
+                Transport::Tls if certificate::refused(&error, &collector.tls).is_some() => {
+                    unsecured(collector, &error)
+                }
+                _ => failed(&error),
+            })?;
         }
         Ok(connection)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::testing;
 use super::*;
 use crate::destinations::{Collector, TlsSettings, Transport};
 use crate::standins::syslog::{self as standin, Conduct};
@@ -16,7 +17,10 @@ const AUTHORITY: &[u8] = include_bytes!("../../../tests/fixtures/tls/authority.p
 
 fn trusting(pem: &[u8]) -> TlsSettings {
     use rustls::pki_types::pem::PemObject;
-    TlsSettings { authorities: Some(vec![rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap()]) }
+    TlsSettings {
+        authorities: Some(vec![rustls::pki_types::CertificateDer::from_pem_slice(pem).unwrap()]),
+        identity: None,
+    }
 }
 
 fn collectors() -> Collectors {
@@ -148,6 +152,24 @@ async fn a_certificate_that_is_not_to_be_believed_stops_before_anything_is_sent(
         matches!(&reply, Reply::NotSent(why) if why.contains("no authority that this machine trusts")),
         "{reply:?}"
     );
+}
+
+#[tokio::test]
+async fn a_collector_that_wants_a_certificate_gets_the_one_that_is_set() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for (shown, said) in testing::CLIENTS {
+            let standin = standin::start_tls_with(testing::mutual(version)).await.unwrap();
+            let collector =
+                Collector { tls: testing::settings(shown), ..take(collector(&standin.address(), AUTHORITY)) };
+            let reply = collectors().send(batch(&Arc::new(collector), 0..1)).await;
+            match (said, &reply) {
+                (None, Reply::Written) => standin.wait_for(1, SOON).await.unwrap(),
+                (Some(said), Reply::NotSent(why)) => assert!(why.contains(said), "{version:?} {shown:?}: {why}"),
+                _ => panic!("{version:?} {shown:?}: {reply:?}"),
+            }
+            assert_eq!(standin.messages().len(), usize::from(said.is_none()));
+        }
+    }
 }
 
 fn take(collector: Arc<Collector>) -> Collector {

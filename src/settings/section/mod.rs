@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Level, PathFacts, parse_duration, parse_size};
+use crate::domain::Timestamp;
 pub use document::Document;
 
 /// One table. Getters record faults and answer `None`; a key that is merely absent is no fault unless it is required.
@@ -309,6 +310,16 @@ impl<'d> Section<'d> {
         let name = (self.document.environment.read_file)(Path::new(MACHINE_NAME)).ok()?;
         let name = String::from_utf8(name).ok()?.trim().to_owned();
         (!name.is_empty()).then_some(name)
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.document.environment.now
+    }
+
+    /// Whether the value is a table.
+    pub fn is_table(&self, key: &'static str) -> bool {
+        self.value(key).is_some_and(|value| value.get_ref().is_table())
     }
 
     /// What the file system says of paths.

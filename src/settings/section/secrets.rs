@@ -25,6 +25,16 @@ impl<'d> Section<'d> {
         self.secret(key)
     }
 
+    /// The content of the file at a path that is written as a text, and that other users should not be able to read.
+    pub fn secret_file_content(&self, key: &'static str) -> Option<Vec<u8>> {
+        let value = self.value(key)?;
+        let content = self.file_content(key)?;
+        if let Some(file) = value.get_ref().as_str() {
+            self.warn_if_exposed(value.span(), key, file);
+        }
+        Some(content)
+    }
+
     /// A list of secrets; empty when absent or when one of them is at fault. A list without any is a fault as well.
     pub fn secrets(&self, key: &'static str) -> Vec<Secret> {
         let Some(value) = self.value(key) else { return Vec::new() };

@@ -9,6 +9,7 @@ fn environment() -> Environment {
             _ => Err(std::io::ErrorKind::NotFound.into()),
         }),
         paths: PathFacts::default(),
+        now: crate::domain::Timestamp::from_millis(1_795_000_000_000),
         base: PathBuf::from("/etc/gatepost"),
     }
 }

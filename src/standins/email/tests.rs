@@ -15,7 +15,7 @@ use crate::destinations::{
     TlsSettings, testing,
 };
 use crate::domain::{Audience, Job, NotifierClass, Operation, Outcome, OutcomeKind, Progress, Secret};
-use crate::egress::Egress;
+use crate::egress::{Egress, testing as egress};
 
 fn fixture(name: &str) -> PathBuf {
     testing::project("tests/fixtures/tls").join(name)
@@ -38,7 +38,7 @@ fn server_of(standin: &StandIn, security: MailSecurity) -> MailServer {
         security,
         login: None,
         hello: "acme.example".into(),
-        tls: TlsSettings { authorities: Some(vec![authority]) },
+        tls: TlsSettings { authorities: Some(vec![authority]), identity: None },
     }
 }
 
@@ -161,6 +161,26 @@ async fn a_certificate_that_is_not_right_stops_it_before_anything_is_said() {
         let server = MailServer { tls: TlsSettings::default(), ..server_of(&standin, security) };
         let reply = send(server, &["a@acme.example"]).await;
         assert!(matches!(reply, Reply::NotSent(_) | Reply::Failed(_)), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_gets_the_one_that_is_set() {
+    for (security, is_implicit) in [(MailSecurity::Tls, true), (MailSecurity::StartTls, false)] {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            for (shown, said) in egress::CLIENTS {
+                let options = Options { tls: Some(egress::mutual(version)), is_implicit, ..Options::default() };
+                let standin = start_with(options).unwrap();
+                let server = MailServer { tls: egress::settings(shown), ..server_of(&standin, security) };
+                let reply = send(server, &["a@acme.example"]).await;
+                match (said, &reply) {
+                    (None, Reply::Mailed(results)) => assert_eq!(ends(results), [TAKEN]),
+                    (Some(said), Reply::NotSent(why)) => assert!(why.contains(said), "{version:?} {shown:?}: {why}"),
+                    _ => panic!("{security:?} {version:?} {shown:?}: {reply:?}"),
+                }
+                assert_eq!(standin.mails().len(), usize::from(said.is_none()));
+            }
+        }
     }
 }
 

@@ -95,9 +95,17 @@ pub async fn start_tls(certificate: &[u8], key: &[u8]) -> io::Result<Collector> 
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(io::Error::other)?;
+    start_tls_with(Arc::new(config)).await
+}
+
+/// The same with a server's side of TLS that is prepared, such as one that wants a certificate.
+///
+/// # Errors
+/// Where no port can be bound or no thread can be started.
+pub async fn start_tls_with(config: Arc<ServerConfig>) -> io::Result<Collector> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
-    Collector::start("tls", address, Ingress::Stream(listener, Some(TlsAcceptor::from(Arc::new(config)))))
+    Collector::start("tls", address, Ingress::Stream(listener, Some(TlsAcceptor::from(config))))
 }
 
 /// Starts a collector of datagrams on a free port of 127.0.0.1.

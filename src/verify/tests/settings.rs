@@ -23,6 +23,7 @@ fn read(lines: &str, default: Option<fn() -> Scheme>) -> (Option<Verifier>, Vec<
         }),
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         paths: PathFacts::default(),
+        now: crate::domain::Timestamp::from_millis(1_795_000_000_000),
         base: PathBuf::new(),
     };
     let config = format!("[sources.s]\n{lines}\n");
