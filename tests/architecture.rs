@@ -150,6 +150,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
         "destinations",
         &names,
         &[
+            "annotated",
             "base",
             "classify",
             "connected",
@@ -166,6 +167,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "probe",
             "receiver",
             "render",
+            "spoken",
             "testing",
             "tls",
             "uncertain",

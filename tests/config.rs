@@ -285,6 +285,11 @@ project = "SEC"
 [destinations.oncall]
 type = "pagerduty"
 routing_key = { env = "PAGERDUTY_ROUTING_KEY" }
+[[annotations]]
+when = "event.severity >= high"
+runbook = "https://wiki.example.org/x"
+owner = "@soc"
+note = "x"
 [[routes]]
 name = "all"
 to = ["archive"]

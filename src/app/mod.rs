@@ -280,7 +280,8 @@ fn labels_of(config: &Config) -> KnownLabels {
 
 fn parts_of(config: Config) -> Parts {
     let policy = Arc::new(config.policy());
-    let rules = Rules { sources: config.sources, router: config.router, policy };
+    let annotations = Arc::clone(&config.annotations);
+    let rules = Rules { sources: config.sources, router: config.router, annotations, policy };
     Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention }
 }
 

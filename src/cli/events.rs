@@ -12,6 +12,7 @@ use super::opening::read_store;
 use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{find, moment, names, show};
+use crate::config::Outline;
 use crate::domain::{IdPrefix, IncidentNumber, Severity};
 use crate::store::{DeliveryFilter, EventFilter, EventRow, Page, Queries};
 
@@ -107,7 +108,8 @@ impl Events {
                 let row = row.ok_or_else(|| Failure::Found(format!("there is no event {id} in the store")))?;
                 let filter = DeliveryFilter { event: Some(id), ..DeliveryFilter::default() };
                 let deliveries = store.deliveries(&Page { limit: 1_000, before: None }, &filter)?;
-                show::event(&row, &deliveries, *json)
+                let annotation = Outline::load_annotations(path).of(&row.event);
+                show::event(&row, &annotation, &deliveries, *json)
             }
         }
     }

@@ -11,9 +11,11 @@ use super::opening::{load, read_store};
 use super::output::out;
 use super::{find, names, show, terminal};
 use crate::config::{Config, Outline};
-use crate::domain::{Clock, DestinationName, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock};
+use crate::domain::{
+    Annotation, Clock, DestinationName, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock,
+};
 use crate::pipeline::Horizon;
-use crate::routing::{Considered, Decision, Flow, Router};
+use crate::routing::{Annotations, Considered, ConsideredAnnotation, Decision, Flow, Router};
 use crate::store::Queries;
 use crate::vendors::{Source, Unfound};
 
@@ -68,8 +70,9 @@ impl Explain {
         let place = Place::find(path, &store, &row, &planned)?;
         let held = row.quarantined.then_some("it is in quarantine");
         let explained = Explained { event: row.event, held };
+        let annotations = Outline::load_annotations(path);
         if let Some(router) = router.as_ref().filter(|_| self.json) {
-            let mut json = explained.json(router, None, &[]);
+            let mut json = explained.json(router, &annotations, None, &[]);
             if let (Some(fields), Some(place)) = (json.as_object_mut(), &place) {
                 fields.insert("place".to_owned(), place.json());
             }
@@ -84,6 +87,7 @@ impl Explain {
             Some(router) => explained.routes(&router)?,
             None => out!("  its routes are not explained before the fault is mended")?,
         }
+        explained.annotations(&annotations)?;
         place.map_or(Ok(()), |place| place.print())
     }
 
@@ -96,7 +100,9 @@ impl Explain {
         let unfound = source.normalizer.unfound(&body);
         let (events, note) = read(&config, source, body);
         if self.json {
-            let line = |explained: &Explained| out!("{}", json_of(&explained.json(&config.router, note, &unfound))?);
+            let line = |explained: &Explained| {
+                out!("{}", json_of(&explained.json(&config.router, &config.annotations, note, &unfound))?)
+            };
             return events.iter().try_for_each(line);
         }
         if let Some(note) = note {
@@ -109,6 +115,7 @@ impl Explain {
             show::whole(&explained.event)?;
             explained.unknown_severity()?;
             explained.routes(&config.router)?;
+            explained.annotations(&config.annotations)?;
         }
         unfound.iter().try_for_each(|unfound| out!("{}", terminal::line(&unfound.to_string(), 200)))
     }
@@ -194,9 +201,30 @@ impl Explained {
         Ok(())
     }
 
-    fn json(&self, router: &Router, note: Option<Note>, unfound: &[Unfound]) -> Value {
+    /// What the operator says about it, and by which of the annotations.
+    fn annotations(&self, annotations: &Annotations) -> Outcome {
+        for considered in annotations.explain(&self.event) {
+            let condition = considered.rule.when.as_ref().map_or("always", |condition| condition.source());
+            let said = said_in_one_line(&considered.rule.annotation);
+            match considered.decision {
+                Decision::Holds => out!("  ✔ annotation {}: {condition} holds: {said}", considered.place)?,
+                Decision::Fails => out!("  ✘ annotation {}: {condition} does not hold", considered.place)?,
+                Decision::Undecided(why) => {
+                    let why = terminal::line(&why, 200);
+                    out!(
+                        "  ? annotation {}: {condition} cannot be decided ({why}), so it says nothing",
+                        considered.place
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn json(&self, router: &Router, annotations: &Annotations, note: Option<Note>, unfound: &[Unfound]) -> Value {
         let routes: Vec<Value> = router.explain(&self.event).iter().map(route_json).collect();
         let unfound: Vec<Value> = unfound.iter().map(unfound_json).collect();
+        let considered: Vec<Value> = annotations.explain(&self.event).iter().map(annotation_json).collect();
         json!({
             "event": self.event,
             "severity_name": self.event.severity.as_str(),
@@ -204,19 +232,42 @@ impl Explained {
             "note": note,
             "routes": routes,
             "routed": router.plan(&self.event).routes_taken > 0,
+            "annotations": considered,
+            "annotation": annotations.of(&self.event),
             "unfound": unfound,
         })
     }
 }
 
-fn route_json(considered: &Considered<'_>) -> Value {
-    let route = considered.route;
-    let (verdict, reason) = match &considered.decision {
+/// `runbook https://… · owner @team`
+fn said_in_one_line(annotation: &Annotation) -> String {
+    let said = show::said(annotation).map(|(name, text)| format!("{name} {text}"));
+    terminal::line(&said.collect::<Vec<_>>().join(" · "), 400)
+}
+
+fn annotation_json(considered: &ConsideredAnnotation<'_>) -> Value {
+    let (verdict, reason) = verdict_of(Some(&considered.decision));
+    json!({
+        "place": considered.place,
+        "when": considered.rule.when.as_ref().map(|condition| condition.source()),
+        "says": considered.rule.annotation,
+        "verdict": verdict,
+        "reason": reason,
+    })
+}
+
+fn verdict_of(decision: Option<&Decision>) -> (&'static str, Option<&str>) {
+    match decision {
         Some(Decision::Holds) => ("holds", None),
         Some(Decision::Fails) => ("fails", None),
         Some(Decision::Undecided(why)) => ("undecided", Some(why)),
         None => ("not asked", None),
-    };
+    }
+}
+
+fn route_json(considered: &Considered<'_>) -> Value {
+    let route = considered.route;
+    let (verdict, reason) = verdict_of(considered.decision.as_ref());
     json!({
         "name": route.name,
         "when": route.when.as_ref().map(|condition| condition.source()),

@@ -11,7 +11,7 @@ use super::{names, terminal};
 use crate::destinations::{Exchange, MailResult, ProbeTelling, Receiver, Reply, Step};
 use crate::domain::{
     Batch, BatchEvent, Clock, DeliveryId, Draft, Encoding, Event, EventDocument, Job, NotifierClass,
-    Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId, Severity, SystemClock, Target,
+    Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId, Severity, SystemClock, Target, Telling, Wording,
 };
 use crate::egress::Egress;
 use crate::pipeline::converse;
@@ -33,7 +33,9 @@ impl Probe {
         let egress = Egress::new().map_err(crate::app::AppError::Client)?;
         let event = test_event()?;
         let stored = EventDocument::of(&event).map_err(|error| Failure::Found(error.to_string()))?;
-        let test = Test { id: DeliveryId::generate(), events: [BatchEvent { id: event.id, document: stored }], event };
+        let wording = Wording { annotation: config.annotations.of(&event) };
+        let events = [BatchEvent { id: event.id, document: stored }];
+        let test = Test { id: DeliveryId::generate(), events, wording, event };
         let (runtime, mut steps) = (runtime()?, Vec::new());
         let outcome = runtime.block_on(test.run(destination, &egress, &mut steps));
         runtime.block_on(egress.close());
@@ -60,6 +62,7 @@ impl Probe {
 struct Test {
     id: DeliveryId,
     event: Event,
+    wording: Wording,
     events: [BatchEvent; 1],
 }
 
@@ -71,10 +74,11 @@ impl Test {
             Receiver::Notifier(notifier) => notifier.class(),
         };
         let probe = ProbeTelling::of(&self.event, class, SystemClock.now());
+        let told = Telling { wording: &self.wording, ..probe.telling() };
         let (mut notes, mut waited) = (Progress::default(), Duration::ZERO);
         loop {
             let seen = |step: Step, reply: &Reply| steps.push(format!("{step}: {}", describe(reply)));
-            match self.attempt(destination, &probe, egress, &notes, seen).await {
+            match self.attempt(destination, &told, egress, &notes, seen).await {
                 Delivered::Retry { progress, after: Some(pause), .. }
                     if progress != Progress::default() && waited + pause <= WAIT_MAX =>
                 {
@@ -89,7 +93,7 @@ impl Test {
     async fn attempt(
         &self,
         destination: &Receiver,
-        probe: &ProbeTelling,
+        telling: &Telling<'_>,
         egress: &Egress,
         progress: &Progress,
         seen: impl FnMut(Step, &Reply),
@@ -103,7 +107,7 @@ impl Test {
             }
             Receiver::Notifier(notifier) => {
                 let job = Job { id, event, purpose, tries, uncertain, progress, now };
-                converse(Exchange::Change(notifier.as_ref(), &job, &probe.telling()), egress, seen).await
+                converse(Exchange::Change(notifier.as_ref(), &job, telling), egress, seen).await
             }
         }
     }

@@ -7,7 +7,7 @@ use super::json::{DeliveryJson, EventJson, json_of, next_try};
 use super::output::out;
 use super::paint::{Paint, Tone};
 use super::{delivery_words, terminal};
-use crate::domain::{Attempt, Clock, Event, Receipt, SystemClock};
+use crate::domain::{Annotation, Attempt, Clock, Event, Receipt, SystemClock};
 use crate::store::{DeliveryRow, EventRow, ReceiptRow};
 
 /// A receipt with its body and its events.
@@ -44,13 +44,15 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), yielded: &[EventR
 }
 
 /// An event and whom it was told.
-pub fn event(row: &EventRow, planned: &[DeliveryRow], json: bool) -> Outcome {
+pub fn event(row: &EventRow, annotation: &Annotation, planned: &[DeliveryRow], json: bool) -> Outcome {
     if json {
         let deliveries: Vec<_> = planned.iter().map(DeliveryJson::from).collect();
-        return out!("{}", json_of(&json!({ "event": EventJson::from(row), "deliveries": deliveries }))?);
+        let document = json!({ "event": EventJson::from(row), "annotation": annotation, "deliveries": deliveries });
+        return out!("{}", json_of(&document)?);
     }
     let event = &row.event;
     whole(event)?;
+    said(annotation).try_for_each(|(what, text)| fact(what, text))?;
     if let Some(incident) = row.incident {
         fact("incident", &format!("{incident} (gatepost incidents show {})", incident.0))?;
     }
@@ -80,6 +82,12 @@ pub fn event(row: &EventRow, planned: &[DeliveryRow], json: bool) -> Outcome {
         )?;
     }
     Ok(())
+}
+
+/// What the operator says about an event, each part with its name.
+pub fn said(annotation: &Annotation) -> impl Iterator<Item = (&'static str, &str)> {
+    let all = [("owner", &annotation.owner), ("runbook", &annotation.runbook), ("note", &annotation.note)];
+    all.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
 }
 
 /// Everything that an event holds.

@@ -4,6 +4,7 @@
 //! module checks only how they fit together: which source has which vendor, which route names which destination. It
 //! does not promise that a destination can be reached or that an address is free: that shows when it is tried.
 
+mod annotations;
 mod incidents;
 mod names;
 mod outline;
@@ -25,7 +26,7 @@ use crate::destinations::{self, Receiver};
 use crate::domain::{DestinationName, SourceName};
 use crate::incidents::{GroupBy, Timing};
 use crate::pipeline::Retention;
-use crate::routing::Router;
+use crate::routing::{Annotations, Router};
 use crate::server::{ConnectionLimits, IngressLimits, Network};
 use crate::settings::{Document, Environment, Fault, Level, Section};
 use crate::store::{NotifierPolicy, Policy, SqliteStore};
@@ -56,6 +57,8 @@ pub struct Config {
     pub timing: Timing,
     /// The routes.
     pub router: Router,
+    /// What the operator says about events.
+    pub annotations: Arc<Annotations>,
     /// How long what is kept.
     pub retention: Retention,
     /// What the operator should look at.
@@ -143,6 +146,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     warn_of_open_listeners(root, listen, admin_listen, &sources);
     let destinations = read_destinations(root, store.as_deref());
     let router = routes::read(root, &destinations);
+    let annotations = annotations::read(root);
     let retention = read_retention(root);
     if let (Some(listen), Some(admin)) = (listen, admin_listen)
         && listen == admin
@@ -166,6 +170,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         group_by,
         timing,
         router,
+        annotations: Arc::new(annotations),
         retention,
         warnings: Vec::new(),
     })

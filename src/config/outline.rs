@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::names::{Built, name_of};
-use super::{ConfigError, incidents, read_listen, read_store, read_text, routes};
+use super::{ConfigError, annotations, incidents, read_listen, read_store, read_text, routes};
 use crate::domain::SourceName;
 use crate::incidents::GroupBy;
-use crate::routing::Router;
+use crate::routing::{Annotations, Router};
 use crate::settings::{Document, Environment, Fault, Level, Section};
 use crate::vendors::Severities;
 
@@ -81,6 +81,12 @@ impl Outline {
         let group_by =
             |root: &Section<'_>| incidents::read_group_by(&root.named_sections("sources").into_iter().find(named)?);
         read(path, Syntax::MustBeSound, group_by).map(|(group_by, _)| group_by).ok()
+    }
+
+    /// What the operator says about events in the file at `path`; nothing where it cannot be read or is at fault there.
+    pub fn load_annotations(path: &Path) -> Annotations {
+        let annotations = |root: &Section<'_>| Some(annotations::read(root)).filter(|_| !root.any_error());
+        read(path, Syntax::MustBeSound, annotations).map(|(annotations, _)| annotations).unwrap_or_default()
     }
 
     /// The routes of the file at `path`, which must be sound; their destinations need not be.

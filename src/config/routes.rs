@@ -39,7 +39,7 @@ pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
 
 /// What conditions may compare `event.source` and `event.vendor` with. Sources at fault are among them: their own faults
 /// are enough.
-fn known_names(root: &Section<'_>) -> KnownNames {
+pub(super) fn known_names(root: &Section<'_>) -> KnownNames {
     KnownNames::new(root.names_in("sources"), vendors::VENDORS.iter().map(|vendor| vendor.name))
 }
 
@@ -72,7 +72,7 @@ fn read_route(
 }
 
 /// The condition; the outer `None` where it is at fault, the inner one where there is none.
-fn read_condition(section: &Section<'_>, known: &KnownNames) -> Option<Option<Condition>> {
+pub(super) fn read_condition(section: &Section<'_>, known: &KnownNames) -> Option<Option<Condition>> {
     if !section.has("when") {
         return Some(None);
     }

@@ -7,7 +7,7 @@ use super::{HttpRequest, Message, Next, Notifier, Reply};
 use crate::domain::{
     Acknowledgement, Audience, Change, DigestFacts, Event, EventOutcome, Facets, Incident, IncidentKey, IncidentKind,
     IncidentNumber, IncidentState, Intent, Job, Notification, NotifierClass, Operation, Origin, Outcome, Progress,
-    Rank, Reference, Rule, Severity, Standing, StormFacts, Target, Telling, Timestamp, Told,
+    Rank, Reference, Rule, Severity, Standing, StormFacts, Target, Telling, Timestamp, Told, Wording,
 };
 
 /// One change that a notifier is told, with everything that it borrows.
@@ -18,6 +18,7 @@ pub struct OwnedTelling {
     pub facets: Facets,
     pub told: Notification,
     pub intent: Intent,
+    pub wording: Wording,
     pub now: Timestamp,
 }
 
@@ -29,6 +30,7 @@ impl OwnedTelling {
             facets: &self.facets,
             told: &self.told,
             intent: &self.intent,
+            wording: &self.wording,
         }
     }
 
@@ -326,6 +328,7 @@ impl World {
             facets: self.facets.clone(),
             told: self.told.clone(),
             intent: Intent { change, operation, then: then(&self.told, &self.incident, operation, self.now) },
+            wording: Wording::NONE.clone(),
             now: self.now,
         }
     }

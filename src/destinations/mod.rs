@@ -11,6 +11,8 @@
 //! A new destination costs one file here, one line in [`KINDS`], one folder in `tests/fixtures/destinations/` and one
 //! page in `docs/destinations/`.
 
+#[cfg(test)]
+mod annotated;
 mod base;
 mod classify;
 mod connected;
@@ -39,6 +41,8 @@ pub mod render;
 mod servicenow;
 mod slack;
 mod splunk;
+#[cfg(test)]
+mod spoken;
 mod syslog;
 mod teams;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Change, Event, Facets, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Intent,
-    Notification, NotificationId, NotifierClass, Operation, Origin, Rank, Standing, Telling, Timestamp, Told,
+    Notification, NotificationId, NotifierClass, Operation, Origin, Rank, Standing, Telling, Timestamp, Told, Wording,
 };
 
 /// What a [`Telling`] of a probe borrows from. The job beside it has
@@ -52,7 +52,7 @@ impl ProbeTelling {
         probe
     }
 
-    /// What the notifier is told.
+    /// What the notifier is told, without the operator's words.
     pub fn telling(&self) -> Telling<'_> {
         Telling {
             notification: self.id,
@@ -60,6 +60,7 @@ impl ProbeTelling {
             facets: &self.facets,
             told: &self.told,
             intent: &self.intent,
+            wording: Wording::NONE,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Change, DeliveryId, DestinationName, Event, EventId, Facets, Incident, IncidentNumber, Intent, Notification,
-    NotificationId, Reference, RouteName, Timestamp,
+    NotificationId, Reference, RouteName, Timestamp, Wording,
 };
 
 /// A delivery as an operator sees it.
@@ -125,6 +125,8 @@ pub struct Telling<'a> {
     pub told: &'a Notification,
     /// What to do now, and what counts as told once it is done.
     pub intent: &'a Intent,
+    /// What the operator adds to its words.
+    pub wording: &'a Wording,
 }
 
 /// A destination's own notes from one try to the next; `Null` at first. Opaque to all other code.

@@ -24,6 +24,7 @@ mod secret;
 mod severity;
 mod severity_word;
 mod urgency;
+mod wording;
 
 pub use batch::{Batch, BatchSize, Try};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -53,3 +54,4 @@ pub use secret::Secret;
 pub use severity::{Severity, UnknownSeverity};
 pub use severity_word::folded_word;
 pub use urgency::Urgency;
+pub use wording::{Annotation, Wording};

@@ -11,9 +11,10 @@ use super::under_way::Finished;
 use crate::destinations::{Exchange, Next, Notifier, Receiver, Reply, Sink};
 use crate::domain::{
     Batch, BatchEvent, Clock, DestinationName, EventId, Job, Outcome, Progress, Purpose, ReceiptId, Repeat, Scope,
-    Timestamp,
+    Telling, Timestamp, Wording,
 };
 use crate::egress::Egress;
+use crate::routing::Annotations;
 use crate::store::{ChangeContent, Claim, Content, DeliveryWork, Outbox};
 
 /// What tries need, for one destination.
@@ -24,6 +25,8 @@ pub struct Attempts {
     pub receiver: Receiver,
     /// The store.
     pub outbox: Arc<dyn Outbox>,
+    /// What the operator says about events.
+    pub annotations: Arc<Annotations>,
     /// The way out.
     pub egress: Egress,
     /// The time.
@@ -127,7 +130,9 @@ impl Attempts {
             progress: &work.progress,
             now,
         };
-        let exchange = Exchange::Change(notifier, &job, &change.telling());
+        let wording = Wording { annotation: self.annotations.of(&event) };
+        let telling = Telling { wording: &wording, ..change.telling() };
+        let exchange = Exchange::Change(notifier, &job, &telling);
         (converse(exchange, &self.egress, |_, _| ()).await, Some((event.id, event.receipt)))
     }
 

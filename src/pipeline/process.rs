@@ -218,6 +218,7 @@ mod tests {
         Rules {
             sources: Arc::new([(source.name.clone(), source)].into()),
             router: Router::new(vec![route]),
+            annotations: Default::default(),
             policy: Default::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::routing::Router;
+use crate::routing::{Annotations, Router};
 use crate::store::Policy;
 use crate::vendors::Sources;
 
@@ -12,6 +12,8 @@ pub struct Rules {
     pub sources: Arc<Sources>,
     /// The routes.
     pub router: Router,
+    /// What the operator says about events.
+    pub annotations: Arc<Annotations>,
     /// Which destinations are notifiers, and how incidents are grouped and timed.
     pub policy: Arc<Policy>,
 }

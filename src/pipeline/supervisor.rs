@@ -184,7 +184,10 @@ impl Pipeline {
     async fn start_workers(&self, destinations: BTreeMap<DestinationName, Receiver>, mut tasks: WorkerTasks) {
         let (stop, _) = watch::channel(false);
         let mut entries = BTreeMap::new();
-        let policy = Arc::clone(&self.rules.borrow().policy);
+        let (policy, annotations) = {
+            let rules = self.rules.borrow();
+            (Arc::clone(&rules.policy), Arc::clone(&rules.annotations))
+        };
         for (name, receiver) in destinations {
             let entry = WorkerEntry {
                 wake: Arc::default(),
@@ -195,6 +198,7 @@ impl Pipeline {
                 name: name.clone(),
                 receiver,
                 policy: Arc::clone(&policy),
+                annotations: Arc::clone(&annotations),
                 outbox: Arc::new(self.store.clone()),
                 egress: self.egress.clone(),
                 clock: Arc::clone(&self.clock),

@@ -20,6 +20,7 @@ use super::under_way::{Finished, UnderWay};
 use crate::destinations::Receiver;
 use crate::domain::{Attempt, Clock, DeliveryState, DestinationName, EventId, OutcomeKind, ReceiptId, Timestamp};
 use crate::egress::Egress;
+use crate::routing::Annotations;
 use crate::store::{
     ClaimOrder, Content, DeliveryWork, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
 };
@@ -50,6 +51,8 @@ pub struct Worker {
     pub receiver: Receiver,
     /// Which destinations are notifiers, and how incidents are timed.
     pub policy: Arc<Policy>,
+    /// What the operator says about events.
+    pub annotations: Arc<Annotations>,
     /// The store.
     pub outbox: Arc<dyn Outbox>,
     /// The way out.
@@ -110,6 +113,7 @@ impl Worker {
             name: self.name.clone(),
             receiver: self.receiver.clone(),
             outbox: Arc::clone(&self.outbox),
+            annotations: Arc::clone(&self.annotations),
             egress: self.egress.clone(),
             clock: Arc::clone(&self.clock),
         }

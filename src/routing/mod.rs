@@ -4,6 +4,7 @@
 //! routes by the same rule. Conditions are checked at configuration, so that a plan never fails: a condition
 //! that cannot be decided for an event takes it, because one page too many is better than one that never comes.
 
+mod annotations;
 mod checker;
 mod complete;
 mod condition;
@@ -20,6 +21,7 @@ mod spell;
 mod tests;
 mod types;
 
+pub use annotations::{AnnotationRule, Annotations, ConsideredAnnotation};
 pub use condition::{Condition, Decision};
 pub use known::KnownNames;
 pub use route::{Considered, Flow, Plan, Route, Router};

@@ -3,7 +3,7 @@
 use super::{Claim, SetAside};
 use crate::domain::{
     Attempt, BatchEvent, DeliveryId, EventDocument, EventId, Facets, Incident, IncidentNumber, Intent, Notification,
-    NotificationId, Progress, Reference, Telling, Timestamp,
+    NotificationId, Progress, Reference, Telling, Timestamp, Wording,
 };
 
 /// Leased deliveries, and when to come again if there were fewer than asked for.
@@ -106,7 +106,7 @@ impl Content {
 }
 
 impl ChangeContent {
-    /// What the notifier is given.
+    /// What the notifier is given, without the operator's words.
     pub fn telling(&self) -> Telling<'_> {
         Telling {
             notification: self.notification,
@@ -114,6 +114,7 @@ impl ChangeContent {
             facets: &self.facets,
             told: &self.told,
             intent: &self.intent,
+            wording: Wording::NONE,
         }
     }
 }

@@ -100,6 +100,50 @@ fn the_list_holds_what_is_not_over_and_filters_take_what_they_say() {
     gateway.run(&["incidents", "list", "--state", "over"]).ended(2).complains("open, acknowledged, resolved or quiet");
 }
 
+const SAID: &str = r#"
+[[annotations]]
+when = 'event.rule.name == "ssrf" || event.rule.id == "ssrf"'
+owner = "@web"
+
+[[annotations]]
+when = "event.severity >= high"
+runbook = "https://wiki.example.org/sqli"
+
+[[annotations]]
+owner = "@soc"
+"#;
+
+#[test]
+fn what_the_operator_says_of_an_event_is_in_its_page_and_wherever_it_is_shown() {
+    let pager = pager();
+    let gateway = Gateway::start(&format!("{SCANNER}{ARCHIVE}{}{SAID}", on_call(&pager)));
+    post(&gateway, "1", "sqli", "api", "high");
+    gateway.dispatched();
+    let pages = || pager.requests().iter().filter_map(|request| request.json()).collect::<Vec<Value>>();
+    until("it is paged", || (!pages().is_empty()).then_some(()));
+    let page = &pages()[0];
+    let details = &page["payload"]["custom_details"];
+    assert_eq!(
+        (&details["owner"], &page["links"][0]["href"]),
+        (&"@soc".into(), &"https://wiki.example.org/sqli".into())
+    );
+    let said = serde_json::json!({ "owner": "@soc", "runbook": "https://wiki.example.org/sqli" });
+    assert_eq!(gateway.show("incidents", "1")["annotation"], said);
+    gateway
+        .run(&["incidents", "show", "1"])
+        .done()
+        .prints("owner         @soc")
+        .prints("https://wiki.example.org/sqli");
+    let event = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(gateway.show("events", &event)["annotation"], said);
+    gateway.run(&["events", "show", &event]).done().prints("  owner       @soc");
+    let explained = gateway.run(&["explain", &event]).done();
+    let explained = explained.prints("✘ annotation 1: ").prints("✔ annotation 3: always holds: owner @soc");
+    explained.prints("✔ annotation 2: event.severity >= high holds: runbook https://wiki.example.org/sqli");
+    let json = gateway.run(&["explain", &event, "--json"]).done();
+    json.prints(r#""annotation":{"owner":"@soc""#);
+}
+
 #[test]
 fn an_incident_is_shown_with_its_timeline_and_who_was_told() {
     let pager = pager();

@@ -16,6 +16,7 @@ use clap::{Args, Subcommand};
 use super::failure::{Failure, Outcome};
 use super::number::parse_incident;
 use super::opening::read_store;
+use crate::config::Outline;
 use crate::domain::IncidentNumber;
 use crate::store::IncidentQueries;
 
@@ -61,7 +62,7 @@ impl Incidents {
             Action::Show { number, json } => {
                 let (outline, store) = read_store(path)?;
                 let details = store.incident(*number)?.ok_or_else(|| unknown(*number))?;
-                show::incident(&outline, &store, &details, *json)
+                show::incident(&outline, &Outline::load_annotations(path), &store, &details, *json)
             }
             Action::Ack(order) => order.run(path),
             Action::Unack(order) => order.run(path),

@@ -8,21 +8,33 @@ use super::super::failure::{Failure, Outcome};
 use super::super::json::{DeliveryJson, EventJson, IncidentJson, json_of};
 use super::super::output::out;
 use super::super::paint::{Paint, Tone};
+use super::super::show::said;
 use super::super::{delivery_words, moment, terminal, told};
 use crate::config::Outline;
 use crate::domain::{
-    Clock, DeliveryState, DigestFacts, DigestOf, Distinct, Event, Facet, Incident, IncidentKind, IncidentState,
-    MilestoneKind, SystemClock, Timestamp, Told,
+    Annotation, Clock, DeliveryState, DigestFacts, DigestOf, Distinct, Event, Facet, Incident, IncidentKind,
+    IncidentState, MilestoneKind, SystemClock, Timestamp, Told,
 };
+use crate::routing::Annotations;
 use crate::store::{DeliveryRow, IncidentDetails, NotificationRow, SqliteStore};
 
 /// Prints it.
-pub fn incident(outline: &Outline, store: &SqliteStore, details: &IncidentDetails, json: bool) -> Outcome {
+pub fn incident(
+    outline: &Outline,
+    annotations: &Annotations,
+    store: &SqliteStore,
+    details: &IncidentDetails,
+    json: bool,
+) -> Outcome {
+    // What is said of one event of many would mislead.
+    let is_of_events = details.incident.kind == IncidentKind::Events;
+    let annotation = if is_of_events { annotations.of(&details.event) } else { Annotation::NONE };
     if json {
-        return out!("{}", json_of(&document(store, details)?)?);
+        return out!("{}", json_of(&document(store, details, &annotation)?)?);
     }
     head(&details.incident)?;
     facts(details)?;
+    said(&annotation).try_for_each(|(what, text)| fact(what, text))?;
     timeline(store, details)?;
     told_so_far(outline, details)?;
     held_back(details)
@@ -270,7 +282,7 @@ fn held_back(details: &IncidentDetails) -> Outcome {
     lines.iter().try_for_each(|line| out!("  {line}"))
 }
 
-fn document(store: &SqliteStore, details: &IncidentDetails) -> Result<Value, Failure> {
+fn document(store: &SqliteStore, details: &IncidentDetails, annotation: &Annotation) -> Result<Value, Failure> {
     let mut changes = Vec::new();
     for row in &details.deliveries {
         changes.push(json!({ "delivery": DeliveryJson::from(row), "told_at": told::at(store, row)? }));
@@ -284,6 +296,7 @@ fn document(store: &SqliteStore, details: &IncidentDetails) -> Result<Value, Fai
     let facets = &details.facets;
     Ok(json!({
         "incident": IncidentJson::from(&details.incident),
+        "annotation": annotation,
         "events_by_reason": details.events.iter().copied().collect::<BTreeMap<_, _>>(),
         "victims": facet_json(&facets.victims),
         "actors": facet_json(&facets.actors),

@@ -78,7 +78,7 @@ fn news(chat: &ChatMessage, room: Room) -> Embed {
     let mut lines: Vec<String> =
         chat.news_lines().iter().map(|words| line(words, room.value_chars, chat.now, escape)).collect();
     lines.extend(links(room.links(chat)));
-    let texts = if chat.is_raise() { chat.texts(room.text_chars) } else { Vec::new() };
+    let texts = if chat.is_raise() { chat.texts(room.text_chars) } else { chat.said(room.text_chars) };
     Embed { lines, texts }
 }
 

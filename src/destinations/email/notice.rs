@@ -49,6 +49,11 @@ impl Notice {
             Operation::Reply { .. } => parts.extend(update(job, telling, &incident)),
             _ => parts.extend(opening(job, telling, &incident)),
         }
+        let said = incident.said().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let said: Vec<(String, String)> = said.collect();
+        if !said.is_empty() {
+            parts.push(Part::Facts(said));
+        }
         if !incident.links.is_empty() {
             parts.push(Part::Links(incident.links.iter().map(short_link).collect()));
         }

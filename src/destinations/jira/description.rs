@@ -58,6 +58,9 @@ pub fn description(
     section("How often", incident.extent.iter().chain(&incident.parts).map(short).collect());
     section("What it means", text(&event.impact));
     section("What to do", text(&event.remediation));
+    let said = |(name, text)| Part::Line(Words::of(format!("{name}: ")).value(text));
+    let runbook = incident.runbook.iter().cloned().map(Part::Link);
+    section("Owner and runbook", incident.said().into_iter().map(said).chain(runbook).collect());
     let evidence = event.evidence.as_ref().filter(|_| is_events);
     let evidence = evidence.map(|text| Part::Code(truncate::chars(text, extent.text_chars_max).into_owned()));
     section(EXCERPT_HEADING, evidence.into_iter().collect());
@@ -65,7 +68,7 @@ pub fn description(
     let origin = Words::default().value(incident.origin.as_str());
     let lookup = incident.lookup.as_ref().map(|lookup| Words::default().value(lookup.as_str()));
     let origin = [origin].into_iter().chain(is_events.then_some(when)).chain(lookup);
-    let links = incident.links.iter().cloned().map(Part::Link);
+    let links = incident.vendor_links().iter().cloned().map(Part::Link);
     section("Where it came from", origin.map(|words| short(&words)).chain(links).collect());
     parts
 }

@@ -57,7 +57,8 @@ fn attachment(chat: &ChatMessage, is_opening: bool, room: Room) -> Value {
         lines.push(line(&chat.least(), room.value_chars, chat.now, escape));
     }
     lines.extend(links(chat.incident.links.get(..room.links).unwrap_or(&chat.incident.links)));
-    let texts = if is_opening || chat.is_raise() { chat.texts(room.text_chars) } else { Vec::new() };
+    let is_whole = is_opening || chat.is_raise();
+    let texts = if is_whole { chat.texts(room.text_chars) } else { chat.said(room.text_chars) };
     let field = |(name, text): &(&str, String)| json!({ "title": name, "value": escape(text), "short": false });
     let mut document = json!({
         "fallback": plain(&chat.first_line(TEXT_CHARS_MAX)),

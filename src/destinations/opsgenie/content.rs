@@ -82,6 +82,8 @@ fn paragraphs(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary, 
         ];
         let texts = texts.into_iter().filter_map(|(name, text)| Some(format!("{name}\n{}", short(text.as_ref()?))));
         paragraphs.extend(texts);
+        let said = incident.said().into_iter().map(|(name, text)| format!("{name}: {text}"));
+        paragraphs.push(said.collect::<Vec<_>>().join("\n"));
     }
     let links = incident.links.iter().map(|link| format!("{}: {}", short(&link.title), short(&link.url)));
     let when = is_events.then(|| event.when.clone());
@@ -121,6 +123,8 @@ fn details(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary) -> 
     add("test", (job.purpose == Purpose::Probe).then_some("true"));
     add("event_id", Some(&incident.event.event));
     add("source", Some(&incident.event.source));
+    add("owner", incident.owner.as_deref());
+    add("runbook", incident.runbook.as_ref().map(|link| link.url.as_str()));
     add("rule", line(&telling.incident.rule).as_deref().filter(|_| is_events));
     add("type", Some(incident.event.kind.as_str()).filter(|_| is_events));
     let side = |side: &Option<Side>| side.as_ref().map(|side| format!("{}{}", side.newest, side.more));

@@ -182,6 +182,9 @@ fn details(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary, tex
         add("what happened", event.message.as_deref());
         add("what it means", event.impact.as_deref());
         add("what to do", event.remediation.as_deref());
+        add("owner", incident.owner.as_deref());
+        add("runbook", incident.runbook.as_ref().map(|link| link.url.as_str()));
+        add("owner's note", incident.note.as_deref());
         add("evidence", event.evidence.as_deref());
         for fact in &incident.facts {
             add(&fact.name, Some(&fact.value));

@@ -116,7 +116,15 @@ impl ChatMessage {
             [("What happened", &event.message), ("What it means", &event.impact), ("What to do", &event.remediation)];
         let is_shown = self.incident.form == Form::Events && chars_max > 0;
         let shown = all.into_iter().filter_map(|(name, text)| Some((name, text.as_ref().filter(|_| is_shown)?)));
-        shown.map(|(name, text)| (name, truncate::lines(text, TEXT_LINES_MAX, chars_max).into_owned())).collect()
+        let shown = shown.map(|(name, text)| (name, truncate::lines(text, TEXT_LINES_MAX, chars_max).into_owned()));
+        shown.chain(self.said(chars_max)).collect()
+    }
+
+    /// Who is responsible and what else the operator says: what a message says at any time. The owner stays even where there
+    /// is no room for a text.
+    pub fn said(&self, chars_max: usize) -> Vec<(&'static str, String)> {
+        let said = self.incident.said().into_iter().filter(|(name, _)| chars_max > 0 || *name == "Owner");
+        said.map(|(name, text)| (name, truncate::chars(text, SAID_CHARS_MAX).into_owned())).collect()
     }
 
     /// Where it came from, and the way back.
@@ -155,4 +163,6 @@ fn symbol(severity: Severity) -> &'static str {
 
 const TITLE_CHARS_MAX: usize = 600;
 const TEXT_LINES_MAX: usize = 2;
+/// Settings are shorter, but a character may take two units.
+const SAID_CHARS_MAX: usize = 300;
 const ORIGIN_CHARS_MAX: usize = 600;

@@ -4,7 +4,7 @@
 
 use super::summary::{self, Fact, Summary};
 use super::words::{Words, count};
-use super::{line, rough, truncate, web_links};
+use super::{line, own_link, rough, sanitize, truncate, web_links};
 use crate::domain::{
     DigestFacts, DigestOf, Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link,
     Notification, Origin, Purpose, Rank, StormFacts, Telling,
@@ -42,7 +42,13 @@ pub struct IncidentSummary {
     pub facts: Vec<Fact>,
     /// `Akto · SqlInjection · source akto · id 6f1c2ab0`
     pub origin: String,
-    /// Pages to open, at most three.
+    /// Who is responsible, as the operator says: not escaped.
+    pub owner: Option<String>,
+    /// What else the operator says about it: not escaped.
+    pub note: Option<String>,
+    /// The page that says what to do, as the operator says.
+    pub runbook: Option<Link>,
+    /// Pages to open: the runbook, then at most three of the vendor.
     pub links: Vec<Link>,
     /// `gatepost incidents show 4711`
     pub lookup: Option<String>,
@@ -74,6 +80,9 @@ impl IncidentSummary {
         let (incident, is_probe) = (telling.incident, job.purpose == Purpose::Probe);
         let event = Summary::of(job);
         let form = Form::of(incident);
+        // What is said of one event of many would mislead.
+        let annotation = (form == Form::Events).then_some(&telling.wording.annotation);
+        let runbook = annotation.and_then(|said| own_link("Runbook", said.runbook.as_deref()?));
         let victim = victim(job.event).or_else(|| telling.facets.victims.newest().find_map(line));
         let who = side(event.action.as_ref().and_then(|action| action.who.clone()), &telling.facets.actors);
         let what = side(event.action.as_ref().and_then(|action| action.what.clone()), &telling.facets.targets);
@@ -91,11 +100,15 @@ impl IncidentSummary {
             standing: standing(job, incident),
             facts: event.facts.iter().filter(|fact| !is_told(fact)).cloned().collect(),
             origin: origin(job.event, &event, incident),
+            owner: annotation.and_then(|said| sanitize::line(said.owner.as_deref()?)),
+            note: annotation.and_then(|said| sanitize::line(said.note.as_deref()?)),
             // The page of one event of many would mislead.
-            links: web_links(&job.event.links)
-                .into_iter()
-                .take(if form == Form::Events { LINKS_MAX } else { 0 })
+            links: runbook
+                .iter()
+                .cloned()
+                .chain(web_links(&job.event.links).into_iter().take(if form == Form::Events { LINKS_MAX } else { 0 }))
                 .collect(),
+            runbook,
             lookup: (!is_probe).then(|| lookup(incident)),
             who: who.filter(|_| form == Form::Events),
             what: what.filter(|_| form == Form::Events),
@@ -134,6 +147,17 @@ impl IncidentSummary {
             (Some(one), None) | (None, Some(one)) => Some(side(one)),
             (None, None) => None,
         }
+    }
+
+    /// Who is responsible and what else the operator says, each with its name.
+    pub fn said(&self) -> Vec<(&'static str, &str)> {
+        let all = [("Owner", &self.owner), ("Note", &self.note)];
+        all.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect()
+    }
+
+    /// The pages of the vendor.
+    pub fn vendor_links(&self) -> &[Link] {
+        self.links.get(usize::from(self.runbook.is_some())..).unwrap_or_default()
     }
 
     fn storm_line(&self, title: &str) -> String {
@@ -406,6 +430,7 @@ fn lookup(incident: &Incident) -> String {
 
 /// What was received later than this after it happened says so.
 const LATE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Of the vendor.
 const LINKS_MAX: usize = 3;
 /// Rules of a storm that are named at once, and the most frequent ones that are counted.
 const NAMED_MAX: usize = 5;

@@ -23,4 +23,4 @@ pub use summary::{Action, Fact, Summary};
 pub use words::{Piece, Words, utc};
 
 use summary::rough;
-pub(crate) use summary::{line, web_links};
+pub(crate) use summary::{line, own_link, web_links};

@@ -145,6 +145,12 @@ pub(crate) fn web_links(links: &[Link]) -> Vec<Link> {
     web.collect()
 }
 
+/// A link of the operator's own. Its address is not redacted: it is meant to be opened as it stands.
+pub(crate) fn own_link(title: &str, url: &str) -> Option<Link> {
+    let url = strict(&Url::parse(url).ok()?);
+    (url.len() <= LINK_BYTES_MAX).then(|| Link { title: title.to_owned(), url })
+}
+
 /// The URL with everything encoded that browsers take and RFC 3986 does not, and that markup gives a meaning to.
 fn strict(url: &Url) -> String {
     let (origin, rest) = (&url[..Position::BeforePath], &url[Position::BeforePath..]);

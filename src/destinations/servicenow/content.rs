@@ -77,8 +77,11 @@ fn sections(
     section("How often", incident.extent.iter().chain(&incident.parts).map(short).collect());
     section("What it means", text(&event.impact));
     section("What to do", text(&event.remediation));
+    let said = incident.said().into_iter().map(|(name, text)| format!("{name}: {text}"));
+    let runbook = incident.runbook.as_ref().map(|link| format!("{}: {}", link.title, link.url));
+    section("Owner and runbook", said.chain(runbook).collect());
     let when = is_events.then(|| format!("{} · event {}", event.when, event.event));
-    let links = incident.links.iter().map(|link| format!("{}: {}", cut(&link.title), link.url));
+    let links = incident.vendor_links().iter().map(|link| format!("{}: {}", cut(&link.title), link.url));
     let origin = [cut(&incident.origin)].into_iter().chain(when).chain(incident.lookup.clone()).chain(links);
     section("Where it came from", origin.collect());
     section("Excerpt, credentials redacted", text(&event.evidence));

@@ -81,9 +81,8 @@ impl Notice {
         let body: Vec<String> = self.0.news_lines().iter().map(|words| self.mrkdwn(words)).collect();
         let mut all = self.header();
         all.push(lines(&body));
-        if self.0.is_raise() {
-            all.extend(self.texts(chars_max).iter().map(|text| section(plain(text))));
-        }
+        let texts = if self.0.is_raise() { self.0.texts(chars_max) } else { self.0.said(chars_max) };
+        all.extend(named(texts).iter().map(|text| section(plain(text))));
         all.push(self.context());
         all.extend(buttons(&self.0.incident.links));
         all
@@ -106,7 +105,7 @@ impl Notice {
     }
 
     fn texts(&self, chars_max: usize) -> Vec<String> {
-        self.0.texts(chars_max).into_iter().map(|(name, text)| format!("{name}: {text}")).collect()
+        named(self.0.texts(chars_max))
     }
 
     /// The beginning of what was seen, redacted like everything in a summary.
@@ -138,12 +137,17 @@ impl Notice {
         let mut all = vec![self.0.first_line(TEXT_LINE_CHARS_MAX)];
         all.extend(self.0.incident.event.notes.iter().map(|note| (*note).to_owned()));
         all.extend(self.0.news.as_ref().map(|words| self.plain(words)));
+        all.extend(named(self.0.said(0)));
         escape(&all.join("\n"))
     }
 
     fn plain(&self, words: &Words) -> String {
         truncate::chars(&words.plain(Some(self.0.now)), TEXT_LINE_CHARS_MAX).into_owned()
     }
+}
+
+fn named(texts: Vec<(&'static str, String)>) -> Vec<String> {
+    texts.into_iter().map(|(name, text)| format!("{name}: {text}")).collect()
 }
 
 /// The blocks with the longest texts that Slack takes.

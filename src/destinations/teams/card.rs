@@ -74,9 +74,9 @@ fn body(chat: &ChatMessage, is_opening: bool, room: Room) -> Vec<Value> {
     if !known.is_empty() {
         all.push(facts(&known, more_labels, room.value_chars));
     }
-    if is_opening || chat.is_raise() {
-        all.extend(chat.texts(room.text_chars).iter().flat_map(|(name, text)| named_text(name, text)));
-    }
+    let is_whole = is_opening || chat.is_raise();
+    let texts = if is_whole { chat.texts(room.text_chars) } else { chat.said(room.text_chars) };
+    all.extend(texts.iter().flat_map(|(name, text)| named_text(name, text)));
     all.push(origin(chat));
     all
 }

@@ -49,6 +49,7 @@ fn rules(notifiers: &[&str]) -> Arc<Rules> {
     Arc::new(Rules {
         sources: Arc::new([(source.name.clone(), source)].into()),
         router: Router::new(vec![route]),
+        annotations: Arc::default(),
         policy: Arc::new(Policy { notifiers, ..Policy::default() }),
     })
 }
