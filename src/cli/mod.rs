@@ -30,6 +30,7 @@ mod paint;
 mod probe;
 mod receipts;
 mod replay;
+mod replay_to;
 mod runtime;
 mod schema;
 mod send;

@@ -8,6 +8,7 @@ use super::failure::{Failure, Outcome};
 use super::moment::parse_moment;
 use super::opening::{open_store, outline};
 use super::output::out;
+use super::replay_to::{CARRIED_OUT, ReplayTo};
 use super::{delivery_words, find, names};
 use crate::domain::{Clock, DeliveryId, DeliveryState, IdPrefix, ReceiptId, SystemClock, Timestamp};
 use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Page, Queries, SqliteStore};
@@ -25,12 +26,25 @@ pub struct Replay {
     /// Send dead letters again
     #[arg(long, group = "what")]
     dead: bool,
+    /// Send this sink the events of the past that the routes of now send there and that it was never sent; needs --since
+    #[arg(long, value_name = "SINK", group = "what")]
+    to: Option<String>,
     /// Only those for this destination
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["receipt", "delivery"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["receipt", "delivery", "to"])]
     destination: Option<String>,
-    /// Only those planned since this day (2026-11-21), time (2026-11-21T10:00:00Z), or within this duration (24h)
+    /// Only those planned, or with --to received, since this day (2026-11-21), time (2026-11-21T10:00:00Z), or within this
+    /// duration (24h)
     #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery"], value_parser = parse_moment)]
     since: Option<Timestamp>,
+    /// Only events received before this day, time, or longer than this duration ago
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery", "dead"], value_parser = parse_moment)]
+    until: Option<Timestamp>,
+    /// Also events that the sink was sent before
+    #[arg(long, conflicts_with_all = ["receipt", "delivery", "dead", "stop"])]
+    again: bool,
+    /// Stop the replay that the sink is being sent
+    #[arg(long, requires = "to", conflicts_with_all = ["since", "until"])]
+    stop: bool,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -40,6 +54,14 @@ impl Replay {
     pub fn run(&self, path: &Path) -> Outcome {
         let outline = outline(path)?;
         let store = open_store(&outline)?;
+        if let Some(sink) = &self.to {
+            let to = ReplayTo { path, outline: &outline, store: &store, sink, dry_run: self.dry_run };
+            return match self.since {
+                _ if self.stop => to.stop(),
+                Some(since) => to.run(since, self.until, self.again),
+                None => Err(Failure::Usage("say from when on: --since 7d, --since 2026-11-21".to_owned())),
+            };
+        }
         match (&self.receipt, &self.delivery) {
             (Some(id), _) => self.replay_receipt(&store, find::receipt(&store, id)?),
             (None, Some(id)) => self.replay_delivery(&store, find::delivery(&store, id)?),
@@ -130,6 +152,3 @@ impl Replay {
 fn absent(what: &str, id: &dyn std::fmt::Display) -> Failure {
     Failure::Found(format!("there is no {what} {id} in the store"))
 }
-
-/// What an order means: this process sends nothing itself.
-const CARRIED_OUT: &str = "`gatepost serve` carries it out, at once or when it starts";

@@ -73,6 +73,8 @@ pub struct EventRange {
     pub(super) last: i64,
     /// How many there are.
     pub events: u64,
+    /// The replay that they were chosen by; `None` where they were planned when they were recorded.
+    pub(super) replay: Option<i64>,
 }
 
 impl Content {

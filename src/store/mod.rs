@@ -7,6 +7,7 @@
 //! | [`Queries`] | the operator, through `cli` and `server::admin` | reads, and replays on order |
 //! | [`IncidentQueries`] | the operator, through `cli` | reads incidents |
 //! | [`Commands`] | the operator, through `cli` | acknowledges, resolves, silences; also beside a process that serves |
+//! | [`SinkReplays`] | the operator, through `cli` | has a sink sent the past; also beside a process that serves |
 //! | [`Overview`] | the operator, through `cli` | what came in and went out recently |
 //! | [`Upkeep`] | `pipeline::retention` | retention, sizes, backup |
 //!
@@ -30,6 +31,7 @@ mod queries;
 mod receipt_work;
 mod reply_batch;
 mod set_aside;
+mod sink_replays;
 mod sqlite;
 mod upkeep;
 
@@ -52,6 +54,7 @@ pub use receipt_work::{
 };
 pub use reply_batch::{ReplyBatch, Responder};
 pub use set_aside::SetAside;
+pub use sink_replays::{Choice, Known, PastEvent, Period, Removed, ReplayState, SinkReplay, SinkReplays};
 pub use sqlite::{Access, OpenError, SqliteStore};
 pub use upkeep::{Hastened, Horizons, NotedTime, Soundness, Upkeep};
 

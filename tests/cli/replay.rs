@@ -145,3 +145,81 @@ to = ["{name}"]
 "#
     )
 }
+
+/// The configuration with a second file, which high severities go to.
+fn with_siem() -> String {
+    let siem = ARCHIVE.replace("archive", "siem").replace("events.", "siem.").replace("everything", "agents");
+    config() + &siem.replace("to = [", "when = 'event.type == \"agent.error\"'\nto = [")
+}
+
+#[test]
+fn a_new_sink_is_sent_the_past_that_the_routes_of_now_send_there_and_once() {
+    let mut gateway = Gateway::start(&config());
+    for n in 0..6 {
+        let kind = if n % 3 == 0 { "agent.registered" } else { "agent.error" };
+        let body = format!(r#"{{"id":"evt_{n}","type":"{kind}"}}"#);
+        gateway.post_signed("adrian", ADRIAN, body.as_bytes()).accepted();
+    }
+    gateway.settle();
+    gateway.stop();
+    gateway.configure(&with_siem());
+    let order = ["replay", "--to", "siem", "--since", "1h"];
+    let dry = gateway.run(&[&order[..], &["--dry-run"]].concat()).done();
+    dry.prints("would send 4 events to siem, received from ").prints("  left out: 2 sent to siem by no route of now");
+    assert!(gateway.run(&["status", "--json"]).done().json()["replays"].as_array().unwrap().is_empty());
+    let ordered = gateway.run(&order).done().prints("4 events received from ");
+    ordered.prints("are sent to siem: ordered; `gatepost serve` ");
+    let twice = gateway.run(&order).ended(1);
+    twice.complains("a replay to siem is under way: 0 of 4 events sent, received from ");
+    let status = gateway.run(&["status"]).done();
+    status.prints("replay     a replay to siem is under way: 0 of 4 events");
+    gateway.serve_again();
+    let lines = until("the past is there", || {
+        let lines = gateway.folder.lines("siem.ndjson");
+        (lines.len() == 4).then_some(lines)
+    });
+    assert!(lines.iter().all(|line| line.contains("agent.error")), "{lines:?}");
+    gateway.settle();
+    until("it is over", || {
+        let status = gateway.run(&["status", "--json"]).done().json();
+        status["replays"].as_array().unwrap().is_empty().then_some(())
+    });
+    gateway.run(&order).done().prints("0 events received").prints("  left out: 4 sent to siem before; --again sends");
+    gateway.post_signed("adrian", ADRIAN, br#"{"id":"evt_7","type":"agent.error"}"#).accepted();
+    gateway.settle();
+    gateway.run(&order).done().prints("  left out: 5 sent to siem before");
+    gateway.run(&[&order[..], &["--again"]].concat()).done().prints("  among them: 5 sent to siem before");
+    until("they are there twice", || (gateway.folder.lines("siem.ndjson").len() == 10).then_some(()));
+    assert_eq!(gateway.folder.lines("events.ndjson").len(), 7, "no other sink is sent anything");
+}
+
+#[test]
+fn a_replay_to_a_sink_is_stopped_on_order() {
+    let mut gateway = Gateway::start(&config());
+    gateway.post_signed("adrian", ADRIAN, br#"{"id":"evt_1","type":"agent.error"}"#).accepted();
+    gateway.settle();
+    gateway.stop();
+    gateway.configure(&with_siem());
+    let stop = ["replay", "--to", "siem", "--stop"];
+    gateway.run(&stop).done().prints("no replay to siem is under way");
+    gateway.run(&["replay", "--to", "siem", "--since", "1h"]).done();
+    gateway.run(&[&stop[..], &["--dry-run"]].concat()).done().prints("would stop: a replay to siem is under way");
+    gateway.run(&stop).done().prints("the replay to siem is stopped; 1 event of it");
+    gateway.serve_again();
+    gateway.settle();
+    assert!(gateway.folder.lines("siem.ndjson").is_empty());
+}
+
+#[test]
+fn what_cannot_be_replayed_to_is_refused_with_the_reason() {
+    let pager = "[destinations.oncall]\ntype = \"pagerduty\"\nrouting_key = { env = \"UNSET\" }\n";
+    let gateway = Gateway::start(&config());
+    gateway.folder.write("other.toml", gateway.folder.read("gatepost.toml") + pager);
+    let replay = |arguments: &[&str]| gateway.run(&[&["replay", "-c", "other.toml"], arguments].concat());
+    replay(&["--to", "oncall", "--since", "1h"]).ended(1).complains("oncall is a notifier (pagerduty)");
+    replay(&["--to", "archiv", "--since", "1h"]).ended(1).complains("did you mean 'archive'?");
+    replay(&["--to", "archive"]).ended(2).complains("--since 7d");
+    replay(&["--to", "archive", "--since", "1h", "--until", "2h"]).ended(2).complains("--until is not after --since");
+    replay(&["--dead", "--again"]).ended(2);
+    replay(&["--to", "archive", "--stop", "--since", "1h"]).ended(2);
+}

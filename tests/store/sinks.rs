@@ -17,7 +17,7 @@ const SIZE: BatchSize = BatchSize { events: 100, bytes: 1 << 20 };
 
 impl Fixture {
     /// Records so many events, each of a receipt of its own, in one transaction for all.
-    fn record(&self, count: usize, to: &[&str]) {
+    pub fn record(&self, count: usize, to: &[&str]) {
         let ids: Vec<String> = (0..count).map(|_| EventId::generate().to_string()).collect();
         let tickets: Vec<_> =
             ids.iter().map(|id| gatepost::store::Inbox::accept(&self.store, self.arrival("s", id, id), None)).collect();

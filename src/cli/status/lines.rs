@@ -3,6 +3,7 @@
 use super::super::failure::Outcome;
 use super::super::output::out;
 use super::super::paint::{Paint, Tone};
+use super::super::replay_to::under_way;
 use super::super::table::{Cell, Table};
 use super::super::{moment, terminal};
 use super::{DestinationReport, Report, SourceReport};
@@ -12,11 +13,13 @@ use crate::domain::Timestamp;
 pub fn print(report: &Report) -> Outcome {
     let paint = Paint::of_stdout();
     out!("gatepost {} · {} UTC", report.version, moment::short(report.at))?;
-    for (what, tone, text) in summary(report) {
+    let summary = summary(report);
+    let lines_fixed = LINES_FIXED + summary.len();
+    for (what, tone, text) in summary {
         let width = terminal::width().unwrap_or(usize::MAX).saturating_sub(WHAT_WIDTH);
         out!("{what:<WHAT_WIDTH$}{}", paint.paint(tone, &terminal::line(&text, width)))?;
     }
-    let rows_free = terminal::height().map_or(usize::MAX, |height| height.saturating_sub(LINES_FIXED));
+    let rows_free = terminal::height().map_or(usize::MAX, |height| height.saturating_sub(lines_fixed));
     let reasons: Vec<String> = report.destinations.iter().filter_map(why).collect();
     let below = report.destinations.len() + reasons.len();
     let (sources, below) = shares(rows_free, report.sources.len(), below);
@@ -39,7 +42,7 @@ fn why(one: &DestinationReport) -> Option<String> {
     Some(format!("{}: {}", one.name, one.reason.as_ref()?))
 }
 
-fn summary(report: &Report) -> [(&'static str, Tone, String); 6] {
+fn summary(report: &Report) -> Vec<(&'static str, Tone, String)> {
     let [waiting, leased, dead] = report.totals();
     let serve = &report.serve;
     let (tone, text) = match (serve.status, &serve.reason) {
@@ -56,14 +59,16 @@ fn summary(report: &Report) -> [(&'static str, Tone, String); 6] {
         0 => "none".to_owned(),
         dead => format!("{dead} dead letters: gatepost deliveries list --state dead"),
     };
-    [
+    let replays = report.replays.iter().map(|replay| ("replay", Tone::Waiting, under_way(replay)));
+    let summary = [
         ("serve", tone, text),
         ("receipts", waits(report.receipts_unread), format!("{} not read yet", report.receipts_unread)),
         ("incidents", incident_tone(report), incidents(report)),
         ("queue", waits(waiting), queue),
         ("dead", if dead > 0 { Tone::Bad } else { Tone::Plain }, letters),
         ("disk", Tone::Plain, disk),
-    ]
+    ];
+    summary.into_iter().chain(replays).collect()
 }
 
 fn incident_tone(report: &Report) -> Tone {
@@ -150,8 +155,8 @@ fn bytes(count: u64) -> String {
 }
 
 const WHAT_WIDTH: usize = 11;
-/// One for the title, six for the summary, two blanks, two headers, one for the prompt.
-const LINES_FIXED: usize = 12;
+/// One for the title, two blanks, two headers, one for the prompt.
+const LINES_FIXED: usize = 6;
 
 #[cfg(test)]
 mod tests {

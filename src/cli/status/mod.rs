@@ -15,7 +15,7 @@ use super::opening::read_store;
 use super::output::out;
 use crate::config::Outline;
 use crate::domain::{Clock, DeliveryState, IncidentState, SystemClock, Timestamp};
-use crate::store::{IncidentFilter, IncidentQueries, Overview, Page, Queries, SqliteStore};
+use crate::store::{IncidentFilter, IncidentQueries, Overview, Page, Queries, SinkReplay, SinkReplays, SqliteStore};
 use serving::Serving;
 
 #[derive(clap::Args)]
@@ -44,6 +44,8 @@ struct Report {
     incidents: IncidentReport,
     sources: Vec<SourceReport>,
     destinations: Vec<DestinationReport>,
+    /// The events of the past that sinks are being sent.
+    replays: Vec<SinkReplay>,
 }
 
 #[derive(Serialize)]
@@ -114,6 +116,7 @@ impl Report {
             receipts_unread: store.undispatched()?,
             sources: sources(outline, store, at)?,
             destinations,
+            replays: store.sink_replays()?.into_iter().filter(SinkReplay::is_open).collect(),
             serve,
         })
     }

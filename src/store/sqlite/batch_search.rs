@@ -96,7 +96,7 @@ impl<'t> Search<'t> {
                 return Ok(event - 1);
             }
             self.bytes += bytes;
-            let range = self.range.get_or_insert(EventRange { first: event, last: event, events: 0 });
+            let range = self.range.get_or_insert(EventRange { first: event, last: event, events: 0, replay: None });
             range.last = event;
             range.events += 1;
         }

@@ -4,10 +4,12 @@
 //! under the same id. From then on it is a delivery like any other. The position moves on with it, so that a batch that waits
 //! for its next try does not keep the sink from the events behind it.
 
+use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{Claim, Content, DeliveryWork, EventRange, Lease, StoreError, Verdict};
 use super::batch_search::Search;
+use super::replays;
 use super::rows::name;
 use super::single_events::SingleEvent;
 use super::urgency::urgency_of_event;
@@ -115,8 +117,29 @@ pub fn form(
         )?
         .execute(params![destination.as_str(), found.position, found.passed, found.is_end])?;
     let Some(range) = found.range else { return Ok(if found.is_end { Formed::Nothing } else { Formed::NotYet }) };
+    Ok(Formed::Batch(lease_out(transaction, destination, &found.route, range, lease)?))
+}
+
+/// Takes the next events of the replay of a sink as a batch, under a lease.
+pub fn form_of_replay(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    size: BatchSize,
+    lease: Lease,
+) -> Result<Option<Claim<DeliveryWork>>, StoreError> {
+    let range = replays::next_range(transaction, destination, size)?;
+    range.map(|range| lease_out(transaction, destination, REPLAY, range, lease)).transpose()
+}
+
+fn lease_out(
+    transaction: &Transaction<'_>,
+    destination: &DestinationName,
+    route: &str,
+    range: EventRange,
+    lease: Lease,
+) -> Result<Claim<DeliveryWork>, StoreError> {
     let delivery = DeliveryId::generate();
-    let row = insert(transaction, destination, &found.route, range, (delivery, lease.now))?;
+    let row = insert(transaction, destination, route, range, (delivery, lease.now))?;
     transaction
         .prepare_cached("UPDATE deliveries SET state = 1, generation = 1, tries = 1, lease_until = ?2 WHERE seq = ?1")?
         .execute(params![row, lease.until().as_millis()])?;
@@ -128,7 +151,7 @@ pub fn form(
         progress: Progress::default(),
         retrying_since: None,
     };
-    Ok(Formed::Batch(Claim::new(row, 1, work)))
+    Ok(Claim::new(row, 1, work))
 }
 
 /// Writes a batch that is due.
@@ -141,8 +164,8 @@ fn insert(
 ) -> Result<i64, StoreError> {
     transaction
         .prepare_cached(
-            "INSERT INTO deliveries (id, destination, route, urgency, not_before, created_at, first_event, last_event, events)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8)",
+            "INSERT INTO deliveries (id, destination, route, urgency, not_before, created_at, first_event, last_event, events, replay)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             delivery.as_bytes(),
@@ -152,7 +175,8 @@ fn insert(
             now.as_millis(),
             range.first,
             range.last,
-            i64::try_from(range.events).unwrap_or(i64::MAX)
+            i64::try_from(range.events).unwrap_or(i64::MAX),
+            range.replay
         ])?;
     Ok(transaction.last_insert_rowid())
 }
@@ -163,25 +187,33 @@ fn halves(
     destination: &DestinationName,
     range: EventRange,
 ) -> Result<Option<[EventRange; 2]>, StoreError> {
-    let statement = format!("SELECT count(*) {IN_RANGE}");
-    let events: i64 = transaction
-        .prepare_cached(&statement)?
-        .query_row(params![range.first, range.last, destination.as_str()], |row| row.get(0))?;
+    let (of, whose) = chosen(destination, range);
+    let statement = format!("SELECT count(*) {of}");
+    let events: i64 =
+        transaction.prepare_cached(&statement)?.query_row(params![range.first, range.last, whose], |row| row.get(0))?;
     let events = events.unsigned_abs();
     if events < 2 {
         return Ok(None);
     }
     let first_half = events / 2;
-    let statement = format!("SELECT e.seq {IN_RANGE} {IN_ORDER} LIMIT 2 OFFSET ?4");
+    let statement = format!("SELECT e.seq {of} {IN_ORDER} LIMIT 2 OFFSET ?4");
     let mut select = transaction.prepare_cached(&statement)?;
     let offset = i64::try_from(first_half - 1).unwrap_or(0);
-    let values = params![range.first, range.last, destination.as_str(), offset];
+    let values = params![range.first, range.last, whose, offset];
     let around = select.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
     let [last, first] = around.as_slice() else { return Ok(None) };
     Ok(Some([
-        EventRange { first: range.first, last: *last, events: first_half },
-        EventRange { first: *first, last: range.last, events: events - first_half },
+        EventRange { last: *last, events: first_half, ..range },
+        EventRange { first: *first, events: events - first_half, ..range },
     ]))
+}
+
+/// Where the events of a range stand, and whose they are: `?3` there.
+fn chosen(destination: &DestinationName, range: EventRange) -> (&'static str, SqlValue) {
+    match range.replay {
+        Some(replay) => (IN_REPLAY, SqlValue::Integer(replay)),
+        None => (IN_RANGE, SqlValue::Text(destination.to_string())),
+    }
 }
 
 /// The events of a batch as they are kept, in their order. Those that retention has taken are left out.
@@ -190,9 +222,9 @@ pub fn events(
     destination: &DestinationName,
     range: EventRange,
 ) -> Result<Vec<BatchEvent>, StoreError> {
-    let statement = format!("SELECT e.id, e.document {IN_RANGE} {IN_ORDER}");
-    let mut select = connection.prepare_cached(&statement)?;
-    let rows = select.query_map(params![range.first, range.last, destination.as_str()], |row| {
+    let (of, whose) = chosen(destination, range);
+    let mut select = connection.prepare_cached(&format!("SELECT e.id, e.document {of} {IN_ORDER}"))?;
+    let rows = select.query_map(params![range.first, range.last, whose], |row| {
         Ok(BatchEvent {
             id: EventId::from_bytes(row.get(0)?),
             document: EventDocument::new(row.get_ref(1)?.as_bytes()?.to_vec()),
@@ -233,6 +265,7 @@ pub fn first_needed(transaction: &Transaction<'_>, destinations: &[DestinationNa
         {
             first = first.min(sink.position + 1);
         }
+        first = first.min(replays::first_needed(transaction, destination)?.unwrap_or(i64::MAX));
     }
     Ok(first)
 }
@@ -253,7 +286,8 @@ pub fn forget_run(transaction: &Transaction<'_>, (first, last, plan): (i64, i64,
 pub fn discard(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<u64, StoreError> {
     let behind = sink(transaction, destination)?.map_or(0, |sink| sink.planned - sink.batched);
     transaction.execute("DELETE FROM sinks WHERE destination = ?1", [destination.as_str()])?;
-    Ok(u64::try_from(behind).unwrap_or(0))
+    let replayed = replays::stop(transaction, destination)?;
+    Ok(u64::try_from(behind).unwrap_or(0) + replayed)
 }
 
 /// Has a dead batch that holds an event sent again.
@@ -270,7 +304,7 @@ pub fn revive(
     Ok(update.execute(params![batch, now.as_millis()])?)
 }
 
-/// The batch whose range holds an event: there is at most one that was neither discarded nor halved, because batches are
+/// The live batch whose range holds an event: there is at most one that was neither discarded nor halved, because batches are
 /// taken one behind the other.
 pub fn of_event(
     transaction: &Transaction<'_>,
@@ -278,7 +312,8 @@ pub fn of_event(
     event: i64,
 ) -> Result<Option<i64>, StoreError> {
     let mut select = transaction.prepare_cached(
-        "SELECT seq, last_event FROM deliveries WHERE destination = ?1 AND first_event <= ?2 AND state <> 4
+        "SELECT seq, last_event FROM deliveries
+         WHERE destination = ?1 AND first_event <= ?2 AND replay IS NULL AND state <> 4
          ORDER BY first_event DESC LIMIT 1",
     )?;
     let found: Option<(i64, i64)> =
@@ -298,6 +333,10 @@ pub fn hand_over(
     destination: &DestinationName,
     lease: Lease,
 ) -> Result<bool, StoreError> {
+    // Incidents of the past are not told again.
+    if replays::first_needed(transaction, destination)?.is_some() {
+        replays::stop(transaction, destination)?;
+    }
     if sink(transaction, destination)?.is_none() {
         return Ok(true);
     }
@@ -318,7 +357,7 @@ pub fn hand_over(
     }
 }
 
-/// A batch of a destination that tells incidents now: its events become deliveries of their own.
+/// A batch of a destination that tells incidents now: its events become deliveries of their own, but for those of a replay.
 pub fn scatter(
     transaction: &Transaction<'_>,
     destination: &DestinationName,
@@ -332,7 +371,7 @@ pub fn scatter(
             Ok((row.get(0)?, Severity::from_id(row.get(1)?), row.get(2)?))
         })?
         .collect::<rusqlite::Result<Vec<(i64, Severity, String)>>>()?;
-    for (event, severity, route) in rows {
+    for (event, severity, route) in rows.into_iter().filter(|_| range.replay.is_none()) {
         SingleEvent { event, destination, route: &route, severity }.insert(transaction, now)?;
     }
     transaction
@@ -343,11 +382,12 @@ pub fn scatter(
     Ok(())
 }
 
-/// The range of a row with `first_event, last_event, events`, where it is a batch.
+/// The range of a row with `first_event, last_event, events, replay`, where it is a batch.
 pub fn range(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<EventRange>> {
     let Some(first) = row.get::<_, Option<i64>>(column)? else { return Ok(None) };
     let events: i64 = row.get(column + 2)?;
-    Ok(Some(EventRange { first, last: row.get(column + 1)?, events: events.unsigned_abs() }))
+    let (last, replay) = (row.get(column + 1)?, row.get(column + 3)?);
+    Ok(Some(EventRange { first, last, events: events.unsigned_abs(), replay }))
 }
 
 fn sink(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<Option<Sink>, StoreError> {
@@ -363,6 +403,8 @@ fn sink(transaction: &Transaction<'_>, destination: &DestinationName) -> Result<
 const HANDED_OVER: BatchSize = BatchSize { events: 24, bytes: 1 << 20 };
 const WAITING: i64 = 0;
 const DEAD: i64 = 3;
+/// What stands for the route of a batch of a replay: its events were chosen by several.
+const REPLAY: &str = "replay";
 /// The events of a range that were planned for a destination: `?1` and `?2` are the range, `?3` is the destination.
 ///
 /// The order of the tables is prescribed, and by [`IN_ORDER`] that of the rows with it: left to itself SQLite reads all
@@ -370,7 +412,11 @@ const DEAD: i64 = 3;
 const IN_RANGE: &str = "FROM plan_runs r CROSS JOIN plan_sinks s ON s.plan = r.plan AND s.destination = ?3
     CROSS JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND min(r.last, ?2)
     WHERE r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= ?1), 0) AND r.first <= ?2";
-/// The rows of [`IN_RANGE`] as events were recorded. Runs do not overlap.
+/// The events of a range that were chosen by a replay, which is `?3`.
+const IN_REPLAY: &str = "FROM replay_runs r CROSS JOIN events e ON e.seq BETWEEN max(r.first, ?1) AND min(r.last, ?2)
+    WHERE r.replay = ?3 AND r.first <= ?2
+    AND r.first >= coalesce((SELECT max(first) FROM replay_runs WHERE replay = ?3 AND first <= ?1), 0)";
+/// The rows of [`IN_RANGE`] and [`IN_REPLAY`] as events were recorded. Runs do not overlap.
 const IN_ORDER: &str = "ORDER BY r.first, e.seq";
 /// When the first event was received that a sink has still to be sent: `?1` is the row behind its position.
 const OLDEST_UNBATCHED: &str = "SELECT e.received_at FROM plan_runs r
@@ -423,8 +469,8 @@ mod tests {
     #[test]
     fn a_batch_is_read_without_its_neighbours() {
         let [few, many] = [with_events(2_000), with_events(200_000)];
-        let few = steps(&few, EventRange { first: 41, last: 60, events: 20 });
-        let many = steps(&many, EventRange { first: 120_001, last: 120_020, events: 20 });
+        let few = steps(&few, EventRange { first: 41, last: 60, events: 20, replay: None });
+        let many = steps(&many, EventRange { first: 120_001, last: 120_020, events: 20, replay: None });
         assert!(many <= few + 10, "{few} steps among 2,000 events, {many} among 200,000");
     }
 }

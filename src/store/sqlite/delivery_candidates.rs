@@ -82,7 +82,8 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
 }
 
 const CANDIDATES: &str = "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress,
-    d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route, d.first_event, d.last_event, d.events
+    d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route, d.first_event, d.last_event, d.events,
+    d.replay
     FROM deliveries d LEFT JOIN events e ON e.seq = d.event
     WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
     ORDER BY d.not_before, d.seq LIMIT ?4";

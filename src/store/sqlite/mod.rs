@@ -43,6 +43,8 @@ mod read_connection;
 mod receipt_queue;
 mod record;
 mod remedy;
+mod replay_schema;
+mod replays;
 mod reserve;
 mod rows;
 mod runs;

@@ -131,6 +131,9 @@ impl Outbox for SqliteStore {
                 let Formed::Batch(batch) = formed else { break };
                 claimed.claims.push(batch);
             }
+            if may_form && claimed.claims.len() < limit {
+                claimed.claims.extend(batches::form_of_replay(transaction, &sink, size, lease)?);
+            }
             Ok(claimed)
         })
     }

@@ -78,7 +78,7 @@ impl Queries for SqliteStore {
         if let Some(delivery) = filter.delivery {
             let id = SqlValue::Blob(delivery.as_bytes().to_vec());
             query.and(OF_DELIVERY, id.clone());
-            query.values.push(id);
+            query.values.extend([id.clone(), id]);
         }
         // No column and no index: each event's document is looked into.
         query.and_text("json_extract(e.document, '$.vendor_id') = ?", filter.vendor_id.as_deref());
@@ -273,6 +273,12 @@ const OF_DELIVERY: &str = "e.seq IN (SELECT event FROM deliveries WHERE id = ? U
         AND r.first >= coalesce((SELECT max(first) FROM plan_runs WHERE first <= b.first_event), 0)
     CROSS JOIN plan_sinks s ON s.plan = r.plan AND s.destination = b.destination
     CROSS JOIN events x ON x.seq BETWEEN max(r.first, b.first_event) AND min(r.last, b.last_event)
+    WHERE b.id = ? AND b.replay IS NULL
+    UNION ALL
+    SELECT x.seq FROM deliveries b
+    CROSS JOIN replay_runs r ON r.replay = b.replay AND r.first <= b.last_event
+        AND r.first >= coalesce((SELECT max(first) FROM replay_runs WHERE replay = b.replay AND first <= b.first_event), 0)
+    CROSS JOIN events x ON x.seq BETWEEN max(r.first, b.first_event) AND min(r.last, b.last_event)
     WHERE b.id = ?)";
 /// A delivery of the event itself, a batch that holds it, or one that tells of its incident.
 const OF_EVENT: &str = "d.seq IN (
@@ -283,5 +289,10 @@ const OF_EVENT: &str = "d.seq IN (
         AND r.last >= x.seq
         CROSS JOIN plan_sinks s ON s.plan = r.plan
         CROSS JOIN deliveries b ON b.destination = s.destination AND b.first_event <= x.seq AND b.last_event >= x.seq
+        AND b.replay IS NULL
+    UNION ALL
+    SELECT b.seq FROM x CROSS JOIN replays p CROSS JOIN replay_runs r ON r.replay = p.number AND r.last >= x.seq
+        AND r.first = (SELECT max(first) FROM replay_runs WHERE replay = p.number AND first <= x.seq)
+        CROSS JOIN deliveries b ON b.replay = p.number AND b.first_event <= x.seq AND b.last_event >= x.seq
     UNION ALL
     SELECT c.seq FROM x JOIN notifications m ON m.incident = x.incident JOIN deliveries c ON c.notification = m.seq)";

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::StoreError;
-use super::batches;
+use super::{batches, replays};
 use crate::domain::{DestinationName, RouteName};
 
 /// Destinations of an event, each with the first route that asked for it.
@@ -132,16 +132,17 @@ impl<'t> SinkPlanner<'t> {
         Ok(())
     }
 
-    /// Whether an event that is known was planned for a sink, and is part of a batch or will be. What was planned for a
+    /// Whether an event that is known was planned for a sink or chosen for it, and is part of a batch or will be. What was planned for a
     /// destination and discarded is neither.
     pub fn is_kept_for(&mut self, event: i64, destination: &DestinationName) -> Result<bool, StoreError> {
         // The event may have been planned in this transaction.
         self.write_run()?;
         let is_new = self.planned.get(destination).is_some_and(|planned| planned.first <= event);
-        Ok(self.is_planned(event, destination)?
+        let is_live = self.is_planned(event, destination)?
             && (is_new
                 || batches::is_before(self.transaction, destination, event)?
-                || self.is_batched(event, destination)?))
+                || self.is_batched(event, destination)?);
+        Ok(is_live || replays::holds(self.transaction, destination, event)?)
     }
 
     fn is_planned(&self, event: i64, destination: &DestinationName) -> Result<bool, StoreError> {

@@ -10,7 +10,7 @@ use super::super::{Hastened, Horizons, NotedTime, Policy, StoreError, Ticket, Up
 use super::connection::create_private;
 use super::incidents::Incidents;
 use super::rows::row_limit;
-use super::{IncidentWalk, SqliteStore, batches, bodies, keys, runs};
+use super::{IncidentWalk, SqliteStore, batches, bodies, keys, replays, runs};
 use crate::domain::{DestinationName, Timestamp};
 
 impl Upkeep for SqliteStore {
@@ -25,7 +25,7 @@ impl Upkeep for SqliteStore {
             left -= prune_results(transaction, horizons.receipts, left)?.min(left);
             left -= prune_receipts(transaction, horizons.receipts, left)?.min(left);
             left -= prune_events(transaction, &destinations, horizons.events, left)?.min(left);
-            left -= prune_batches(transaction, left)?.min(left);
+            left -= prune_batches(transaction, horizons.events, left)?.min(left);
             left -= prune_forgotten(transaction, horizons.events, left)?.min(left);
             let mut walk = walk.lock().unwrap_or_else(PoisonError::into_inner);
             left -= prune_incidents(transaction, &mut walk, horizons.events, left)?.min(left);
@@ -147,27 +147,28 @@ fn prune_events(
 }
 
 /// Deletes batches, and notes of which events go to which sinks, whose events are all gone.
-fn prune_batches(transaction: &Transaction<'_>, limit: usize) -> Result<usize, StoreError> {
+fn prune_batches(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let first: i64 = transaction
         .prepare_cached(
             "SELECT coalesce(min(seq), (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) FROM events",
         )?
         .query_row([], |row| row.get(0))?;
-    let limit = row_limit(limit);
+    let rows = row_limit(limit);
     let mut select = transaction.prepare_cached(OLD_RUNS)?;
     let runs: Vec<(i64, i64, i64)> = select
-        .query_map(params![first, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .query_map(params![first, rows], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     for run in &runs {
         batches::forget_run(transaction, *run)?;
     }
     let mut select = transaction.prepare_cached(OLD_BATCHES)?;
-    let batches: Vec<i64> = select.query_map(params![first, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let batches: Vec<i64> = select.query_map(params![first, rows], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for batch in &batches {
         transaction.prepare_cached("DELETE FROM attempts WHERE delivery = ?1")?.execute([batch])?;
         transaction.prepare_cached("DELETE FROM deliveries WHERE seq = ?1")?.execute([batch])?;
     }
-    Ok(runs.len() + batches.len())
+    let replayed = replays::prune(transaction, first, before, limit)?;
+    Ok(runs.len() + batches.len() + replayed)
 }
 
 /// Deletes old changes of notifications that the operator has had forgotten, once no older notification is left: those of
