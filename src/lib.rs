@@ -48,6 +48,7 @@
 //! | 3 | [`vendors`] | one file a vendor; a configured source and the proof that a request is authentic. Pure |
 //! | 3 | [`routing`] | routes, conditions, explanation. Pure |
 //! | 3 | [`incidents`] | which events belong together, how an incident lives, what is due to be told. Pure |
+//! | 3 | [`notices`] | what gatepost tells its operator about itself: conditions, when they are told. Pure |
 //! | 3 | [`destinations`] | one file a destination, each a sink or a notifier: what to send, what came back. Pure: it never sends |
 //! | 4 | [`store`] | durable state behind roles; the engine is in `sqlite/` |
 //! | 4 | [`egress`] | the only outbound I/O |
@@ -104,6 +105,7 @@ mod authentic;
 #[cfg(test)]
 #[path = "../tests/harness/needs.rs"]
 mod needs;
+pub mod notices;
 pub(crate) mod pipeline;
 #[cfg(test)]
 mod processor_time;

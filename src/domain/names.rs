@@ -72,6 +72,23 @@ named! {
     RouteName
 }
 
+impl SourceName {
+    /// The source of what gatepost tells about itself. No configured source has this name.
+    pub const OWN: &str = "gatepost";
+
+    /// The source of what gatepost tells about itself.
+    pub fn own() -> Self {
+        Self(Self::OWN.into())
+    }
+}
+
+impl RouteName {
+    /// What stands in the place of a route where `[operator] to` asks for a destination.
+    pub fn operator() -> Self {
+        Self("operator".into())
+    }
+}
+
 fn checked(text: &str) -> Result<Arc<str>, NameError> {
     let bytes = text.as_bytes();
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -96,6 +113,12 @@ mod tests {
             assert!(bad.parse::<DestinationName>().is_err(), "{bad}");
             assert!(bad.parse::<RouteName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_names_that_gatepost_gives_are_names() {
+        assert_eq!(SourceName::OWN.parse(), Ok(SourceName::own()));
+        assert_eq!("operator".parse(), Ok(RouteName::operator()));
     }
 
     #[test]

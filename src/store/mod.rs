@@ -9,6 +9,7 @@
 //! | [`Commands`] | the operator, through `cli` | acknowledges, resolves, silences; also beside a process that serves |
 //! | [`SinkReplays`] | the operator, through `cli` | has a sink sent the past; also beside a process that serves |
 //! | [`Overview`] | the operator, through `cli` | what came in and went out recently |
+//! | [`Notices`] | `pipeline::notice_task` | what gatepost tells its operator about itself |
 //! | [`Upkeep`] | `pipeline::retention` | retention, sizes, backup |
 //!
 //! Calls that write answer with a [`Ticket`], a future that is ready when the commit is on the disk. Policy is not here:
@@ -24,6 +25,7 @@ mod claim;
 mod delivery_work;
 mod inbox;
 mod incident_roles;
+mod notice_roles;
 mod outbox;
 mod overview;
 mod policy;
@@ -42,6 +44,7 @@ pub use inbox::{Backlog, Inbox};
 pub use incident_roles::{
     Commands, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow,
 };
+pub use notice_roles::{Notices, Reconciled};
 pub use outbox::{Advanced, ClaimOrder, Lease, LeasesLost, Outbox};
 pub use overview::{DestinationActivity, Overview, Position, SourceActivity};
 pub use policy::{NotifierPolicy, Policy};

@@ -92,7 +92,7 @@ pub struct PlannedEvent {
 pub struct Joining {
     /// What the events of the incident have in common.
     pub key: IncidentKey,
-    /// What the incident needs to know of it.
+    /// What the incident needs to know of it. It is told where this says so, or where a route sends it to a notifier.
     pub event: NewEvent,
 }
 

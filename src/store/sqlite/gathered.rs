@@ -48,7 +48,8 @@ impl Gathered {
             // The same event twice in one transaction, by a replay.
             return;
         }
-        let event = NewEvent { is_told: !notifiers.is_empty(), ..joining.event.clone() };
+        let is_told = joining.event.is_told || !notifiers.is_empty();
+        let event = NewEvent { is_told, ..joining.event.clone() };
         let key = (source.clone(), joining.key);
         let events = self.by_key.entry(key.clone()).or_default();
         if events.is_empty() {

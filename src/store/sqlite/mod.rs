@@ -32,8 +32,10 @@ mod keys;
 mod leases;
 mod listing;
 mod lock;
+mod notices;
 mod notifications;
 mod open_error;
+mod operator_schema;
 mod outbox;
 mod overview;
 mod pragmas;
@@ -188,6 +190,12 @@ impl SqliteStore {
             .filter_map(|file| std::fs::metadata(file).ok())
             .map(|m| m.len())
             .sum()
+    }
+
+    /// What is free on the disk of the database, in bytes, for processes other than root's; `None` where the system does not say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(self.path.as_path()).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Whether requests are refused because the disk is full.

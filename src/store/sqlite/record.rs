@@ -161,6 +161,14 @@ impl<'t> Recorder<'t> {
         Ok((tally, replayed))
     }
 
+    /// Records an event of gatepost's own, which came in no receipt and is no repetition: for these notifiers, and for no
+    /// sink.
+    pub fn record_own(&mut self, planned: &PlannedEvent, document: &str) -> Result<(), StoreError> {
+        let row = self.insert_event(planned, document, None)?;
+        self.gathered.add(&planned.event.source, row, &planned.joining, planned.deliveries.clone());
+        Ok(())
+    }
+
     /// That an alert is over says nothing of whether it goes on.
     fn note_repetition(&mut self, seq: i64, event: &Event) {
         *self.repetitions.entry(event.source.clone()).or_default() += 1;

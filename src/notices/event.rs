@@ -1,0 +1,60 @@
+//! The events that notices are made of.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{Condition, NoticeId};
+use crate::domain::{
+    DestinationName, Draft, Encoding, Event, EventState, Receipt, ReceiptId, Rule, Severity, SourceName, Timestamp,
+};
+
+/// The event that says that a condition holds.
+pub fn begun(condition: &Condition, now: Timestamp) -> Event {
+    let Condition { id, severity, title, message, remedy, amount, .. } = condition;
+    let draft = Draft {
+        severity: Some(*severity),
+        title: title.clone(),
+        message: Some(message.clone()),
+        remediation: Some(remedy.clone()),
+        state: Some(EventState::Firing),
+        labels: BTreeMap::from([("amount".to_owned(), amount.to_string())]),
+        ..draft(id)
+    };
+    event(draft, *severity, now)
+}
+
+/// The event that says that it has ended.
+pub fn ended(id: &NoticeId, now: Timestamp) -> Event {
+    let title = format!("{} of {} is over", id.kind.as_str(), id.subject);
+    let draft = Draft { title, state: Some(EventState::Resolved), ..draft(id) };
+    event(draft, Severity::Informational, now)
+}
+
+/// Whether this notifier is told of it: never of itself.
+pub fn may_tell(id: &NoticeId, notifier: &DestinationName) -> bool {
+    !(id.kind.is_of_destination() && notifier.as_str() == id.subject)
+}
+
+fn draft(id: &NoticeId) -> Draft {
+    let kind = id.kind.as_str();
+    Draft {
+        kind: kind.to_owned(),
+        rule: Some(Rule { id: Some(kind.to_owned()), name: None }),
+        group: Some(format!("{kind}/{}", id.subject)),
+        ..Draft::default()
+    }
+}
+
+/// It comes in no request; the id of the receipt stands for none.
+fn event(draft: Draft, severity: Severity, now: Timestamp) -> Event {
+    let receipt = Receipt {
+        id: ReceiptId::generate(),
+        source: SourceName::own(),
+        received_at: now,
+        content_type: None,
+        encoding: Encoding::Identity,
+        body: Bytes::new(),
+    };
+    draft.into_event(&receipt, SourceName::OWN, severity, 0)
+}
