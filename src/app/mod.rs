@@ -22,10 +22,11 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, ConfigError};
 use crate::domain::{Clock, SystemClock};
 use crate::egress::{ClientError, Egress};
+use crate::notices::Condition;
 use crate::pipeline::{Parts, Pipeline, Queue, Rules, WorkerState};
 use crate::server::{
-    Admin, CheckHealth, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, Problem, QueueHealth,
-    refuse_foreign,
+    Admin, CheckHealth, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, NoticeHealth,
+    Problem, QueueHealth, refuse_foreign,
 };
 use crate::store::{Access, OpenError, Soundness, SqliteStore};
 use crate::telemetry::{KnownLabels, Metrics};
@@ -145,6 +146,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             hosts: fixed.admin_hosts.clone(),
             destinations: health_of(&pipeline),
+            notices: notices_of(&pipeline),
             check: check_of(store.clone()),
             checked: Mutex::default(),
         });
@@ -282,7 +284,21 @@ fn parts_of(config: Config) -> Parts {
     let policy = Arc::new(config.policy());
     let annotations = Arc::clone(&config.annotations);
     let rules = Rules { sources: config.sources, router: config.router, annotations, policy };
-    Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention }
+    let operator = Arc::new(config.operator);
+    Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention, operator }
+}
+
+fn notices_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Vec<NoticeHealth> + Send + Sync> {
+    let pipeline = Arc::clone(pipeline);
+    Box::new(move || {
+        let shown = |condition: Condition| NoticeHealth {
+            kind: condition.id.kind.as_str(),
+            subject: condition.id.subject,
+            title: condition.title,
+            message: condition.message,
+        };
+        pipeline.notices().into_iter().map(shown).collect()
+    })
 }
 
 fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync> {

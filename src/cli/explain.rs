@@ -12,7 +12,7 @@ use super::output::out;
 use super::{find, names, show, terminal};
 use crate::config::{Config, Outline};
 use crate::domain::{
-    Annotation, Clock, DestinationName, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SystemClock,
+    Annotation, Clock, DestinationName, Encoding, Event, IdPrefix, Note, Receipt, ReceiptId, SourceName, SystemClock,
 };
 use crate::pipeline::Horizon;
 use crate::routing::{Annotations, Considered, ConsideredAnnotation, Decision, Flow, Router};
@@ -65,7 +65,9 @@ impl Explain {
         let id = find::event(&store, id)?;
         let row = store.event(id)?;
         let row = row.ok_or_else(|| Failure::Found(format!("there is no event {id} in the store")))?;
-        let planned = router.as_ref().map(|router| router.plan(&row.event).deliveries).unwrap_or_default();
+        // What gatepost tells about itself goes where `[operator]` says.
+        let routed = router.as_ref().filter(|_| row.event.source != SourceName::own());
+        let planned = routed.map(|router| router.plan(&row.event).deliveries).unwrap_or_default();
         let planned: Vec<DestinationName> = planned.into_iter().map(|(destination, _)| destination).collect();
         let place = Place::find(path, &store, &row, &planned)?;
         let held = row.quarantined.then_some("it is in quarantine");
@@ -84,6 +86,9 @@ impl Explain {
         explained.of_one_alert()?;
         explained.unknown_severity_of_then(path)?;
         match router {
+            _ if explained.event.source == SourceName::own() => {
+                out!("  gatepost tells this about itself: `[operator] to` says whom, and no route is asked")?;
+            }
             Some(router) => explained.routes(&router)?,
             None => out!("  its routes are not explained before the fault is mended")?,
         }

@@ -213,4 +213,11 @@ url = \"sqlite:gatepost.db\"
 # quiet_after = \"24h\"
 # storm = { per_rule = 5, per_rank = 15, within = \"15m\" }     # or \"never\"
 
+# Who is told how gatepost itself is doing, by the names of two destinations: none is told of itself. A source says
+# `expect = \"24h\"` where its silence is a fault. docs/operation.md explains it.
+# [operator]
+# to = [\"slack\", \"pagerduty\"]
+# failing_after = \"5m\"
+# untold_after = \"15m\"
+
 ";

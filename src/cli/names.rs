@@ -2,12 +2,14 @@
 
 use super::failure::{Failure, Outcome};
 use crate::config::Outline;
+use crate::domain::SourceName;
 use crate::settings::nearest;
 use crate::store::{Overview, SqliteStore};
 
-/// A source that is configured, or of which the store holds something.
+/// A source that is configured, or of which the store holds something; or gatepost itself.
 pub fn check_source(outline: &Outline, store: &SqliteStore, name: Option<&str>) -> Outcome {
     match name {
+        Some(name) if name == SourceName::OWN => Ok(()),
         Some(name) if !outline.sources.contains_key(name) && !store.knows_source(name)? => {
             Err(unknown("source", name, outline.sources.keys().map(String::as_str)))
         }

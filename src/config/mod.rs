@@ -7,6 +7,7 @@
 mod annotations;
 mod incidents;
 mod names;
+mod operator;
 mod outline;
 mod routes;
 mod schema;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use crate::destinations::{self, Receiver};
 use crate::domain::{DestinationName, SourceName};
 use crate::incidents::{GroupBy, Timing};
+use crate::notices::Operator;
 use crate::pipeline::Retention;
 use crate::routing::{Annotations, Router};
 use crate::server::{ConnectionLimits, IngressLimits, Network};
@@ -61,6 +63,8 @@ pub struct Config {
     pub annotations: Arc<Annotations>,
     /// How long what is kept.
     pub retention: Retention,
+    /// Who is told how gatepost itself is doing.
+    pub operator: Operator,
     /// What the operator should look at.
     pub warnings: Vec<Fault>,
 }
@@ -141,11 +145,12 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let (listen, limits, connections) = read_server(root);
     let (admin_listen, admin_hosts) = read_admin(root);
     let store = read_store(root);
-    let (sources, group_by) = sources::read(root);
+    let (sources, group_by, expect) = sources::read(root);
     let timing = incidents::read(root);
     warn_of_open_listeners(root, listen, admin_listen, &sources);
     let destinations = read_destinations(root, store.as_deref());
-    let router = routes::read(root, &destinations);
+    let operator = operator::read(root, &destinations, expect);
+    let router = routes::read(root, &destinations, &operator.to);
     let annotations = annotations::read(root);
     let retention = read_retention(root);
     if let (Some(listen), Some(admin)) = (listen, admin_listen)
@@ -172,6 +177,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         router,
         annotations: Arc::new(annotations),
         retention,
+        operator,
         warnings: Vec::new(),
     })
 }

@@ -8,11 +8,12 @@ use crate::vendors;
 use super::names::Built;
 use super::split;
 
-/// Reads the routes in the order of the file; those at fault are left out, their faults recorded.
-pub fn read(root: &Section<'_>, destinations: &Built) -> Router {
+/// Reads the routes in the order of the file; those at fault are left out, their faults recorded. `led_to`: destinations that
+/// are told without a route.
+pub fn read(root: &Section<'_>, destinations: &Built, led_to: &[DestinationName]) -> Router {
     let known = known_names(root);
     let mut routes: Vec<Route> = Vec::new();
-    let mut named: Vec<DestinationName> = Vec::new();
+    let mut named: Vec<DestinationName> = led_to.to_vec();
     let mut sections: Vec<(RouteName, Section<'_>)> = Vec::new();
     for section in root.section_list("routes") {
         let taken = |name: &str| routes.iter().any(|route| route.name.as_str() == name);

@@ -13,23 +13,26 @@ use super::incidents;
 use super::names::name_of;
 
 /// Reads every source; those at fault are left out, their faults recorded.
-pub fn read(root: &Section<'_>) -> (Sources, BTreeMap<SourceName, GroupBy>) {
+///
+/// Beside them: what the events of one incident have in common, and how long a source may send nothing, for those that say so.
+pub fn read(root: &Section<'_>) -> (Sources, BTreeMap<SourceName, GroupBy>, BTreeMap<SourceName, Duration>) {
     let mut sources = Sources::new();
-    let mut grouping = BTreeMap::new();
+    let (mut grouping, mut expectations) = (BTreeMap::new(), BTreeMap::new());
     for section in root.named_sections("sources") {
-        if let Some((source, group_by)) = read_source(section) {
+        if let Some((source, group_by, expect)) = read_source(section) {
             grouping.extend(group_by.map(|group_by| (source.name.clone(), group_by)));
+            expectations.extend(expect.map(|expect| (source.name.clone(), expect)));
             sources.insert(source.name.clone(), source);
         }
     }
     if sources.is_empty() && !root.any_error() {
         root.warn("sources", "there is no source, so nothing can come in", "add [sources.NAME] with a vendor");
     }
-    (sources, grouping)
+    (sources, grouping, expectations)
 }
 
-fn read_source(section: Section<'_>) -> Option<(Source, Option<GroupBy>)> {
-    let name = name_of(&section);
+fn read_source(section: Section<'_>) -> Option<(Source, Option<GroupBy>, Option<Duration>)> {
+    let name = name_of(&section).filter(|name| is_free(&section, name));
     let vendor = read_vendor(&section);
     let body_limit_bytes = section.size("body_limit", BODY_LIMIT_LEAST..BODY_LIMIT_MOST + 1);
     let gzip = section.switch("gzip");
@@ -39,6 +42,7 @@ fn read_source(section: Section<'_>) -> Option<(Source, Option<GroupBy>)> {
     let repeat_window = section.duration("repeat_window", Duration::from_secs(1)..REPEAT_WINDOW_MOST);
     let danger_trust_unsigned_id = section.flag("danger_trust_unsigned_id");
     let group_by = incidents::read_group_by(&section);
+    let expect = section.duration("expect", Duration::from_secs(1)..EXPECT_MOST);
     let on_old = section.choice("on_old", &[("deliver", OnOld::Deliver), ("quarantine", OnOld::Quarantine)]);
     let Some(vendor) = vendor else {
         // Which further settings there are depends on the vendor; whether the secrets can be read does not.
@@ -66,7 +70,16 @@ fn read_source(section: Section<'_>) -> Option<(Source, Option<GroupBy>)> {
         danger_trust_unsigned_id,
     };
     warn_of_trusted_ids(&section, &source);
-    Some((source, group_by))
+    Some((source, group_by, expect))
+}
+
+/// Whether a source may have this name.
+fn is_free(section: &Section<'_>, name: &SourceName) -> bool {
+    let is_own = *name == SourceName::own();
+    if is_own {
+        section.fault("", "has the name under which gatepost tells about itself", "choose another one");
+    }
+    !is_own
 }
 
 fn warn_of_trusted_ids(section: &Section<'_>, source: &Source) {
@@ -118,6 +131,8 @@ fn read_backlog(source: &Section<'_>) -> BacklogLimit {
 const REPEAT_WINDOW: Duration = Duration::from_secs(30 * 60);
 /// As long as keys are kept unless the operator says otherwise.
 const REPEAT_WINDOW_MOST: Duration = Duration::from_secs(30 * 24 * 3600 + 1);
+/// A source that sends more rarely is not watched by its silence.
+const EXPECT_MOST: Duration = Duration::from_secs(90 * 24 * 3600 + 1);
 /// Less holds no alert.
 const BODY_LIMIT_LEAST: u64 = 1 << 10;
 /// What one body may cost in memory.

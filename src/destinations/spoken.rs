@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::life::{self, OwnedTelling};
-use super::{Build, KINDS, Kind, Message, Next, Notifier, testing};
+use super::{Build, KINDS, Kind, Message, Method, Next, Notifier, testing};
 use crate::domain::{NotifierClass, Operation, Reference};
 
 /// Every kind of notifier, built from its own template, those of two classes once for each.
@@ -35,7 +35,7 @@ pub fn sent(notifier: &dyn Notifier, told: &OwnedTelling) -> Option<String> {
     match notifier.first(&told.job(), &told.telling()) {
         Next::Done(_) => None,
         Next::Send(_, Message::Http(request)) => {
-            let is_search = matches!(request.method, "GET");
+            let is_search = request.method == Method::Get;
             (!is_search).then(|| strings(&serde_json::from_slice(&request.body).unwrap()).join("\n"))
         }
         Next::Send(_, Message::Mail(mailing)) => Some(decoded(&mailing.mails[0].content)),

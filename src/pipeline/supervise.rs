@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::dispatcher::Dispatcher;
 use super::incident_timers::IncidentTimers;
+use super::notice_task::NoticeTask;
 use super::retention::RetentionTask;
 use super::timekeeper::Timekeeper;
 use super::worker::Worker;
@@ -42,6 +43,12 @@ impl Supervised for RetentionTask {
 impl Supervised for IncidentTimers {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
         IncidentTimers::run(self, stop)
+    }
+}
+
+impl Supervised for NoticeTask {
+    fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+        NoticeTask::run(self, stop)
     }
 }
 

@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::dispatcher::{Dispatcher, HeldLog};
 use super::incident_timers::IncidentTimers;
+use super::notice_board::NoticeBoard;
+use super::notice_task::NoticeTask;
 use super::queues::{Queue, QueueBoard};
 use super::retention::{Retention, RetentionTask};
 use super::rules::Rules;
@@ -20,6 +22,7 @@ use super::worker_registry::{WorkerEntry, WorkerRegistry};
 use crate::destinations::Receiver;
 use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
+use crate::notices::{Condition, Operator};
 use crate::store::SqliteStore;
 use crate::telemetry::{Metrics, Task};
 
@@ -31,6 +34,8 @@ pub struct Parts {
     pub destinations: BTreeMap<DestinationName, Receiver>,
     /// How long what is kept.
     pub retention: Retention,
+    /// Who is told of gatepost's own conditions.
+    pub operator: Arc<Operator>,
 }
 
 /// The running pipeline.
@@ -42,9 +47,11 @@ pub struct Pipeline {
     supervision: Supervision,
     rules: watch::Sender<Arc<Rules>>,
     retention: watch::Sender<Retention>,
+    operator: watch::Sender<Arc<Operator>>,
     receipts: Arc<Notify>,
     registry: Arc<WorkerRegistry>,
     queues: QueueBoard,
+    notices: NoticeBoard,
     stop_intake: watch::Sender<bool>,
     others: Mutex<Vec<JoinHandle<()>>>,
     workers: tokio::sync::Mutex<Option<RunningWorkers>>,
@@ -68,6 +75,7 @@ impl Pipeline {
     ) -> Arc<Self> {
         let (rules, _) = watch::channel(parts.rules);
         let (retention, _) = watch::channel(parts.retention);
+        let (operator, _) = watch::channel(parts.operator);
         let (stop_intake, _) = watch::channel(false);
         let supervision = Supervision::new(Arc::clone(&metrics));
         let pipeline = Arc::new(Self {
@@ -78,9 +86,11 @@ impl Pipeline {
             metrics,
             rules,
             retention,
+            operator,
             receipts: Arc::default(),
             registry: Arc::default(),
             queues: QueueBoard::default(),
+            notices: NoticeBoard::default(),
             stop_intake,
             others: Mutex::default(),
             workers: tokio::sync::Mutex::default(),
@@ -110,6 +120,11 @@ impl Pipeline {
         self.queues.read()
     }
 
+    /// The conditions that the operator should know of.
+    pub fn notices(&self) -> Vec<Condition> {
+        self.notices.read()
+    }
+
     /// Exchanges rules and destinations. The state of every destination is reset, each as soon as its own tries are
     /// finished: one that hangs delays neither the others nor the caller.
     pub async fn exchange(&self, parts: Parts) {
@@ -118,6 +133,7 @@ impl Pipeline {
         self.egress.close().await;
         self.rules.send_replace(parts.rules);
         self.retention.send_replace(parts.retention);
+        self.operator.send_replace(parts.operator);
         // A destination that has gone is neither stopped nor failing.
         self.metrics.destination_stopped.clear();
         self.metrics.destination_failing.clear();
@@ -175,6 +191,18 @@ impl Pipeline {
             now: retention_now,
             workers: Arc::clone(&self.registry),
         };
+        let notices = NoticeTask {
+            store: self.store.clone(),
+            operator: self.operator.subscribe(),
+            rules: self.rules.subscribe(),
+            now: timekeeper.settled(),
+            clock: Arc::clone(&self.clock),
+            workers: Arc::clone(&self.registry),
+            queues: self.queues.clone(),
+            board: self.notices.clone(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        others.push(tokio::spawn(supervision().supervise(Task::Notices, notices, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Clock, timekeeper, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Incidents, timers, stop())));
     }

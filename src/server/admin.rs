@@ -27,6 +27,8 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// How each destination is doing.
     pub destinations: Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync>,
+    /// The conditions that the operator should know of.
+    pub notices: Box<dyn Fn() -> Vec<NoticeHealth> + Send + Sync>,
     /// Whether the database file is sound, as far as that has been found out.
     pub check: Box<dyn Fn() -> CheckHealth + Send + Sync>,
     /// The last answer of the store and when it came, so that a curious load balancer does not become a write load.
@@ -57,6 +59,19 @@ pub struct QueueHealth {
     pub oldest_waiting_seconds: u64,
 }
 
+/// A condition that the operator should know of.
+#[derive(Clone, Debug, Serialize)]
+pub struct NoticeHealth {
+    /// What it is about.
+    pub kind: &'static str,
+    /// The destination, the source, or `store`.
+    pub subject: String,
+    /// One line.
+    pub title: String,
+    /// The reason, the numbers.
+    pub message: String,
+}
+
 /// Whether the database file is sound.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckHealth {
@@ -73,6 +88,7 @@ struct Readiness {
     store: String,
     check: CheckHealth,
     destinations: BTreeMap<String, DestinationHealth>,
+    notices: Vec<NoticeHealth>,
 }
 
 impl Admin {
@@ -125,6 +141,7 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
         store: answer.as_ref().err().cloned().unwrap_or_else(|| "ok".to_owned()),
         check: (admin.check)(),
         destinations: (admin.destinations)(),
+        notices: (admin.notices)(),
     };
     let mut response = if answer.is_ok() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(readiness)

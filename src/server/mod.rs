@@ -12,7 +12,7 @@ mod problem;
 mod same_origin;
 mod unread;
 
-pub use admin::{Admin, CheckHealth, DestinationHealth, QueueHealth, refuse_foreign};
+pub use admin::{Admin, CheckHealth, DestinationHealth, NoticeHealth, QueueHealth, refuse_foreign};
 pub use connections::{ConnectionLimits, Connections};
 pub use ingress::{Ingress, IngressLimits};
 pub use network::Network;

@@ -84,7 +84,7 @@ fn life_at<S: Service>(kind: &str, settings: &str, standin: &StandIn<S>) -> Stri
 fn arrived(request: &HttpRequest, received_at: Timestamp) -> Arrived {
     let lines = request.headers.iter().map(|(name, value)| (name.as_ref(), value.expose_str().unwrap()));
     Arrived {
-        method: request.method.to_owned(),
+        method: request.method.as_str().to_owned(),
         path: request.url.path().to_owned(),
         query: request.url.query().unwrap_or_default().to_owned(),
         headers: lines.chain([("Content-Type", request.content_type)]).collect(),

@@ -65,6 +65,15 @@ pub struct ByReason {
     pub reason: &'static str,
 }
 
+/// By what a notice is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByNotice {
+    /// The kind of condition.
+    pub kind: &'static str,
+    /// The destination, the source, or `store`.
+    pub subject: String,
+}
+
 /// By the state of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByIncidentState {
@@ -185,11 +194,14 @@ pub enum Task {
     Clock,
     /// Incidents are looked at when their time has come.
     Incidents,
+    /// The operator is told how gatepost is doing.
+    Notices,
 }
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Dispatcher, Self::Delivery, Self::Retention, Self::Clock, Self::Incidents];
+    pub const ALL: [Self; 6] =
+        [Self::Dispatcher, Self::Delivery, Self::Retention, Self::Clock, Self::Incidents, Self::Notices];
 
     /// Its name in metrics and in the log.
     pub fn as_str(self) -> &'static str {
@@ -199,6 +211,7 @@ impl Task {
             Self::Retention => "retention",
             Self::Clock => "clock",
             Self::Incidents => "incidents",
+            Self::Notices => "notices",
         }
     }
 }

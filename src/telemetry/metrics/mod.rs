@@ -15,8 +15,8 @@ use prometheus_client::registry::Registry;
 use names::register;
 
 use super::labels::{
-    ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
-    DeliveryEnd, IntakeOutcome, Task,
+    ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByNotice, ByOutcome, ByQueue, ByReason, ByRoute,
+    BySource, ByTask, DeliveryEnd, IntakeOutcome, Task,
 };
 use crate::domain::{DeliveryState, OutcomeKind};
 
@@ -80,6 +80,8 @@ pub struct Metrics {
     pub destination_stopped: Family<ByDestination, Gauge>,
     /// 1 while a destination fails and is tried again.
     pub destination_failing: Family<ByDestination, Gauge>,
+    /// 1 while a condition holds that the operator should know of.
+    pub notices: Family<ByNotice, Gauge>,
     /// The size of the database and its log.
     pub store_size: Gauge,
     /// 1 while requests are refused because the disk is full.
@@ -139,6 +141,7 @@ impl Metrics {
             sink_lag: Family::default(),
             destination_stopped: Family::default(),
             destination_failing: Family::default(),
+            notices: Family::default(),
             store_size: Gauge::default(),
             store_full: Gauge::default(),
             store_check: Family::default(),
@@ -158,6 +161,11 @@ impl Metrics {
     /// Counts a request.
     pub fn count_intake(&self, source: &str, outcome: IntakeOutcome) {
         self.intake_requests.get_or_create(&ByOutcome { source: source.to_owned(), outcome }).inc();
+    }
+
+    /// How many requests of a source have ended so.
+    pub fn intake_count(&self, source: &str, outcome: IntakeOutcome) -> u64 {
+        self.intake_requests.get_or_create(&ByOutcome { source: source.to_owned(), outcome }).get()
     }
 
     /// Counts an attempt.
@@ -191,6 +199,11 @@ impl Metrics {
         let labels = ByDestination { destination: destination.to_owned() };
         self.destination_stopped.get_or_create(&labels).set(is_stopped.into());
         self.destination_failing.get_or_create(&labels).set(is_failing.into());
+    }
+
+    /// Shows whether a condition holds that the operator should know of.
+    pub fn show_notice(&self, kind: &'static str, subject: &str, holds: bool) {
+        self.notices.get_or_create(&ByNotice { kind, subject: subject.to_owned() }).set(holds.into());
     }
 
     /// Shows how old the oldest unread receipt of a source is.
