@@ -14,8 +14,9 @@ use gatepost::domain::{
 use gatepost::incidents::{GroupBy, Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
     Access, Advanced, Claim, ClaimOrder, Commands, Conclusion, Content, DeliveryFilter, DeliveryWork, Dispatched,
-    Doubt, Hastened, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries, Joining, Lease, NotifierPolicy,
-    Outbox, Page, PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement, SqliteStore, Upkeep, Verdict,
+    Doubt, Fallback, Fallbacks, FellBack, Hastened, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries,
+    Joining, Lease, NotifierPolicy, Outbox, Page, PlannedEvent, Policy, Queries, ReceiptLimits, Routed, Settlement,
+    SqliteStore, Upkeep, Verdict,
 };
 
 #[path = "harness/authentic.rs"]
@@ -1236,4 +1237,143 @@ fn updates_that_are_due_while_a_digest_is_on_its_way_wait_for_the_next_one() {
     }
     assert_eq!(fixture.changes("hook", later + 1_000), []);
     assert_eq!(digest_told(&fixture, "hook", later + 12_000).0, 24);
+}
+
+impl Fixture {
+    /// The pager's fallback is the chat, after ten minutes.
+    fn with_fallback() -> Self {
+        let mut fixture = Self::new();
+        let fallback = Fallback { to: name("chat"), after: Duration::from_secs(600) };
+        let fallbacks = [(name("pager"), fallback)].into();
+        fixture.policy = Arc::new(Policy { fallbacks, ..(*fixture.policy).clone() });
+        fixture
+    }
+
+    fn fall_back(&self, now: i64) -> FellBack {
+        let overdue = self.store.overdue(&self.policy, at(now), 0, 100).unwrap();
+        self.store.fall_back(overdue, &self.policy, at(now)).wait().unwrap()
+    }
+}
+
+fn paged(id: u32) -> Alert {
+    Alert { to: vec!["pager"], severity: Severity::Critical, ..alert(id) }
+}
+
+fn misconfigured(now: i64) -> Verdict {
+    let verdict = again(false, now);
+    match verdict {
+        Verdict::Again { not_before, uncertain, progress, reason, .. } => {
+            Verdict::Again { not_before, retrying_since: None, uncertain, progress, reason }
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn what_a_pager_has_not_taken_is_told_at_its_fallback_once_and_at_the_pager_when_it_is_back() {
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[paged(1)]);
+    for minute in [0, 3, 6] {
+        let claim = fixture.claim("pager", minute * MINUTE).unwrap();
+        let later = (minute + 3) * MINUTE;
+        let verdict = if minute == 6 { again(true, later) } else { misconfigured(later) };
+        fixture.settle(claim, verdict, minute * MINUTE);
+        assert_eq!(fixture.fall_back(minute * MINUTE), FellBack::default());
+    }
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.fall_back(10 * MINUTE - 1), FellBack::default());
+    let fell_back = fixture.fall_back(10 * MINUTE);
+    assert_eq!(fell_back.handed_over, [(IncidentNumber(1), name("pager"), name("chat"))]);
+    assert!(fell_back.to_tell.contains(&name("chat")));
+    assert_eq!(fixture.changes("chat", 10 * MINUTE), [Change::Open]);
+    let fixture = fixture.reopen();
+    assert_eq!(fixture.fall_back(30 * MINUTE), FellBack::default(), "once");
+    let details = fixture.incident(1);
+    let noted: Vec<&str> = details.milestones.iter().filter_map(|milestone| milestone.note.as_deref()).collect();
+    assert_eq!(noted, ["told at chat, because pager had not taken it for 10 min"]);
+    let instead: Vec<_> = details.notifications.iter().map(|row| row.instead_of.clone()).collect();
+    assert_eq!(instead, [None, Some(name("pager"))]);
+    assert_eq!(fixture.changes("pager", 31 * MINUTE), [Change::Open]);
+    fixture.order(1, Order::Resolve, 32 * MINUTE).unwrap();
+    assert_eq!(fixture.changes("pager", 32 * MINUTE), [Change::Resolve]);
+    assert!(fixture.changes("chat", 32 * MINUTE).contains(&Change::Resolve), "it is told of the end like any other");
+}
+
+#[test]
+fn a_page_under_way_for_too_long_falls_back_as_well() {
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[paged(1)]);
+    let claim = fixture.claim("pager", 9 * MINUTE).unwrap();
+    assert_eq!(fixture.fall_back(10 * MINUTE).handed_over.len(), 1);
+    fixture.settle(claim, delivered(), 10 * MINUTE);
+    assert_eq!(fixture.changes("pager", 10 * MINUTE), []);
+}
+
+#[test]
+fn a_raise_falls_back_by_its_own_time_and_so_does_a_reopening() {
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[Alert { severity: Severity::High, ..paged(1) }]);
+    assert_eq!(fixture.changes("pager", 0), [Change::Open]);
+    fixture.take(HOUR, &[paged(2)]);
+    assert_eq!(fixture.fall_back(HOUR + 9 * MINUTE), FellBack::default());
+    assert_eq!(fixture.fall_back(HOUR + 10 * MINUTE).handed_over.len(), 1);
+
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[paged(1)]);
+    fixture.changes("pager", 0);
+    fixture.order(1, Order::Resolve, MINUTE).unwrap();
+    assert_eq!(fixture.fall_back(20 * MINUTE), FellBack::default(), "an end is no news");
+    fixture.take(20 * MINUTE, &[paged(2)]);
+    assert_eq!(fixture.fall_back(29 * MINUTE), FellBack::default(), "the reopening has waited for nine minutes");
+    fixture.changes("pager", 29 * MINUTE);
+    assert_eq!(fixture.fall_back(40 * MINUTE), FellBack::default(), "it has been told");
+}
+
+#[test]
+fn what_needs_no_one_at_once_does_not_fall_back() {
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[paged(1), Alert { host: "b", ..paged(2) }, Alert { host: "c", ..paged(3) }]);
+    fixture.order(1, Order::Acknowledge, MINUTE).unwrap();
+    fixture.order(2, Order::Silence { until: at(HOUR) }, MINUTE).unwrap();
+    fixture.order(3, Order::Resolve, MINUTE).unwrap();
+    assert_eq!(fixture.fall_back(20 * MINUTE), FellBack::default());
+    assert_eq!(fixture.fall_back(2 * HOUR).handed_over, [(IncidentNumber(2), name("pager"), name("chat"))]);
+}
+
+#[test]
+fn a_fallback_that_a_route_has_told_is_not_told_again() {
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[Alert { to: vec!["pager", "chat"], ..paged(1) }]);
+    assert_eq!(fixture.changes("chat", 0), [Change::Open]);
+    assert_eq!(fixture.fall_back(HOUR), FellBack::default());
+    assert_eq!(fixture.incident(1).notifications[1].instead_of, None);
+}
+
+#[test]
+fn what_a_pager_refuses_is_told_at_its_fallback_without_waiting() {
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[paged(1)]);
+    let claim = fixture.claim("pager", 0).unwrap();
+    fixture.settle(claim, Verdict::Dead { reason: "no".to_owned() }, 0);
+    assert_eq!(fixture.changes("chat", 0), [Change::Open]);
+    let details = fixture.incident(1);
+    let last = details.milestones.last().unwrap();
+    assert_eq!(last.what, MilestoneKind::FellBack);
+    assert_eq!(last.note.as_deref(), Some("told at chat, because pager has refused it"));
+}
+
+#[test]
+fn more_than_are_looked_at_at_once_fall_back_in_turn() {
+    let fixture = Fixture::with_fallback();
+    let hosts: Vec<&'static str> = (0..25).map(|host| &*format!("h{host}").leak()).collect();
+    let alerts: Vec<Alert> = hosts.iter().zip(0..).map(|(host, id)| Alert { host, ..paged(id) }).collect();
+    fixture.take(0, &alerts);
+    let (mut cursor, mut all) = (0, 0);
+    loop {
+        let overdue = fixture.store.overdue(&fixture.policy, at(HOUR), cursor, 10).unwrap();
+        let Some(last) = overdue.last() else { break };
+        cursor = last.cursor;
+        all += fixture.store.fall_back(overdue, &fixture.policy, at(HOUR)).wait().unwrap().handed_over.len();
+    }
+    assert_eq!(all, 25);
 }

@@ -5,6 +5,7 @@
 //! does not promise that a destination can be reached or that an address is free: that shows when it is tried.
 
 mod annotations;
+mod fallbacks;
 mod incidents;
 mod names;
 mod operator;
@@ -31,7 +32,7 @@ use crate::pipeline::Retention;
 use crate::routing::{Annotations, Router};
 use crate::server::{ConnectionLimits, IngressLimits, Network};
 use crate::settings::{Document, Environment, Fault, Level, Section};
-use crate::store::{NotifierPolicy, Policy, SqliteStore};
+use crate::store::{Fallback, NotifierPolicy, Policy, SqliteStore};
 use crate::vendors::Sources;
 use names::{Built, name_of};
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub sources: Arc<Sources>,
     /// The destinations.
     pub destinations: BTreeMap<DestinationName, Receiver>,
+    /// Who is told instead of a destination that has not taken what must be told at once.
+    pub fallbacks: BTreeMap<DestinationName, Fallback>,
     /// What the events of one incident have in common, for sources that say so.
     pub group_by: BTreeMap<SourceName, GroupBy>,
     /// How incidents are timed.
@@ -120,7 +123,12 @@ impl Config {
             }
             Receiver::Sink(_) => None,
         });
-        Policy { notifiers: notifiers.collect(), timing: self.timing, group_by: self.group_by.clone() }
+        Policy {
+            notifiers: notifiers.collect(),
+            fallbacks: self.fallbacks.clone(),
+            timing: self.timing,
+            group_by: self.group_by.clone(),
+        }
     }
 
     /// Every setting that the components ask for when they read `text`: what the published schema must hold.
@@ -148,9 +156,10 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let (sources, group_by, expect) = sources::read(root);
     let timing = incidents::read(root);
     warn_of_open_listeners(root, listen, admin_listen, &sources);
-    let destinations = read_destinations(root, store.as_deref());
+    let (destinations, fallbacks) = read_destinations(root, store.as_deref());
     let operator = operator::read(root, &destinations, expect);
-    let router = routes::read(root, &destinations, &operator.to);
+    let led_to = operator.to.iter().chain(fallbacks.values().map(|fallback| &fallback.to)).cloned().collect();
+    let router = routes::read(root, &destinations, led_to);
     let annotations = annotations::read(root);
     let retention = read_retention(root);
     if let (Some(listen), Some(admin)) = (listen, admin_listen)
@@ -172,6 +181,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         store: store?,
         sources: Arc::new(sources),
         destinations: built,
+        fallbacks,
         group_by,
         timing,
         router,
@@ -307,16 +317,19 @@ fn read_retention(root: &Section<'_>) -> Retention {
     retention
 }
 
-/// Every destination that was named; `None` for one that is at fault, so that routes to it are not faults as well.
-fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
-    let mut built = Built::new();
+/// Every destination that was named; `None` for one that is at fault, so that routes to it are not faults as well. And the
+/// fallbacks of those that tell people.
+fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> (Built, BTreeMap<DestinationName, Fallback>) {
+    let (mut built, mut wanted) = (Built::new(), fallbacks::Wanted::new());
     for section in root.named_sections("destinations") {
-        let Some(name) = name_of(&section) else { continue };
+        let Some(name) = name_of::<DestinationName>(&section) else { continue };
         let kinds: Vec<(&str, &destinations::Kind)> =
             destinations::KINDS.iter().map(|kind| (kind.name, *kind)).collect();
+        let mut fallback = None;
         let destination = if section.required_text("type").is_some() {
             section.choice("type", &kinds).and_then(|kind| {
                 let destination = kind.receiver(&section);
+                fallback = if kind.is_notifier() { fallbacks::read(&section) } else { None };
                 section.finish();
                 if let Some(file) = destination.as_ref().and_then(|destination| destination.file()) {
                     section.warn_if_folder_absent("path", file);
@@ -326,9 +339,11 @@ fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> Built {
         } else {
             None
         };
+        wanted.extend(fallback.map(|(to, after)| (name.clone(), section, to, after)));
         built.insert(name, destination);
     }
-    built
+    let fallbacks = fallbacks::check(wanted, &built);
+    (built, fallbacks)
 }
 
 /// Whether the destination writes to no file of the store, which lines of JSON would destroy.

@@ -94,7 +94,7 @@ impl Outline {
         let (router, _) = read(path, Syntax::MustBeSound, |root| {
             let sections = root.named_sections("destinations");
             let names: Built = sections.iter().filter_map(|section| Some((name_of(section)?, None))).collect();
-            let router = routes::read(root, &names, &[]);
+            let router = routes::read(root, &names, Vec::new());
             (!root.any_error()).then_some(router)
         })?;
         Ok(router)

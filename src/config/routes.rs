@@ -10,10 +10,10 @@ use super::split;
 
 /// Reads the routes in the order of the file; those at fault are left out, their faults recorded. `led_to`: destinations that
 /// are told without a route.
-pub fn read(root: &Section<'_>, destinations: &Built, led_to: &[DestinationName]) -> Router {
+pub fn read(root: &Section<'_>, destinations: &Built, led_to: Vec<DestinationName>) -> Router {
     let known = known_names(root);
     let mut routes: Vec<Route> = Vec::new();
-    let mut named: Vec<DestinationName> = led_to.to_vec();
+    let mut named = led_to;
     let mut sections: Vec<(RouteName, Section<'_>)> = Vec::new();
     for section in root.section_list("routes") {
         let taken = |name: &str| routes.iter().any(|route| route.name.as_str() == name);

@@ -30,12 +30,21 @@ fn destination(kind: &destinations::Kind) -> serde_json::Result<Value> {
     let mut settings: Map<String, Value> = serde_json::from_str(kind.carrier.schema())?;
     settings.extend(serde_json::from_str::<Map<String, Value>>(kind.schema)?);
     settings.insert("type".to_owned(), json!({ "const": kind.name }));
+    if kind.is_notifier() {
+        settings.extend(serde_json::from_str::<Map<String, Value>>(OF_NOTIFIERS)?);
+    }
     let required: Vec<&str> = ["type"].iter().chain(kind.required).copied().collect();
     Ok(json!({ "additionalProperties": false, "properties": settings, "required": required }))
 }
 
 /// What is the same whatever vendors and destinations there are.
 const COMMON: &str = include_str!("schema.json");
+
+/// What every destination that tells people has.
+const OF_NOTIFIERS: &str = r##"{
+    "fallback": { "type": "string", "description": "Another destination, told of what this one has not taken" },
+    "fallback_after": { "$ref": "#/$defs/duration", "description": "How long this one may take; 1s to 24h" }
+}"##;
 
 #[cfg(test)]
 mod tests {

@@ -52,11 +52,13 @@ pub enum MilestoneKind {
     Unfolded,
     /// A storm incident names rules that it had not named before.
     StormNamed,
+    /// A notifier had not taken it, so that its fallback is told.
+    FellBack,
 }
 
 impl MilestoneKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Opened,
         Self::Raised,
         Self::Spread,
@@ -72,6 +74,7 @@ impl MilestoneKind {
         Self::Folded,
         Self::Unfolded,
         Self::StormNamed,
+        Self::FellBack,
     ];
 
     /// The word in the store and on the screen.
@@ -92,6 +95,7 @@ impl MilestoneKind {
             Self::Folded => "folded",
             Self::Unfolded => "unfolded",
             Self::StormNamed => "storm_named",
+            Self::FellBack => "fell_back",
         }
     }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Condition, NoticeId};
+use super::{Condition, NoticeId, NoticeKind};
 use crate::domain::{
-    DestinationName, Draft, Encoding, Event, EventState, Receipt, ReceiptId, Rule, Severity, SourceName, Timestamp,
+    DestinationName, Draft, Encoding, Event, EventState, IncidentKey, Receipt, ReceiptId, Rule, Severity, SourceName,
+    Timestamp,
 };
 
 /// The event that says that a condition holds.
@@ -36,12 +37,23 @@ pub fn may_tell(id: &NoticeId, notifier: &DestinationName) -> bool {
     !(id.kind.is_of_destination() && notifier.as_str() == id.subject)
 }
 
+/// Whether the incident of this key, of gatepost's own source, is about this destination.
+pub fn is_about(key: &IncidentKey, destination: &DestinationName) -> bool {
+    let of_destinations = NoticeKind::ALL.into_iter().filter(|kind| kind.is_of_destination());
+    let key_of = |kind: NoticeKind| IncidentKey::of(&SourceName::own(), &["group", &group(kind, destination.as_str())]);
+    of_destinations.into_iter().any(|kind| key_of(kind) == *key)
+}
+
+fn group(kind: NoticeKind, subject: &str) -> String {
+    format!("{}/{subject}", kind.as_str())
+}
+
 fn draft(id: &NoticeId) -> Draft {
     let kind = id.kind.as_str();
     Draft {
         kind: kind.to_owned(),
         rule: Some(Rule { id: Some(kind.to_owned()), name: None }),
-        group: Some(format!("{kind}/{}", id.subject)),
+        group: Some(group(id.kind, &id.subject)),
         ..Draft::default()
     }
 }

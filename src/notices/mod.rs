@@ -20,7 +20,7 @@ mod watch;
 
 pub use compare::{Known, Step, compare};
 pub use condition::{Condition, NoticeId};
-pub use event::{begun, ended, may_tell};
+pub use event::{begun, ended, is_about, may_tell};
 pub use facts::{DestinationFacts, Facts, Health, SourceFacts, StoreFacts};
 pub use kind::NoticeKind;
 pub use operator::{Limits, Operator};

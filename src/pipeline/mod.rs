@@ -18,6 +18,7 @@
 mod attempt;
 mod breaker;
 mod dispatcher;
+mod fallback_task;
 mod horizon;
 mod incident_timers;
 mod notice_board;

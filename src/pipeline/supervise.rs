@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::dispatcher::Dispatcher;
+use super::fallback_task::FallbackTask;
 use super::incident_timers::IncidentTimers;
 use super::notice_task::NoticeTask;
 use super::retention::RetentionTask;
@@ -43,6 +44,12 @@ impl Supervised for RetentionTask {
 impl Supervised for IncidentTimers {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
         IncidentTimers::run(self, stop)
+    }
+}
+
+impl Supervised for FallbackTask {
+    fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+        FallbackTask::run(self, stop)
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::dispatcher::{Dispatcher, HeldLog};
+use super::fallback_task::FallbackTask;
 use super::incident_timers::IncidentTimers;
 use super::notice_board::NoticeBoard;
 use super::notice_task::NoticeTask;
@@ -202,6 +203,13 @@ impl Pipeline {
             board: self.notices.clone(),
             metrics: Arc::clone(&self.metrics),
         };
+        let fallbacks = FallbackTask {
+            store: Arc::new(self.store.clone()),
+            rules: self.rules.subscribe(),
+            clock: Arc::clone(&self.clock),
+            workers: Arc::clone(&self.registry),
+        };
+        others.push(tokio::spawn(supervision().supervise(Task::Fallbacks, fallbacks, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Notices, notices, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Clock, timekeeper, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Incidents, timers, stop())));

@@ -101,6 +101,9 @@ pub struct NotificationRow {
     pub destination: DestinationName,
     /// The first route that sent an event there.
     pub route: RouteName,
+    /// The notifier that had not taken it, where this one is its fallback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<DestinationName>,
     /// What was told.
     pub told: Notification,
     /// Something waits to be told, or is under way.

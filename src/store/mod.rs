@@ -9,6 +9,7 @@
 //! | [`Commands`] | the operator, through `cli` | acknowledges, resolves, silences; also beside a process that serves |
 //! | [`SinkReplays`] | the operator, through `cli` | has a sink sent the past; also beside a process that serves |
 //! | [`Overview`] | the operator, through `cli` | what came in and went out recently |
+//! | [`Fallbacks`] | `pipeline::fallback_task` | has others told of what a notifier has not taken |
 //! | [`Notices`] | `pipeline::notice_task` | what gatepost tells its operator about itself |
 //! | [`Upkeep`] | `pipeline::retention` | retention, sizes, backup |
 //!
@@ -23,6 +24,7 @@
 mod acceptance;
 mod claim;
 mod delivery_work;
+mod fallback_roles;
 mod inbox;
 mod incident_roles;
 mod notice_roles;
@@ -40,6 +42,7 @@ mod upkeep;
 pub use acceptance::Acceptance;
 pub use claim::{Claim, Ticket};
 pub use delivery_work::{ChangeContent, Claimed, Content, DeliveryWork, EventRange, Settlement, Verdict};
+pub use fallback_roles::{Fallbacks, FellBack, OverdueDelivery};
 pub use inbox::{Backlog, Inbox};
 pub use incident_roles::{
     Commands, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow,
@@ -47,7 +50,7 @@ pub use incident_roles::{
 pub use notice_roles::{Notices, Reconciled};
 pub use outbox::{Advanced, ClaimOrder, Lease, LeasesLost, Outbox};
 pub use overview::{DestinationActivity, Overview, Position, SourceActivity};
-pub use policy::{NotifierPolicy, Policy};
+pub use policy::{Fallback, NotifierPolicy, Policy};
 pub use queries::{
     DeliveryFilter, DeliveryRow, Depth, Doubt, EventFilter, EventRow, Page, Queries, ReceiptFilter, ReceiptRow,
 };

@@ -1,6 +1,7 @@
 //! What the store must know of the configuration to decide inside a transaction.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::domain::{DestinationName, NotifierClass, SourceName};
 use crate::incidents::{GroupBy, Timing};
@@ -11,6 +12,8 @@ use crate::incidents::{GroupBy, Timing};
 pub struct Policy {
     /// The notifiers, by name. Any other destination is a sink.
     pub notifiers: BTreeMap<DestinationName, NotifierPolicy>,
+    /// Who is told instead of a notifier that has not taken what must be told at once.
+    pub fallbacks: BTreeMap<DestinationName, Fallback>,
     /// How incidents are timed.
     pub timing: Timing,
     /// What the events of one incident have in common, for sources that say so.
@@ -24,6 +27,15 @@ pub struct NotifierPolicy {
     pub class: NotifierClass,
     /// Where its messages go: see [`Notifier::fingerprint`](crate::destinations::Notifier::fingerprint).
     pub fingerprint: [u8; 16],
+}
+
+/// Who is told as well of what a notifier has not taken, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The other notifier.
+    pub to: DestinationName,
+    /// How long a change that must be told at once may wait.
+    pub after: Duration,
 }
 
 impl Policy {

@@ -196,12 +196,21 @@ pub enum Task {
     Incidents,
     /// The operator is told how gatepost is doing.
     Notices,
+    /// Others are told of what a notifier has not taken.
+    Fallbacks,
 }
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Dispatcher, Self::Delivery, Self::Retention, Self::Clock, Self::Incidents, Self::Notices];
+    pub const ALL: [Self; 7] = [
+        Self::Dispatcher,
+        Self::Delivery,
+        Self::Retention,
+        Self::Clock,
+        Self::Incidents,
+        Self::Notices,
+        Self::Fallbacks,
+    ];
 
     /// Its name in metrics and in the log.
     pub fn as_str(self) -> &'static str {
@@ -212,6 +221,7 @@ impl Task {
             Self::Clock => "clock",
             Self::Incidents => "incidents",
             Self::Notices => "notices",
+            Self::Fallbacks => "fallbacks",
         }
     }
 }

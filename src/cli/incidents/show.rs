@@ -198,7 +198,8 @@ fn told_so_far(outline: &Outline, details: &IncidentDetails) -> Outcome {
             .find(|delivery| delivery.delivery.destination == row.destination && is_open(delivery));
         let is_known = outline.destinations.contains_key(row.destination.as_str());
         let absent = if is_known { "" } else { " (not configured)" };
-        out!("  {}{absent}: {}{}", row.destination, knows(row), open.map(next).unwrap_or_default())?;
+        let next = open.map(next).unwrap_or_default();
+        out!("  {}{absent}: {}{}{next}", row.destination, knows(row), instead(row, &details.notifications))?;
     }
     Ok(())
 }
@@ -224,6 +225,13 @@ fn knows(row: &NotificationRow) -> String {
     let gone = if notification.is_gone { "; what was made there is gone" } else { "" };
     let refused = if row.is_refused { "; it has refused the last change" } else { "" };
     format!("told {}{}{pages}{}{gone}{refused}", stood(said), reference.unwrap_or_default(), shown.unwrap_or_default())
+}
+
+/// Who is told instead, or instead of whom.
+fn instead(row: &NotificationRow, all: &[NotificationRow]) -> String {
+    let of = row.instead_of.iter().map(|other| format!("; as the fallback of {other}, which had not taken it"));
+    let by = all.iter().filter(|other| other.instead_of.as_ref() == Some(&row.destination));
+    of.chain(by.map(|other| format!("; told at {} instead, its fallback", other.destination))).collect()
 }
 
 /// The state at that time.

@@ -148,7 +148,7 @@ fn last_milestones(connection: &Connection, incident: i64) -> Result<Vec<Milesto
 
 fn notifications(connection: &Connection, incident: i64) -> Result<Vec<NotificationRow>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT id, destination, route, document, pending IS NOT NULL, refused IS NOT NULL
+        "SELECT id, destination, route, document, pending IS NOT NULL, refused IS NOT NULL, instead_of
          FROM notifications WHERE incident = ?1 ORDER BY seq",
     )?;
     let read = |row: &Row<'_>| {
@@ -156,6 +156,7 @@ fn notifications(connection: &Connection, incident: i64) -> Result<Vec<Notificat
             id: NotificationId::from_bytes(row.get(0)?),
             destination: name(row, 1)?,
             route: name(row, 2)?,
+            instead_of: row.get::<_, Option<String>>(6)?.and_then(|name| name.parse().ok()),
             told: document_in(row, 3)?,
             is_pending: row.get(4)?,
             is_refused: row.get(5)?,

@@ -21,6 +21,7 @@ mod database;
 mod delivery_candidates;
 mod delivery_queue;
 mod error_codes;
+mod fallbacks;
 mod gathered;
 mod inbox;
 mod incident_queries;

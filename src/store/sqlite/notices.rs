@@ -163,3 +163,19 @@ const DEAD_NOTICES: &str = "SELECT d.destination, count(*)
     CROSS JOIN notifications n ON n.incident = i.number
     CROSS JOIN deliveries d ON d.notification = n.seq AND d.state = 3
     WHERE i.source = ?1 GROUP BY 1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notices::is_about;
+
+    #[test]
+    fn the_incident_of_a_notice_is_known_to_be_about_its_destination() {
+        let [oncall, soc]: [DestinationName; 2] = ["oncall", "soc"].map(|name| name.parse().unwrap());
+        for kind in NoticeKind::ALL {
+            let id = NoticeId { kind, subject: "oncall".to_owned() };
+            let key = Joining::of(&ended(&id, Timestamp::default())).key;
+            assert_eq!((is_about(&key, &oncall), is_about(&key, &soc)), (kind.is_of_destination(), false), "{kind:?}");
+        }
+    }
+}

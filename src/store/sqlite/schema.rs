@@ -93,7 +93,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[KEYS, FIRST],
     &[runs::SCHEMA, incident_schema::SCHEMA],
     &[sink_schema::SCHEMA],
-    &[replay_schema::SCHEMA, operator_schema::NOTICES],
+    &[replay_schema::SCHEMA, operator_schema::NOTICES, operator_schema::FALLBACKS],
 ];
 
 /// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).

@@ -6,6 +6,7 @@
 //! anew when it is claimed.
 
 mod change_queue;
+mod fall_back;
 mod fold;
 mod prepare;
 mod settle;

@@ -40,6 +40,7 @@ impl Notifications<'_> {
             Verdict::Dead { .. } if is_forced => {}
             Verdict::Dead { .. } => {
                 stored.note_refused(&intent, incidents::standing(&incident));
+                self.fall_back_from_refusal(&incident, &stored, intent.change)?;
             }
             Verdict::Gone { .. } => {
                 stored.told.is_gone = true;
