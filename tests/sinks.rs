@@ -68,6 +68,24 @@ fn bad_weather() -> [Fault; 4] {
 }
 
 #[test]
+fn batches_are_as_large_and_as_far_apart_as_the_operator_wants() {
+    let receiver = started(webhook::start());
+    let (url, secret) = (receiver.url(), webhook::SECRET);
+    let flow = "batch = 100\nbatch_events = 3\nbatch_interval = \"2s\"\nconcurrency = 1";
+    let destination = format!("type = \"webhook\"\nurl = \"{url}\"\nsecret = {{ value = \"{secret}\" }}\n{flow}");
+    let gateway = Gateway::start(&config(&destination));
+    post(&gateway, "first");
+    until("the first batch is there", || (receiver.effects() == 2).then_some(()));
+    for number in 0..4 {
+        post(&gateway, &format!("mark{number}"));
+    }
+    until("every event is there", || (receiver.effects() == 2 + 8).then_some(()));
+    // Two at once, then, after a gap in which eight came: three, three, two.
+    let sizes: Vec<usize> = receiver.taken().iter().map(|taken| taken.events().len()).collect();
+    assert_eq!(sizes, [2, 3, 3, 2]);
+}
+
+#[test]
 fn a_webhook_has_every_event_once_and_a_repetition_under_its_id() {
     let receiver = started(webhook::start());
     let (url, secret) = (receiver.url(), webhook::SECRET);

@@ -25,7 +25,7 @@ pub fn run(plan: &Plan) -> Outcome<Vec<Target>> {
     })?;
     println!(
         "\nThe pace of the HTTP destinations (PagerDuty 100 a minute, Slack 1 a second) is lifted, {AT_ONCE} messages at \
-         once; no setting of gatepost does that.\n"
+         once.\n"
     );
     let receivers = Receivers::start(&[Kind::PagerDuty, Kind::PagerDuty, Kind::SlackWebhook])?;
     let gateway = Gateway::start(&Setup::to_http(&receivers.all))?;

@@ -47,7 +47,7 @@ impl Setup {
 
     /// To HTTP destinations on loopback, named after their place, without the pace that protects the real ones.
     ///
-    /// No setting does that: at most 100 events a minute go to a PagerDuty service, one a second to Slack, ten a second to
+    /// As shipped at most 100 events a minute go to a PagerDuty service, one a second to Slack, ten a second to
     /// Jira. So a process of this binary runs the same gatepost and puts another pace before the same destinations.
     pub fn to_http(receivers: &[(Kind, SocketAddr)]) -> Self {
         let mut setup = Self {

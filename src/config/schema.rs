@@ -28,6 +28,10 @@ pub fn schema() -> serde_json::Result<Value> {
 
 fn destination(kind: &destinations::Kind) -> serde_json::Result<Value> {
     let mut settings: Map<String, Value> = serde_json::from_str(kind.carrier.schema())?;
+    settings.extend(serde_json::from_str::<Map<String, Value>>(destinations::FLOW_SCHEMA)?);
+    if !kind.is_notifier() {
+        settings.extend(serde_json::from_str::<Map<String, Value>>(destinations::BATCH_SCHEMA)?);
+    }
     settings.extend(serde_json::from_str::<Map<String, Value>>(kind.schema)?);
     settings.insert("type".to_owned(), json!({ "const": kind.name }));
     if kind.is_notifier() {

@@ -24,6 +24,7 @@ mod errors;
 mod event_format;
 mod file;
 mod fingerprint;
+mod flow;
 mod hook;
 mod jira;
 #[cfg(test)]
@@ -52,6 +53,7 @@ mod uncertain;
 mod webhook;
 
 pub use connection::{Carrier, Connection};
+pub use flow::{BATCH_SCHEMA, FLOW_SCHEMA};
 pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
 pub use message::{
     Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Method, Reply, Rotation, SyslogMessages, Transport,
@@ -69,6 +71,7 @@ use std::time::Duration;
 use crate::domain::{Batch, BatchSize, Job, NotifierClass, Telling};
 use crate::settings::Section;
 use connected::Connected;
+use flow::{Flow, Paced};
 
 /// Every kind of destination, in alphabetical order.
 pub const KINDS: &[&Kind] = &[
@@ -123,18 +126,24 @@ impl Kind {
         let connection = self.carrier.read(section);
         match self.build {
             Build::Sink(build) => {
-                let sink = build(section);
-                Some(Receiver::Sink(match (sink?, connection?) {
-                    (sink, None) => Arc::from(sink),
-                    (sink, Some(connection)) => Arc::new(Connected::new(sink, connection)),
-                }))
+                let (sink, flow) = (build(section), Flow::of_sink(section));
+                let sink = match (sink?, connection?) {
+                    (sink, None) => sink,
+                    (sink, Some(connection)) => Box::new(Connected::new(sink, connection)),
+                };
+                let flow = flow?;
+                Some(Receiver::Sink(if flow.is_set() { Arc::new(Paced::new(sink, flow)) } else { Arc::from(sink) }))
             }
             Build::Notifier(build) => {
-                let notifier = build(section);
-                Some(Receiver::Notifier(match (notifier?, connection?) {
-                    (notifier, None) => Arc::from(notifier),
-                    (notifier, Some(connection)) => Arc::new(Connected::new(notifier, connection)),
-                }))
+                let (notifier, flow) = (build(section), Flow::of_notifier(section));
+                let notifier = match (notifier?, connection?) {
+                    (notifier, None) => notifier,
+                    (notifier, Some(connection)) => Box::new(Connected::new(notifier, connection)),
+                };
+                let flow = flow?;
+                let notifier: Arc<dyn Notifier> =
+                    if flow.is_set() { Arc::new(Paced::new(notifier, flow)) } else { Arc::from(notifier) };
+                Some(Receiver::Notifier(notifier))
             }
         }
     }
@@ -152,6 +161,11 @@ pub trait Sink: Send + Sync + Debug {
 
     /// How much it takes at once.
     fn batch_size(&self) -> BatchSize;
+
+    /// The least time between batches that are not full.
+    fn batch_interval(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The first message of a try, or an outcome where there is nothing to send.
     fn first(&self, batch: &Batch<'_>) -> Next;

@@ -16,6 +16,7 @@
 //! [`crate::destinations`].
 
 mod attempt;
+mod batch_gap;
 mod breaker;
 mod dispatcher;
 mod fallback_task;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::attempt::{ATTEMPT_LONGEST, Attempts};
+use super::batch_gap::BatchGap;
 use super::breaker::{Breaker, Change};
 use super::pace::Pacer;
 use super::retry::{Case, decide};
@@ -87,14 +88,16 @@ impl Worker {
         // A start and a reload may each have fixed it.
         let mut health = Health { started: worker.clock.steady(), breaker, suspects, may_be_mended: true };
         let mut pacer = Pacer::new(worker.receiver.pace(), Instant::now());
+        let mut gap = BatchGap::default();
         let mut under_way = UnderWay::default();
         let attempts = Arc::new(worker.attempts());
         // What an earlier worker of this name has shown is over.
         worker.show(&health.breaker);
         while !*stop.borrow() {
             worker.make_due(&mut under_way, &mut health).await;
-            let due = worker.start_what_is_due(&attempts, (&mut pacer, &health.breaker), &mut under_way).await;
-            let pause = worker.pause_until(due, &pacer, &health.breaker);
+            let gates = (&mut pacer, &mut gap, &health.breaker);
+            let due = worker.start_what_is_due(&attempts, gates, &mut under_way).await;
+            let pause = worker.pause_until(due, (&pacer, &gap), &health.breaker);
             tokio::select! {
                 () = under_way.ended() => worker.settle(&mut under_way, &mut health).await,
                 () = worker.wake.notified() => {}
@@ -136,10 +139,13 @@ impl Worker {
     async fn start_what_is_due(
         &self,
         attempts: &Arc<Attempts>,
-        (pacer, breaker): (&mut Pacer, &Breaker),
+        (pacer, gap, breaker): (&mut Pacer, &mut BatchGap, &Breaker),
         under_way: &mut UnderWay,
     ) -> Option<Timestamp> {
         let now = Instant::now();
+        if !gap.wait(now).is_zero() {
+            return None;
+        }
         let room = self.receiver.pace().concurrency.saturating_sub(under_way.len());
         let limit = breaker.allowed(room.min(pacer.available(now)), under_way.len(), now).min(CLAIMED_AT_ONCE);
         if limit == 0 {
@@ -172,6 +178,9 @@ impl Worker {
         }
         under_way.note_slots(&self.receiver, order, claimed.claims.len());
         pacer.take(claimed.claims.len(), now);
+        if let Receiver::Sink(sink) = &self.receiver {
+            gap.note(sink.batch_interval(), !claimed.claims.is_empty() && !claimed.more_waits, now);
+        }
         for claim in claimed.claims {
             let delivery = claim.work().delivery;
             under_way.begin(delivery, lease.until(), Arc::clone(attempts).attempt(claim).boxed());
@@ -180,10 +189,10 @@ impl Worker {
     }
 
     /// How long there is nothing to start. `due` is when the next delivery is due, if that is known.
-    fn pause_until(&self, due: Option<Timestamp>, pacer: &Pacer, breaker: &Breaker) -> Duration {
+    fn pause_until(&self, due: Option<Timestamp>, (pacer, gap): (&Pacer, &BatchGap), breaker: &Breaker) -> Duration {
         let now = Instant::now();
         let held = breaker.until().map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        let held = held.max(pacer.wait(now));
+        let held = held.max(pacer.wait(now)).max(gap.wait(now));
         let wait = match due {
             Some(due) => due.since(self.clock.now()).max(held),
             None if held.is_zero() => LOOK_INTERVAL,

@@ -13,6 +13,8 @@ pub struct Claimed {
     pub claims: Vec<Claim<DeliveryWork>>,
     /// When the next delivery of this destination is due; `None` if none waits.
     pub next_due: Option<Timestamp>,
+    /// Whether the last batch that was formed left events behind for the next.
+    pub more_waits: bool,
     /// Deliveries whose rows could not be read. They are dead letters now.
     pub unreadable: Vec<SetAside>,
 }

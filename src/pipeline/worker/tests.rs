@@ -196,18 +196,18 @@ async fn what_is_under_way_is_written_down_before_its_lease_hands_it_out_again()
         suspects: Suspects::default(),
         may_be_mended: false,
     };
-    let mut under_way = UnderWay::default();
+    let (mut under_way, mut gap) = (UnderWay::default(), BatchGap::default());
     plan(&store, &["first"]).await;
-    worker.start_what_is_due(&attempts, (&mut pacer, &breaker), &mut under_way).await;
+    worker.start_what_is_due(&attempts, (&mut pacer, &mut gap, &breaker), &mut under_way).await;
     assert_eq!(under_way.len(), 1);
     // As where the disk stands still for longer than the lease.
     clock.advance(LEASE);
     plan(&store, &["second"]).await;
-    worker.start_what_is_due(&attempts, (&mut pacer, &breaker), &mut under_way).await;
+    worker.start_what_is_due(&attempts, (&mut pacer, &mut gap, &breaker), &mut under_way).await;
     assert_eq!(under_way.len(), 1, "the first is not begun again");
     under_way.ended().await;
     worker.settle(&mut under_way, &mut health).await;
-    worker.start_what_is_due(&attempts, (&mut pacer, &breaker), &mut under_way).await;
+    worker.start_what_is_due(&attempts, (&mut pacer, &mut gap, &breaker), &mut under_way).await;
     under_way.ended().await;
     worker.settle(&mut under_way, &mut health).await;
     let rows = store.deliveries(&Page { limit: 10, before: None }, &DeliveryFilter::default()).unwrap();

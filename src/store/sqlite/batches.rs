@@ -92,12 +92,19 @@ struct Sink {
 
 /// What came of the search for the next batch.
 pub enum Formed {
-    /// It is leased.
-    Batch(Claim<DeliveryWork>),
+    /// It is leased; and whether more waits behind it.
+    Batch(Claim<DeliveryWork>, MoreWaits),
     /// None was found in the events that were looked at; there are more.
     NotYet,
     /// Nothing waits for the sink.
     Nothing,
+}
+
+/// Whether events wait behind a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoreWaits {
+    Yes,
+    No,
 }
 
 /// Takes the next events of a sink as a batch, under a lease.
@@ -117,7 +124,8 @@ pub fn form(
         )?
         .execute(params![destination.as_str(), found.position, found.passed, found.is_end])?;
     let Some(range) = found.range else { return Ok(if found.is_end { Formed::Nothing } else { Formed::NotYet }) };
-    Ok(Formed::Batch(lease_out(transaction, destination, &found.route, range, lease)?))
+    let more_waits = if found.is_end { MoreWaits::No } else { MoreWaits::Yes };
+    Ok(Formed::Batch(lease_out(transaction, destination, &found.route, range, lease)?, more_waits))
 }
 
 /// Takes the next events of the replay of a sink as a batch, under a lease.
@@ -341,7 +349,7 @@ pub fn hand_over(
         return Ok(true);
     }
     match form(transaction, destination, HANDED_OVER, lease)? {
-        Formed::Batch(claim) => {
+        Formed::Batch(claim, _) => {
             if let Content::Batch(range) = claim.work().content {
                 scatter(transaction, destination, (claim.row, range), lease.now)?;
             }

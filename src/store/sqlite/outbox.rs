@@ -10,7 +10,7 @@ use super::super::{
     Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, EventRange, Extended,
     Lease, LeasesLost, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Settlement, StoreError, Ticket,
 };
-use super::batches::Formed;
+use super::batches::{Formed, MoreWaits};
 use super::delivery_queue::{Claimer, Settler, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
@@ -125,10 +125,11 @@ impl Outbox for SqliteStore {
             let may_form = order == ClaimOrder::MostSevere || claimed.next_due.is_none();
             while may_form && claimed.claims.len() < limit {
                 let formed = batches::form(transaction, &sink, size, lease)?;
-                if matches!(formed, Formed::Batch(_) | Formed::NotYet) {
+                if matches!(formed, Formed::Batch(..) | Formed::NotYet) {
                     claimed.next_due = Some(lease.now);
                 }
-                let Formed::Batch(batch) = formed else { break };
+                let Formed::Batch(batch, more_waits) = formed else { break };
+                claimed.more_waits = more_waits == MoreWaits::Yes;
                 claimed.claims.push(batch);
             }
             if may_form && claimed.claims.len() < limit {
