@@ -156,6 +156,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "annotated",
             "base",
             "classify",
+            "compression",
             "connected",
             "connection",
             "errors",

@@ -47,6 +47,9 @@ impl Probe {
                 let remote = remote.map(|remote| format!(" as {}", terminal::line(&remote.name, 120)));
                 out!("{name} has taken the test event{}; look whether it shows", remote.unwrap_or_default())
             }
+            Delivered::DeliveredSlowDown { .. } => {
+                out!("{name} has taken the test event, and says that it has too much to do; look whether it shows")
+            }
             other => {
                 let reason = other.reason().unwrap_or_default().to_owned();
                 Err(Failure::Found(format!(

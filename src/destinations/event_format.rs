@@ -1,29 +1,53 @@
-//! How a sink writes an event: as it is stored, or as an OCSF document.
+//! How a sink writes an event: as it is stored, or as a document of a standard.
 //!
 //! Events are complete and not redacted. A probe says so in its title and its labels.
 
 use serde_json::Value;
 
-use super::render::ocsf;
+use super::render::{cloudevents, ecs, ocsf};
 use crate::domain::{BatchEvent, Event, Purpose};
 use crate::settings::Section;
 
 /// The form in which a sink gets events.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventFormat {
     /// As it is stored: `schemas/event.v1.schema.json`.
     Event,
     /// An OCSF 1.8.0 Detection Finding.
     Ocsf,
+    /// A CloudEvent 1.0 with the event as its data.
+    CloudEvents,
+    /// A document of the Elastic Common Schema 9.4.
+    Ecs,
 }
 
 impl EventFormat {
-    /// Reads `format`; events as they are stored where it is absent. `None` where it is at fault.
-    pub fn setting(section: &Section) -> Option<Self> {
-        if section.has("format") {
-            return section.choice("format", &[("event", Self::Event), ("ocsf", Self::Ocsf)]);
+    /// Reads `format`, one of `choices`; `default` where it is absent. `None` where it is at fault.
+    pub fn setting(section: &Section, choices: &[Self], default: Self) -> Option<Self> {
+        if !section.has("format") {
+            return Some(default);
         }
-        Some(Self::Event)
+        let words: Vec<(&str, Self)> = choices.iter().map(|choice| (choice.as_str(), *choice)).collect();
+        section.choice("format", &words)
+    }
+
+    /// The word in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Ocsf => "ocsf",
+            Self::CloudEvents => "cloudevents",
+            Self::Ecs => "ecs",
+        }
+    }
+
+    /// How many times as long as what is stored a document may be, about: by so much less is put into a batch.
+    pub fn growth(self) -> usize {
+        match self {
+            Self::Event | Self::Ocsf | Self::CloudEvents => 1,
+            // The event stands in it a second time.
+            Self::Ecs => 2,
+        }
     }
 
     /// The event as one line of JSON.
@@ -35,7 +59,7 @@ impl EventFormat {
         match (self, purpose) {
             (Self::Event, Purpose::Alert) => Ok(event.document.json().to_vec()),
             (Self::Event, Purpose::Probe) => serde_json::to_vec(&read(event, purpose)?),
-            (Self::Ocsf, _) => serde_json::to_vec(&ocsf::document(&read(event, purpose)?)),
+            _ => serde_json::to_vec(&self.document(event, purpose)?.1),
         }
     }
 
@@ -49,6 +73,8 @@ impl EventFormat {
         let document = match self {
             Self::Event => serde_json::to_value(&event)?,
             Self::Ocsf => ocsf::document(&event),
+            Self::CloudEvents => cloudevents::document(&event)?,
+            Self::Ecs => ecs::document(&event, &serde_json::to_string(&event)?),
         };
         Ok((event, document))
     }

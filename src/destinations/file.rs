@@ -18,14 +18,14 @@ pub const KIND: Kind = Kind {
     carrier: Carrier::Own,
     schema: r##"{
   "path": {"type": "string", "description": "The file; - is standard output"},
-  "format": {"enum": ["event", "ocsf"]},
+  "format": {"enum": ["event", "ocsf", "cloudevents", "ecs"]},
   "rotate_size": {"$ref": "#/$defs/size", "description": "The file is put away before it is longer"},
   "rotate_every": {"$ref": "#/$defs/duration", "description": "The file is put away at multiples of this, in UTC"},
   "keep": {"type": "integer", "minimum": 1, "maximum": 10000, "description": "How many files that were put away are kept; default: all"}
 }"##,
     required: &["path"],
     template: r#"path = "events.ndjson"              # "-" is standard output
-# format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
+# format = "event"                  # or "ocsf", "cloudevents", "ecs"
 # rotate_size = "100MiB"            # put the file away before it is longer
 # rotate_every = "1d"               # and at midnight UTC
 # keep = 30                         # of those that were put away; default: all
@@ -43,7 +43,7 @@ struct File {
 }
 
 fn build(section: &Section) -> Option<Box<dyn Sink>> {
-    let format = EventFormat::setting(section);
+    let format = EventFormat::setting(section, FORMATS, EventFormat::Event);
     let size = section.size("rotate_size", ROTATE_BYTES_MIN..ROTATE_BYTES_MAX);
     let every = section.duration("rotate_every", ROTATE_EVERY_MIN..ROTATE_EVERY_MAX);
     let keep = section.integer("keep", 1..KEPT_MAX + 1).and_then(|keep| usize::try_from(keep).ok());
@@ -68,7 +68,7 @@ impl Sink for File {
     }
 
     fn batch_size(&self) -> BatchSize {
-        BatchSize { events: BATCH_EVENTS_MAX, bytes: Append::BYTES_MAX }
+        BatchSize { events: BATCH_EVENTS_MAX, bytes: Append::BYTES_MAX / self.format.growth() }
     }
 
     fn first(&self, batch: &Batch<'_>) -> Next {
@@ -121,6 +121,7 @@ impl File {
 /// About as many small events as fit into the bytes of a batch.
 const BATCH_EVENTS_MAX: usize = 2000;
 const STDOUT: &str = "-";
+const FORMATS: &[EventFormat] = &[EventFormat::Event, EventFormat::Ocsf, EventFormat::CloudEvents, EventFormat::Ecs];
 /// A batch fits.
 const ROTATE_BYTES_MIN: u64 = 1 << 20;
 const ROTATE_BYTES_MAX: u64 = 1 << 40;
@@ -152,6 +153,8 @@ mod tests {
         for good in [
             "path = \"a.ndjson\"",
             "path = \"-\"\nformat = \"ocsf\"",
+            "path = \"a\"\nformat = \"cloudevents\"",
+            "path = \"a\"\nformat = \"ecs\"",
             "path = \"a\"\nrotate_size = \"1MiB\"",
             "path = \"a\"\nrotate_size = \"2GiB\"\nrotate_every = \"1d\"\nkeep = 1",
         ] {

@@ -15,6 +15,7 @@
 mod annotated;
 mod base;
 mod classify;
+mod compression;
 mod connected;
 mod connection;
 mod discord;

@@ -149,6 +149,11 @@ pub enum Outcome {
         /// Events that it may take later, each with the reason.
         again: Vec<(EventId, String)>,
     },
+    /// The destination has it, and asks to be sent less for a while.
+    DeliveredSlowDown {
+        /// How long nothing more is to be sent.
+        pause: Duration,
+    },
     /// Not taken, and worth another try.
     Retry {
         /// Why, in a sentence that an operator can act on.
@@ -250,7 +255,9 @@ impl Outcome {
     /// Its kind.
     pub fn kind(&self) -> OutcomeKind {
         match self {
-            Self::Delivered { .. } | Self::DeliveredExcept { .. } => OutcomeKind::Delivered,
+            Self::Delivered { .. } | Self::DeliveredExcept { .. } | Self::DeliveredSlowDown { .. } => {
+                OutcomeKind::Delivered
+            }
             Self::Retry { .. } => OutcomeKind::Retry,
             Self::Refused { .. } => OutcomeKind::Refused,
             Self::Gone { .. } => OutcomeKind::Gone,
@@ -262,7 +269,7 @@ impl Outcome {
     /// Why it did not arrive; `None` when it did.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Delivered { .. } | Self::DeliveredExcept { .. } => None,
+            Self::Delivered { .. } | Self::DeliveredExcept { .. } | Self::DeliveredSlowDown { .. } => None,
             Self::Retry { reason, .. }
             | Self::Refused { reason }
             | Self::Gone { reason }

@@ -71,6 +71,11 @@ impl Breaker {
             | Outcome::DeliveredExcept { .. }
             | Outcome::Refused { .. }
             | Outcome::Gone { .. } => self.succeed(begun, now),
+            Outcome::DeliveredSlowDown { pause } => {
+                let change = self.succeed(begun, now);
+                self.hold(*pause, now);
+                change
+            }
             Outcome::Retry { scope: Scope::Delivery, .. } | Outcome::Unknown { scope: Scope::Delivery, .. } => {
                 Change::None
             }
@@ -164,6 +169,16 @@ mod tests {
 
     fn down(after: Option<Duration>) -> Outcome {
         Outcome::Retry { reason: "down".into(), after, scope: Scope::Destination, progress: Progress::default() }
+    }
+
+    #[test]
+    fn a_destination_that_asks_to_be_sent_less_is_left_alone_for_so_long_and_does_not_fail() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        let pause = Duration::from_secs(1);
+        assert_eq!(breaker.learn(&Outcome::DeliveredSlowDown { pause }, now, now, 1.0), Change::None);
+        assert_eq!((breaker.allowed(4, 0, now), breaker.allowed(4, 0, now + pause)), (0, 4));
+        assert_eq!((breaker.failing(), breaker.is_on_trial()), (None, false));
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub struct Case {
 pub fn decide(outcome: Outcome, case: Case) -> Verdict {
     match outcome {
         Outcome::Delivered { remote } => Verdict::Delivered { remote },
+        Outcome::DeliveredSlowDown { .. } => Verdict::Delivered { remote: None },
         Outcome::DeliveredExcept { refused, again, .. } => excepted(case, refused, again),
         Outcome::Refused { reason } if case.events > 1 => Verdict::Split { reason },
         Outcome::Refused { reason } => Verdict::Dead { reason },

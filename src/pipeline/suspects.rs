@@ -69,7 +69,7 @@ impl Suspects {
                 self.seen.remove(&delivery);
                 outcome
             }
-            Outcome::Delivered { .. } | Outcome::DeliveredExcept { .. } => {
+            Outcome::Delivered { .. } | Outcome::DeliveredExcept { .. } | Outcome::DeliveredSlowDown { .. } => {
                 self.successes += 1;
                 self.seen.remove(&delivery);
                 outcome

@@ -3,6 +3,7 @@
 //! It knows the index `gatepost` and data streams whose names begin with `logs-`, and makes no others. Each document is
 //! answered by itself, in the order of the request.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -39,6 +40,16 @@ impl StandIn<Elasticsearch> {
         self.shared.service().unfit = Some(text.to_owned());
     }
 
+    /// What does not fit the mapping is put into the failure store of its data stream from now on, and answered as created.
+    pub fn keep_failures(&self) {
+        self.shared.service().failures = Some(Vec::new());
+    }
+
+    /// What stands in the failure stores.
+    pub fn failures(&self) -> Vec<Document> {
+        self.shared.service().failures.clone().unwrap_or_default()
+    }
+
     /// Has no room in its queues for the next so many documents.
     pub fn reject_documents(&self, count: usize) {
         self.shared.service().rejections = count;
@@ -65,6 +76,9 @@ pub struct Document {
 #[derive(Debug)]
 pub struct Elasticsearch {
     documents: Vec<Document>,
+    /// The targets and ids of the documents.
+    taken: HashSet<(String, String)>,
+    failures: Option<Vec<Document>>,
     unfit: Option<String>,
     rejections: usize,
     body_bytes_max: usize,
@@ -72,8 +86,21 @@ pub struct Elasticsearch {
 
 impl Default for Elasticsearch {
     fn default() -> Self {
-        Self { documents: Vec::new(), unfit: None, rejections: 0, body_bytes_max: BODY_BYTES_MAX }
+        Self {
+            documents: Vec::new(),
+            taken: HashSet::new(),
+            failures: None,
+            unfit: None,
+            rejections: 0,
+            body_bytes_max: BODY_BYTES_MAX,
+        }
     }
+}
+
+/// Where a document was put.
+enum Place {
+    Target,
+    FailureStore,
 }
 
 /// Why something is not done.
@@ -94,7 +121,10 @@ impl Elasticsearch {
         if !matches!(request.query.as_str(), "" | FILTER) {
             return refused(&(400, "illegal_argument_exception", "the stand-in knows one filter_path".to_owned()));
         }
-        match pairs(&request.body) {
+        let Some(inflated) = request.inflated() else {
+            return refused(&(400, "illegal_argument_exception", "the body is not gzip".to_owned()));
+        };
+        match pairs(&inflated.body) {
             Ok(pairs) => {
                 let is_filtered = request.query == FILTER;
                 let items = pairs.into_iter().map(|(action, source)| self.item(target, action, source));
@@ -113,7 +143,10 @@ impl Elasticsearch {
     fn item(&mut self, target: &str, action: Value, source: Value) -> Value {
         let id = shape::text_of(&action["create"], "_id").to_owned();
         let mut item = match self.create(target, &id, source) {
-            Ok(()) => json!({ "_version": 1, "result": "created", "status": 201 }),
+            Ok(Place::Target) => json!({ "_version": 1, "result": "created", "status": 201 }),
+            Ok(Place::FailureStore) => {
+                json!({ "_version": 1, "result": "created", "status": 201, "failure_store": "used" })
+            }
             Err((status, kind, reason)) => json!({ "status": status, "error": { "type": kind, "reason": reason } }),
         };
         item["_index"] = json!(target);
@@ -121,7 +154,7 @@ impl Elasticsearch {
         json!({ "create": item })
     }
 
-    fn create(&mut self, target: &str, id: &str, source: Value) -> Result<(), Refusal> {
+    fn create(&mut self, target: &str, id: &str, source: Value) -> Result<Place, Refusal> {
         if target != INDEX && !target.starts_with("logs-") {
             return Err((404, "index_not_found_exception", format!("no such index [{target}]")));
         }
@@ -129,7 +162,7 @@ impl Elasticsearch {
             self.rejections -= 1;
             return Err((429, "es_rejected_execution_exception", "rejected execution of primary operation".to_owned()));
         }
-        if self.documents.iter().any(|document| document.index == target && document.id == id) {
+        if self.taken.contains(&(target.to_owned(), id.to_owned())) {
             let why = format!("[{id}]: version conflict, document already exists (current version [1])");
             return Err((409, "version_conflict_engine_exception", why));
         }
@@ -137,12 +170,18 @@ impl Elasticsearch {
             let why = "data stream timestamp field [@timestamp] is missing".to_owned();
             return Err((400, "document_parsing_exception", why));
         }
-        if self.unfit.as_ref().is_some_and(|text| source.to_string().contains(text)) {
+        let document = Document { index: target.to_owned(), id: id.to_owned(), source };
+        if self.unfit.as_ref().is_some_and(|text| document.source.to_string().contains(text)) {
+            if let Some(failures) = self.failures.as_mut().filter(|_| target != INDEX) {
+                failures.push(document);
+                return Ok(Place::FailureStore);
+            }
             let why = "[1:9] failed to parse field [unmapped.x] of type [long]".to_owned();
             return Err((400, "document_parsing_exception", why));
         }
-        self.documents.push(Document { index: target.to_owned(), id: id.to_owned(), source });
-        Ok(())
+        self.taken.insert((target.to_owned(), id.to_owned()));
+        self.documents.push(document);
+        Ok(Place::Target)
     }
 }
 
@@ -172,7 +211,7 @@ fn pair(lines: &[&str]) -> Result<(Value, Value), String> {
 /// An item as the filter of the request shows it.
 fn shown(mut item: Value, is_filtered: bool) -> Value {
     if let Some(create) = item["create"].as_object_mut().filter(|_| is_filtered) {
-        create.retain(|name, _| matches!(name.as_str(), "status" | "error"));
+        create.retain(|name, _| matches!(name.as_str(), "status" | "error" | "failure_store"));
     }
     item
 }
@@ -225,7 +264,7 @@ fn card(document: &Document) -> Card {
 /// What gatepost sends: `create` under an id of its own.
 const ACTION: &[Field] = &[must("create", |value| shape::object(value, CREATE))];
 const CREATE: &[Field] = &[must("_id", |value| shape::text(value, 1, 512))];
-const FILTER: &str = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+const FILTER: &str = "filter_path=errors,items.*.status,items.*.failure_store,items.*.error.type,items.*.error.reason";
 /// The last one is what Elastic's own clients send since version 8.
 const MEDIA_TYPES: [&str; 3] = ["application/x-ndjson", "application/json", "application/vnd.elasticsearch+x-ndjson"];
 const BODY_BYTES_MAX: usize = 3 << 19;

@@ -33,6 +33,11 @@ impl StandIn<Splunk> {
         self.shared.service().events.clone()
     }
 
+    /// Events that hold this text are refused from now on, and with them what stands behind them in their request.
+    pub fn refuse_events_with(&self, text: &str) {
+        self.shared.service().unfit = Some(text.to_owned());
+    }
+
     /// Switches indexer acknowledgement on; a request is indexed once it has been asked for so many times.
     pub fn acknowledge_after(&self, questions: u32) {
         self.shared.service().acknowledges_after = Some(questions);
@@ -44,6 +49,7 @@ impl StandIn<Splunk> {
 pub struct Splunk {
     events: Vec<Value>,
     acknowledges_after: Option<u32>,
+    unfit: Option<String>,
     /// By channel and number, how often each was asked for; what was answered with true is gone.
     pending: BTreeMap<(String, u64), u32>,
     next: u64,
@@ -55,13 +61,17 @@ impl Splunk {
             Ok(channel) => channel,
             Err(refusal) => return refusal,
         };
-        if request.body.iter().all(u8::is_ascii_whitespace) {
+        let Some(Arrived { body, .. }) = request.inflated() else { return said(400, 6, "Invalid data format") };
+        if body.iter().all(u8::is_ascii_whitespace) {
             return said(400, 5, "No data");
         }
         // Objects one after the other, blanks between them or none.
-        let events = serde_json::Deserializer::from_slice(&request.body).into_iter::<Value>();
+        let events = serde_json::Deserializer::from_slice(&body).into_iter::<Value>();
         for (number, event) in events.enumerate() {
             let fault = match &event {
+                Ok(event) if self.unfit.as_ref().is_some_and(|text| event.to_string().contains(text)) => {
+                    Some((15, "Error in handling indexed fields"))
+                }
                 Ok(event) => fault_of(event),
                 Err(_) => Some((6, "Invalid data format")),
             };

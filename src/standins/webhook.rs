@@ -23,13 +23,18 @@ pub const SECRET: &str = "whsec_c3RhbmQtaW4gb2YgYSB3ZWJob29rIHJlY2VpdmVy";
 pub async fn start() -> std::io::Result<StandIn<Webhook>> {
     let scheme = Scheme::Hmac(HmacScheme::standard_webhooks());
     let verifier = Verifier::new(scheme, vec![Secret::new(SECRET)]).map_err(std::io::Error::other)?;
-    StandIn::start(Webhook { verifier, taken: Vec::new() }, 0).await
+    StandIn::start(Webhook { verifier, taken: Vec::new(), unfit: None }, 0).await
 }
 
 impl StandIn<Webhook> {
     /// Where webhooks are taken.
     pub fn url(&self) -> String {
         format!("{}{PATH}", self.base_url())
+    }
+
+    /// Bodies that hold this text are refused from now on.
+    pub fn refuse_bodies_with(&self, text: &str) {
+        self.shared.service().unfit = Some(text.to_owned());
     }
 
     /// The webhooks that were taken, oldest first.
@@ -64,6 +69,7 @@ impl Taken {
 pub struct Webhook {
     verifier: Verifier,
     taken: Vec<Taken>,
+    unfit: Option<String>,
 }
 
 impl Webhook {
@@ -71,20 +77,25 @@ impl Webhook {
         if arrived.body.len() > BODY_BYTES_MAX {
             return refusal(413, "the body is larger than 1.5 MiB");
         }
-        if arrived.media_type() != "application/json" {
-            return refusal(415, "the body must be application/json");
+        if !MEDIA_TYPES.contains(&arrived.media_type().as_str()) {
+            return refusal(415, "the body must be application/json, or of CloudEvents");
         }
         let id = arrived.headers.only("webhook-id").unwrap_or_default().to_owned();
         if id.is_empty() || id.contains('.') {
             return refusal(400, "webhook-id is missing, or holds a full stop");
         }
+        // What was signed is what came over the wire.
         let Arrived { headers, body, received_at, .. } = arrived.clone();
         if let Err(refused) = self.verifier.verify(Request { headers, body, received_at }, received_at) {
             return refusal(401, &refused.to_string());
         }
-        let Some(body) = arrived.json().filter(is_events) else {
+        let Some(inflated) = arrived.inflated() else { return refusal(415, "the body is not gzip") };
+        let Some(body) = inflated.json().filter(|body| is_events(body, &arrived.media_type())) else {
             return refusal(400, "the body is neither an event nor an array of events");
         };
+        if self.unfit.as_ref().is_some_and(|text| body.to_string().contains(text)) {
+            return refusal(413, "one of the events is refused");
+        }
         self.take(id, body)
     }
 
@@ -138,10 +149,16 @@ fn card(taken: &Taken) -> Card {
     Card { heading: format!("Webhook {}", taken.id), lines }
 }
 
-fn is_events(body: &Value) -> bool {
+fn is_events(body: &Value, media_type: &str) -> bool {
+    let is_cloud_event = |event: &Value| {
+        event["specversion"] == "1.0"
+            && ["id", "source", "type"].iter().all(|name| event[name].as_str().is_some_and(|text| !text.is_empty()))
+    };
     match body {
-        Value::Array(events) => !events.is_empty() && events.iter().all(Value::is_object),
-        event => event.is_object(),
+        Value::Array(events) if media_type == CLOUD_EVENTS => events.iter().all(is_cloud_event),
+        event if media_type == CLOUD_EVENT => is_cloud_event(event),
+        Value::Array(events) => media_type == JSON && !events.is_empty() && events.iter().all(Value::is_object),
+        event => media_type == JSON && event.is_object(),
     }
 }
 
@@ -150,6 +167,10 @@ fn refusal(status: u16, error: &str) -> Answer {
 }
 
 const PATH: &str = "/hooks/gatepost";
+const JSON: &str = "application/json";
+const CLOUD_EVENT: &str = "application/cloudevents+json";
+const CLOUD_EVENTS: &str = "application/cloudevents-batch+json";
+const MEDIA_TYPES: [&str; 3] = [JSON, CLOUD_EVENT, CLOUD_EVENTS];
 const BODY_BYTES_MAX: usize = 3 << 19;
 
 #[cfg(test)]

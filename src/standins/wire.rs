@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::fault::{Fault, Script};
 use super::{Service, rate};
-use crate::domain::{Clock, Headers, SystemClock, Timestamp};
+use crate::domain::{Clock, Headers, SystemClock, Timestamp, inflate};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -40,6 +40,19 @@ impl Arrived {
     /// The body as JSON.
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// With the body as it is without its `Content-Encoding`; `None` where it is not what that says, or too large.
+    pub(super) fn inflated(&self) -> Option<Self> {
+        match self.headers.only("content-encoding") {
+            None => Some(self.clone()),
+            Some("gzip") => {
+                let mut body = Vec::new();
+                inflate(&self.body, INFLATED_BYTES_MAX, |piece| body.extend_from_slice(piece)).ok()?;
+                Some(Self { body: body.into(), ..self.clone() })
+            }
+            Some(_) => None,
+        }
     }
 
     /// The credentials after `scheme` in the one `Authorization` line.
@@ -264,6 +277,8 @@ fn slowly(body: Vec<u8>, bytes_per_second: u32) -> impl Stream<Item = Result<Byt
 /// More than any of the services needs.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 
+/// More than any sink puts into a batch.
+const INFLATED_BYTES_MAX: u64 = 8 << 20;
 /// Older requests are forgotten beyond this.
 const REQUESTS_MAX: usize = 20_000;
 

@@ -252,7 +252,8 @@ fn retention_leaves_what_a_replay_has_to_send_and_what_it_took_is_counted() {
 #[test]
 fn a_destination_that_is_discarded_or_becomes_a_notifier_is_sent_no_more_of_the_past() {
     let fixture = Fixture::new();
-    fixture.record(30, &["other"]);
+    fixture.record(30, &["other", "new"]);
+    assert_eq!(fixture.drained("new").len(), 30);
     let rows: Vec<i64> = fixture.past("new").into_iter().map(|(row, ..)| row).collect();
     let size = BatchSize { events: 10, bytes: 1 << 20 };
     for ended in [0, 1] {

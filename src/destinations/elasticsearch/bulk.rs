@@ -87,6 +87,9 @@ struct Item {
     status: u16,
     #[serde(default)]
     error: Value,
+    /// `used` where the document did not get into the stream, but into its failure store.
+    #[serde(default)]
+    failure_store: Option<String>,
 }
 
 impl Item {
@@ -94,6 +97,9 @@ impl Item {
     fn failure(&self, whole: &Answer<'_>) -> Option<Outcome> {
         let kind = self.error["type"].as_str().unwrap_or_default().to_owned();
         let is_there = self.status == 409 && kind == ALREADY_THERE;
+        if self.failure_store.as_deref() == Some("used") {
+            return Some(Outcome::Refused { reason: errors::IN_FAILURE_STORE.to_owned() });
+        }
         if is_there || (200..300).contains(&self.status) {
             return None;
         }

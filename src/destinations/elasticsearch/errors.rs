@@ -197,4 +197,9 @@ pub const DOCUMENT: &[ErrorRow] = &[
 const CREDENTIALS: &str = "renew or correct `api_key`, or `user` and `password`";
 const PRIVILEGES: &str = "give them the privileges `create_doc` and `auto_configure` for the index or data stream";
 const INDEX: &str = "create it, or give the credentials the privilege `auto_configure`";
-const MAPPING: &str = "change the mapping of the index: `unmapped` and `labels` are best `flattened`";
+const MAPPING: &str =
+    "change the mapping of the index: `unmapped` and `labels` are best `flattened`; or set `format = \"ecs\"`";
+/// The cluster answers 201 for it, but what searches the stream, a detection rule among others, does not see the document.
+pub(super) const IN_FAILURE_STORE: &str = "Elasticsearch has put the document into the failure store of the data stream, because it \
+    does not fit the mapping or a pipeline failed: look there for the reason (`GET STREAM::failures/_search`), mend it, and replay \
+    this delivery";

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::classify::{self, Again, Answer};
+use super::compression::Compression;
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
 use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
@@ -35,13 +36,15 @@ pub const KIND: Kind = Kind {
   "api_key": {"$ref": "#/$defs/secret", "description": "As it is shown, encoded, or ID:KEY"},
   "user": {"type": "string"},
   "password": {"$ref": "#/$defs/secret"},
-  "format": {"enum": ["event", "ocsf"]}
+  "compression": {"enum": ["none", "gzip"]},
+  "format": {"enum": ["ecs", "event", "ocsf"], "description": "Default: ecs for a data stream, event for an index"}
 }"##,
     required: &[],
     template: r#"url = "https://elastic.example.com:9200"
 data_stream = "logs-gatepost-default"  # or index = "gatepost"
 api_key = { env = "ELASTIC_API_KEY" }  # or user = "…" and password = { env = "NAME" }
-# format = "event"                     # or "ocsf": OCSF 1.8.0 Detection Finding
+# format = "ecs"                       # or "event", "ocsf"; default: ecs for a data stream, event for an index
+# compression = "gzip"                 # of the body; default: "none"
 "#,
     examples: &["url"],
 };
@@ -52,6 +55,7 @@ struct Elasticsearch {
     /// The value of the `Authorization` header, and the credential inside it; none for a cluster without security.
     authorization: Option<(Secret, Secret)>,
     format: EventFormat,
+    compression: Compression,
 }
 
 fn read(section: &Section) -> Option<Elasticsearch> {
@@ -60,13 +64,18 @@ fn read(section: &Section) -> Option<Elasticsearch> {
         let key = if section.has("url") { "url" } else { "api_url" };
         section.warn(key, "still has the host of the example", "write the address of your own cluster");
     }
-    let format = EventFormat::setting(section);
+    // Templates of data streams for logs are made for the common schema; what stands in an index is the operator's.
+    let default = if section.has("index") { EventFormat::Event } else { EventFormat::Ecs };
+    let format = EventFormat::setting(section, FORMATS, default);
+    let compression = Compression::setting(section);
     let target = target(section);
     let authorization = authorization(section)?;
     let mut bulk = base::join(&base?, &format!("/{}/_bulk", target?));
     // Without it the answer about a full batch is longer than what is read of an answer.
-    bulk.set_query(Some("filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"));
-    Some(Elasticsearch { bulk, authorization, format: format? })
+    bulk.set_query(Some(
+        "filter_path=errors,items.*.status,items.*.failure_store,items.*.error.type,items.*.error.reason",
+    ));
+    Some(Elasticsearch { bulk, authorization, format: format?, compression: compression? })
 }
 
 /// The index or data stream. Its name is a part of the address.
@@ -129,7 +138,7 @@ impl Sink for Elasticsearch {
     }
 
     fn batch_size(&self) -> BatchSize {
-        BatchSize { events: BATCH_EVENTS_MAX, bytes: BATCH_BYTES_MAX }
+        BatchSize { events: BATCH_EVENTS_MAX, bytes: BATCH_BYTES_MAX / self.format.growth() }
     }
 
     fn first(&self, batch: &Batch<'_>) -> Next {
@@ -155,6 +164,7 @@ impl Elasticsearch {
         let (url, content_type) = (self.bulk.clone(), "application/x-ndjson");
         let headers = Vec::new();
         let request = HttpRequest { method: Method::Post, url, headers, content_type, body: Bytes::from(body) };
+        let request = self.compression.apply(request);
         match &self.authorization {
             Some((value, _)) => request.header("Authorization", value.clone()),
             None => request,
@@ -184,6 +194,7 @@ impl Elasticsearch {
 }
 
 const NAME: &str = "Elasticsearch";
+const FORMATS: &[EventFormat] = &[EventFormat::Ecs, EventFormat::Event, EventFormat::Ocsf];
 const NAME_BYTES_MAX: usize = 255;
 /// The answer names each document: about so many fit into what is read of it even if all are refused.
 const BATCH_EVENTS_MAX: usize = 200;

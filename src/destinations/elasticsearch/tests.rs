@@ -74,7 +74,8 @@ fn settings_are_read_and_faults_named() {
         (with("index = \"a\"\nuser = \"b\""), "password: is missing"),
         (with("index = \"a\"\npassword = { env = \"SHORT\" }"), "user: is missing"),
         (with("index = \"a\"\napi_key = { env = \"LINES\" }"), "is not an API key"),
-        (with(&format!("index = \"a\"\nformat = \"ecs\"\n{key}")), "'ecs' is not known"),
+        (with(&format!("index = \"a\"\nformat = \"cef\"\n{key}")), "'cef' is not known"),
+        (with(&format!("index = \"a\"\ncompression = \"zip\"\n{key}")), "did you mean 'gzip'?"),
     ] {
         let faults = testing::build(&KIND, &bad).unwrap_err();
         assert!(faults.contains(said), "{bad}: {faults}");
@@ -100,7 +101,8 @@ fn credentials_are_sent_as_each_kind_wants_them() {
 
 #[test]
 fn requests_are_golden() {
-    for (form, settings) in [("event", SETTINGS.to_owned()), ("ocsf", format!("{SETTINGS}\nformat = \"ocsf\""))] {
+    let with = |format: &str| format!("{SETTINGS}\nformat = \"{format}\"");
+    for (form, settings) in [("event", SETTINGS.to_owned()), ("ocsf", with("ocsf")), ("ecs", with("ecs"))] {
         for (name, batch) in &testing::batches() {
             let (step, request) = sent(sink(&settings).first(&batch.as_batch()));
             assert_eq!(step, "bulk");
@@ -222,4 +224,52 @@ fn a_cluster_that_is_busy_is_left_alone() {
     }
     let found = ErrorRow::find(errors::BULK, 404, &["index_not_found_exception".to_owned()]);
     assert!(found.is_some_and(|row| row.word == "index_not_found_exception"));
+}
+
+#[test]
+fn a_data_stream_gets_the_common_schema_and_an_index_gets_events_unless_it_is_set() {
+    let of = |target: &str| {
+        let settings =
+            format!("url = \"https://es.acme.example\"\n{target}\napi_key = {{ env = \"ELASTIC_API_KEY\" }}");
+        let owned = testing::batch_of(&[testing::event("minimal")], Purpose::Alert);
+        lines(&sent(sink(&settings).first(&owned.as_batch())).1).remove(1)
+    };
+    let stream = "data_stream = \"logs-gatepost-default\"";
+    for (target, is_ecs) in [
+        (stream.to_owned(), true),
+        (format!("{stream}\nformat = \"event\""), false),
+        ("index = \"gatepost\"".to_owned(), false),
+        ("index = \"gatepost\"\nformat = \"ecs\"".to_owned(), true),
+    ] {
+        let document = of(&target);
+        assert_eq!(document.get("ecs").is_some(), is_ecs, "{target}: {document}");
+        assert!(document["@timestamp"].is_string(), "{target}: {document}");
+    }
+}
+
+#[test]
+fn what_went_into_a_failure_store_is_refused_alone_and_no_batch_is_halved_for_it() {
+    let item = |store: &str| json!({ "create": { "status": 201, "failure_store": store } });
+    let answer = |stores: &[&str]| {
+        let items: Vec<Value> = stores.iter().map(|store| item(store)).collect();
+        outcome_of(stores.len(), &reply(200, &json!({ "errors": false, "items": items }).to_string()))
+    };
+    assert_eq!(answer(&["not_applicable_or_unknown", "not_enabled"]), Outcome::Delivered { remote: None });
+    for (stores, count) in [(vec!["used", "not_enabled", "used"], 2), (vec!["used", "used"], 2)] {
+        let Outcome::DeliveredExcept { refused, again } = answer(&stores) else { panic!("{stores:?}") };
+        assert_eq!((refused.len(), again.len()), (count, 0));
+        assert!(refused.iter().all(|(_, reason)| reason.contains("failure store")), "{refused:?}");
+    }
+    assert_eq!(answer(&["used"]).kind(), Refused);
+}
+
+#[test]
+fn a_compressed_body_holds_the_same() {
+    let owned = testing::batch_of(&testing::most_events(), Purpose::Alert);
+    let request = |more: &str| sent(sink(&format!("{SETTINGS}\n{more}")).first(&owned.as_batch())).1;
+    let (plain, small) = (request(""), request("compression = \"gzip\""));
+    let mut inflated = Vec::new();
+    crate::domain::inflate(&small.body, 64 << 20, |piece| inflated.extend_from_slice(piece)).unwrap();
+    assert!(inflated == plain.body && small.body.len() < plain.body.len());
+    assert!(small.headers.iter().any(|(name, value)| name == "Content-Encoding" && value.expose() == b"gzip"));
 }

@@ -4,9 +4,11 @@
 //! what, when and from where. [`IncidentSummary`] holds those of an incident, and [`news`] says what is new about
 //! it; [`ChatMessage`] is what chats make of both. Their texts are redacted ([`redact`]) and free of control characters
 //! ([`sanitize`]), but **not escaped**: each destination cuts ([`truncate`]) and escapes at its last step, because only it
-//! knows its markup. [`ocsf`] is the other projection, for machines: complete and not redacted.
+//! knows its markup. [`ocsf`], [`ecs`] and [`cloudevents`] are the other projections, for machines: complete and not redacted.
 
 mod chat;
+pub mod cloudevents;
+pub mod ecs;
 mod incident;
 mod news;
 pub mod ocsf;

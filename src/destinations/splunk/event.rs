@@ -10,14 +10,10 @@ pub(super) fn body(batch: &Batch<'_>, format: EventFormat, index: Option<&str>) 
     let mut body = Vec::new();
     for event in batch.events {
         let (read, document) = format.document(event, batch.purpose)?;
-        let sourcetype = match format {
-            EventFormat::Event => "gatepost:event",
-            EventFormat::Ocsf => "gatepost:ocsf",
-        };
         let mut envelope = json!({
             "time": seconds(read.time),
             "source": format!("gatepost:{}", read.source),
-            "sourcetype": sourcetype,
+            "sourcetype": format!("gatepost:{}", format.as_str()),
             "fields": { "event_id": event.id.to_string() },
             "event": document,
         });

@@ -15,6 +15,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::classify::{self, Again, Answer};
+use super::compression::Compression;
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
 use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
@@ -33,7 +34,8 @@ pub const KIND: Kind = Kind {
   "token": {"$ref": "#/$defs/secret", "description": "A token of the HTTP Event Collector"},
   "index": {"type": "string", "description": "Another index than the token's own"},
   "ack": {"type": "boolean", "description": "Whether to wait for the acknowledgement of an indexer"},
-  "format": {"enum": ["event", "ocsf"]}
+  "format": {"enum": ["event", "ocsf"]},
+  "compression": {"enum": ["none", "gzip"]}
 }"##,
     required: &["token"],
     template: r#"url = "https://splunk.example.com:8088"
@@ -41,6 +43,7 @@ token = { env = "SPLUNK_TOKEN" }    # of the HTTP Event Collector
 # index = "security"                # default: the token's own
 # ack = true                        # where indexer acknowledgement is switched on for the token
 # format = "event"                  # or "ocsf": OCSF 1.8.0 Detection Finding
+# compression = "gzip"              # of the body; default: "none"
 "#,
     examples: &["url"],
 };
@@ -52,6 +55,7 @@ struct Splunk {
     token: Secret,
     index: Option<String>,
     format: EventFormat,
+    compression: Compression,
     /// The channel of the acknowledgements, where they are waited for.
     channel: Option<Uuid>,
 }
@@ -62,7 +66,8 @@ fn read(section: &Section) -> Option<Splunk> {
         let key = if section.has("url") { "url" } else { "api_url" };
         section.warn(key, "still has the host of the example", "write the address of your own collector");
     }
-    let format = EventFormat::setting(section);
+    let format = EventFormat::setting(section, FORMATS, EventFormat::Event);
+    let compression = Compression::setting(section);
     let index = index(section);
     let waits = section.flag("ack");
     let token = section.required_secret("token")?;
@@ -74,7 +79,7 @@ fn read(section: &Section) -> Option<Splunk> {
     let [events, acknowledgements] = ["event", "ack"].map(|path| base::join(&collector, &format!("/{path}")));
     let name = [events.as_str().as_bytes(), b" ", token.expose()].concat();
     let channel = waits.then(|| Uuid::new_v5(&Uuid::NAMESPACE_URL, &name));
-    Some(Splunk { events, acknowledgements, token, index: index?, format: format?, channel })
+    Some(Splunk { events, acknowledgements, token, index: index?, format: format?, compression: compression?, channel })
 }
 
 /// The collector's folder, also where the setting names the folder or its endpoint for events.
@@ -114,7 +119,9 @@ impl Sink for Splunk {
             return self.ask(channel, awaited);
         }
         match event::body(batch, self.format, self.index.as_deref()) {
-            Ok(body) => Next::Send("event", Message::Http(self.request(self.events.clone(), body))),
+            Ok(body) => {
+                Next::Send("event", Message::Http(self.compression.apply(self.request(self.events.clone(), body))))
+            }
             Err(error) => {
                 Next::Done(Outcome::Refused { reason: format!("the event cannot be written as JSON: {error}") })
             }
@@ -160,7 +167,8 @@ impl Splunk {
             return refusal(&answer, &body);
         }
         match (body["code"].as_u64(), self.channel, body["ackId"].as_u64()) {
-            (Some(SUCCESS | QUEUE_NEARLY_FULL | ACK_NEARLY_FULL), None, _) => Outcome::Delivered { remote: None },
+            (Some(SUCCESS), None, _) => Outcome::Delivered { remote: None },
+            (Some(QUEUE_NEARLY_FULL | ACK_NEARLY_FULL), None, _) => Outcome::DeliveredSlowDown { pause: NEARLY_FULL_PAUSE },
             (Some(SUCCESS | QUEUE_NEARLY_FULL | ACK_NEARLY_FULL), Some(_), Some(id)) => {
                 Awaited { id, since: batch.now.as_millis() }.outcome()
             }
@@ -228,6 +236,7 @@ impl Awaited {
 }
 
 const NAME: &str = "Splunk";
+const FORMATS: &[EventFormat] = &[EventFormat::Event, EventFormat::Ocsf];
 /// The codes of a 200.
 const SUCCESS: u64 = 0;
 const QUEUE_NEARLY_FULL: u64 = 24;
@@ -238,6 +247,8 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 const PACE: Pace = Pace::unlimited(2);
 /// For a collector that is busy: it does not say how long.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// For a collector that has taken the events and whose queue is nearly full: the next code is a refusal.
+const NEARLY_FULL_PAUSE: Duration = Duration::from_secs(1);
 /// An indexer acknowledges within seconds; Splunk advises to ask every few.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
 /// Splunk advises to send again what is not acknowledged within five minutes.

@@ -34,7 +34,7 @@ fn events(request: &HttpRequest) -> Vec<Value> {
 
 #[test]
 fn settings_are_read_and_faults_named() {
-    for good in ["index = \"security_2\"\nack = true", "format = \"ocsf\"\nack = false"] {
+    for good in ["index = \"security_2\"\nack = true", "format = \"ocsf\"\nack = false\ncompression = \"gzip\""] {
         assert!(testing::build(&KIND, &format!("{SETTINGS}\n{good}")).is_ok(), "{good}");
     }
     for (bad, said) in [
@@ -44,6 +44,7 @@ fn settings_are_read_and_faults_named() {
         (format!("{SETTINGS}\nindex = \"Main\""), "is not the name of an index"),
         (format!("{SETTINGS}\nindex = \"\""), "is empty"),
         (format!("{SETTINGS}\nack = \"yes\""), "not true or false"),
+        (format!("{SETTINGS}\ncompression = true"), "compression"),
         (format!("{SETTINGS}\nformat = \"cef\""), "'cef' is not known"),
     ] {
         let faults = testing::build(&KIND, &bad).unwrap_err();
@@ -74,6 +75,20 @@ fn requests_are_golden() {
             testing::golden("splunk", &format!("{name}.{form}"), &testing::transcript(&request));
         }
     }
+}
+
+#[test]
+fn a_compressed_body_holds_the_same_and_a_question_is_not_compressed() {
+    let owned = testing::batch_of(&testing::most_events(), Purpose::Alert);
+    let (_, plain) = sent(sink("").first(&owned.as_batch()));
+    let (_, small) = sent(sink("compression = \"gzip\"").first(&owned.as_batch()));
+    let mut inflated = Vec::new();
+    crate::domain::inflate(&small.body, 64 << 20, |piece| inflated.extend_from_slice(piece)).unwrap();
+    assert!(inflated == plain.body && small.body.len() < plain.body.len());
+    let progress = noted();
+    let later = Batch { tries: 2, progress: &progress, ..owned.as_batch() };
+    let (step, question) = sent(sink("ack = true\ncompression = \"gzip\"").first(&later));
+    assert_eq!((step, testing::body(&question)), ("ack", json!({ "acks": [7] })));
 }
 
 #[test]
@@ -153,9 +168,11 @@ fn the_reply_table() {
         let reason = outcome.reason().unwrap();
         assert!(reason.contains(said) && !testing::leaks(reason) && !reason.contains('\u{1b}'), "{reason}");
     }
-    for code in [0, 24, 25] {
-        let taken = json!({ "text": "Success", "code": code }).to_string();
-        assert_eq!(outcome(&reply(200, &taken)).kind(), Delivered, "{code}");
+    let taken = |code: u64| outcome(&reply(200, &json!({ "text": "Success", "code": code }).to_string()));
+    assert_eq!(taken(0), Outcome::Delivered { remote: None });
+    for code in [24, 25] {
+        assert_eq!(taken(code).kind(), Delivered, "{code}");
+        assert_eq!(taken(code), Outcome::DeliveredSlowDown { pause: Duration::from_secs(1) }, "{code}");
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) struct Document {
 }
 
 /// How a kind of document is made shorter.
+#[derive(Debug)]
 pub(super) struct Plan {
     /// What is left out where cutting texts is not enough, as JSON pointers, the first first.
     left_out: &'static [&'static str],

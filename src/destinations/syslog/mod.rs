@@ -21,6 +21,7 @@ use super::{Build, Carrier, Collector, Kind, Message, Next, Pace, Reply, Sink, S
 use crate::domain::{Batch, BatchEvent, BatchSize, Event, Outcome, Purpose};
 use crate::settings::Section;
 use header::Header;
+use json::Plan;
 
 /// The `syslog` destination.
 pub const KIND: Kind = Kind {
@@ -68,7 +69,7 @@ struct Syslog {
 #[derive(Clone, Copy, Debug)]
 enum Form {
     /// A JSON document.
-    Json(EventFormat),
+    Json(EventFormat, &'static Plan),
     /// A line of the Common Event Format.
     Cef,
 }
@@ -77,8 +78,11 @@ fn read(section: &Section) -> Option<Syslog> {
     let address = address::setting(section);
     let transport = address.as_ref().map_or(Transport::Tls, |address| address.transport);
     let tls = address::tls(section, transport);
-    let forms =
-        [("event", Form::Json(EventFormat::Event)), ("ocsf", Form::Json(EventFormat::Ocsf)), ("cef", Form::Cef)];
+    let forms = [
+        ("event", Form::Json(EventFormat::Event, &json::EVENT)),
+        ("ocsf", Form::Json(EventFormat::Ocsf, &json::OCSF)),
+        ("cef", Form::Cef),
+    ];
     let form = if section.has("format") { section.choice("format", &forms) } else { Some(forms[0].1) };
     let header = Header::setting(section);
     let mark = if section.flag("bom") { "\u{feff}" } else { "" };
@@ -170,12 +174,8 @@ impl Syslog {
     fn document(&self, stored: &BatchEvent, purpose: Purpose) -> serde_json::Result<(Event, Option<json::Document>)> {
         match self.form {
             Form::Cef => Ok((EventFormat::Event.document(stored, purpose)?.0, None)),
-            Form::Json(format) => {
+            Form::Json(format, plan) => {
                 let (event, document) = format.document(stored, purpose)?;
-                let plan = match format {
-                    EventFormat::Event => &json::EVENT,
-                    EventFormat::Ocsf => &json::OCSF,
-                };
                 Ok((event, Some(json::Document { document, plan })))
             }
         }

@@ -56,8 +56,8 @@ pub const WEBHOOK: &[ErrorRow] = &[
         status: 415..=415,
         word: ANY,
         class: ErrorClass::Settings,
-        meaning: "it takes no JSON",
-        remedy: "set `url` to a receiver that does",
+        meaning: "it does not take a body of this kind",
+        remedy: "check `format` and `compression`, or set `url` to a receiver that takes JSON",
         sample: "",
     },
     ErrorRow {

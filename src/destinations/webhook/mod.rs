@@ -1,26 +1,27 @@
-//! Any receiver of signed HTTP requests: Standard Webhooks 1.0.0 with symmetric keys.
+//! Any receiver of signed HTTP requests: Standard Webhooks 1.0.0 with symmetric and asymmetric keys.
 //!
 //! `webhook-id` is the id of the batch, the same at every try, so a receiver that follows the specification takes a
 //! repetition for what it is; time and signature are made anew. Nothing else is known of the receiver: a 2xx means that
-//! it has the batch, and its answer is not read further. Asymmetric signatures (`v1a`) are not made.
+//! it has the batch, and its answer is not read further. What is signed is the body as it goes over the wire.
 
 pub(super) mod errors;
+mod signer;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use bytes::Bytes;
 use url::Url;
 
 use super::classify::{self, Again, Answer};
+use super::compression::Compression;
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
+use super::render::cloudevents;
 use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step};
 use crate::domain::{Batch, BatchSize, Outcome, Secret};
 use crate::settings::Section;
-use crate::verify::{HmacScheme, Scheme, Verifier};
+use signer::Signer;
 
 /// The `webhook` destination.
 pub const KIND: Kind = Kind {
@@ -30,19 +31,21 @@ pub const KIND: Kind = Kind {
     carrier: Carrier::Http,
     schema: r##"{
   "url": {"type": "string", "description": "Where to post to", "format": "uri"},
-  "secret": {"$ref": "#/$defs/secret", "description": "The receiver's secret, whsec_ and base64 of 24 to 64 bytes"},
+  "secret": {"$ref": "#/$defs/secret", "description": "The receiver's secret, whsec_ and base64 of 24 to 64 bytes, or a private ed25519 key, whsk_ and base64 of 32"},
   "previous_secret": {"$ref": "#/$defs/secret", "description": "The secret before, while it is being replaced: both sign"},
-  "format": {"enum": ["event", "ocsf"]},
+  "format": {"enum": ["event", "ocsf", "cloudevents", "ecs"]},
+  "compression": {"enum": ["none", "gzip"]},
   "batch": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "1: an object a request; more: an array of up to so many"},
   "headers": {"type": "object", "description": "Header lines of your own; a value is a text or a secret",
     "additionalProperties": {"oneOf": [{"type": "string"}, {"$ref": "#/$defs/secret"}]}}
 }"##,
     required: &["url", "secret"],
     template: r#"url = "https://soar.example.com/hooks/gatepost"
-secret = { env = "WEBHOOK_SECRET" }   # Standard Webhooks: whsec_ and base64 of 24 to 64 bytes
+secret = { env = "WEBHOOK_SECRET" }   # Standard Webhooks: whsec_ and base64 of 24 to 64 bytes; or whsk_, ed25519
 # previous_secret = { env = "WEBHOOK_SECRET_BEFORE" }   # while the secret is replaced, both sign
-# format = "event"                    # or "ocsf": OCSF 1.8.0 Detection Finding
+# format = "event"                    # or "ocsf", "cloudevents", "ecs"
 # batch = 1                           # more than 1: a JSON array of up to so many events
+# compression = "gzip"                # of the body; default: "none"
 # headers = { authorization = { env = "COLLECTOR_TOKEN" } }
 "#,
     examples: &["url"],
@@ -52,9 +55,10 @@ secret = { env = "WEBHOOK_SECRET" }   # Standard Webhooks: whsec_ and base64 of 
 struct Webhook {
     url: Url,
     /// One a secret, the present one first.
-    signers: Vec<Verifier>,
+    signers: Vec<Signer>,
     secrets: Vec<Secret>,
     format: EventFormat,
+    compression: Compression,
     /// How many events a request holds at most. One stands by itself, more are an array.
     events_max: usize,
     headers: Vec<(String, Secret)>,
@@ -66,38 +70,20 @@ fn read(section: &Section) -> Option<Webhook> {
         None => None,
     };
     warn_of_example(section, url.as_ref());
-    let format = EventFormat::setting(section);
+    let format = EventFormat::setting(section, FORMATS, EventFormat::Event);
     let events_max = if section.has("batch") { section.integer("batch", 1..BATCH_EVENTS_MAX + 1) } else { Some(1) };
     let headers = headers(section);
-    let present = section.required_secret("secret").and_then(|secret| signer(section, "secret", secret));
+    let compression = Compression::setting(section);
+    let signer = |key, secret: Secret| Some((Signer::of(section, key, &secret)?, secret));
+    let present = section.required_secret("secret").and_then(|secret| signer("secret", secret));
     let previous = match section.secret("previous_secret") {
-        Some(secret) => Some(signer(section, "previous_secret", secret)?),
+        Some(secret) => Some(signer("previous_secret", secret)?),
         None => None,
     };
     let (signers, secrets) = [Some(present?), previous].into_iter().flatten().unzip();
     let events_max = usize::try_from(events_max?).unwrap_or(1);
-    Some(Webhook { url: url?, signers, secrets, format: format?, events_max, headers: headers? })
-}
-
-/// What signs with the secret, and the secret.
-fn signer(section: &Section, key: &'static str, secret: Secret) -> Option<(Verifier, Secret)> {
-    let fix = "give it as the receiver shows it, `whsec_` and base64; `openssl rand -base64 32` makes one";
-    let text = secret.expose();
-    if text.starts_with(b"whsk_") || text.starts_with(b"whpk_") {
-        section.fault(key, "is a key for asymmetric signatures, which are not made", fix);
-        return None;
-    }
-    let decoded = |encoded: &[u8]| STANDARD.decode(encoded).or_else(|_| STANDARD_NO_PAD.decode(encoded)).ok();
-    let key_bytes = text.strip_prefix(b"whsec_").and_then(decoded).map(Secret::new);
-    let is_key = key_bytes.is_some_and(|bytes| KEY_BYTES.contains(&bytes.len()));
-    let verifier = Verifier::new(Scheme::Hmac(HmacScheme::standard_webhooks()), vec![secret.clone()]).ok();
-    match verifier.filter(|_| is_key) {
-        Some(verifier) => Some((verifier, secret)),
-        None => {
-            section.fault(key, "is not a secret of Standard Webhooks with 24 to 64 bytes", fix);
-            None
-        }
-    }
+    let (format, compression) = (format?, compression?);
+    Some(Webhook { url: url?, signers, secrets, format, compression, events_max, headers: headers? })
 }
 
 /// Header lines of the operator's own. Those that gatepost or HTTP itself sets are not among them.
@@ -143,7 +129,7 @@ impl Sink for Webhook {
     }
 
     fn batch_size(&self) -> BatchSize {
-        BatchSize { events: self.events_max, bytes: BATCH_BYTES_MAX }
+        BatchSize { events: self.events_max, bytes: BATCH_BYTES_MAX / self.format.growth() }
     }
 
     fn first(&self, batch: &Batch<'_>) -> Next {
@@ -172,26 +158,21 @@ impl Webhook {
     }
 
     fn request(&self, batch: &Batch<'_>, body: Vec<u8>) -> HttpRequest {
-        let own = self.headers.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone()));
-        let signed = self.signature(batch, &body).into_iter().map(|(name, value)| (Cow::Owned(name), value));
-        let headers = own.chain(signed).collect();
-        let (url, content_type) = (self.url.clone(), "application/json");
-        HttpRequest { method: Method::Post, url, headers, content_type, body: Bytes::from(body) }
+        let headers = self.headers.iter().map(|(name, value)| (Cow::Owned(name.clone()), value.clone())).collect();
+        let (url, content_type) = (self.url.clone(), self.content_type());
+        let request = HttpRequest { method: Method::Post, url, headers, content_type, body: Bytes::from(body) };
+        let request = self.compression.apply(request);
+        let signed = signer::lines(&self.signers, &batch.id.to_string(), batch.now, &request.body);
+        signed.into_iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 
-    /// Id, time and signature. Several signatures stand in one line with a blank between them.
-    fn signature(&self, batch: &Batch<'_>, body: &[u8]) -> Vec<(String, Secret)> {
-        let id = batch.id.to_string();
-        let mut signed = self.signers.iter().map(|signer| signer.sign(body, batch.now, &id));
-        let mut lines = signed.next().unwrap_or_default();
-        for more in signed {
-            for ((name, value), (_, other)) in lines.iter_mut().zip(more) {
-                if name == SIGNATURE {
-                    *value = Secret::new([value.expose(), b" ", other.expose()].concat());
-                }
-            }
+    /// What a body holds: one event stands by itself, more are an array.
+    fn content_type(&self) -> &'static str {
+        match (self.format, self.events_max) {
+            (EventFormat::CloudEvents, 1) => cloudevents::ONE,
+            (EventFormat::CloudEvents, _) => cloudevents::SEVERAL,
+            _ => "application/json",
         }
-        lines
     }
 
     fn outcome(&self, batch: &Batch<'_>, reply: &HttpReply) -> Outcome {
@@ -216,7 +197,7 @@ impl Webhook {
 }
 
 const NAME: &str = "The receiver";
-const SIGNATURE: &str = "webhook-signature";
+const FORMATS: &[EventFormat] = &[EventFormat::Event, EventFormat::Ocsf, EventFormat::CloudEvents, EventFormat::Ecs];
 /// Set by gatepost, or by the HTTP client.
 const OWN_HEADERS: &[&str] = &[
     "connection",
@@ -229,8 +210,6 @@ const OWN_HEADERS: &[&str] = &[
     "transfer-encoding",
     "upgrade",
 ];
-/// Standard Webhooks 1.0.0: a symmetric secret has 24 to 64 bytes.
-const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// Receivers of arrays are few, and none has asked for more.
 const BATCH_EVENTS_MAX: i64 = 1000;
 /// What receivers take is unknown; a mebibyte is the usual limit of a body.
