@@ -319,3 +319,139 @@ fn a_file_that_is_rotated_has_every_event_once_although_the_process_is_killed() 
     let found: Vec<String> = whole.map(|event| event["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (1600, events_of(&gateway)));
 }
+
+/// Texts that break what is written without care, as attackers write them.
+const HOSTILE: [&str; 12] = [
+    "plain",
+    "\"},{\"id\":\"1",
+    "line\nbreak\r\nand \u{2028}another",
+    "\u{1b}[2J\u{7}\u{0}\u{7f}\u{9b}",
+    "\u{202e}desrever\u{200b}\u{feff}",
+    "<script>alert(1)</script>&amp;",
+    "{{ 7 * 7 }} ${jndi:ldap://x} %s%n",
+    "' OR '1'='1' --",
+    "=cmd|' /C calc'!A0",
+    "\u{fffd}\u{ffff}\u{10ffff}e\u{301}\u{1f469}\u{200d}\u{1f4bb}",
+    "\\ \\n \\u0000 ] | ^",
+    "<13>1 2026-01-01T00:00:00Z - - - - - 100 CEF:0|a|b",
+];
+
+/// Posts five hundred events in one request, one of which carries `poison`.
+fn post_with_poison(gateway: &Gateway) {
+    let now = SystemClock.now().as_millis();
+    let record = |number: usize| {
+        let mark = if number == 317 { "poison" } else { "sound" };
+        serde_json::json!({
+            "id": format!("{mark}-{number}"), "filterId": HOSTILE[number % HOSTILE.len()], "actor": "198.51.100.7",
+            "latestApiMethod": "POST", "latestApiEndpoint": format!("/v1/{mark}/{number}/{}", HOSTILE[(number / 12) % HOSTILE.len()]),
+            "detectedAt": now, "refId": format!("{mark}-{number}"), "severity": "HIGH",
+        })
+    };
+    let body = serde_json::to_vec(&(0..500).map(record).collect::<Vec<_>>()).unwrap();
+    gateway.post_bearer("akto", AKTO, &body).accepted();
+}
+
+/// Waits until one event is dead and nothing waits; the ids of all others.
+fn only_the_poison_is_dead(gateway: &Gateway) -> BTreeSet<String> {
+    until("one is dead", || (dead(gateway) == 1).then_some(()));
+    gateway.settle();
+    let letters = gateway.list("deliveries", &["--state", "dead"]);
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    let poison = letters[0]["event"].as_str().unwrap().to_owned();
+    let mut events = events_of(gateway);
+    assert_eq!(events.len(), 500);
+    assert!(events.remove(&poison), "{letters:#?}");
+    events
+}
+
+/// Each of these once.
+fn assert_once(found: Vec<String>, wanted: &BTreeSet<String>) {
+    assert_eq!(found.len(), wanted.len(), "some are there twice, or not at all");
+    assert_eq!(&found.into_iter().collect::<BTreeSet<_>>(), wanted);
+}
+
+#[test]
+fn of_five_hundred_hostile_events_a_webhook_misses_the_one_that_is_refused_and_has_the_others_once() {
+    for more in ["batch = 200", "batch = 200\nformat = \"cloudevents\"\ncompression = \"gzip\""] {
+        let receiver = started(webhook::start());
+        receiver.refuse_bodies_with("poison-317");
+        let (url, secret) = (receiver.url(), webhook::SECRET);
+        let destination = format!("type = \"webhook\"\nurl = \"{url}\"\nsecret = {{ value = \"{secret}\" }}\n{more}");
+        let gateway = Gateway::start(&config(&destination));
+        post_with_poison(&gateway);
+        let wanted = only_the_poison_is_dead(&gateway);
+        let taken = receiver.taken();
+        let events = taken.iter().flat_map(|taken| taken.events());
+        assert_once(events.map(|event| event["id"].as_str().unwrap().to_owned()).collect(), &wanted);
+    }
+}
+
+#[test]
+fn of_five_hundred_hostile_events_elasticsearch_misses_the_one_that_does_not_fit_and_has_the_others_once() {
+    for (more, failures) in [("", 0), ("compression = \"gzip\"", 1)] {
+        let (cluster, destination) = cluster();
+        cluster.refuse_documents_with("poison-317");
+        if failures > 0 {
+            cluster.keep_failures();
+        }
+        let gateway = Gateway::start(&config(&format!("{destination}\n{more}")));
+        post_with_poison(&gateway);
+        let wanted = only_the_poison_is_dead(&gateway);
+        assert_once(cluster.documents().into_iter().map(|document| document.id).collect(), &wanted);
+        assert_eq!(cluster.failures().len(), failures, "the store of failures has it once");
+    }
+}
+
+#[test]
+fn of_five_hundred_hostile_events_splunk_misses_the_one_that_is_refused() {
+    let (collector, destination) = collector("compression = \"gzip\"");
+    collector.refuse_events_with("poison-317");
+    let gateway = Gateway::start(&config(&destination));
+    post_with_poison(&gateway);
+    let wanted = only_the_poison_is_dead(&gateway);
+    let found = indexed(&collector);
+    // What stands before the refused one in its batch has been indexed each time: search tells it apart by its id.
+    assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), wanted);
+    assert!(found.len() < 2 * 500, "{}", found.len());
+}
+
+/// Damages the event with the poison while nothing serves, with a receiver that was away until then.
+fn damage_the_poison(gateway: &mut Gateway) {
+    post_with_poison(gateway);
+    gateway.dispatched();
+    gateway.stop();
+    let store = rusqlite::Connection::open(gateway.folder.path().join("gatepost.db")).unwrap();
+    let damage = "UPDATE events SET document = replace(document, '\"severity\":', '\"severity\":\"x') WHERE document LIKE '%poison-317%'";
+    assert_eq!(store.execute(damage, []), Ok(1));
+}
+
+#[test]
+fn of_five_hundred_hostile_events_a_file_misses_the_one_that_cannot_be_read_and_has_the_others_once() {
+    let away = "type = \"file\"\npath = \"missing/events.ndjson\"\nformat = \"ecs\"";
+    let mut gateway = Gateway::start(&config(away));
+    damage_the_poison(&mut gateway);
+    std::fs::create_dir(gateway.folder.path().join("missing")).unwrap();
+    gateway.serve_again();
+    until("one is dead", || (dead(&gateway) == 1).then_some(()));
+    gateway.settle();
+    let lines = gateway.folder.lines("missing/events.ndjson");
+    let id = |line: &String| serde_json::from_str::<Value>(line).unwrap()["event"]["id"].as_str().unwrap().to_owned();
+    let found: Vec<String> = lines.iter().map(id).collect();
+    assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>().len()), (499, 499));
+    assert!(!lines.iter().any(|line| line.contains("poison-317")));
+}
+
+#[test]
+fn of_five_hundred_hostile_events_a_collector_of_logs_misses_the_one_that_cannot_be_read_and_has_the_others_once() {
+    let collector = on_a_runtime(syslog::start_tcp()).unwrap();
+    collector.set(syslog::Conduct::Close);
+    let mut gateway = Gateway::start(&config(&format!("type = \"syslog\"\naddress = \"{}\"", collector.address())));
+    damage_the_poison(&mut gateway);
+    collector.set(syslog::Conduct::Take);
+    gateway.serve_again();
+    until("one is dead", || (dead(&gateway) == 1).then_some(()));
+    gateway.settle();
+    let found = collected(&collector);
+    assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>().len()), (499, 499));
+    assert_eq!(collector.faults(), Vec::<String>::new());
+}
