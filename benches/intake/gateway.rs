@@ -45,6 +45,12 @@ impl Setup {
         Self { destinations, names: vec![ARCHIVE.to_owned()], retention: "", sources: String::new(), lifted: false }
     }
 
+    /// To no destination yet.
+    pub fn to_nothing() -> Self {
+        let (destinations, sources) = (String::new(), String::new());
+        Self { destinations, names: Vec::new(), retention: "", sources, lifted: false }
+    }
+
     /// To HTTP destinations on loopback, named after their place, without the pace that protects the real ones.
     ///
     /// As shipped at most 100 events a minute go to a PagerDuty service, one a second to Slack, ten a second to

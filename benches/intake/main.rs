@@ -35,6 +35,7 @@ mod rates;
 mod receiver;
 mod report;
 mod requests;
+mod sinks;
 mod size;
 mod start;
 mod targets;
@@ -93,6 +94,7 @@ fn measure(plan: &Plan, section: Section, report: &mut Option<Report>) -> Outcom
         Section::Size => size::run(plan),
         Section::Keys => keys::many(plan),
         Section::Flood => flood::run(plan),
+        Section::Sinks => sinks::run(plan),
     }
 }
 

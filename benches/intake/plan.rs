@@ -23,6 +23,8 @@ pub enum Section {
     Keys,
     /// Whether a flood hides what matters. By hand only: it takes ten minutes and needs the machine for itself.
     Flood,
+    /// What each sink sustains. By hand only: it takes five minutes and needs the machine for itself.
+    Sinks,
 }
 
 const SECTIONS: &[(&str, Section)] = &[
@@ -35,6 +37,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("size", Section::Size),
     ("keys", Section::Keys),
     ("flood", Section::Flood),
+    ("sinks", Section::Sinks),
 ];
 
 /// What is measured, how long and how often.
@@ -72,6 +75,8 @@ pub struct Plan {
     pub flood: Duration,
     /// Its events at most.
     pub flood_events: usize,
+    /// How long each sink is looked at.
+    pub sinks: Duration,
 }
 
 impl Plan {
@@ -105,7 +110,7 @@ impl Plan {
     /// Whether the section is part of the run where none is named.
     fn has(&self, section: Section) -> bool {
         match section {
-            Section::Keys | Section::Flood => false,
+            Section::Keys | Section::Flood | Section::Sinks => false,
             Section::Backlog | Section::Retention => !self.strict,
             _ => true,
         }
@@ -130,6 +135,7 @@ impl Plan {
             keys: 10_000_000,
             flood: Duration::from_secs(40),
             flood_events: 1_000_000,
+            sinks: Duration::from_secs(25),
         }
     }
 
@@ -147,5 +153,6 @@ impl Plan {
         self.keys = 500_000;
         self.flood = Duration::from_secs(12);
         self.flood_events = 100_000;
+        self.sinks = Duration::from_secs(4);
     }
 }

@@ -35,6 +35,12 @@ impl StandIn<Elasticsearch> {
         self.shared.service().documents.clone()
     }
 
+    /// How many documents have come since this was last asked; they are forgotten but for their ids.
+    pub fn forget_documents(&self) -> usize {
+        self.shared.forget_requests();
+        std::mem::take(&mut self.shared.service().documents).len()
+    }
+
     /// Documents that hold this text do not fit the mapping from now on.
     pub fn refuse_documents_with(&self, text: &str) {
         self.shared.service().unfit = Some(text.to_owned());

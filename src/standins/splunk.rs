@@ -33,6 +33,12 @@ impl StandIn<Splunk> {
         self.shared.service().events.clone()
     }
 
+    /// How many events have come since this was last asked; they are forgotten.
+    pub fn forget_events(&self) -> usize {
+        self.shared.forget_requests();
+        std::mem::take(&mut self.shared.service().events).len()
+    }
+
     /// Events that hold this text are refused from now on, and with them what stands behind them in their request.
     pub fn refuse_events_with(&self, text: &str) {
         self.shared.service().unfit = Some(text.to_owned());

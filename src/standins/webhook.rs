@@ -32,6 +32,13 @@ impl StandIn<Webhook> {
         format!("{}{PATH}", self.base_url())
     }
 
+    /// How many events have come since this was last asked; they are forgotten, and with them their ids.
+    pub fn forget_webhooks(&self) -> usize {
+        self.shared.forget_requests();
+        let taken = std::mem::take(&mut self.shared.service().taken);
+        taken.iter().map(|taken| taken.body.as_array().map_or(1, Vec::len)).sum()
+    }
+
     /// Bodies that hold this text are refused from now on.
     pub fn refuse_bodies_with(&self, text: &str) {
         self.shared.service().unfit = Some(text.to_owned());
@@ -190,6 +197,26 @@ mod tests {
         }
         let answer = request.body(body.to_owned()).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    #[test]
+    fn a_body_must_be_what_its_media_type_says() {
+        let whole = json!({ "specversion": "1.0", "id": "a", "source": "/s", "type": "t" });
+        let mut nameless = whole.clone();
+        nameless["id"] = json!("");
+        for (body, media_type, is_taken) in [
+            (json!({ "n": 1 }), JSON, true),
+            (json!([{ "n": 1 }]), JSON, true),
+            (json!({ "n": 1 }), CLOUD_EVENT, false),
+            (whole.clone(), CLOUD_EVENT, true),
+            (nameless.clone(), CLOUD_EVENT, false),
+            (json!([whole]), CLOUD_EVENT, false),
+            (json!([whole]), CLOUD_EVENTS, true),
+            (json!([whole, nameless]), CLOUD_EVENTS, false),
+            (whole.clone(), CLOUD_EVENTS, false),
+        ] {
+            assert_eq!(is_events(&body, media_type), is_taken, "{media_type}: {body}");
+        }
     }
 
     #[tokio::test]

@@ -135,6 +135,11 @@ impl<S: Service> Shared<S> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Forgets the requests that have come.
+    pub(super) fn forget_requests(&self) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// How many requests have come and had their effect, if they had one.
     pub(super) fn arrived(&self) -> usize {
         *self.arrived.borrow()

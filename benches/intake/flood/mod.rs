@@ -13,7 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use gatepost::domain::{Incident, IncidentKind};
 use gatepost::store::{Access, IncidentFilter, IncidentQueries, Page, SqliteStore};
-use senders::{Address, Senders, Sent, post, request};
+use senders::{Senders, Sent};
+
+pub use senders::{Address, post, request};
 
 use super::gateway::Gateway;
 use super::people::{People, Told};

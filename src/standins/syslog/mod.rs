@@ -143,6 +143,11 @@ impl Collector {
         format!("{}://{}", self.scheme, self.address)
     }
 
+    /// How many messages have come since this was last asked; they are forgotten.
+    pub fn forget_messages(&self) -> usize {
+        std::mem::take(&mut self.shared.noted().messages).len()
+    }
+
     /// Behaves so from now on, and ends every connection that stands.
     pub fn set(&self, conduct: Conduct) {
         self.shared.conduct.send_replace(conduct);
