@@ -253,6 +253,8 @@ fn secret_for(name: &str) -> String {
         "https://discord.com/api/webhooks/100000000000000001/XXXX".to_owned()
     } else if name.contains("mattermost") {
         "https://chat.example.com/hooks/XXXX".to_owned()
+    } else if name.contains("heartbeat") {
+        "https://hc.example.com/ping/XXXX".to_owned()
     } else if name.contains("webhook_url") {
         "https://hooks.slack.com/services/T000/B000/XXXX".to_owned()
     } else if name.contains("routing_key") {

@@ -5,6 +5,11 @@
 
 mod harness;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use gatepost::domain::{Clock, SystemClock};
 use gatepost::standins::{Rate, Service, StandIn, mattermost, pagerduty};
 use harness::{Gateway, Post, until};
@@ -148,4 +153,74 @@ fn requests_that_are_refused_in_numbers_are_told_once() {
     assert_eq!(event["message"], "within 5 min: 12 signature-mismatch");
     gateway.settle();
     assert_eq!((own(&gateway).len(), chat.effects(), pager.effects()), (1, 1, 1));
+}
+
+/// Takes heartbeats: the first line of each request. It answers with the status that is set.
+struct Switch {
+    url: String,
+    taken: Arc<Mutex<Vec<String>>>,
+    status: Arc<Mutex<&'static str>>,
+}
+
+impl Switch {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/ping/the-secret-of-the-switch", listener.local_addr().unwrap());
+        let (taken, status) = (Arc::<Mutex<Vec<String>>>::default(), Arc::new(Mutex::new("200 OK")));
+        let (lines, answer) = (Arc::clone(&taken), Arc::clone(&status));
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut request = [0; 4096];
+                let read = stream.read(&mut request).unwrap_or(0);
+                let text = String::from_utf8_lossy(&request[..read]).into_owned();
+                lines.lock().unwrap().push(text.lines().next().unwrap_or_default().to_owned());
+                let status = *answer.lock().unwrap();
+                let location = if status.starts_with("30") { "location: /elsewhere\r\n" } else { "" };
+                let answer = format!("HTTP/1.1 {status}\r\n{location}content-length: 0\r\nconnection: close\r\n\r\n");
+                drop(stream.write_all(answer.as_bytes()));
+            }
+        });
+        Self { url, taken, status }
+    }
+
+    fn count(&self) -> usize {
+        self.taken.lock().unwrap().len()
+    }
+}
+
+#[test]
+fn heartbeats_are_sent_while_requests_are_stored_and_their_url_is_never_told() {
+    let (pager, chat, switch) = (started(pagerduty::start()), chat(), Switch::start());
+    let operator = format!("heartbeat = {{ value = \"{}\" }}\nheartbeat_every = \"1s\"", switch.url);
+    let gateway = Gateway::start(&config(&pager, WRONG_KEY, &chat, &operator, ""));
+    post(&gateway, "the-page");
+    // A destination that is down does not withhold them.
+    gateway.logs("the destination is stopped");
+    let before = switch.count();
+    until("more come", || (switch.count() >= before + 2).then_some(()));
+    assert!(switch.taken.lock().unwrap().iter().all(|line| line == "GET /ping/the-secret-of-the-switch HTTP/1.1"));
+
+    *switch.status.lock().unwrap() = "302 Found";
+    gateway.logs("it answers 302");
+    let store = rusqlite::Connection::open(gateway.folder.path().join("gatepost.db")).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    gateway.logs("heartbeats are withheld");
+    let withheld = switch.count();
+    assert_eq!(Post::get("/readyz").send(gateway.admin).status, 503, "by the same measure");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(switch.count(), withheld, "none is sent");
+    *switch.status.lock().unwrap() = "200 OK";
+    store.execute_batch("ROLLBACK").unwrap();
+    until("they come again", || (switch.count() > withheld + 1).then_some(()));
+    assert!(switch.taken.lock().unwrap().iter().all(|line| !line.contains("elsewhere")), "no redirect is followed");
+
+    // Taken out by a reload.
+    gateway.configure(&config(&pager, WRONG_KEY, &chat, "", ""));
+    gateway.signal("HUP");
+    std::thread::sleep(Duration::from_secs(2));
+    let last = switch.count();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(switch.count(), last);
+    let shown = [gateway.log(), Post::get("/metrics").send(gateway.admin).text().to_owned()];
+    assert!(shown.iter().all(|text| !text.contains("the-secret")), "{shown:?}");
 }

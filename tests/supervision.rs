@@ -17,7 +17,7 @@ use harness::{PATIENCE, Post};
 const SECRET: &str = "akto-shows-this-token-of-32-byte";
 
 /// The tasks of the pipeline: reading, delivering, retention, the clock, the timers of incidents.
-const TASKS: usize = 7;
+const TASKS: usize = 8;
 
 /// A clock with a defect: every task of the pipeline asks it for the time.
 #[derive(Debug, Default)]

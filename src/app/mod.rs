@@ -146,6 +146,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             hosts: fixed.admin_hosts.clone(),
             destinations: health_of(&pipeline),
+            stuck: stuck_of(&pipeline),
             notices: notices_of(&pipeline),
             check: check_of(store.clone()),
             checked: Mutex::default(),
@@ -285,7 +286,13 @@ fn parts_of(config: Config) -> Parts {
     let annotations = Arc::clone(&config.annotations);
     let rules = Rules { sources: config.sources, router: config.router, annotations, policy };
     let operator = Arc::new(config.operator);
-    Parts { rules: Arc::new(rules), destinations: config.destinations, retention: config.retention, operator }
+    let (destinations, retention, heartbeat) = (config.destinations, config.retention, config.heartbeat);
+    Parts { rules: Arc::new(rules), destinations, retention, operator, heartbeat }
+}
+
+fn stuck_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
+    let pipeline = Arc::clone(pipeline);
+    Box::new(move || pipeline.stuck())
 }
 
 fn notices_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Vec<NoticeHealth> + Send + Sync> {

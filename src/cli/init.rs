@@ -219,5 +219,6 @@ url = \"sqlite:gatepost.db\"
 # to = [\"slack\", \"pagerduty\"]
 # failing_after = \"5m\"
 # untold_after = \"15m\"
+# heartbeat = { file = \"secrets/heartbeat-url\" }       # a dead man's switch; heartbeat_every = \"1m\"
 
 ";

@@ -28,7 +28,7 @@ use crate::destinations::{self, Receiver};
 use crate::domain::{DestinationName, SourceName};
 use crate::incidents::{GroupBy, Timing};
 use crate::notices::Operator;
-use crate::pipeline::Retention;
+use crate::pipeline::{Heartbeat, Retention};
 use crate::routing::{Annotations, Router};
 use crate::server::{ConnectionLimits, IngressLimits, Network};
 use crate::settings::{Document, Environment, Fault, Level, Section};
@@ -68,6 +68,8 @@ pub struct Config {
     pub retention: Retention,
     /// Who is told how gatepost itself is doing.
     pub operator: Operator,
+    /// Where a dead man's switch is told that gatepost is well.
+    pub heartbeat: Option<Heartbeat>,
     /// What the operator should look at.
     pub warnings: Vec<Fault>,
 }
@@ -157,7 +159,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let timing = incidents::read(root);
     warn_of_open_listeners(root, listen, admin_listen, &sources);
     let (destinations, fallbacks) = read_destinations(root, store.as_deref());
-    let operator = operator::read(root, &destinations, expect);
+    let (operator, heartbeat) = operator::read(root, &destinations, expect);
     let led_to = operator.to.iter().chain(fallbacks.values().map(|fallback| &fallback.to)).cloned().collect();
     let router = routes::read(root, &destinations, led_to);
     let annotations = annotations::read(root);
@@ -188,6 +190,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         annotations: Arc::new(annotations),
         retention,
         operator,
+        heartbeat,
         warnings: Vec::new(),
     })
 }

@@ -6,17 +6,35 @@ use std::time::Duration;
 use crate::destinations::Receiver;
 use crate::domain::{DestinationName, SourceName};
 use crate::notices::{Limits, Operator};
+use crate::pipeline::Heartbeat;
 use crate::settings::Section;
 
 use super::names::Built;
 
-/// Reads who is told. `expect`: how long sources may send nothing, as they say themselves.
-pub fn read(root: &Section<'_>, destinations: &Built, expect: BTreeMap<SourceName, Duration>) -> Operator {
-    let Some(section) = root.section("operator") else { return Operator { expect, ..Operator::default() } };
+/// Reads who is told, and where heartbeats go. `expect`: how long sources may send nothing, as they say themselves.
+pub fn read(
+    root: &Section<'_>,
+    destinations: &Built,
+    expect: BTreeMap<SourceName, Duration>,
+) -> (Operator, Option<Heartbeat>) {
+    let Some(section) = root.section("operator") else { return (Operator { expect, ..Operator::default() }, None) };
     let to = read_to(&section, destinations);
     let limits = read_limits(&section);
+    let heartbeat = read_heartbeat(&section);
     section.finish();
-    Operator { to, limits, expect }
+    (Operator { to, limits, expect }, heartbeat)
+}
+
+/// The URL is a credential: a check that any machine can tell that all is well.
+fn read_heartbeat(section: &Section<'_>) -> Option<Heartbeat> {
+    let every = section.duration("heartbeat_every", Duration::from_secs(1)..Duration::from_secs(24 * 3600 + 1));
+    if section.has("heartbeat_every") && !section.has("heartbeat") {
+        let fix = "add heartbeat = { env = \"NAME\" } with the URL of a dead man's switch";
+        section.fault("heartbeat_every", "has no `heartbeat`", fix);
+    }
+    let secret = section.secret("heartbeat")?;
+    let url = section.checked_url("heartbeat", secret.expose_str().unwrap_or_default())?;
+    Some(Heartbeat { url, every: every.unwrap_or(HEARTBEAT_EVERY) })
 }
 
 fn read_to(section: &Section<'_>, destinations: &Built) -> Vec<DestinationName> {
@@ -66,3 +84,6 @@ fn read_limits(section: &Section<'_>) -> Limits {
     limits.disk_free = section.size("disk_free", (1 << 20)..(1 << 50) + 1).unwrap_or(limits.disk_free);
     limits
 }
+
+/// As often as most dead man's switches can tell that one is missing.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(60);

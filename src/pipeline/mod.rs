@@ -17,9 +17,11 @@
 
 mod attempt;
 mod batch_gap;
+mod beat;
 mod breaker;
 mod dispatcher;
 mod fallback_task;
+mod heartbeat;
 mod horizon;
 mod incident_timers;
 mod notice_board;
@@ -44,6 +46,7 @@ mod worker;
 mod worker_registry;
 
 pub use attempt::converse;
+pub use heartbeat::Heartbeat;
 pub use horizon::Horizon;
 pub use queues::Queue;
 pub use retention::Retention;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::dispatcher::Dispatcher;
 use super::fallback_task::FallbackTask;
+use super::heartbeat::HeartbeatTask;
 use super::incident_timers::IncidentTimers;
 use super::notice_task::NoticeTask;
 use super::retention::RetentionTask;
@@ -50,6 +51,12 @@ impl Supervised for IncidentTimers {
 impl Supervised for FallbackTask {
     fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
         FallbackTask::run(self, stop)
+    }
+}
+
+impl Supervised for HeartbeatTask {
+    fn run(&mut self, stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+        HeartbeatTask::run(self, stop)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::dispatcher::{Dispatcher, HeldLog};
 use super::fallback_task::FallbackTask;
+use super::heartbeat::{Heartbeat, HeartbeatTask};
 use super::incident_timers::IncidentTimers;
 use super::notice_board::NoticeBoard;
 use super::notice_task::NoticeTask;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub retention: Retention,
     /// Who is told of gatepost's own conditions.
     pub operator: Arc<Operator>,
+    /// Where a dead man's switch is told that gatepost is well.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// The running pipeline.
@@ -49,6 +52,7 @@ pub struct Pipeline {
     rules: watch::Sender<Arc<Rules>>,
     retention: watch::Sender<Retention>,
     operator: watch::Sender<Arc<Operator>>,
+    heartbeat: watch::Sender<Option<Heartbeat>>,
     receipts: Arc<Notify>,
     registry: Arc<WorkerRegistry>,
     queues: QueueBoard,
@@ -77,6 +81,7 @@ impl Pipeline {
         let (rules, _) = watch::channel(parts.rules);
         let (retention, _) = watch::channel(parts.retention);
         let (operator, _) = watch::channel(parts.operator);
+        let (heartbeat, _) = watch::channel(parts.heartbeat);
         let (stop_intake, _) = watch::channel(false);
         let supervision = Supervision::new(Arc::clone(&metrics));
         let pipeline = Arc::new(Self {
@@ -88,6 +93,7 @@ impl Pipeline {
             rules,
             retention,
             operator,
+            heartbeat,
             receipts: Arc::default(),
             registry: Arc::default(),
             queues: QueueBoard::default(),
@@ -121,6 +127,11 @@ impl Pipeline {
         self.queues.read()
     }
 
+    /// The dispatcher and the destinations whose tasks have not gone on for too long.
+    pub fn stuck(&self) -> Vec<String> {
+        self.registry.stuck(self.clock.steady())
+    }
+
     /// The conditions that the operator should know of.
     pub fn notices(&self) -> Vec<Condition> {
         self.notices.read()
@@ -135,6 +146,7 @@ impl Pipeline {
         self.rules.send_replace(parts.rules);
         self.retention.send_replace(parts.retention);
         self.operator.send_replace(parts.operator);
+        self.heartbeat.send_replace(parts.heartbeat);
         // A destination that has gone is neither stopped nor failing.
         self.metrics.destination_stopped.clear();
         self.metrics.destination_failing.clear();
@@ -210,6 +222,15 @@ impl Pipeline {
             workers: Arc::clone(&self.registry),
         };
         others.push(tokio::spawn(supervision().supervise(Task::Fallbacks, fallbacks, stop())));
+        let heartbeat = HeartbeatTask {
+            heartbeat: self.heartbeat.subscribe(),
+            inbox: Arc::new(self.store.clone()),
+            workers: Arc::clone(&self.registry),
+            egress: self.egress.clone(),
+            clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+        };
+        others.push(tokio::spawn(supervision().supervise(Task::Heartbeat, heartbeat, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Notices, notices, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Clock, timekeeper, stop())));
         others.push(tokio::spawn(supervision().supervise(Task::Incidents, timers, stop())));
@@ -229,6 +250,7 @@ impl Pipeline {
                 wake: Arc::default(),
                 state: Arc::new(Mutex::new(WorkerState::Running)),
                 is_sink: matches!(receiver, Receiver::Sink(_)),
+                beat: Arc::default(),
             };
             let worker = Worker {
                 name: name.clone(),
@@ -240,6 +262,7 @@ impl Pipeline {
                 clock: Arc::clone(&self.clock),
                 metrics: Arc::clone(&self.metrics),
                 wake: Arc::clone(&entry.wake),
+                beat: Arc::clone(&entry.beat),
                 state: Arc::clone(&entry.state),
                 delivered: Arc::default(),
             };

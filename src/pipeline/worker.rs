@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::attempt::{ATTEMPT_LONGEST, Attempts};
 use super::batch_gap::BatchGap;
+use super::beat::Beat;
 use super::breaker::{Breaker, Change};
 use super::pace::Pacer;
 use super::retry::{Case, decide};
@@ -64,6 +65,8 @@ pub struct Worker {
     pub metrics: Arc<Metrics>,
     /// What wakes it.
     pub wake: Arc<Notify>,
+    /// Its signs of life.
+    pub beat: Arc<Beat>,
     /// How it is doing.
     pub state: Arc<Mutex<WorkerState>>,
     /// How many deliveries have a log line of their own.
@@ -94,6 +97,7 @@ impl Worker {
         // What an earlier worker of this name has shown is over.
         worker.show(&health.breaker);
         while !*stop.borrow() {
+            worker.beat.note(worker.clock.steady());
             worker.make_due(&mut under_way, &mut health).await;
             let gates = (&mut pacer, &mut gap, &health.breaker);
             let due = worker.start_what_is_due(&attempts, gates, &mut under_way).await;

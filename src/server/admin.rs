@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::same_origin;
-use crate::store::Inbox;
+use crate::store::{Inbox, check_accepts};
 use crate::telemetry::Metrics;
 
 /// The operator's listener.
@@ -27,6 +27,8 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// How each destination is doing.
     pub destinations: Box<dyn Fn() -> BTreeMap<String, DestinationHealth> + Send + Sync>,
+    /// The dispatcher and the destinations whose tasks have not gone on for too long.
+    pub stuck: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// The conditions that the operator should know of.
     pub notices: Box<dyn Fn() -> Vec<NoticeHealth> + Send + Sync>,
     /// Whether the database file is sound, as far as that has been found out.
@@ -88,6 +90,7 @@ struct Readiness {
     store: String,
     check: CheckHealth,
     destinations: BTreeMap<String, DestinationHealth>,
+    stuck: Vec<String>,
     notices: Vec<NoticeHealth>,
 }
 
@@ -108,11 +111,7 @@ impl Admin {
         {
             return answer.clone();
         }
-        let answer = match tokio::time::timeout(CHECK_LIMIT, self.inbox.check_writable()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(fault)) => Err(fault.to_string()),
-            Err(_) => Err(format!("the store does not answer within {} s", CHECK_LIMIT.as_secs())),
-        };
+        let answer = check_accepts(self.inbox.as_ref()).await;
         *checked = Some((Instant::now(), answer.clone()));
         answer
     }
@@ -141,6 +140,7 @@ async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
         store: answer.as_ref().err().cloned().unwrap_or_else(|| "ok".to_owned()),
         check: (admin.check)(),
         destinations: (admin.destinations)(),
+        stuck: (admin.stuck)(),
         notices: (admin.notices)(),
     };
     let mut response = if answer.is_ok() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
@@ -154,5 +154,3 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
 
 /// How old an answer of the store may be.
 const CHECK_AGAIN: Duration = Duration::from_secs(1);
-/// How long the store may take to answer.
-const CHECK_LIMIT: Duration = Duration::from_secs(3);

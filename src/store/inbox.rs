@@ -1,5 +1,7 @@
 //! Where authenticated requests are accepted.
 
+use std::time::Duration;
+
 use super::{Acceptance, ReplyBatch, Ticket};
 use crate::domain::SourceName;
 use crate::vendors::Authenticated;
@@ -27,3 +29,18 @@ pub struct Backlog {
     /// How long their bodies are together, in bytes.
     pub bytes: u64,
 }
+
+/// Whether an accept would be committed now: the measure of `/readyz` and of heartbeats. Writes to the store.
+///
+/// # Errors
+/// Why it would not.
+pub async fn check_accepts(inbox: &dyn Inbox) -> Result<(), String> {
+    match tokio::time::timeout(CHECK_LIMIT, inbox.check_writable()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(fault)) => Err(fault.to_string()),
+        Err(_) => Err(format!("the store does not answer within {} s", CHECK_LIMIT.as_secs())),
+    }
+}
+
+/// How long the store may take to answer.
+const CHECK_LIMIT: Duration = Duration::from_secs(3);

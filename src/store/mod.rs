@@ -43,7 +43,7 @@ pub use acceptance::Acceptance;
 pub use claim::{Claim, Ticket};
 pub use delivery_work::{ChangeContent, Claimed, Content, DeliveryWork, EventRange, Settlement, Verdict};
 pub use fallback_roles::{Fallbacks, FellBack, OverdueDelivery};
-pub use inbox::{Backlog, Inbox};
+pub use inbox::{Backlog, Inbox, check_accepts};
 pub use incident_roles::{
     Commands, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow,
 };

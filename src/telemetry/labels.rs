@@ -65,6 +65,38 @@ pub struct ByReason {
     pub reason: &'static str,
 }
 
+/// By what became of a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByHeartbeat {
+    /// What became of it.
+    pub outcome: &'static str,
+}
+
+/// What became of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeartbeatOutcome {
+    /// It was sent and taken.
+    Sent,
+    /// It was sent and not taken.
+    NotTaken,
+    /// It was not sent, because gatepost is not well.
+    Withheld,
+}
+
+impl HeartbeatOutcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sent, Self::NotTaken, Self::Withheld];
+
+    /// The word in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::NotTaken => "not-taken",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
 /// By what a notice is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByNotice {
@@ -198,11 +230,13 @@ pub enum Task {
     Notices,
     /// Others are told of what a notifier has not taken.
     Fallbacks,
+    /// A dead man's switch is told that gatepost is well.
+    Heartbeat,
 }
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Dispatcher,
         Self::Delivery,
         Self::Retention,
@@ -210,6 +244,7 @@ impl Task {
         Self::Incidents,
         Self::Notices,
         Self::Fallbacks,
+        Self::Heartbeat,
     ];
 
     /// Its name in metrics and in the log.
@@ -222,6 +257,7 @@ impl Task {
             Self::Incidents => "incidents",
             Self::Notices => "notices",
             Self::Fallbacks => "fallbacks",
+            Self::Heartbeat => "heartbeat",
         }
     }
 }

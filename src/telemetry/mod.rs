@@ -11,7 +11,7 @@ mod metrics;
 
 pub use labels::{
     ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
-    DeliveryEnd, IntakeOutcome, KnownLabels, Task, UNKNOWN_SOURCE,
+    DeliveryEnd, HeartbeatOutcome, IntakeOutcome, KnownLabels, Task, UNKNOWN_SOURCE,
 };
 pub use lines::{Line, LineBudget, TELL_AFTER};
 pub use logging::{LogError, LogFormat, start_logging};

@@ -19,6 +19,7 @@ use batch_limits::{BatchLimits, LARGE, SMALL};
 pub use held_log::HeldLog;
 use reader::{Arriving, PIECE_EVENTS, Piece, Shipper, read_all};
 
+use super::beat::Beat;
 use super::horizon::{Horizon, Witness};
 use super::process::End;
 use super::retention::Retention;
@@ -62,16 +63,24 @@ impl Dispatcher {
     /// Works until `stop` changes.
     pub async fn run(&self, stop: watch::Receiver<bool>) {
         let large = Notify::new();
+        let (beat_of_small, beat_of_large) = self.workers.dispatcher();
         tokio::join!(
-            self.work(BatchLimits::new(SMALL), (&self.wake, &large), stop.clone()),
-            self.work(BatchLimits::new(LARGE), (&large, &self.wake), stop.clone())
+            self.work(BatchLimits::new(SMALL), (&self.wake, &large), beat_of_small, stop.clone()),
+            self.work(BatchLimits::new(LARGE), (&large, &self.wake), beat_of_large, stop.clone())
         );
     }
 
     /// Works on receipts of one size. Intake wakes the worker of the small ones, and each worker wakes the other.
-    async fn work(&self, mut batches: BatchLimits, (own, other): (&Notify, &Notify), mut stop: watch::Receiver<bool>) {
+    async fn work(
+        &self,
+        mut batches: BatchLimits,
+        (own, other): (&Notify, &Notify),
+        beat: &Beat,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let mut unrecorded = None;
         loop {
+            beat.note(self.clock.steady());
             let is_stopping = *stop.borrow();
             let limits = (!is_stopping).then(|| batches.limits());
             // Before the claim, so that it comes first to the thread that writes.

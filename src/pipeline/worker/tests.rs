@@ -177,6 +177,7 @@ fn worker(store: &SqliteStore, clock: Arc<dyn Clock>) -> Worker {
         clock,
         metrics: Arc::default(),
         wake: Arc::default(),
+        beat: Arc::default(),
         state: Arc::new(Mutex::new(WorkerState::Running)),
         delivered: Arc::default(),
     }

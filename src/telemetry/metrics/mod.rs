@@ -15,8 +15,8 @@ use prometheus_client::registry::Registry;
 use names::register;
 
 use super::labels::{
-    ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByNotice, ByOutcome, ByQueue, ByReason, ByRoute,
-    BySource, ByTask, DeliveryEnd, IntakeOutcome, Task,
+    ByAttempt, ByCheck, ByDestination, ByEnd, ByHeartbeat, ByIncidentState, ByNotice, ByOutcome, ByQueue, ByReason,
+    ByRoute, BySource, ByTask, DeliveryEnd, HeartbeatOutcome, IntakeOutcome, Task,
 };
 use crate::domain::{DeliveryState, OutcomeKind};
 
@@ -80,6 +80,8 @@ pub struct Metrics {
     pub destination_stopped: Family<ByDestination, Gauge>,
     /// 1 while a destination fails and is tried again.
     pub destination_failing: Family<ByDestination, Gauge>,
+    /// Heartbeats, by what became of them.
+    pub heartbeats: Family<ByHeartbeat, Counter>,
     /// 1 while a condition holds that the operator should know of.
     pub notices: Family<ByNotice, Gauge>,
     /// The size of the database and its log.
@@ -141,6 +143,7 @@ impl Metrics {
             sink_lag: Family::default(),
             destination_stopped: Family::default(),
             destination_failing: Family::default(),
+            heartbeats: Family::default(),
             notices: Family::default(),
             store_size: Gauge::default(),
             store_full: Gauge::default(),
@@ -152,6 +155,9 @@ impl Metrics {
             pipeline_restarts: Family::default(),
         };
         all.registry = register(&all);
+        for outcome in HeartbeatOutcome::ALL {
+            drop(all.heartbeats.get_or_create(&ByHeartbeat { outcome: outcome.as_str() }));
+        }
         for task in Task::ALL {
             drop(all.pipeline_restarts.get_or_create(&ByTask { task: task.as_str() }));
         }
@@ -199,6 +205,11 @@ impl Metrics {
         let labels = ByDestination { destination: destination.to_owned() };
         self.destination_stopped.get_or_create(&labels).set(is_stopped.into());
         self.destination_failing.get_or_create(&labels).set(is_failing.into());
+    }
+
+    /// Counts a heartbeat.
+    pub fn count_heartbeat(&self, outcome: HeartbeatOutcome) {
+        self.heartbeats.get_or_create(&ByHeartbeat { outcome: outcome.as_str() }).inc();
     }
 
     /// Shows whether a condition holds that the operator should know of.

@@ -48,6 +48,7 @@ pub(super) fn register(all: &Metrics) -> Registry {
     registry.register("destination_failing", help, all.destination_failing.clone());
     let help = "1 while the destination is stopped for a fault in its settings";
     registry.register("destination_stopped", help, all.destination_stopped.clone());
+    registry.register("heartbeats", "Heartbeats by what became of them", all.heartbeats.clone());
     let help = "1 while a condition holds that the operator should know of";
     registry.register("notices", help, all.notices.clone());
     registry.register_with_unit("store_size", "Database and log", Unit::Bytes, all.store_size.clone());
