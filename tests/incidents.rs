@@ -1377,3 +1377,19 @@ fn more_than_are_looked_at_at_once_fall_back_in_turn() {
     }
     assert_eq!(all, 25);
 }
+
+#[test]
+fn a_raise_that_finds_an_update_waiting_counts_from_the_raise() {
+    let mut fixture = Fixture::new();
+    let fallback = Fallback { to: name("hook"), after: Duration::from_secs(600) };
+    let fallbacks = [(name("chat"), fallback)].into();
+    fixture.policy = Arc::new(Policy { fallbacks, ..(*fixture.policy).clone() });
+    let alert = |id: u32| Alert { to: vec!["chat"], ..alert(id) };
+    fixture.take(0, &[alert(1)]);
+    assert_eq!(fixture.changes("chat", 0), [Change::Open]);
+    fixture.take(MINUTE, &[alert(2)]);
+    assert_eq!(fixture.fall_back(30 * MINUTE), FellBack::default(), "a count is no news");
+    fixture.take(30 * MINUTE, &[Alert { severity: Severity::Critical, ..alert(3) }]);
+    assert_eq!(fixture.fall_back(39 * MINUTE), FellBack::default(), "the raise has waited for nine minutes");
+    assert_eq!(fixture.fall_back(40 * MINUTE).handed_over, [(IncidentNumber(1), name("chat"), name("hook"))]);
+}
