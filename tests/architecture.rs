@@ -172,6 +172,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "receiver",
             "render",
             "spoken",
+            "templates",
             "testing",
             "tls",
             "uncertain",

@@ -286,8 +286,8 @@ fn parts_of(config: Config) -> Parts {
     let annotations = Arc::clone(&config.annotations);
     let rules = Rules { sources: config.sources, router: config.router, annotations, policy };
     let operator = Arc::new(config.operator);
-    let (destinations, retention, heartbeat) = (config.destinations, config.retention, config.heartbeat);
-    Parts { rules: Arc::new(rules), destinations, retention, operator, heartbeat }
+    let Config { destinations, templates, retention, heartbeat, .. } = config;
+    Parts { rules: Arc::new(rules), destinations, templates, retention, operator, heartbeat }
 }
 
 fn stuck_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {

@@ -39,6 +39,7 @@ mod show;
 mod status;
 mod table;
 mod tail;
+mod templates;
 mod terminal;
 mod told;
 mod verify;
@@ -109,6 +110,8 @@ enum Command {
     Replay(replay::Replay),
     /// Send a real test event through a destination
     Probe(probe::Probe),
+    /// List, print and copy the built-in words as templates
+    Templates(templates::Templates),
     /// Print a JSON Schema
     Schema(schema::Schema),
     /// Write a consistent copy of the store while it runs
@@ -162,6 +165,7 @@ fn dispatch(arguments: &Arguments, format: LogFormat) -> Outcome {
         Command::Tail(command) => command.run(config),
         Command::Replay(command) => command.run(config),
         Command::Probe(command) => command.run(config),
+        Command::Templates(command) => command.run(),
         Command::Schema(command) => command.run(),
         Command::Backup(command) => command.run(config),
         Command::Completions(command) => command.run(),

@@ -1,6 +1,7 @@
 //! `gatepost probe`
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::{Failure, Outcome};
@@ -11,10 +12,10 @@ use super::{names, terminal};
 use crate::destinations::{Exchange, MailResult, ProbeTelling, Receiver, Reply, Step};
 use crate::domain::{
     Batch, BatchEvent, Clock, DeliveryId, Draft, Encoding, Event, EventDocument, Job, NotifierClass,
-    Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId, Severity, SystemClock, Target, Telling, Wording,
+    Outcome as Delivered, Progress, Purpose, Receipt, ReceiptId, Severity, SystemClock, Target, Telling,
 };
 use crate::egress::Egress;
-use crate::pipeline::converse;
+use crate::pipeline::{Presentation, converse};
 
 #[derive(clap::Args)]
 pub struct Probe {
@@ -33,9 +34,9 @@ impl Probe {
         let egress = Egress::new().map_err(crate::app::AppError::Client)?;
         let event = test_event()?;
         let stored = EventDocument::of(&event).map_err(|error| Failure::Found(error.to_string()))?;
-        let wording = Wording { annotation: config.annotations.of(&event) };
         let events = [BatchEvent { id: event.id, document: stored }];
-        let test = Test { id: DeliveryId::generate(), events, wording, event };
+        let presentation = Presentation::new(Arc::clone(&config.annotations), config.templates.get(name).cloned());
+        let test = Test { id: DeliveryId::generate(), events, presentation, event };
         let (runtime, mut steps) = (runtime()?, Vec::new());
         let outcome = runtime.block_on(test.run(destination, &egress, &mut steps));
         runtime.block_on(egress.close());
@@ -65,7 +66,7 @@ impl Probe {
 struct Test {
     id: DeliveryId,
     event: Event,
-    wording: Wording,
+    presentation: Presentation,
     events: [BatchEvent; 1],
 }
 
@@ -77,7 +78,10 @@ impl Test {
             Receiver::Notifier(notifier) => notifier.class(),
         };
         let probe = ProbeTelling::of(&self.event, class, SystemClock.now());
-        let told = Telling { wording: &self.wording, ..probe.telling() };
+        let nothing = Progress::default();
+        let (wording, failures) = self.presentation.words(&self.job(&nothing), &probe.telling());
+        steps.extend(failures.iter().map(|failed| format!("template {}: {}", failed.slot.key(), failed.error)));
+        let told = Telling { wording: &wording, ..probe.telling() };
         let (mut notes, mut waited) = (Progress::default(), Duration::ZERO);
         loop {
             let seen = |step: Step, reply: &Reply| steps.push(format!("{step}: {}", describe(reply)));
@@ -93,6 +97,11 @@ impl Test {
         }
     }
 
+    fn job<'a>(&'a self, progress: &'a Progress) -> Job<'a> {
+        let (purpose, now) = (Purpose::Probe, SystemClock.now());
+        Job { id: self.id, event: &self.event, purpose, tries: 1, uncertain: false, progress, now }
+    }
+
     async fn attempt(
         &self,
         destination: &Receiver,
@@ -101,15 +110,14 @@ impl Test {
         progress: &Progress,
         seen: impl FnMut(Step, &Reply),
     ) -> Delivered {
-        let (id, event, tries, now) = (self.id, &self.event, 1, SystemClock.now());
-        let (purpose, uncertain) = (Purpose::Probe, false);
+        let Job { id, purpose, tries, uncertain, progress, now, .. } = self.job(progress);
         match destination {
             Receiver::Sink(sink) => {
                 let batch = Batch { id, events: &self.events, purpose, tries, uncertain, progress, now };
                 converse(Exchange::Batch(sink.as_ref(), &batch), egress, seen).await
             }
             Receiver::Notifier(notifier) => {
-                let job = Job { id, event, purpose, tries, uncertain, progress, now };
+                let job = self.job(progress);
                 converse(Exchange::Change(notifier.as_ref(), &job, telling), egress, seen).await
             }
         }

@@ -14,6 +14,7 @@ mod routes;
 mod schema;
 mod sources;
 mod split;
+mod templates;
 
 pub use outline::Outline;
 pub use schema::schema;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::destinations::templates::Templates;
 use crate::destinations::{self, Receiver};
 use crate::domain::{DestinationName, SourceName};
 use crate::incidents::{GroupBy, Timing};
@@ -56,6 +58,8 @@ pub struct Config {
     pub destinations: BTreeMap<DestinationName, Receiver>,
     /// Who is told instead of a destination that has not taken what must be told at once.
     pub fallbacks: BTreeMap<DestinationName, Fallback>,
+    /// The templates of those that have some.
+    pub templates: BTreeMap<DestinationName, Arc<Templates>>,
     /// What the events of one incident have in common, for sources that say so.
     pub group_by: BTreeMap<SourceName, GroupBy>,
     /// How incidents are timed.
@@ -158,7 +162,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let (sources, group_by, expect) = sources::read(root);
     let timing = incidents::read(root);
     warn_of_open_listeners(root, listen, admin_listen, &sources);
-    let (destinations, fallbacks) = read_destinations(root, store.as_deref());
+    let NamedDestinations { built: destinations, fallbacks, templates } = read_destinations(root, store.as_deref());
     let (operator, heartbeat) = operator::read(root, &destinations, expect);
     let led_to = operator.to.iter().chain(fallbacks.values().map(|fallback| &fallback.to)).cloned().collect();
     let router = routes::read(root, &destinations, led_to);
@@ -184,6 +188,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         sources: Arc::new(sources),
         destinations: built,
         fallbacks,
+        templates,
         group_by,
         timing,
         router,
@@ -320,10 +325,18 @@ fn read_retention(root: &Section<'_>) -> Retention {
     retention
 }
 
-/// Every destination that was named; `None` for one that is at fault, so that routes to it are not faults as well. And the
-/// fallbacks of those that tell people.
-fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> (Built, BTreeMap<DestinationName, Fallback>) {
-    let (mut built, mut wanted) = (Built::new(), fallbacks::Wanted::new());
+/// The destinations that were named, with what is read beside them.
+struct NamedDestinations {
+    /// `None` for one that is at fault, so that routes to it are not faults as well.
+    built: Built,
+    /// The fallbacks of those that tell people.
+    fallbacks: BTreeMap<DestinationName, Fallback>,
+    /// The templates of those that have some.
+    templates: BTreeMap<DestinationName, Arc<Templates>>,
+}
+
+fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> NamedDestinations {
+    let (mut built, mut wanted, mut templates) = (Built::new(), fallbacks::Wanted::new(), BTreeMap::new());
     for section in root.named_sections("destinations") {
         let Some(name) = name_of::<DestinationName>(&section) else { continue };
         let kinds: Vec<(&str, &destinations::Kind)> =
@@ -333,6 +346,8 @@ fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> (Built, BTreeM
             section.choice("type", &kinds).and_then(|kind| {
                 let destination = kind.receiver(&section);
                 fallback = if kind.is_notifier() { fallbacks::read(&section) } else { None };
+                let own = self::templates::read(&section, kind, destination.as_ref());
+                templates.extend(own.map(|own| (name.clone(), own)));
                 section.finish();
                 if let Some(file) = destination.as_ref().and_then(|destination| destination.file()) {
                     section.warn_if_folder_absent("path", file);
@@ -346,7 +361,7 @@ fn read_destinations(root: &Section<'_>, store: Option<&Path>) -> (Built, BTreeM
         built.insert(name, destination);
     }
     let fallbacks = fallbacks::check(wanted, &built);
-    (built, fallbacks)
+    NamedDestinations { built, fallbacks, templates }
 }
 
 /// Whether the destination writes to no file of the store, which lines of JSON would destroy.

@@ -36,6 +36,7 @@ fn destination(kind: &destinations::Kind) -> serde_json::Result<Value> {
     settings.insert("type".to_owned(), json!({ "const": kind.name }));
     if kind.is_notifier() {
         settings.extend(serde_json::from_str::<Map<String, Value>>(OF_NOTIFIERS)?);
+        settings.insert("templates".to_owned(), json!({ "$ref": "#/$defs/templates" }));
     }
     let required: Vec<&str> = ["type"].iter().chain(kind.required).copied().collect();
     Ok(json!({ "additionalProperties": false, "properties": settings, "required": required }))

@@ -23,7 +23,7 @@ fn every_notifier_shows_owner_and_runbook_with_each_message_that_stands_alone() 
         let mut shown = 0;
         for stage in life::STAGES {
             let mut told = told(kind, notifier.class(), stage);
-            told.wording = Wording { annotation: annotation() };
+            told.wording = Wording { annotation: annotation(), ..Wording::default() };
             if !has_words(told.intent.operation, notifier.class()) {
                 continue;
             }
@@ -43,7 +43,7 @@ fn every_notifier_shows_owner_and_runbook_with_each_message_that_stands_alone() 
 fn an_opening_shows_the_note_and_nothing_of_it_has_an_effect() {
     for (kind, notifier) in notifiers() {
         let mut told = told(kind, notifier.class(), "open");
-        told.wording = Wording { annotation: annotation() };
+        told.wording = Wording { annotation: annotation(), ..Wording::default() };
         let text = sent(notifier.as_ref(), &told).unwrap();
         if kind.name != "opsgenie" {
             assert!(

@@ -47,6 +47,7 @@ mod splunk;
 mod spoken;
 mod syslog;
 mod teams;
+pub mod templates;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;

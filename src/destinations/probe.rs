@@ -65,7 +65,8 @@ impl ProbeTelling {
     }
 }
 
-fn incident(event: &Event, now: Timestamp) -> Incident {
+/// An incident of which `event` is the only one, without a number.
+pub(super) fn incident(event: &Event, now: Timestamp) -> Incident {
     let id = IncidentId::generate();
     Incident {
         id,

@@ -7,11 +7,21 @@ use serde::Serialize;
 pub struct Wording {
     /// Who and what helps with it.
     pub annotation: Annotation,
+    /// What stands in the place of the first line, the summary of a page or a ticket. Plain text, neither cut nor escaped, as
+    /// all below.
+    pub title: Option<String>,
+    /// What stands in the place of the subject of a mail.
+    pub subject: Option<String>,
+    /// What stands in the place of everything between the title and where it came from.
+    pub text: Option<String>,
+    /// What stands in the place of the named values.
+    pub fields: Option<Vec<(String, String)>>,
 }
 
 impl Wording {
     /// Nothing is added.
-    pub const NONE: &'static Self = &Self { annotation: Annotation::NONE };
+    pub const NONE: &'static Self =
+        &Self { annotation: Annotation::NONE, title: None, subject: None, text: None, fields: None };
 }
 
 /// Who and what helps with an event. The texts are the operator's: one line each, not escaped.

@@ -7,15 +7,16 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
+use super::presentation::Presentation;
 use super::under_way::Finished;
 use crate::destinations::{Exchange, Next, Notifier, Receiver, Reply, Sink};
 use crate::domain::{
     Batch, BatchEvent, Clock, DestinationName, EventId, Job, Outcome, Progress, Purpose, ReceiptId, Repeat, Scope,
-    Telling, Timestamp, Wording,
+    Telling, Timestamp,
 };
 use crate::egress::Egress;
-use crate::routing::Annotations;
 use crate::store::{ChangeContent, Claim, Content, DeliveryWork, Outbox};
+use crate::telemetry::Metrics;
 
 /// What tries need, for one destination.
 pub struct Attempts {
@@ -25,8 +26,10 @@ pub struct Attempts {
     pub receiver: Receiver,
     /// The store.
     pub outbox: Arc<dyn Outbox>,
-    /// What the operator says about events.
-    pub annotations: Arc<Annotations>,
+    /// The operator's words.
+    pub presentation: Arc<Presentation>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// The way out.
     pub egress: Egress,
     /// The time.
@@ -130,8 +133,9 @@ impl Attempts {
             progress: &work.progress,
             now,
         };
-        let wording = Wording { annotation: self.annotations.of(&event) };
-        let telling = Telling { wording: &wording, ..change.telling() };
+        let telling = change.telling();
+        let wording = self.presentation.told(&self.name, &self.metrics, &job, &telling);
+        let telling = Telling { wording: &wording, ..telling };
         let exchange = Exchange::Change(notifier, &job, &telling);
         (converse(exchange, &self.egress, |_, _| ()).await, Some((event.id, event.receipt)))
     }

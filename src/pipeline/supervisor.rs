@@ -13,6 +13,7 @@ use super::heartbeat::{Heartbeat, HeartbeatTask};
 use super::incident_timers::IncidentTimers;
 use super::notice_board::NoticeBoard;
 use super::notice_task::NoticeTask;
+use super::presentation::Presentation;
 use super::queues::{Queue, QueueBoard};
 use super::retention::{Retention, RetentionTask};
 use super::rules::Rules;
@@ -22,6 +23,7 @@ use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerState};
 use super::worker_registry::{WorkerEntry, WorkerRegistry};
 use crate::destinations::Receiver;
+use crate::destinations::templates::Templates;
 use crate::domain::{Clock, DestinationName};
 use crate::egress::Egress;
 use crate::notices::{Condition, Operator};
@@ -34,6 +36,8 @@ pub struct Parts {
     pub rules: Arc<Rules>,
     /// The destinations, by name.
     pub destinations: BTreeMap<DestinationName, Receiver>,
+    /// The templates of those that have some.
+    pub templates: BTreeMap<DestinationName, Arc<Templates>>,
     /// How long what is kept.
     pub retention: Retention,
     /// Who is told of gatepost's own conditions.
@@ -102,7 +106,7 @@ impl Pipeline {
             others: Mutex::default(),
             workers: tokio::sync::Mutex::default(),
         });
-        pipeline.start_workers(parts.destinations, WorkerTasks::new()).await;
+        pipeline.start_workers(parts.destinations, parts.templates, WorkerTasks::new()).await;
         pipeline.start_others();
         pipeline
     }
@@ -150,7 +154,7 @@ impl Pipeline {
         // A destination that has gone is neither stopped nor failing.
         self.metrics.destination_stopped.clear();
         self.metrics.destination_failing.clear();
-        self.start_workers(parts.destinations, retiring).await;
+        self.start_workers(parts.destinations, parts.templates, retiring).await;
     }
 
     /// Finishes what is under way, within a bound. What is not finished then is taken up again by the next start.
@@ -238,7 +242,12 @@ impl Pipeline {
 
     /// Starts a worker for each destination, behind the retiring worker of that name if there is one. Retiring workers
     /// without a successor are only watched until they end.
-    async fn start_workers(&self, destinations: BTreeMap<DestinationName, Receiver>, mut tasks: WorkerTasks) {
+    async fn start_workers(
+        &self,
+        destinations: BTreeMap<DestinationName, Receiver>,
+        mut templates: BTreeMap<DestinationName, Arc<Templates>>,
+        mut tasks: WorkerTasks,
+    ) {
         let (stop, _) = watch::channel(false);
         let mut entries = BTreeMap::new();
         let (policy, annotations) = {
@@ -256,7 +265,7 @@ impl Pipeline {
                 name: name.clone(),
                 receiver,
                 policy: Arc::clone(&policy),
-                annotations: Arc::clone(&annotations),
+                presentation: Arc::new(Presentation::new(Arc::clone(&annotations), templates.remove(&name))),
                 outbox: Arc::new(self.store.clone()),
                 egress: self.egress.clone(),
                 clock: Arc::clone(&self.clock),

@@ -16,13 +16,13 @@ use super::batch_gap::BatchGap;
 use super::beat::Beat;
 use super::breaker::{Breaker, Change};
 use super::pace::Pacer;
+use super::presentation::Presentation;
 use super::retry::{Case, decide};
 use super::suspects::Suspects;
 use super::under_way::{Finished, UnderWay};
 use crate::destinations::Receiver;
 use crate::domain::{Attempt, Clock, DeliveryState, DestinationName, EventId, OutcomeKind, ReceiptId, Timestamp};
 use crate::egress::Egress;
-use crate::routing::Annotations;
 use crate::store::{
     ClaimOrder, Content, DeliveryWork, Lease, Outbox, Policy, SetAside, Settlement, StoreError, Verdict,
 };
@@ -53,8 +53,8 @@ pub struct Worker {
     pub receiver: Receiver,
     /// Which destinations are notifiers, and how incidents are timed.
     pub policy: Arc<Policy>,
-    /// What the operator says about events.
-    pub annotations: Arc<Annotations>,
+    /// The operator's words.
+    pub presentation: Arc<Presentation>,
     /// The store.
     pub outbox: Arc<dyn Outbox>,
     /// The way out.
@@ -120,7 +120,8 @@ impl Worker {
             name: self.name.clone(),
             receiver: self.receiver.clone(),
             outbox: Arc::clone(&self.outbox),
-            annotations: Arc::clone(&self.annotations),
+            presentation: Arc::clone(&self.presentation),
+            metrics: Arc::clone(&self.metrics),
             egress: self.egress.clone(),
             clock: Arc::clone(&self.clock),
         }

@@ -13,4 +13,4 @@ mod section;
 pub use environment::{Environment, PathFacts};
 pub use faults::{Fault, Faults, Level};
 pub use quantity::{parse_duration, parse_size};
-pub use section::{Document, Section, nearest};
+pub use section::{Document, Section, SourcedText, nearest};

@@ -25,6 +25,7 @@ mod send;
 mod serve;
 mod status;
 mod tail;
+mod templates;
 mod usage;
 mod verify;
 

@@ -17,7 +17,7 @@ pub fn posted(job: &Job<'_>, telling: &Telling<'_>, form: Form) -> Value {
     let chat = ChatMessage::of(job, telling);
     let chat = if form.marked == Marked::PossibleRepeat { chat.possible_repeat() } else { chat };
     if form.shape == Shape::Plain {
-        return plain(&chat);
+        return plain(&chat.in_built_in_words());
     }
     match telling.intent.operation {
         Operation::Reply { .. } => with_embed(&chat, |room| news(&chat, room)),
@@ -30,7 +30,7 @@ pub fn state(job: &Job<'_>, telling: &Telling<'_>, shape: Shape) -> Value {
     let chat = ChatMessage::of(job, telling);
     match shape {
         Shape::Full => with_embed(&chat, |room| whole(&chat, &chat.state_lines(), room)),
-        Shape::Plain => plain(&chat),
+        Shape::Plain => plain(&chat.in_built_in_words()),
     }
 }
 
@@ -56,6 +56,11 @@ impl Room {
         Self { text_chars, value_chars, links }
     }
 
+    /// Of one text in the place of several lines and texts, before it is escaped.
+    fn own_chars(self) -> usize {
+        300 + 4 * self.text_chars
+    }
+
     fn links(self, chat: &ChatMessage) -> &[Link] {
         chat.incident.links.get(..self.links).unwrap_or(&chat.incident.links)
     }
@@ -63,6 +68,8 @@ impl Room {
 
 fn whole(chat: &ChatMessage, words: &[Words], room: Room) -> Embed {
     let mut lines: Vec<String> = words.iter().map(|words| line(words, room.value_chars, chat.now, escape)).collect();
+    let own = chat.own_text(room.own_chars());
+    lines.extend(own.as_deref().map(escape));
     let (known, more_labels) = chat.facts();
     if !known.is_empty() {
         lines.push(facts(&known, more_labels, room.value_chars, escape));
@@ -77,6 +84,7 @@ fn whole(chat: &ChatMessage, words: &[Words], room: Room) -> Embed {
 fn news(chat: &ChatMessage, room: Room) -> Embed {
     let mut lines: Vec<String> =
         chat.news_lines().iter().map(|words| line(words, room.value_chars, chat.now, escape)).collect();
+    lines.extend(chat.own_text(room.own_chars()).as_deref().map(escape));
     lines.extend(links(room.links(chat)));
     let texts = if chat.is_raise() { chat.texts(room.text_chars) } else { chat.said(room.text_chars) };
     Embed { lines, texts }

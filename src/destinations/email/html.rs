@@ -21,6 +21,7 @@ pub fn render(notice: &Notice) -> String {
 fn block(part: &Part, out: &mut String) {
     match part {
         Part::Note(text) => out.push_str(&format!("<p><b>{}</b></p>\n", escape(text))),
+        Part::Own(text) => out.push_str(&format!("<p style=\"white-space:pre-wrap\">{}</p>\n", escape(text))),
         Part::Origin(text) => {
             out.push_str(&format!("<p style=\"color:#666666;font-size:12px\">{}</p>\n", escape(text)));
         }

@@ -1,6 +1,6 @@
 //! What a mail says, part by part, before it is plain text or HTML.
 
-use crate::destinations::render::{Form, IncidentSummary, Words, news, news_of_whole, truncate};
+use crate::destinations::render::{Fact, Form, IncidentSummary, Words, news, news_of_whole, truncate};
 use crate::domain::{Change, IncidentState, Job, Link, Operation, Severity, Telling};
 
 /// A mail. Texts are cut and not escaped.
@@ -17,6 +17,8 @@ pub struct Notice {
 pub enum Part {
     /// A sentence that must not be overlooked.
     Note(String),
+    /// The operator's own text, several lines.
+    Own(String),
     /// Lines of our words and of values.
     Lines(Vec<Words>),
     /// The vendor's or the attacker's own words, several lines.
@@ -45,13 +47,19 @@ impl Notice {
         }
         let notes = incident.event.notes.iter().map(|note| Part::Note((*note).to_owned()));
         let mut parts: Vec<Part> = notes.collect();
+        let own = incident.own_text(OWN_CHARS_MAX);
+        let has_own = own.is_some();
         match telling.intent.operation {
+            _ if has_own => parts.extend(own.map(Part::Own)),
             Operation::Reply { .. } => parts.extend(update(job, telling, &incident)),
             _ => parts.extend(opening(job, telling, &incident)),
         }
+        if let Some(fields) = incident.own.fields.as_ref().filter(|fields| !fields.is_empty()) {
+            parts.push(Part::Facts(named(fields)));
+        }
         let said = incident.said().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
         let said: Vec<(String, String)> = said.collect();
-        if !said.is_empty() {
+        if !said.is_empty() && !has_own {
             parts.push(Part::Facts(said));
         }
         if !incident.links.is_empty() {
@@ -65,18 +73,28 @@ impl Notice {
 /// `[#4711] SQL injection on POST /v1/payments`: that of the opening, which all mails of the incident keep.
 pub fn subject(job: &Job<'_>, telling: &Telling<'_>) -> String {
     let incident = IncidentSummary::of(job, telling);
+    if let Some(subject) = incident.own_subject(SUBJECT_CHARS_MAX) {
+        return unencoded(&subject);
+    }
     let mark = match (incident.event.mark, incident.number) {
         (Some(mark), _) => format!("[{mark}] "),
         (None, Some(number)) => format!("[{number}] "),
         (None, None) => String::new(),
     };
     let room = SUBJECT_CHARS_MAX.saturating_sub(mark.encode_utf16().count());
-    // A mail program would read it as an encoded word, and show something else than what stands there.
-    let title = incident.title.replace("=?", "= ?");
+    let title = unencoded(&incident.title);
     format!("{mark}{}", truncate::chars(&title, room))
 }
 
+/// A mail program would read `=?` as an encoded word, and show something else than what stands there.
+fn unencoded(text: &str) -> String {
+    text.replace("=?", "= ?")
+}
+
 fn first_line(incident: &IncidentSummary) -> String {
+    if let Some(title) = incident.own_title(FIRST_LINE_CHARS_MAX) {
+        return title;
+    }
     let state = match incident.state {
         IncidentState::Open => "",
         IncidentState::Acknowledged => "👀 acknowledged · ",
@@ -93,7 +111,7 @@ fn opening(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary) -> 
     let mut parts = vec![Part::Lines(short(words))];
     if incident.form == Form::Events {
         parts.extend(texts(incident));
-        parts.push(Part::Facts(facts(incident)));
+        parts.extend(incident.own.fields.is_none().then(|| Part::Facts(facts(incident))));
     }
     parts
 }
@@ -134,11 +152,14 @@ fn texts(incident: &IncidentSummary) -> Vec<Part> {
 /// Facts with a name that people know, then a few labels.
 fn facts(incident: &IncidentSummary) -> Vec<(String, String)> {
     let (labels, more) = incident.event.few_labels();
-    let short = |text: &str, chars_max| truncate::chars(text, chars_max).into_owned();
-    let facts = incident.facts.iter().chain(labels);
-    let facts = facts.map(|fact| (short(&fact.name, NAME_CHARS_MAX), short(&fact.value, VALUE_CHARS_MAX)));
     let more = (more > 0).then(|| ("more labels".to_owned(), more.to_string()));
-    facts.chain(more).collect()
+    named(incident.facts.iter().chain(labels)).into_iter().chain(more).collect()
+}
+
+fn named<'f>(facts: impl IntoIterator<Item = &'f Fact>) -> Vec<(String, String)> {
+    let short = |text: &str, chars_max| truncate::chars(text, chars_max).into_owned();
+    let named = |fact: &Fact| (short(&fact.name, NAME_CHARS_MAX), short(&fact.value, VALUE_CHARS_MAX));
+    facts.into_iter().map(named).collect()
 }
 
 fn short_link(link: &Link) -> Link {
@@ -158,6 +179,7 @@ const FIRST_LINE_CHARS_MAX: usize = 400;
 const VALUE_CHARS_MAX: usize = 500;
 const NAME_CHARS_MAX: usize = 100;
 const ORIGIN_CHARS_MAX: usize = 400;
+const OWN_CHARS_MAX: usize = 20_000;
 const TEXT_LINES_MAX: usize = 60;
 const TEXT_CHARS_MAX: usize = 4000;
 const EVIDENCE_LINES_MAX: usize = 120;

@@ -14,7 +14,7 @@ pub fn render(notice: &Notice) -> String {
 
 fn block(part: &Part) -> String {
     match part {
-        Part::Note(text) | Part::Origin(text) => text.clone(),
+        Part::Note(text) | Part::Origin(text) | Part::Own(text) => text.clone(),
         // A mail is read later: times have their date.
         Part::Lines(lines) => joined(lines.iter().map(|words| words.plain(None))),
         Part::Quote { name, text } => {

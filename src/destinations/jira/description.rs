@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::part::Part;
 use super::{DESCRIPTION_BYTES_MAX, Deployment, EXCERPT_HEADING, EXTENTS, Extent, Jira, adf, wiki};
 use crate::destinations::render::{
-    Fact, Form, IncidentSummary, Summary, Words, growth, newest, news, truncate, who_and_what,
+    Fact, Form, IncidentSummary, Own, Summary, Words, growth, newest, news, truncate, who_and_what,
 };
-use crate::domain::{Change, IncidentKind, Job, Telling};
+use crate::domain::{Change, IncidentKind, Job, Link, Telling};
 
 impl Jira {
     /// The longest form that Jira takes.
@@ -37,10 +37,18 @@ pub fn description(
     let event = &incident.event;
     let short = |words: &Words| Part::Line(words.shortened(extent.value_chars_max));
     let mut parts: Vec<Part> = event.notes.iter().map(|note| Part::Strong((*note).to_owned())).collect();
+    let is_events = incident.form == Form::Events;
+    if let Some(own) = incident.own_text(4 * extent.text_chars_max) {
+        parts.push(Part::Text(own));
+        parts.extend(follows.map(|key| Part::Line(Words::of("Follows ").value(key))));
+        parts.extend(own_fields(&incident.own, extent));
+        parts.push(Part::Heading(WHERE_FROM));
+        parts.extend(where_from(incident, &incident.links, is_events, extent));
+        return parts;
+    }
     parts.push(Part::Strong(incident.rank.to_string()));
     parts.extend(news.into_iter().chain(&incident.standing).map(short));
     parts.extend(follows.map(|key| Part::Line(Words::of("Follows ").value(key))));
-    let is_events = incident.form == Form::Events;
     let mut section = |heading, body: Vec<Part>| {
         if !body.is_empty() {
             parts.push(Part::Heading(heading));
@@ -52,8 +60,12 @@ pub fn description(
         text.map(|text| Part::Text(truncate::chars(text, extent.text_chars_max).into_owned())).into_iter().collect()
     };
     section("What happened", text(&event.message));
-    let facts = facts(incident, extent);
-    let facts = (!facts.is_empty()).then_some(Part::Facts(facts));
+    let facts = match own_fields(&incident.own, extent) {
+        None if incident.own.fields.is_none() => {
+            Some(facts(incident, extent)).filter(|facts| !facts.is_empty()).map(Part::Facts)
+        }
+        own => own,
+    };
     section("Who and what", incident.action().as_ref().map(short).into_iter().chain(facts).collect());
     section("How often", incident.extent.iter().chain(&incident.parts).map(short).collect());
     section("What it means", text(&event.impact));
@@ -64,19 +76,38 @@ pub fn description(
     let evidence = event.evidence.as_ref().filter(|_| is_events);
     let evidence = evidence.map(|text| Part::Code(truncate::chars(text, extent.text_chars_max).into_owned()));
     section(EXCERPT_HEADING, evidence.into_iter().collect());
-    let when = Words::of(format!("{} · event {}", event.when, event.event));
+    section(WHERE_FROM, where_from(incident, incident.vendor_links(), is_events, extent));
+    parts
+}
+
+/// Where it came from, the way back, and the pages to open.
+fn where_from(incident: &IncidentSummary, links: &[Link], is_events: bool, extent: &Extent) -> Vec<Part> {
+    let when = Words::of(format!("{} · event {}", incident.event.when, incident.event.event));
     let origin = Words::default().value(incident.origin.as_str());
     let lookup = incident.lookup.as_ref().map(|lookup| Words::default().value(lookup.as_str()));
     let origin = [origin].into_iter().chain(is_events.then_some(when)).chain(lookup);
-    let links = incident.vendor_links().iter().cloned().map(Part::Link);
-    section("Where it came from", origin.map(|words| short(&words)).chain(links).collect());
-    parts
+    let links = links.iter().cloned().map(Part::Link);
+    origin.map(|words| Part::Line(words.shortened(extent.value_chars_max))).chain(links).collect()
+}
+
+/// The operator's own named values.
+fn own_fields(own: &Own, extent: &Extent) -> Option<Part> {
+    let short = |text: &str| truncate::chars(text, extent.value_chars_max).into_owned();
+    let fields = own.fields.as_ref().filter(|fields| !fields.is_empty())?;
+    let fields = fields.iter().take(extent.facts_max);
+    Some(Part::Facts(fields.map(|fact| Fact { name: short(&fact.name), value: short(&fact.value) }).collect()))
 }
 
 /// A comment: what is new against what was told before, never the whole again.
 pub fn difference(job: &Job<'_>, telling: &Telling<'_>, repeat: Option<&str>, extent: &Extent) -> Vec<Part> {
     let mut parts: Vec<Part> = repeat.map(|note| Part::Strong(note.to_owned())).into_iter().collect();
     let change = telling.intent.change;
+    let own = Own::of(telling.wording);
+    if let Some(text) = &own.text {
+        parts.push(Part::Text(truncate::chars(text, 4 * extent.text_chars_max).into_owned()));
+        parts.extend(own_fields(&own, extent));
+        return parts;
+    }
     let line = |words: Words| Part::Line(words.shortened(extent.value_chars_max));
     let news = if change == Change::Update { Some(growth(telling)) } else { news(job, telling) };
     parts.extend(news.map(line));
@@ -105,3 +136,5 @@ fn facts(incident: &IncidentSummary, extent: &Extent) -> Vec<Fact> {
     let all = incident.facts.iter().chain(&incident.event.labels).take(extent.facts_max);
     all.map(|fact| Fact { name: short(&fact.name), value: short(&fact.value) }).collect()
 }
+
+const WHERE_FROM: &str = "Where it came from";

@@ -23,7 +23,7 @@ pub fn message(job: &Job<'_>, telling: &Telling<'_>, form: Form) -> Value {
             }
         }
     }
-    json!({ "text": least(&chat) })
+    json!({ "text": least(&chat.in_built_in_words()) })
 }
 
 /// How much of each there may be.
@@ -41,6 +41,11 @@ impl Room {
     const fn of(text_chars: usize, value_chars: usize, links: usize) -> Self {
         Self { text_chars, value_chars, links }
     }
+
+    /// Of one text in the place of several lines and texts, before it is escaped.
+    fn own_chars(self) -> usize {
+        300 + 4 * self.text_chars
+    }
 }
 
 fn attachment(chat: &ChatMessage, is_opening: bool, room: Room) -> Value {
@@ -49,6 +54,9 @@ fn attachment(chat: &ChatMessage, is_opening: bool, room: Room) -> Value {
     let notes = chat.incident.event.notes.iter().map(|note| format!("**{}**", escape(note)));
     let mut lines: Vec<String> = title.into_iter().chain(notes).collect();
     lines.extend(words.iter().map(|words| line(words, room.value_chars, chat.now, escape)));
+    // Four spaces at the beginning would be a block of code.
+    let own = chat.own_text(room.own_chars()).unwrap_or_default();
+    lines.extend(own.lines().map(|line| escape(line.trim_start())));
     let (known, more_labels) = if is_opening { chat.facts() } else { (Vec::new(), 0) };
     if !known.is_empty() {
         lines.push(facts(&known, more_labels, room.value_chars, escape));

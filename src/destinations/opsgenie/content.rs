@@ -72,8 +72,11 @@ fn paragraphs(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary, 
     let standing = incident.standing.iter().filter(|_| news.is_none());
     let action = incident.action();
     let lines = news.iter().chain(&action).chain(&incident.extent).chain(&incident.parts).chain(standing);
-    paragraphs.push(lines.map(words).collect::<Vec<_>>().join("\n"));
-    if is_events {
+    match incident.own_text(DESCRIPTION_CHARS_MAX.min(4 * text_chars_max)) {
+        Some(own) => paragraphs.push(own),
+        None => paragraphs.push(lines.map(words).collect::<Vec<_>>().join("\n")),
+    }
+    if is_events && incident.own.text.is_none() {
         let texts = [
             ("What happened", &event.message),
             ("What it means", &event.impact),
@@ -123,13 +126,17 @@ fn details(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary) -> 
     add("test", (job.purpose == Purpose::Probe).then_some("true"));
     add("event_id", Some(&incident.event.event));
     add("source", Some(&incident.event.source));
-    add("owner", incident.owner.as_deref());
-    add("runbook", incident.runbook.as_ref().map(|link| link.url.as_str()));
+    for field in incident.own.fields.iter().flatten() {
+        add(&field.name, Some(&field.value));
+    }
+    let is_events = is_events && incident.own.fields.is_none();
+    add("owner", incident.owner.as_deref().filter(|_| is_events));
+    add("runbook", incident.runbook.as_ref().map(|link| link.url.as_str()).filter(|_| is_events));
     add("rule", line(&telling.incident.rule).as_deref().filter(|_| is_events));
     add("type", Some(incident.event.kind.as_str()).filter(|_| is_events));
     let side = |side: &Option<Side>| side.as_ref().map(|side| format!("{}{}", side.newest, side.more));
-    add("who", side(&incident.who).as_deref());
-    add("what", side(&incident.what).as_deref());
+    add("who", side(&incident.who).as_deref().filter(|_| is_events));
+    add("what", side(&incident.what).as_deref().filter(|_| is_events));
     for fact in incident.facts.iter().filter(|_| is_events) {
         add(&fact.name, Some(&fact.value));
     }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{NAME, PACE, PagerDuty, REQUEST_BYTES_MAX, SHORT_CHARS_MAX, SUMMARY_CHARS_MAX, severity};
-use crate::destinations::render::{Form, IncidentSummary, Side, Summary, Words, line, news, truncate};
+use crate::destinations::render::{Fact, Form, IncidentSummary, Side, Summary, Words, line, news, truncate};
 use crate::destinations::{Next, Notifier, Pace, Reply, Step, classify, fingerprint};
 use crate::domain::{Job, NotifierClass, Operation, Purpose, Reference, Telling};
 
@@ -160,6 +160,9 @@ fn json_of(event: &Event) -> String {
 /// What the responder sees below the summary.
 fn details(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary, text_chars_max: usize) -> Details {
     let event = &incident.event;
+    if let Some(fields) = &incident.own.fields {
+        return own_details(job, incident, fields, text_chars_max);
+    }
     let mut details: Vec<(String, String)> = Vec::new();
     let mut add = |name: &str, value: Option<&str>| {
         if let Some(value) = value.filter(|_| !details.iter().any(|(known, _)| known == name)) {
@@ -196,6 +199,22 @@ fn details(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary, tex
         add("labels", labels(event).as_deref());
     }
     details.extend(ids(job, incident));
+    Details(details)
+}
+
+/// The operator's own details, and what no page goes without: that it may be a test, and what leads back to gatepost.
+fn own_details(job: &Job<'_>, incident: &IncidentSummary, fields: &[Fact], text_chars_max: usize) -> Details {
+    let short = |text: &str| truncate::chars(text, text_chars_max).into_owned();
+    let mut details: Vec<(String, String)> =
+        fields.iter().map(|field| (short(&field.name), short(&field.value))).collect();
+    let notes = (!incident.event.notes.is_empty()).then(|| incident.event.notes.join(" "));
+    let kept = [("note", notes), ("in gatepost", incident.lookup.clone())];
+    let kept = kept.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    for (name, value) in kept.chain(ids(job, incident)) {
+        if !details.iter().any(|(known, _)| *known == name) {
+            details.push((name, value));
+        }
+    }
     Details(details)
 }
 

@@ -5,6 +5,7 @@
 
 use super::incident::{Form, IncidentSummary};
 use super::news::{news, news_of_whole};
+use super::own::Own;
 use super::summary::Fact;
 use super::truncate;
 use super::words::Words;
@@ -46,11 +47,10 @@ impl ChatMessage {
     /// `✅ resolved · CRITICAL · SUCCEEDED · SQL injection · #4711`: the first line always tells the present state. At most
     /// `chars_max` characters; the title gives way.
     pub fn first_line(&self, chars_max: usize) -> String {
-        let colour = match self.incident.form {
-            Form::Events => symbol(self.incident.rank.severity),
-            Form::Storm => "🌩",
-            Form::Digest => "🕓",
-        };
+        if let Some(title) = self.incident.own_title(chars_max) {
+            return title;
+        }
+        let colour = Self::symbol_of(&self.incident);
         let state = match self.incident.state {
             IncidentState::Open => format!("{colour} "),
             IncidentState::Acknowledged => format!("👀 {colour} acknowledged · "),
@@ -59,6 +59,26 @@ impl ChatMessage {
         };
         let room = chars_max.saturating_sub(state.encode_utf16().count());
         format!("{state}{}", self.incident.headline(room))
+    }
+
+    /// The first thing that the eye sees.
+    pub fn symbol_of(incident: &IncidentSummary) -> &'static str {
+        match incident.form {
+            Form::Events => symbol(incident.rank.severity),
+            Form::Storm => "🌩",
+            Form::Digest => "🕓",
+        }
+    }
+
+    /// Without the operator's templates: for a chat that has not taken what they make.
+    pub fn in_built_in_words(mut self) -> Self {
+        self.incident.own = Own::default();
+        self
+    }
+
+    /// The operator's own text, of at most `chars_max` characters. It stands in the place of the lines and texts.
+    pub fn own_text(&self, chars_max: usize) -> Option<String> {
+        self.incident.own_text(chars_max)
     }
 
     /// The whole title, where the first line of at most `chars_max` characters has not all of it.
@@ -70,6 +90,9 @@ impl ChatMessage {
     /// The lines of the present state, below the first line: who did what to what, how often, what a storm stands for, who
     /// has it.
     pub fn state_lines(&self) -> Vec<Words> {
+        if self.has_own_text() {
+            return Vec::new();
+        }
         let action = self.incident.action();
         let lines = action.iter().chain(&self.incident.extent).chain(&self.incident.parts);
         lines.chain(&self.incident.standing).cloned().collect()
@@ -77,11 +100,15 @@ impl ChatMessage {
 
     /// The same as the first thing that people see of it: made again for a raise, it says so.
     pub fn opening_lines(&self) -> Vec<Words> {
-        self.news_of_whole.iter().cloned().chain(self.state_lines()).collect()
+        let news = self.news_of_whole.iter().filter(|_| !self.has_own_text());
+        news.cloned().chain(self.state_lines()).collect()
     }
 
     /// The lines of a message that stands alone, below the first line: what is new, then as much of the incident as it needs.
     pub fn news_lines(&self) -> Vec<Words> {
+        if self.has_own_text() {
+            return Vec::new();
+        }
         // A raise names who did what already.
         let action = self.incident.action().filter(|_| !self.is_raise());
         let news = self.news.clone().unwrap_or_else(|| self.least());
@@ -102,7 +129,10 @@ impl ChatMessage {
 
     /// Facts with a name that people know, then a few labels, and how many more labels there are.
     pub fn facts(&self) -> (Vec<&Fact>, usize) {
-        if self.incident.form != Form::Events {
+        if let Some(fields) = &self.incident.own.fields {
+            return (fields.iter().collect(), 0);
+        }
+        if self.incident.form != Form::Events || self.has_own_text() {
             return (Vec::new(), 0);
         }
         let (labels, more) = self.incident.event.few_labels();
@@ -114,7 +144,7 @@ impl ChatMessage {
         let event = &self.incident.event;
         let all =
             [("What happened", &event.message), ("What it means", &event.impact), ("What to do", &event.remediation)];
-        let is_shown = self.incident.form == Form::Events && chars_max > 0;
+        let is_shown = self.incident.form == Form::Events && chars_max > 0 && !self.has_own_text();
         let shown = all.into_iter().filter_map(|(name, text)| Some((name, text.as_ref().filter(|_| is_shown)?)));
         let shown = shown.map(|(name, text)| (name, truncate::lines(text, TEXT_LINES_MAX, chars_max).into_owned()));
         shown.chain(self.said(chars_max)).collect()
@@ -123,8 +153,15 @@ impl ChatMessage {
     /// Who is responsible and what else the operator says: what a message says at any time. The owner stays even where there
     /// is no room for a text.
     pub fn said(&self, chars_max: usize) -> Vec<(&'static str, String)> {
+        if self.has_own_text() {
+            return Vec::new();
+        }
         let said = self.incident.said().into_iter().filter(|(name, _)| chars_max > 0 || *name == "Owner");
         said.map(|(name, text)| (name, truncate::chars(text, SAID_CHARS_MAX).into_owned())).collect()
+    }
+
+    fn has_own_text(&self) -> bool {
+        self.incident.own.text.is_some()
     }
 
     /// Where it came from, and the way back.

@@ -2,12 +2,14 @@
 //!
 //! What is new against what was told before is in [`news`](super::news).
 
+use super::own::{self, Own};
+use super::standing::standing;
 use super::summary::{self, Fact, Summary};
 use super::words::{Words, count};
-use super::{line, own_link, rough, sanitize, truncate, web_links};
+use super::{line, own_link, sanitize, truncate, web_links};
 use crate::domain::{
     DigestFacts, DigestOf, Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link,
-    Notification, Origin, Purpose, Rank, StormFacts, Telling,
+    Notification, Purpose, Rank, StormFacts, Telling,
 };
 
 /// What there is to say about one incident, in the order that is the same everywhere. Texts are redacted and free of control
@@ -48,6 +50,8 @@ pub struct IncidentSummary {
     pub note: Option<String>,
     /// The page that says what to do, as the operator says.
     pub runbook: Option<Link>,
+    /// What the operator's templates made of it.
+    pub own: Own,
     /// Pages to open: the runbook, then at most three of the vendor.
     pub links: Vec<Link>,
     /// `gatepost incidents show 4711`
@@ -109,6 +113,7 @@ impl IncidentSummary {
                 .chain(web_links(&job.event.links).into_iter().take(if form == Form::Events { LINKS_MAX } else { 0 }))
                 .collect(),
             runbook,
+            own: Own::of(telling.wording),
             lookup: (!is_probe).then(|| lookup(incident)),
             who: who.filter(|_| form == Form::Events),
             what: what.filter(|_| form == Form::Events),
@@ -128,11 +133,14 @@ impl IncidentSummary {
 
     /// The same without the rank, for what never changes again: a ticket's summary.
     pub fn lasting_title(&self, chars_max: usize) -> String {
-        self.line_of(str::to_owned, chars_max)
+        self.own_title(chars_max).unwrap_or_else(|| self.line_of(str::to_owned, chars_max))
     }
 
     /// The headline with something between title and number: the victim, on a page.
     pub fn headline_with(&self, extra: Option<&str>, chars_max: usize) -> String {
+        if let Some(title) = self.own_title(chars_max) {
+            return title;
+        }
         let Some(extra) = extra else { return self.headline(chars_max) };
         let extra = truncate::chars(extra, EXTRA_CHARS_MAX);
         let rank = self.rank.to_string();
@@ -147,6 +155,21 @@ impl IncidentSummary {
             (Some(one), None) | (None, Some(one)) => Some(side(one)),
             (None, None) => None,
         }
+    }
+
+    /// The operator's own title, of at most `chars_max` characters.
+    pub fn own_title(&self, chars_max: usize) -> Option<String> {
+        Some(own::fitted(self.own.title.as_deref()?, &self.title, chars_max))
+    }
+
+    /// The operator's own subject, of at most `chars_max` characters.
+    pub fn own_subject(&self, chars_max: usize) -> Option<String> {
+        Some(own::fitted(self.own.subject.as_deref()?, &self.title, chars_max))
+    }
+
+    /// The operator's own text, of at most `chars_max` characters.
+    pub fn own_text(&self, chars_max: usize) -> Option<String> {
+        Some(truncate::chars(self.own.text.as_deref()?, chars_max).into_owned())
     }
 
     /// Who is responsible and what else the operator says, each with its name.
@@ -186,22 +209,6 @@ impl Form {
 /// `CRITICAL, SUCCEEDED`, within a sentence.
 pub fn rank_words(rank: Rank) -> String {
     rank.to_string().replace(" · ", ", ")
-}
-
-/// A person, the vendor or gatepost itself, as a sentence names them.
-pub fn name_of(words: Words, origin: &Origin) -> Words {
-    match origin {
-        Origin::CommandLine { user } => words.value(line(user).unwrap_or_else(|| "a person".into())),
-        Origin::Vendor | Origin::Gatepost => words.ours(origin.shown()),
-    }
-}
-
-/// Where an order came from; blank where the name says it.
-pub fn place_of(origin: &Origin) -> &'static str {
-    match origin {
-        Origin::CommandLine { .. } => " (command line)",
-        Origin::Vendor | Origin::Gatepost => "",
-    }
 }
 
 /// The agent, else the host of the event.
@@ -344,66 +351,6 @@ fn how_many(distinct: Distinct, kind: &str) -> String {
         Distinct::Exactly(number) => format!("{} {kind}", super::words::number(number)),
         Distinct::About(number) => format!("about {} {kind}", super::words::number(number)),
     }
-}
-
-fn standing(job: &Job<'_>, incident: &Incident) -> Vec<Words> {
-    let mut lines: Vec<Words> = state_words(incident).into_iter().collect();
-    if let Some(until) = incident.silenced_until.filter(|until| *until > job.now) {
-        lines.push(Words::of("🔕 silenced until ").time(until).ours(": only a raise or a spread is told"));
-    }
-    lines.extend(incident.follows.map(|number| Words::of(format!("follows {number}"))));
-    lines
-}
-
-fn state_words(incident: &Incident) -> Option<Words> {
-    match incident.state {
-        IncidentState::Open => reopened_words(incident).or_else(|| lapsed_words(incident)),
-        IncidentState::Acknowledged => incident.acknowledgement.as_ref().map(|acknowledgement| {
-            name_of(Words::of("👀 "), &acknowledgement.by)
-                .ours(" has it since ")
-                .time(acknowledgement.at)
-                .ours(place_of(&acknowledgement.by))
-                .then(noted(incident))
-        }),
-        IncidentState::Resolved => Some(resolved_words(incident).then(noted(incident))),
-        IncidentState::Quiet => {
-            let words = Words::of("💤 no event since ").time(incident.last_at);
-            Some(if incident.is_unattended { words.ours("; not acknowledged") } else { words })
-        }
-    }
-}
-
-/// ` · "blocked at the edge"`: what the person noted who brought it into its state; nothing where nothing was noted.
-pub fn noted(incident: &Incident) -> Words {
-    match incident.state_note.as_deref().and_then(line) {
-        Some(note) => Words::of(" · \"").value(note).ours("\""),
-        None => Words::default(),
-    }
-}
-
-/// `✅ resolved by dana at 03:05 after 55 min`
-pub fn resolved_words(incident: &Incident) -> Words {
-    name_of(Words::of("✅ resolved by "), &incident.state_by)
-        .ours(" at ")
-        .time(incident.state_since)
-        .ours(format!(" after {}", rough(incident.state_since.since(incident.first_at))))
-}
-
-fn reopened_words(incident: &Incident) -> Option<Words> {
-    let at = *incident.reopened_at.last()?;
-    let is_later = incident.acknowledgement.as_ref().is_none_or(|acknowledgement| acknowledgement.at <= at);
-    is_later.then(|| Words::of("↩ reopened at ").time(at))
-}
-
-/// An acknowledgement that no longer holds: it is worse, or the time of the acknowledgement is over.
-fn lapsed_words(incident: &Incident) -> Option<Words> {
-    let acknowledgement = incident.acknowledgement.as_ref()?;
-    let words = name_of(Words::default(), &acknowledgement.by).ours(" acknowledged it at ").time(acknowledgement.at);
-    Some(if incident.rank_since > acknowledgement.at {
-        words.ours("; worse since ").time(incident.rank_since)
-    } else {
-        words.ours("; open again since ").time(incident.state_since)
-    })
 }
 
 fn origin(event: &Event, words: &Summary, incident: &Incident) -> String {

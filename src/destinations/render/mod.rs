@@ -12,8 +12,10 @@ pub mod ecs;
 mod incident;
 mod news;
 pub mod ocsf;
+mod own;
 pub mod redact;
 pub mod sanitize;
+mod standing;
 mod summary;
 pub mod truncate;
 mod words;
@@ -21,6 +23,7 @@ mod words;
 pub use chat::ChatMessage;
 pub use incident::{Form, IncidentSummary, Side};
 pub use news::{growth, newest, news, news_of_whole, who_and_what};
+pub use own::Own;
 pub use summary::{Action, Fact, Summary};
 pub use words::{Piece, Words, utc};
 

@@ -1,7 +1,8 @@
 //! What is new about an incident, against what a notifier was told last: the first words of a reply, of a comment, of a
 //! message that stands alone. The words of the incident itself are in [`incident`](super::incident).
 
-use super::incident::{name_of, newly_named, noted, parties, place_of, rank_words, resolved_words, victims};
+use super::incident::{newly_named, parties, rank_words, victims};
+use super::standing::{name_of, noted, place_of, resolved_words};
 use super::words::{Words, count, number};
 use super::{Action, line, rough};
 use crate::domain::{Change, Distinct, Facet, Incident, IncidentKind, IncidentState, Job, Origin, Telling};

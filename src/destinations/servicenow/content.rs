@@ -3,9 +3,9 @@
 //! ServiceNow shows `[code]` in work notes as HTML, and `@[…]` as a mention: both are broken up wherever they come from.
 
 use crate::destinations::render::{
-    Form, IncidentSummary, Words, growth, newest, news, news_of_whole, truncate, who_and_what,
+    Fact, Form, IncidentSummary, Own, Words, growth, newest, news, news_of_whole, truncate, who_and_what,
 };
-use crate::domain::{Change, Job, Telling};
+use crate::domain::{Change, Job, Link, Telling};
 
 /// The description of a ticket: how it stands when it is made, by headings.
 pub fn description(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSummary, follows: Option<&str>) -> String {
@@ -22,6 +22,13 @@ pub fn description(job: &Job<'_>, telling: &Telling<'_>, incident: &IncidentSumm
 /// A work note: what is new against what was told before, never the whole again; and the mark by which it is found.
 pub fn note(job: &Job<'_>, telling: &Telling<'_>, repeat: Option<&str>, mark: &str) -> String {
     let mut lines: Vec<String> = repeat.map(str::to_owned).into_iter().collect();
+    let room = TEXT_CHARS_MAX.saturating_sub(mark.len() + 2);
+    let own = Own::of(telling.wording);
+    if let Some(text) = &own.text {
+        lines.push(text.clone());
+        lines.extend(own.fields.iter().flatten().map(|field| format!("- {}: {}", field.name, field.value)));
+        return format!("{}\n\n{mark}", truncate::chars(&harmless(&lines.join("\n")), room));
+    }
     let change = telling.intent.change;
     let news = if change == Change::Update { Some(growth(telling)) } else { news(job, telling) };
     lines.extend(news.as_ref().map(plain));
@@ -29,7 +36,6 @@ pub fn note(job: &Job<'_>, telling: &Telling<'_>, repeat: Option<&str>, mark: &s
         lines.extend(who_and_what(telling));
         lines.extend(newest(telling).as_ref().map(plain));
     }
-    let room = TEXT_CHARS_MAX.saturating_sub(mark.len() + 2);
     let text = harmless(&lines.join("\n"));
     format!("{}\n\n{mark}", truncate::chars(&text, room))
 }
@@ -56,6 +62,15 @@ fn sections(
     let (event, is_events) = (&incident.event, incident.form == Form::Events);
     let short = |words: &Words| plain(&words.shortened(extent.value_chars_max));
     let mut head: Vec<String> = event.notes.iter().map(|note| (*note).to_owned()).collect();
+    let cut = |text: &str| truncate::chars(text, extent.value_chars_max).into_owned();
+    let fact = |fact: &Fact| format!("- {}: {}", cut(&fact.name), cut(&fact.value));
+    if let Some(own) = incident.own_text(2 * extent.text_chars_max) {
+        head.push(own);
+        head.extend(follows.map(|number| format!("Follows {number}")));
+        let fields: Vec<String> = incident.own.fields.iter().flatten().map(fact).collect();
+        let all = [head.join("\n"), fields.join("\n"), where_from(incident, &incident.links, is_events, &cut)];
+        return all.into_iter().filter(|section| !section.is_empty()).collect();
+    }
     head.push(incident.rank.to_string());
     head.extend(news_of_whole(job, telling).iter().chain(&incident.standing).map(short));
     head.extend(follows.map(|number| format!("Follows {number}")));
@@ -70,9 +85,11 @@ fn sections(
         text.map(|text| truncate::chars(text, extent.text_chars_max).into_owned()).into_iter().collect::<Vec<_>>()
     };
     section("What happened", text(&event.message));
-    let cut = |text: &str| truncate::chars(text, extent.value_chars_max).into_owned();
     let facts = incident.facts.iter().chain(&event.labels).take(extent.facts_max).filter(|_| is_events);
-    let facts = facts.map(|fact| format!("- {}: {}", cut(&fact.name), cut(&fact.value)));
+    let facts: Vec<String> = match &incident.own.fields {
+        Some(fields) => fields.iter().map(fact).collect(),
+        None => facts.map(fact).collect(),
+    };
     section("Who and what", incident.action().as_ref().map(short).into_iter().chain(facts).collect());
     section("How often", incident.extent.iter().chain(&incident.parts).map(short).collect());
     section("What it means", text(&event.impact));
@@ -80,12 +97,21 @@ fn sections(
     let said = incident.said().into_iter().map(|(name, text)| format!("{name}: {text}"));
     let runbook = incident.runbook.as_ref().map(|link| format!("{}: {}", link.title, link.url));
     section("Owner and runbook", said.chain(runbook).collect());
-    let when = is_events.then(|| format!("{} · event {}", event.when, event.event));
-    let links = incident.vendor_links().iter().map(|link| format!("{}: {}", cut(&link.title), link.url));
-    let origin = [cut(&incident.origin)].into_iter().chain(when).chain(incident.lookup.clone()).chain(links);
-    section("Where it came from", origin.collect());
-    section("Excerpt, credentials redacted", text(&event.evidence));
+    let evidence = text(&event.evidence);
+    sections.push(where_from(incident, incident.vendor_links(), is_events, &cut));
+    if !evidence.is_empty() {
+        sections.push(format!("Excerpt, credentials redacted\n{}", evidence.join("\n")));
+    }
     sections
+}
+
+/// Where it came from, the way back, and the pages to open.
+fn where_from(incident: &IncidentSummary, links: &[Link], is_events: bool, cut: &dyn Fn(&str) -> String) -> String {
+    let event = &incident.event;
+    let when = is_events.then(|| format!("{} · event {}", event.when, event.event));
+    let links = links.iter().map(|link| format!("{}: {}", cut(&link.title), link.url));
+    let origin = [cut(&incident.origin)].into_iter().chain(when).chain(incident.lookup.clone()).chain(links);
+    format!("Where it came from\n{}", origin.collect::<Vec<_>>().join("\n"))
 }
 
 /// A ticket is read for days: times have their date.

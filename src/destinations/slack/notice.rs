@@ -58,10 +58,12 @@ impl Notice {
         let mut all = self.header();
         let mut body: Vec<String> = words.iter().map(|words| self.mrkdwn(words)).collect();
         body.extend(self.facts());
-        if body.is_empty() {
+        let own = self.own_text(chars_max);
+        if body.is_empty() && own.is_none() {
             body.push(self.mrkdwn(&self.0.least()));
         }
-        all.push(lines(&body));
+        all.extend(own);
+        all.extend((!body.is_empty()).then(|| lines(&body)));
         all.extend(self.texts(chars_max).iter().map(|text| section(plain(text))));
         all.push(self.context());
         all.extend(buttons(&self.0.incident.links));
@@ -70,6 +72,10 @@ impl Notice {
 
     fn reply_blocks(&self, chars_max: usize) -> Vec<Value> {
         let mut all: Vec<Value> = self.notes().collect();
+        if let Some(own) = self.own_text(chars_max) {
+            all.push(own);
+            return all;
+        }
         all.push(lines(&[self.news_line()]));
         if self.0.is_raise() {
             all.extend(self.excerpt(chars_max).map(|excerpt| section(plain(&excerpt))));
@@ -80,12 +86,18 @@ impl Notice {
     fn standalone_blocks(&self, chars_max: usize) -> Vec<Value> {
         let body: Vec<String> = self.0.news_lines().iter().map(|words| self.mrkdwn(words)).collect();
         let mut all = self.header();
-        all.push(lines(&body));
+        all.extend(self.own_text(chars_max));
+        all.extend((!body.is_empty()).then(|| lines(&body)));
         let texts = if self.0.is_raise() { self.0.texts(chars_max) } else { self.0.said(chars_max) };
         all.extend(named(texts).iter().map(|text| section(plain(text))));
         all.push(self.context());
         all.extend(buttons(&self.0.incident.links));
         all
+    }
+
+    /// The operator's own text, which Slack shows as it is.
+    fn own_text(&self, chars_max: usize) -> Option<Value> {
+        self.0.own_text(own_chars_max(chars_max)).map(|text| section(plain(&text)))
     }
 
     fn news_line(&self) -> String {
@@ -125,6 +137,7 @@ impl Notice {
         let mut all = vec![self.0.first_line(TEXT_LINE_CHARS_MAX)];
         all.extend(incident.event.notes.iter().map(|note| (*note).to_owned()));
         all.extend(lines.iter().map(|words| self.plain(words)));
+        all.extend(self.0.own_text(OWN_CHARS_MAX));
         let facts = self.0.facts().0.into_iter();
         all.extend(facts.map(|fact| truncate::chars(&format!("{}: {}", fact.name, fact.value), 200).into_owned()));
         all.extend(self.texts(TEXT_CHARS_MAX));
@@ -136,8 +149,11 @@ impl Notice {
     fn text_of_news(&self) -> String {
         let mut all = vec![self.0.first_line(TEXT_LINE_CHARS_MAX)];
         all.extend(self.0.incident.event.notes.iter().map(|note| (*note).to_owned()));
-        all.extend(self.0.news.as_ref().map(|words| self.plain(words)));
-        all.extend(named(self.0.said(0)));
+        match self.0.own_text(TEXT_LINE_CHARS_MAX) {
+            // A phone shows one line below the first.
+            Some(text) => all.push(truncate::lines(&text, 1, TEXT_LINE_CHARS_MAX).into_owned()),
+            None => all.extend(self.0.news.as_ref().map(|words| self.plain(words))),
+        }
         escape(&all.join("\n"))
     }
 
@@ -162,6 +178,13 @@ fn shrink(blocks: impl Fn(usize) -> Vec<Value>) -> Vec<Value> {
     all
 }
 
+/// One text in the place of several lines and texts, within the 3,000 characters of a block.
+fn own_chars_max(text_chars_max: usize) -> usize {
+    300 + 4 * text_chars_max
+}
+
+/// Of the operator's own text where Slack shows no blocks.
+const OWN_CHARS_MAX: usize = 1_500;
 const TEXT_CHARS_MAX: usize = 300;
 const TEXT_LINE_CHARS_MAX: usize = 400;
 const CONTEXT_CHARS_MAX: usize = 800;

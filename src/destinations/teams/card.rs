@@ -24,6 +24,7 @@ pub fn message(job: &Job<'_>, telling: &Telling<'_>, form: Form) -> String {
             }
         }
     }
+    let chat = chat.in_built_in_words();
     envelope(&chat, least(&chat), 0)
 }
 
@@ -41,6 +42,11 @@ struct Room {
 impl Room {
     const fn of(text_chars: usize, value_chars: usize, links: usize) -> Self {
         Self { text_chars, value_chars, links }
+    }
+
+    /// Of one text in the place of several lines and texts.
+    fn own_chars(self) -> usize {
+        300 + 4 * self.text_chars
     }
 }
 
@@ -67,10 +73,14 @@ fn body(chat: &ChatMessage, is_opening: bool, room: Room) -> Vec<Value> {
     let mut all = head(chat);
     let lines = if is_opening { chat.opening_lines() } else { chat.news_lines() };
     let (known, more_labels) = if is_opening { chat.facts() } else { (Vec::new(), 0) };
-    if lines.is_empty() && known.is_empty() {
+    let own = chat.own_text(room.own_chars()).unwrap_or_default();
+    let own: Vec<&str> = own.lines().filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() && known.is_empty() && own.is_empty() {
         all.push(words(&chat.least(), room.value_chars, chat.now));
     }
     all.extend(lines.iter().map(|line| words(line, room.value_chars, chat.now)));
+    // Runs know no line breaks, so each line is a paragraph.
+    all.extend(own.iter().map(|line| paragraph(vec![run(line)])));
     if !known.is_empty() {
         all.push(facts(&known, more_labels, room.value_chars));
     }

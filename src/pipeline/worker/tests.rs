@@ -171,7 +171,7 @@ fn worker(store: &SqliteStore, clock: Arc<dyn Clock>) -> Worker {
         name: "d".parse().unwrap(),
         receiver: Receiver::Sink(Arc::new(Defective)),
         policy: Arc::default(),
-        annotations: Arc::default(),
+        presentation: Arc::default(),
         outbox: Arc::new(store.clone()),
         egress: Egress::new().unwrap(),
         clock,

@@ -2,6 +2,7 @@
 
 mod document;
 mod secrets;
+mod texts;
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -14,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Level, PathFacts, parse_duration, parse_size};
 use crate::domain::Timestamp;
 pub use document::Document;
+pub use texts::SourcedText;
 
 /// One table. Getters record faults and answer `None`; a key that is merely absent is no fault unless it is required.
 pub struct Section<'d> {

@@ -54,6 +54,8 @@ pub struct Metrics {
     pub incidents_opened: Family<BySource, Counter>,
     /// Conditions that could not be decided, by route.
     pub routing_undecided: Family<ByRoute, Counter>,
+    /// Changes that were told in the built-in words because a template failed, by destination.
+    pub template_failures: Family<ByDestination, Counter>,
     /// Attempts, by destination and outcome.
     pub delivery_attempts: Family<ByAttempt, Counter>,
     /// Deliveries that have come to an end, by destination, what they told and what became of them.
@@ -130,6 +132,7 @@ impl Metrics {
             incidents: Family::default(),
             incidents_opened: Family::default(),
             routing_undecided: Family::default(),
+            template_failures: Family::default(),
             delivery_attempts: Family::default(),
             deliveries: Family::default(),
             delivery_dead: Family::default(),

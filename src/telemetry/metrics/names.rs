@@ -28,6 +28,8 @@ pub(super) fn register(all: &Metrics) -> Registry {
     registry.register("incidents", "Incidents by state", all.incidents.clone());
     registry.register("incidents_opened", "Incidents that were opened", all.incidents_opened.clone());
     registry.register("routing_undecided", "Conditions that could not be decided", all.routing_undecided.clone());
+    let help = "Templates that failed on a change, which was told in the built-in words";
+    registry.register("template_failures", help, all.template_failures.clone());
     registry.register("delivery_attempts", "Attempts by outcome", all.delivery_attempts.clone());
     registry.register("deliveries", "Deliveries that have come to an end", all.deliveries.clone());
     registry.register("delivery_dead", "Deliveries that became dead letters", all.delivery_dead.clone());

@@ -59,6 +59,7 @@ impl Metrics {
         }
         drop(self.delivery_dead.get_or_create(&ByQueue::of(destination, DeliveryState::Dead)));
         let by_destination = ByDestination { destination: destination.to_owned() };
+        drop(self.template_failures.get_or_create(&by_destination));
         for gauges in [&self.oldest_untold_age, &self.destination_stopped, &self.destination_failing] {
             drop(gauges.get_or_create(&by_destination));
         }

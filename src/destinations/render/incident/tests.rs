@@ -2,8 +2,8 @@ use super::super::{newest, news};
 use super::*;
 use crate::destinations::life::{self, OwnedTelling};
 use crate::domain::{
-    Acknowledgement, Change, DigestFacts, DigestOf, IncidentKind, IncidentNumber, NotifierClass, Operation, Severity,
-    Updated,
+    Acknowledgement, Change, DigestFacts, DigestOf, IncidentKind, IncidentNumber, NotifierClass, Operation, Origin,
+    Severity, Updated,
 };
 
 fn summary(told: &OwnedTelling) -> IncidentSummary {
