@@ -229,6 +229,55 @@ mod tests {
         assert!(read(endless).await.unwrap_err().to_string().contains("without an end"));
     }
 
+    /// Pieces of answers in pseudo-random order: whatever comes is read to an end, and what is an answer has a code and no line
+    /// break in its lines.
+    #[tokio::test]
+    async fn whatever_a_server_says_is_an_answer_or_none() {
+        const PIECES: [&[u8]; 16] = [
+            b"250",
+            b"250-",
+            b"354 ",
+            b"5",
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b" ",
+            b"-",
+            b"\0",
+            b"\xff\xfe",
+            b"\xe9",
+            b"x",
+            b"2.1.0 ok",
+            b"AUTH PLAIN",
+            b"\xf0\x9f\x98\x80",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = move |below: usize| {
+            state ^= state >> 12;
+            state ^= state << 25;
+            state ^= state >> 27;
+            (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below
+        };
+        let (mut answers, mut others) = (0, 0);
+        for _ in 0..20_000 {
+            let said: Vec<u8> = (0..=next(12)).flat_map(|_| PIECES[next(PIECES.len())]).copied().collect();
+            let stream: Box<dyn Stream> = Box::new(tokio::io::join(std::io::Cursor::new(said), tokio::io::sink()));
+            match read_answer(&mut BufReader::new(stream)).await {
+                Ok((code, lines)) => {
+                    answers += 1;
+                    assert!((200..600).contains(&code) && !lines.is_empty(), "{code} {lines:?}");
+                    assert!(lines.iter().all(|line| !line.contains('\n')), "{lines:?}");
+                }
+                Err(error) => {
+                    others += 1;
+                    let is_told = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&error.kind());
+                    assert!(is_told, "{error:?}");
+                }
+            }
+        }
+        assert!(answers > 500 && others > 500, "{answers} answers, {others} others");
+    }
+
     #[tokio::test]
     async fn no_wait_goes_beyond_the_deadline() {
         let (ours, _theirs) = tokio::io::duplex(64);
