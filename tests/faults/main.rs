@@ -58,6 +58,7 @@ mod needs;
 mod once;
 mod oracle;
 mod outage;
+mod pace;
 mod poison;
 mod poisons;
 #[path = "../harness/ports.rs"]
