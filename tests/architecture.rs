@@ -176,6 +176,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "testing",
             "tls",
             "uncertain",
+            "userinfo",
         ],
     );
 }

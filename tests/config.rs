@@ -274,6 +274,11 @@ webhook_url = { env = "SLACK_WEBHOOK_URL" }
 type = "slack"
 token = { env = "A" }
 channel = "C0123456789"
+[destinations.tokens]
+type = "webhook"
+url = "https://h.example"
+secret = { env = "A" }
+oauth = { token_url = "https://h.example/token", client_id = "x", client_secret = { env = "A" }, scope = "x" }
 [destinations.cloud]
 type = "jira"
 url = "https://h.example"

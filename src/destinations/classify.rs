@@ -49,7 +49,7 @@ impl Answer<'_> {
             404 | 405 | 410 => {
                 self.misconfigured(&format!("{who} has nothing at this address ({status}): correct the URL"))
             }
-            407 => self.misconfigured("the proxy wants credentials (407): let this destination bypass it"),
+            407 => self.misconfigured("a proxy on the way wants credentials (407): set `proxy` and `proxy_password`"),
             408 | 425 => self.retry(Scope::Delivery, None, &format!("{who} asks to try again ({status})")),
             413 => self.refused(&format!("{who} finds the message too large (413)")),
             429 => self.retry(Scope::Destination, Some(RATE_LIMIT_PAUSE), &format!("{who} limits the rate (429)")),

@@ -52,9 +52,10 @@ pub mod templates;
 pub(crate) mod testing;
 mod tls;
 mod uncertain;
+mod userinfo;
 mod webhook;
 
-pub use connection::{Carrier, Connection};
+pub use connection::{Carrier, Connection, OAuth, Proxy};
 pub use flow::{BATCH_SCHEMA, FLOW_SCHEMA};
 pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
 pub use message::{

@@ -13,7 +13,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// # Errors
 /// Where the name cannot be resolved, or has no such address.
 pub async fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
-    let found = tokio::net::lookup_host((host, port)).await?;
+    allowed_of(tokio::net::lookup_host((host, port)).await?)
+}
+
+/// Those of the addresses of a name that requests may go to: at least one.
+fn allowed_of(found: impl Iterator<Item = SocketAddr>) -> std::io::Result<Vec<SocketAddr>> {
     let allowed: Vec<SocketAddr> = found.filter(|address| is_allowed(address.ip())).collect();
     if allowed.is_empty() {
         return Err(std::io::Error::other("the name has no address that requests may go to"));
@@ -97,6 +101,40 @@ mod tests {
         ] {
             assert!(!is_allowed(refused.parse().unwrap()), "{refused}");
         }
+    }
+
+    /// Mail and syslog hand hosts to the system's resolver as they are written, and that reads every form.
+    #[tokio::test]
+    async fn no_written_form_of_a_forbidden_address_is_connected_to() {
+        for host in [
+            "169.254.169.254",
+            "2852039166",
+            "0xa9fea9fe",
+            "0251.0376.0251.0376",
+            "169.254.43518",
+            "0",
+            "255.255.255.255",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "fe80::1",
+            "fd00:ec2::254",
+        ] {
+            let found = resolve(host, 25).await;
+            assert!(found.is_err_and(|error| error.to_string().contains("requests may go to")), "{host}");
+        }
+        for host in ["127.0.0.1", "0x7f000001", "2130706433", "::1"] {
+            assert!(resolve(host, 25).await.is_ok(), "{host}");
+        }
+    }
+
+    #[test]
+    fn of_the_addresses_of_a_name_only_those_that_are_allowed_are_connected_to() {
+        let all =
+            |texts: &[&str]| allowed_of(texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>().into_iter());
+        let kept = all(&["169.254.169.254:25", "10.0.0.7:25", "[fe80::1]:25"]).unwrap();
+        assert_eq!(kept, ["10.0.0.7:25".parse().unwrap()]);
+        assert!(all(&["169.254.169.254:25", "[64:ff9b::a9fe:a9fe]:25"]).is_err());
+        assert!(all(&[]).is_err());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The notifiers against the stand-ins, over real HTTP: every operation, and what is gone, refused or in doubt.
 
+use std::sync::Arc;
+
 use super::{Fault, Rate, StandIn, Style, discord, jira, mattermost, pagerduty, slack, teams};
 use crate::destinations::life::{self, OwnedTelling};
-use crate::destinations::{Next, Notifier, testing};
+use crate::destinations::{Next, Notifier, Receiver, testing};
 use crate::domain::{
     Audience, Clock, Job, Notification, NotifierClass, Operation, Outcome, OutcomeKind, Progress, Reference,
     SystemClock, Telling,
@@ -28,7 +30,7 @@ pub(super) async fn converse(
 
 /// A notifier, what it was told, and how it is driven.
 pub(super) struct Told {
-    pub(super) notifier: Box<dyn Notifier>,
+    pub(super) notifier: Arc<dyn Notifier>,
     pub(super) egress: Egress,
     pub(super) reference: Option<Reference>,
     told: Option<Notification>,
@@ -36,8 +38,8 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn by(kind: &str, settings: &str) -> Self {
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let notifier = testing::notifier(crate::destinations::find(kind).unwrap(), settings);
+        let kind = crate::destinations::find(kind).unwrap();
+        let Ok(Receiver::Notifier(notifier)) = testing::build(kind, settings) else { panic!("no notifier") };
         Self { notifier, egress: Egress::new().unwrap(), reference: None, told: None }
     }
 

@@ -1,6 +1,6 @@
 //! `gatepost probe`: a real test event through one destination.
 
-use gatepost::standins::{Fault, Service, StandIn, email, opsgenie, slack};
+use gatepost::standins::{Fault, Service, StandIn, email, opsgenie, proxy, slack};
 use serde_json::Value;
 
 use crate::{block_on, config, configured};
@@ -51,6 +51,30 @@ fn a_destination_that_does_not_take_it_is_a_failure_with_a_reason() {
     assert!(!(gone.stdout + &gone.stderr).contains(&url));
     folder.write("gatepost.toml", config().replace("path = \"events", "path = \"absent/events"));
     folder.run(&["probe", "archive"]).ended(1).complains("absent/events.ndjson cannot be written");
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_not_used_and_one_that_is_set_is() {
+    let channel = block_on(slack::start()).unwrap();
+    let folder = configured(&with_slack(&channel));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = folder.command(&["probe", "soc"]);
+    for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env(name, format!("http://{closed}"));
+    }
+    let output = command.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(channel.effects(), 1);
+
+    let on_the_way = proxy::start().unwrap();
+    let set = format!("{}proxy = \"http://{}\"\n", with_slack(&channel), on_the_way.address());
+    let folder = configured(&set);
+    folder.run(&["probe", "soc"]).done();
+    assert_eq!((channel.effects(), on_the_way.seen().len(), on_the_way.faults()), (2, 1, Vec::new()));
+    on_the_way.set(proxy::Conduct::Guarded);
+    let stopped = folder.run(&["probe", "soc"]).ended(1).complains("(misconfigured)");
+    stopped.complains("Slack was sent nothing: the proxy 127.0.0.1:").complains("wants credentials (407)");
+    assert_eq!(channel.effects(), 2);
 }
 
 #[test]

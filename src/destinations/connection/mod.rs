@@ -3,6 +3,12 @@
 //! [`Kind::receiver`](super::Kind::receiver) reads them beside the settings of the kind itself, which knows nothing of them:
 //! [`Connected`](super::connected::Connected) puts them to every request of the destination, and `egress::http` obeys them.
 
+mod oauth;
+mod proxy;
+
+pub use oauth::OAuth;
+pub use proxy::Proxy;
+
 use std::sync::Arc;
 
 use super::tls::TlsSettings;
@@ -13,35 +19,75 @@ use crate::settings::Section;
 pub struct Connection {
     /// Whom it trusts, and what it shows of itself.
     pub tls: TlsSettings,
+    /// What it goes through; `None`: nothing, whatever the environment says.
+    pub proxy: Option<Proxy>,
+    /// Where its access tokens come from, where it has no other credentials.
+    pub oauth: Option<OAuth>,
 }
 
 /// What carries the messages of a kind of destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
-    /// HTTP: it takes the settings of a [`Connection`].
+    /// HTTP: it takes the settings of a [`Connection`], but for `oauth`.
     Http,
+    /// HTTP: it takes `oauth` too, and sends no credentials of its own then.
+    HttpOrOAuth {
+        /// Where below the destination's base the token endpoint is unless `token_url` is set; `None`: nowhere.
+        token_path: Option<&'static str>,
+    },
     /// Something else, which has settings of its own.
     Own,
+}
+
+/// The settings of every destination of HTTP, without the braces.
+macro_rules! http_schema {
+    () => {
+        r##"
+  "ca_file": {"type": "string", "description": "PEM certificates of the authorities to trust instead of the system's"},
+  "client_cert": {"type": "string", "description": "A PEM file with the certificate that gatepost shows, then those between it and an authority"},
+  "client_key": {"description": "The key of client_cert in PEM: a file, or a secret",
+    "oneOf": [{"type": "string"}, {"$ref": "#/$defs/secret"}]},
+  "proxy": {"type": "string", "description": "An HTTP proxy, http://HOST:PORT or http://USER@HOST:PORT", "pattern": "^http://"},
+  "proxy_password": {"$ref": "#/$defs/secret", "description": "The password of the user in proxy"}"##
+    };
+}
+
+/// The setting `oauth`.
+macro_rules! oauth_schema {
+    () => {
+        r##"
+  "oauth": {"type": "object", "description": "OAuth client credentials, instead of others", "additionalProperties": false,
+    "required": ["client_id", "client_secret"], "properties": {
+      "token_url": {"type": "string", "description": "The token endpoint", "format": "uri"},
+      "client_id": {"type": "string", "description": "The client's id"},
+      "client_secret": {"$ref": "#/$defs/secret", "description": "The client's secret"},
+      "scope": {"type": "string", "description": "What the token is for"}}}"##
+    };
 }
 
 impl Carrier {
     /// The settings that a kind has beside its own, as JSON: name -> JSON Schema.
     pub fn schema(self) -> &'static str {
         match self {
-            Self::Http => HTTP_SCHEMA,
+            Self::Http => concat!("{", http_schema!(), "}"),
+            Self::HttpOrOAuth { .. } => concat!("{", http_schema!(), ",", oauth_schema!(), "}"),
             Self::Own => "{}",
         }
     }
 
     /// Reads those settings: `Some(None)` where none is set, `None` where one is at fault.
     pub(super) fn read(self, section: &Section) -> Option<Option<Arc<Connection>>> {
-        if self == Self::Own {
-            return Some(None);
-        }
+        let oauth = match self {
+            Self::Own => return Some(None),
+            Self::HttpOrOAuth { token_path } if section.has(OAuth::KEY) => OAuth::read(section, token_path).map(Some),
+            Self::Http | Self::HttpOrOAuth { .. } => Some(None),
+        };
         let tls = TlsSettings::read(section);
+        let proxy = Proxy::read(section);
         warn_of_plain_http(section);
-        let connection = Connection { tls: tls? };
-        let is_set = KEYS.iter().any(|key| section.has(key));
+        let connection = Connection { tls: tls?, proxy: proxy?, oauth: oauth? };
+        let is_set =
+            TlsSettings::KEYS.iter().chain(Proxy::KEYS).any(|key| section.has(key)) || connection.oauth.is_some();
         Some(is_set.then(|| Arc::new(connection)))
     }
 }
@@ -56,15 +102,6 @@ fn warn_of_plain_http(section: &Section) {
         section.warn(key, "has no effect over plain http", "use https, or leave it out");
     }
 }
-
-const KEYS: &[&str] = TlsSettings::KEYS;
-
-const HTTP_SCHEMA: &str = r##"{
-  "ca_file": {"type": "string", "description": "PEM certificates of the authorities to trust instead of the system's"},
-  "client_cert": {"type": "string", "description": "A PEM file with the certificate that gatepost shows, then those between it and an authority"},
-  "client_key": {"description": "The key of client_cert in PEM: a file, or a secret",
-    "oneOf": [{"type": "string"}, {"$ref": "#/$defs/secret"}]}
-}"##;
 
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,9 @@ use super::classify::{self, Again, Answer};
 use super::compression::Compression;
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
-use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step, base};
+use super::{
+    Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, OAuth, Pace, Reply, Sink, Step, base,
+};
 use crate::domain::{Batch, BatchSize, Outcome, Secret};
 use crate::settings::Section;
 
@@ -27,7 +29,7 @@ pub const KIND: Kind = Kind {
     name: "elasticsearch",
     title: "Elasticsearch, OpenSearch",
     build: Build::Sink(|section| Some(Box::new(read(section)?) as Box<dyn Sink>)),
-    carrier: Carrier::Http,
+    carrier: Carrier::HttpOrOAuth { token_path: None },
     schema: r##"{
   "url": {"type": "string", "description": "The base of the cluster", "format": "uri"},
   "api_url": {"type": "string", "description": "The same as url", "format": "uri"},
@@ -105,6 +107,15 @@ fn target(section: &Section) -> Option<String> {
 
 /// The `Authorization` header and the credential inside it; `None` where that is at fault.
 fn authorization(section: &Section) -> Option<Option<(Secret, Secret)>> {
+    if section.has(OAuth::KEY) {
+        return match ["api_key", "user", "password"].into_iter().find(|key| section.has(key)) {
+            Some(also) => {
+                section.fault(also, "does not go with 'oauth'", "keep one of them");
+                None
+            }
+            None => Some(None),
+        };
+    }
     let by_user = section.has("user") || section.has("password");
     if section.has("api_key") && by_user {
         section.fault("api_key", "does not go with 'user' and 'password'", "keep one of them");

@@ -3,7 +3,8 @@
 use rustls::pki_types::ServerName;
 use url::Url;
 
-use crate::destinations::{MailLogin, MailSecurity, MailServer, TlsSettings};
+use crate::destinations::connection::Proxy;
+use crate::destinations::{MailLogin, MailSecurity, MailServer, TlsSettings, userinfo};
 use crate::settings::Section;
 
 /// Reads `smtp`, `password` and the settings of TLS; `hello` is the name that gatepost gives itself.
@@ -11,6 +12,7 @@ pub fn read(section: &Section, hello: &str) -> Option<MailServer> {
     let address = section.required_text("smtp").and_then(|text| address(section, &text));
     let password = section.secret("password");
     let tls = TlsSettings::read(section);
+    Proxy::refuse(section, "SMTP");
     let Address { host, port, security, user } = address?;
     let login = match (user, password) {
         (Some(user), Some(password)) => {
@@ -81,32 +83,7 @@ fn address(section: &Section, text: &str) -> Option<Address> {
         MailSecurity::StartTls => 587,
         MailSecurity::PlainOnLoopback => 25,
     });
-    Some(Address { host, port, security, user: user(section, url.username())? })
-}
-
-/// The user of the URL, where it names one; `None` where it is at fault.
-fn user(section: &Section, encoded: &str) -> Option<Option<String>> {
-    if encoded.is_empty() {
-        return Some(None);
-    }
-    match percent_decoded(encoded).filter(|user| !user.chars().any(char::is_control)) {
-        Some(user) => Some(Some(user)),
-        None => {
-            section.fault("smtp", "has a user that cannot be read", "write an @ in it as %40");
-            None
-        }
-    }
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut pieces = text.split('%');
-    bytes.extend_from_slice(pieces.next()?.as_bytes());
-    for piece in pieces {
-        bytes.extend(hex::decode(piece.get(..2)?).ok()?);
-        bytes.extend_from_slice(piece.get(2..)?.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
+    Some(Address { host, port, security, user: userinfo::user(section, "smtp", url.username())? })
 }
 
 /// By its name or its address as they are written; what a name resolves to is checked when it is connected to.

@@ -21,7 +21,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::classify::{Again, Answer};
-use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Notifier, Pace, base};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Notifier, OAuth, Pace, base};
 use crate::domain::{Job, Secret};
 use crate::settings::Section;
 
@@ -30,7 +30,7 @@ pub const KIND: Kind = Kind {
     name: "servicenow",
     title: "ServiceNow",
     build: Build::Notifier(|section| Some(Box::new(read(section)?) as Box<dyn Notifier>)),
-    carrier: Carrier::Http,
+    carrier: Carrier::HttpOrOAuth { token_path: Some("/oauth_token.do") },
     schema: r##"{
   "url": {"type": "string", "description": "Your instance", "format": "uri"},
   "api_url": {"type": "string", "description": "The same as url", "format": "uri"},
@@ -48,6 +48,7 @@ pub const KIND: Kind = Kind {
 user = "gatepost"
 password = { env = "SERVICENOW_PASSWORD" }
 # token = { env = "SERVICENOW_TOKEN" }    # an OAuth access token, instead of user and password
+# oauth = { client_id = "…", client_secret = { env = "SERVICENOW_CLIENT_SECRET" } }   # or tokens that are fetched
 # table = "incident"                      # or another that extends task
 # fields = { category = "security", assignment_group = "287ebd7da9fe198100f92cc8d1d2154e" }    # of a new ticket
 # close_code = "Solution provided"        # resolves tickets with their incidents; default: the state is left alone
@@ -60,10 +61,8 @@ password = { env = "SERVICENOW_PASSWORD" }
 #[derive(Debug)]
 struct ServiceNow {
     base: Url,
-    /// The value of the `Authorization` header.
-    authorization: Secret,
-    /// The credential inside it, which a reply may repeat.
-    credential: Secret,
+    /// Absent where its connection has access tokens.
+    login: Option<Login>,
     table: String,
     /// Of every new ticket, as the operator has named them.
     fields: Vec<(String, String)>,
@@ -71,6 +70,15 @@ struct ServiceNow {
     close_code: Option<String>,
     resolve_state: String,
     reopen_state: Option<String>,
+}
+
+/// The account's own credentials.
+#[derive(Debug)]
+struct Login {
+    /// The value of the `Authorization` header.
+    authorization: Secret,
+    /// The credential inside it, which a reply may repeat.
+    credential: Secret,
 }
 
 fn read(section: &Section) -> Option<ServiceNow> {
@@ -81,11 +89,10 @@ fn read(section: &Section) -> Option<ServiceNow> {
     let close_code = if section.has("close_code") { section.required_text("close_code") } else { None };
     let resolve_state = state(section, "resolve_state");
     let reopen_state = state(section, "reopen_state");
-    let (authorization, credential) = credentials(section)?;
+    let login = if section.has(OAuth::KEY) { no_login(section)? } else { Some(login(section)?) };
     Some(ServiceNow {
         base: base?,
-        authorization,
-        credential,
+        login,
         table: table?,
         fields: fields?,
         close_code,
@@ -138,8 +145,19 @@ fn state(section: &Section, key: &'static str) -> Option<Option<String>> {
     Some(Some(state))
 }
 
+/// Nothing, where nothing else is set beside `oauth`.
+fn no_login(section: &Section) -> Option<Option<Login>> {
+    match ["token", "user", "password"].into_iter().find(|key| section.has(key)) {
+        Some(also) => {
+            section.fault(also, "stands beside 'oauth'", "keep one of them");
+            None
+        }
+        None => Some(None),
+    }
+}
+
 /// The `Authorization` header, and the secret in it.
-fn credentials(section: &Section) -> Option<(Secret, Secret)> {
+fn login(section: &Section) -> Option<Login> {
     let by_token = section.has("token");
     let also = ["user", "password"].into_iter().find(|key| by_token && section.has(key));
     if let Some(also) = also {
@@ -163,7 +181,7 @@ fn credentials(section: &Section) -> Option<(Secret, Secret)> {
         section.fault(key, "is empty or holds characters that no token has", "copy it anew");
         return None;
     }
-    Some((Secret::new(header), credential))
+    Some(Login { authorization: Secret::new(header), credential })
 }
 
 /// `u_security_case`
@@ -192,16 +210,19 @@ impl ServiceNow {
     }
 
     fn authorized(&self, request: HttpRequest) -> Message {
-        Message::Http(
-            request
-                .header("Authorization", self.authorization.clone())
-                .header("Accept", Secret::new("application/json")),
-        )
+        let request = match &self.login {
+            Some(login) => request.header("Authorization", login.authorization.clone()),
+            None => request,
+        };
+        Message::Http(request.header("Accept", Secret::new("application/json")))
     }
 
     fn answer<'a>(&self, job: &'a Job<'a>, reply: &'a HttpReply, again: Again) -> Answer<'a> {
-        let inside = self.authorization.expose_str().and_then(|text| text.split(' ').nth(1));
-        let secrets = [self.credential.expose_str(), inside].into_iter().flatten().map(str::to_owned).collect();
+        let secrets = self.login.iter().flat_map(|login| {
+            let inside = login.authorization.expose_str().and_then(|text| text.split(' ').nth(1));
+            [login.credential.expose_str(), inside].into_iter().flatten().map(str::to_owned)
+        });
+        let secrets = secrets.collect();
         Answer { attempt: job.into(), who: NAME, reply, secrets, again }
     }
 }

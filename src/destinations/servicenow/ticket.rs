@@ -17,7 +17,8 @@ impl Notifier for ServiceNow {
 
     fn fingerprint(&self) -> [u8; 16] {
         let address = self.base.as_str().trim_end_matches('/').as_bytes();
-        fingerprint::of(&[b"servicenow", address, self.table.as_bytes(), self.authorization.expose()])
+        let login = self.login.as_ref().map_or(&b"oauth"[..], |login| login.authorization.expose());
+        fingerprint::of(&[b"servicenow", address, self.table.as_bytes(), login])
     }
 
     fn pace(&self) -> Pace {

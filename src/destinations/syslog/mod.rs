@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::classify::{self, Again};
+use super::connection::Proxy;
 use super::event_format::EventFormat;
 use super::{Build, Carrier, Collector, Kind, Message, Next, Pace, Reply, Sink, Step, SyslogMessages, Transport};
 use crate::domain::{Batch, BatchEvent, BatchSize, Event, Outcome, Purpose};
@@ -78,6 +79,7 @@ fn read(section: &Section) -> Option<Syslog> {
     let address = address::setting(section);
     let transport = address.as_ref().map_or(Transport::Tls, |address| address.transport);
     let tls = address::tls(section, transport);
+    Proxy::refuse(section, "syslog");
     let forms = [
         ("event", Form::Json(EventFormat::Event, &json::EVENT)),
         ("ocsf", Form::Json(EventFormat::Ocsf, &json::OCSF)),

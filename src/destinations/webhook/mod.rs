@@ -18,7 +18,7 @@ use super::compression::Compression;
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
 use super::render::cloudevents;
-use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, Pace, Reply, Sink, Step};
+use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, OAuth, Pace, Reply, Sink, Step};
 use crate::domain::{Batch, BatchSize, Outcome, Secret};
 use crate::settings::Section;
 use signer::Signer;
@@ -28,7 +28,7 @@ pub const KIND: Kind = Kind {
     name: "webhook",
     title: "Webhook",
     build: Build::Sink(|section| Some(Box::new(read(section)?) as Box<dyn Sink>)),
-    carrier: Carrier::Http,
+    carrier: Carrier::HttpOrOAuth { token_path: None },
     schema: r##"{
   "url": {"type": "string", "description": "Where to post to", "format": "uri"},
   "secret": {"$ref": "#/$defs/secret", "description": "The receiver's secret, whsec_ and base64 of 24 to 64 bytes, or a private ed25519 key, whsk_ and base64 of 32"},
@@ -91,6 +91,10 @@ fn headers(section: &Section) -> Option<Vec<(String, Secret)>> {
     let headers = section.secret_map("headers", names_credential);
     for (name, value) in &headers {
         let lower = name.to_ascii_lowercase();
+        if lower == "authorization" && section.has(OAuth::KEY) {
+            section.fault("headers", &format!("sets '{name}', which is that of 'oauth'"), "keep one of them");
+            return None;
+        }
         if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("webhook-") {
             section.fault("headers", &format!("sets '{name}', which gatepost sets itself"), "leave it out");
             return None;

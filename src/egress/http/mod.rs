@@ -4,6 +4,9 @@
 //! seconds at most, and 64 KiB of an answer are read.
 
 mod peer;
+mod proxied;
+mod tokens;
+mod unrepeated;
 mod way;
 
 use std::collections::HashMap;
@@ -11,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tls::Tls;
 use crate::destinations::{Connection, HttpRequest, Reply};
+use tokens::Tokens;
 use way::Way;
 
 pub use way::ClientError;
@@ -30,6 +34,7 @@ pub struct Client {
 struct Own {
     connection: Arc<Connection>,
     way: Way,
+    tokens: Tokens,
 }
 
 impl Client {
@@ -50,7 +55,10 @@ impl Client {
     /// Sends one request as the operator has set for its destination.
     pub async fn send_over(&self, connection: &Arc<Connection>, request: HttpRequest) -> Reply {
         match self.own(connection) {
-            Ok(own) => own.way.exchange(&request).await,
+            Ok(own) => match &connection.oauth {
+                Some(oauth) => own.tokens.exchange(&own.way, oauth, &request).await,
+                None => own.way.exchange(&request).await,
+            },
             Err(error) => Reply::NotSent(format!("no connection can be prepared: {}", error.cause())),
         }
     }
@@ -64,7 +72,7 @@ impl Client {
         // Settings that only this list holds are those of an earlier configuration.
         own.retain(|_, other| Arc::strong_count(&other.connection) > 1);
         let way = Way::new(&self.tls, connection)?;
-        let made = Arc::new(Own { connection: Arc::clone(connection), way });
+        let made = Arc::new(Own { connection: Arc::clone(connection), way, tokens: Tokens::default() });
         own.insert(key, Arc::clone(&made));
         Ok(made)
     }

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::super::handshake::{self, Protocol};
 use super::super::{causes, certificate};
-use crate::destinations::{Fault, Reply, TlsSettings};
+use crate::destinations::{Fault, Proxy, Reply, TlsSettings};
 
 /// Who was to answer, for messages: host and port, never the path, which may be a credential.
 pub struct Peer {
@@ -19,6 +19,21 @@ impl Peer {
     pub fn of(url: &Url) -> Self {
         let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
         Self { name: format!("{}{port}", url.host_str().unwrap_or_default()), is_https: url.scheme() == "https" }
+    }
+
+    /// The same, named with the proxy on the way.
+    pub fn through(self, proxy: &Proxy) -> Self {
+        Self { name: format!("{}, through the proxy {}:{}", self.name, proxy.host, proxy.port), ..self }
+    }
+
+    /// Host and port.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A sentence about it.
+    pub fn says(&self, what: &str) -> String {
+        format!("{}: {what}", self.name)
     }
 
     /// What came instead of an answer. Certificates of both sides are looked at before a request is read.
@@ -41,10 +56,10 @@ impl Peer {
         limit: Option<&str>,
     ) -> Reply {
         if let Some(why) = certificate::refused(error, settings) {
-            return Reply::NotSent(format!("{}: {why}", self.name));
+            return Reply::NotSent(self.says(&why));
         }
         let cause = limit.or_else(|| self.likely_cause(error)).map_or_else(|| root_cause(error), str::to_owned);
-        Reply::Failed(Fault { may_have_arrived, detail: format!("{}: {cause}", self.name) })
+        Reply::Failed(Fault { may_have_arrived, detail: self.says(&cause) })
     }
 
     fn likely_cause(&self, error: &(dyn Error + 'static)) -> Option<&'static str> {

@@ -1,42 +1,12 @@
 //! Requests over connections of TLS: whom they trust, what they show, and what is said where that is not enough.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustls::version::{TLS12, TLS13};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
-use super::super::testing::{CLIENTS, mutual, one_sided, settings};
+use super::super::testing::{CLIENTS, mutual, ok, one_sided, receiver, settings};
 use super::*;
 use crate::destinations::{HttpReply, TlsSettings};
-
-/// A receiver that answers 200 to everything, and how many requests it has read.
-struct Receiver {
-    address: SocketAddr,
-    read: Arc<AtomicUsize>,
-}
-
-async fn receiver(config: Arc<rustls::ServerConfig>) -> Receiver {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let (address, read) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-    let (acceptor, counted) = (TlsAcceptor::from(config), Arc::clone(&read));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).await.unwrap_or(0);
-            if request[..length].starts_with(b"POST ") {
-                counted.fetch_add(1, Ordering::SeqCst);
-                drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await);
-                drop(stream.shutdown().await);
-            }
-        }
-    });
-    Receiver { address, read }
-}
 
 fn post(url: &str) -> HttpRequest {
     HttpRequest::post_json(url.parse().unwrap(), &serde_json::json!({ "a": 1 }))
@@ -47,7 +17,7 @@ fn client() -> Client {
 }
 
 fn over(tls: TlsSettings) -> Arc<Connection> {
-    Arc::new(Connection { tls })
+    Arc::new(Connection { tls, ..Connection::default() })
 }
 
 fn answered(reply: &Reply) -> Option<u16> {
@@ -66,7 +36,7 @@ async fn an_authority_of_ones_own_is_trusted_instead_of_the_systems() {
         ("elsewhere.pem", Some("is not for 127.0.0.1 but for elsewhere.example")),
         ("stranger.pem", Some("no authority that `ca_file` holds")),
     ] {
-        let receiver = receiver(one_sided(certificate)).await;
+        let receiver = receiver(Some(one_sided(certificate)), |_| ok("ok")).await;
         let url = format!("https://{}/s3cret-path", receiver.address);
         let reply = client.send_over(&over(settings(None)), post(&url)).await;
         match (said, &reply) {
@@ -79,7 +49,7 @@ async fn an_authority_of_ones_own_is_trusted_instead_of_the_systems() {
         // The authority of the tests is none of the system's.
         let reply = client.send(post(&url)).await;
         assert!(matches!(reply, Reply::NotSent(_)), "{certificate}: {reply:?}");
-        assert_eq!(receiver.read.load(Ordering::SeqCst), usize::from(said.is_none()), "{certificate}");
+        assert_eq!(receiver.requests().len(), usize::from(said.is_none()), "{certificate}");
     }
 }
 
@@ -88,14 +58,14 @@ async fn a_receiver_that_wants_a_certificate_gets_the_one_that_is_set() {
     let client = client();
     for version in [&TLS12, &TLS13] {
         for (shown, said) in CLIENTS {
-            let receiver = receiver(mutual(version)).await;
+            let receiver = receiver(Some(mutual(version)), |_| ok("ok")).await;
             let reply = client.send_over(&over(settings(shown)), post(&format!("https://{}/", receiver.address))).await;
             match (said, &reply) {
                 (None, _) => assert_eq!(answered(&reply), Some(200), "{version:?}: {reply:?}"),
                 (Some(said), Reply::NotSent(why)) => assert!(why.contains(said), "{version:?} {shown:?}: {why}"),
                 _ => panic!("{version:?} {shown:?}: {reply:?}"),
             }
-            assert_eq!(receiver.read.load(Ordering::SeqCst), usize::from(said.is_none()), "{version:?} {shown:?}");
+            assert_eq!(receiver.requests().len(), usize::from(said.is_none()), "{version:?} {shown:?}");
         }
     }
 }
@@ -103,7 +73,7 @@ async fn a_receiver_that_wants_a_certificate_gets_the_one_that_is_set() {
 #[tokio::test]
 async fn settings_of_an_earlier_configuration_are_let_go() {
     let client = client();
-    let receiver = receiver(one_sided("good.pem")).await;
+    let receiver = receiver(Some(one_sided("good.pem")), |_| ok("ok")).await;
     let url = format!("https://{}/", receiver.address);
     for _ in 0..3 {
         let connection = over(settings(None));
@@ -112,4 +82,21 @@ async fn settings_of_an_earlier_configuration_are_let_go() {
         }
         assert_eq!(client.own.lock().unwrap().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed_and_answers_are_read_to_their_limit() {
+    let client = client();
+    let elsewhere = receiver(None, |_| ok("elsewhere")).await;
+    let location = format!("http://{}/", elsewhere.address);
+    for status in [301, 302, 303, 307, 308] {
+        let head = format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+        let moved = receiver(None, move |_| head.clone()).await;
+        let reply = client.send(post(&format!("http://{}/", moved.address))).await;
+        assert_eq!(answered(&reply), Some(status), "{reply:?}");
+        assert_eq!((moved.requests().len(), elsewhere.requests().len()), (1, 0));
+    }
+    let long = receiver(None, |_| ok(&"x".repeat(100_000))).await;
+    let Reply::Http(answer) = client.send(post(&format!("http://{}/", long.address))).await else { panic!() };
+    assert_eq!((answer.body.len(), answer.truncated), (64 << 10, true));
 }

@@ -1,4 +1,4 @@
-//! One way for requests: a pool of connections with settings of its own.
+//! One way for requests: straight, by a pool of connections, or through a proxy; with settings of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,19 +6,28 @@ use std::time::Duration;
 use bytes::BytesMut;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
+use tokio::time::{Instant, timeout_at};
 use url::Host;
 
 use super::super::address::{GuardedResolver, is_allowed};
 use super::super::tls::Tls;
 use super::peer::Peer;
+use super::proxied::{Prepared, Proxied};
+use super::unrepeated::without;
 use crate::destinations::{Connection, Fault, HttpReply, HttpRequest, Method, Reply, TlsSettings};
 use crate::domain::Headers;
 
-/// A pool of connections and what they are made with.
+/// How requests go out, and what connections are made with.
 #[derive(Debug)]
 pub struct Way {
-    client: reqwest::Client,
+    route: Route,
     tls: TlsSettings,
+}
+
+#[derive(Debug)]
+enum Route {
+    Straight(reqwest::Client),
+    Proxied(Proxied),
 }
 
 /// The connections to the outside cannot be prepared.
@@ -43,14 +52,24 @@ impl ClientError {
 }
 
 impl Way {
-    /// Prepares a pool.
+    /// Prepares the way.
     ///
     /// # Errors
     /// Where TLS or the client cannot be set up.
-    #[allow(clippy::disallowed_methods, reason = "this is where clients are made")]
     pub fn new(tls: &Tls, connection: &Connection) -> Result<Self, ClientError> {
-        let config = tls.config(&connection.tls)?;
-        let client = reqwest::Client::builder()
+        let settings = connection.tls.clone();
+        let route = match connection.proxy.clone() {
+            Some(proxy) => Route::Proxied(Proxied::new(proxy, tls.clone(), settings.clone())),
+            None => Route::Straight(Self::pool(tls, &settings)?),
+        };
+        Ok(Self { route, tls: settings })
+    }
+
+    /// No proxy of the environment is used.
+    #[allow(clippy::disallowed_methods, reason = "this is where clients are made")]
+    fn pool(tls: &Tls, settings: &TlsSettings) -> Result<reqwest::Client, ClientError> {
+        let config = tls.config(settings)?;
+        reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .redirect(Policy::none())
             .dns_resolver(Arc::new(GuardedResolver))
@@ -60,8 +79,7 @@ impl Way {
             .no_proxy()
             .tls_backend_preconfigured(Arc::unwrap_or_clone(config))
             .build()
-            .map_err(ClientError::Http)?;
-        Ok(Self { client, tls: connection.tls.clone() })
+            .map_err(ClientError::Http)
     }
 
     /// Sends one request and waits for the answer.
@@ -73,10 +91,28 @@ impl Way {
             Ok(headers) => headers,
             Err(fault) => return Reply::Failed(fault),
         };
-        let (method, body) = (method_of(request.method), request.body.clone());
-        match self.client.request(method, request.url.clone()).headers(headers).body(body).send().await {
-            Ok(response) => read(response).await,
-            Err(error) => Peer::of(&request.url).failed(&error, &self.tls),
+        let (method, body, until) = (method_of(request.method), request.body.clone(), Instant::now() + TOTAL_TIMEOUT);
+        let answered = match &self.route {
+            Route::Straight(client) => {
+                let sent = client.request(method, request.url.clone()).headers(headers).body(body).send().await;
+                sent.map_err(|error| Peer::of(&request.url).failed(&error, &self.tls))
+            }
+            Route::Proxied(proxied) => {
+                let prepared = Prepared { method, url: &request.url, headers, body };
+                proxied.exchange(prepared, CONNECT_TIMEOUT, until).await
+            }
+        };
+        match answered {
+            Ok(response) => without(read(response, until).await, self.credential()),
+            Err(reply) => reply,
+        }
+    }
+
+    /// What the proxy is shown, without its scheme: a proxy that reads http may repeat it.
+    fn credential(&self) -> Option<&str> {
+        match &self.route {
+            Route::Straight(_) => None,
+            Route::Proxied(proxied) => proxied.credential(),
         }
     }
 }
@@ -117,7 +153,8 @@ fn headers_of(request: &HttpRequest) -> Result<HeaderMap, Fault> {
     Ok(headers)
 }
 
-async fn read(mut response: reqwest::Response) -> Reply {
+/// Reads what is read of a body; what has not come `until` then is missing.
+async fn read(mut response: reqwest::Response, until: Instant) -> Reply {
     let status = response.status().as_u16();
     let mut headers = Headers::default();
     for (name, value) in response.headers() {
@@ -126,8 +163,8 @@ async fn read(mut response: reqwest::Response) -> Reply {
     let mut body = BytesMut::new();
     let mut truncated = false;
     loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
+        match timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
                 let room = HttpReply::BODY_BYTES_MAX - body.len();
                 body.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 if chunk.len() > room {
@@ -135,8 +172,8 @@ async fn read(mut response: reqwest::Response) -> Reply {
                     break;
                 }
             }
-            Ok(None) => break,
-            Err(_) => {
+            Ok(Ok(None)) => break,
+            Ok(Err(_)) | Err(_) => {
                 truncated = true;
                 break;
             }

@@ -280,7 +280,9 @@ async fn addresses_that_no_mail_server_has_are_not_connected_to() {
         let server = MailServer { host: host.into(), ..server_of(&standin, security) };
         let reply = send(server, &["a@acme.example"]).await;
         let Reply::Failed(fault) = reply else { panic!("{host}: {reply:?}") };
-        assert!(fault.detail.contains("no address that mail may go to") && !fault.may_have_arrived, "{fault:?}");
+        let is_named =
+            ["requests may go to", "no address on this machine"].iter().any(|said| fault.detail.contains(said));
+        assert!(is_named && !fault.may_have_arrived, "{fault:?}");
     }
     assert!(standin.commands().is_empty());
 }

@@ -1,8 +1,9 @@
 //! The stand-in by itself, and the notifier against it over real HTTP.
 
 use super::*;
-use crate::domain::{Audience, Operation, OutcomeKind};
+use crate::domain::{Audience, Operation, Outcome, OutcomeKind, Scope};
 use crate::standins::notifiers::Told;
+use crate::standins::oauth::{self, CLIENT_ID, CLIENT_SECRET};
 use crate::standins::{Fault, Style};
 
 const CREATE: Operation = Operation::Create { number: 1 };
@@ -179,4 +180,40 @@ fn what_the_stand_in_refuses() {
     assert_eq!(answer("PATCH", &ticket, "", json!({ "state": "7", "close_code": "x", "close_notes": "x" })), 200);
     assert_eq!(answer("PATCH", &ticket, "", json!({ "urgency": "1" })), 403);
     assert_eq!(answer("PATCH", &ticket, "", json!({ "work_notes": "x" })), 200);
+}
+
+/// A notifier whose tokens come from the endpoint.
+fn told_by_oauth(instance: &StandIn<ServiceNow>, endpoint: &StandIn<oauth::TokenEndpoint>, secret: &str) -> Told {
+    let (url, token_url) = (instance.base_url(), endpoint.url());
+    let client = format!("client_id = \"{CLIENT_ID}\", client_secret = {{ value = \"{secret}\" }}");
+    Told::by("servicenow", &format!("url = \"{url}\"\noauth = {{ token_url = \"{token_url}\", {client} }}"))
+}
+
+#[tokio::test]
+async fn tokens_are_fetched_and_a_client_that_is_not_known_stops_the_destination() {
+    let (instance, endpoint) = (start().await.unwrap(), oauth::start().await.unwrap());
+    for token in [TOKEN, "another-that-is-refused"] {
+        endpoint.issue(token);
+    }
+    let mut told = told_by_oauth(&instance, &endpoint, CLIENT_SECRET);
+    told.delivers("open", CREATE).await;
+    told.delivers("update", reply(1)).await;
+    assert_eq!((instance.effects(), endpoint.given().len()), (1, 1));
+    instance.script([Fault::Unauthorized]);
+    let refused = told.tell("raise", Operation::Edit).await;
+    assert_eq!(refused.kind(), OutcomeKind::Misconfigured, "{refused:?}");
+    assert!(!refused.reason().unwrap().contains("another-that-is-refused"), "{refused:?}");
+    endpoint.issue(TOKEN);
+    told.delivers("raise", Operation::Edit).await;
+
+    let outcome = told_by_oauth(&instance, &endpoint, "wrong").tell("open", CREATE).await;
+    let Outcome::Misconfigured { reason, scope: Scope::Destination } = outcome else { panic!("{outcome:?}") };
+    assert!(
+        reason.starts_with("ServiceNow was sent nothing: no access token: the token endpoint 127.0.0.1:"),
+        "{reason}"
+    );
+    endpoint.script([Fault::Status(503)]);
+    let outcome = told_by_oauth(&instance, &endpoint, CLIENT_SECRET).tell("open", CREATE).await;
+    assert!(matches!(outcome, Outcome::Retry { scope: Scope::Destination, .. }), "{outcome:?}");
+    assert_eq!(instance.effects(), 1);
 }
