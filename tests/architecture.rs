@@ -162,6 +162,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "errors",
             "event_format",
             "fingerprint",
+            "flow",
             "hook",
             "life",
             "mailing",

@@ -32,7 +32,7 @@ to = ["archive"]
         "gatepost.toml: error: line 2: server.listen: 'nowhere' is not an address; write an IP address and a port, such as 127.0.0.1:8080 or 0.0.0.0:8080",
         "gatepost.toml: error: line 5: sources.adrian.secrets: the environment variable GATEPOST_TEST_UNSET is not set; set GATEPOST_TEST_UNSET where gatepost is started",
         "gatepost.toml: error: line 6: sources.adrian.body_limt: is not a known key; did you mean 'body_limit'?",
-        "gatepost.toml: error: line 10: destinations.archive.format: 'xml' is not known; one of: event, ocsf",
+        "gatepost.toml: error: line 10: destinations.archive.format: 'xml' is not known; one of: event, ocsf, cloudevents, ecs",
         "gatepost.toml: error: line 13: routes[0].when: names 'event.sevrity', which does not exist; did you mean 'severity'?",
     ];
     assert_eq!(lines, expected);

@@ -123,7 +123,7 @@ fn json_is_one_object_a_line_with_stable_keys() {
     let receipt = gateway.show("receipts", receipts[0]["id"].as_str().unwrap());
     assert_eq!(keys(&receipt), "body body_hex content_type encoding events receipt");
     let event = gateway.show("events", delivery["event"].as_str().unwrap());
-    assert_eq!(keys(&event), "deliveries event");
+    assert_eq!(keys(&event), "annotation deliveries event");
     assert_eq!(event["deliveries"][0]["id"], delivery["id"]);
     let shown = gateway.show("deliveries", delivery["id"].as_str().unwrap());
     assert_eq!(keys(&shown), "attempts delivery");
