@@ -84,6 +84,7 @@ static DESTINATIONS: LazyLock<Vec<(String, Receiver)>> = LazyLock::new(|| {
         read_file: Box::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         paths: PathFacts::default(),
         base: std::path::PathBuf::new(),
+        now: gatepost::domain::Timestamp::from_millis(1_795_000_000_000),
     };
     let config = Config::parse(&text, &nothing).unwrap_or_else(|faults| panic!("{faults:?}"));
     config.destinations.into_iter().map(|(name, destination)| (name.to_string(), destination)).collect()
@@ -170,6 +171,11 @@ fn check(name: &str, outcome: &Outcome, answers: &Answers<'_>) {
             assert!(answers.has_said_yes, "{name}: delivered without a yes");
             Vec::new()
         }
+        Outcome::DeliveredSlowDown { pause } => {
+            assert!(answers.has_said_yes, "{name}: delivered without a yes");
+            assert!(pause.as_secs() <= DAY_SECONDS, "{name}: a pause of {pause:?}");
+            Vec::new()
+        }
         Outcome::DeliveredExcept { refused, again } => {
             assert!(answers.has_said_yes, "{name}: delivered without a yes");
             refused.iter().chain(again).map(|(_, reason)| reason.as_str()).collect()
@@ -210,7 +216,7 @@ impl<'d> Answer<'d> {
 impl Answers<'_> {
     fn next(&mut self, message: &Message) -> Reply {
         self.last = self.left.next().or(self.last.take());
-        let Some(answer) = &self.last else { return Reply::Untrusted("no answer is left".into()) };
+        let Some(answer) = &self.last else { return Reply::NotSent("no answer is left".into()) };
         self.has_said_yes |= answer.status < 300;
         match message {
             Message::Mail(mailing) => {

@@ -204,7 +204,7 @@ impl Place {
             }
             (Self::Jira(jira), Message::Http(request)) => jira.answer(&arrived(request)),
             (Self::PagerDuty(pagerduty), Message::Http(request)) => pagerduty.answer(&arrived(request)),
-            (_, Message::Http(_) | Message::Append(_) | Message::Mail(_) | Message::Syslog(_)) => {
+            (_, _) => {
                 panic!("a message of the wrong kind")
             }
         };
@@ -264,7 +264,7 @@ fn arrived(request: HttpRequest) -> Arrived {
     headers.push("content-type", request.content_type);
     request.headers.iter().for_each(|(name, value)| headers.push(name, value.expose()));
     Arrived {
-        method: request.method.to_owned(),
+        method: request.method.as_str().to_owned(),
         path: request.url.path().to_owned(),
         query: request.url.query().unwrap_or_default().to_owned(),
         headers,
