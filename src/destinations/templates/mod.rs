@@ -1,7 +1,7 @@
 //! The operator's own words: templates for the title, the text and the named values of what a notifier sends.
 //!
 //! `config` compiles them, the pipeline renders them for each change and hands the result to the notifier in its
-//! [`Wording`](crate::domain::Wording). What comes out is plain text. The notifier escapes and cuts it as it does its own
+//! [`Wording`]. What comes out is plain text. The notifier escapes and cuts it as it does its own
 //! words, so that a template can open no injection; texts of attackers are values, and are never read as a template.
 //!
 //! A template reaches no file, no network and no other template. Its work is bounded by [`FUEL`], its output is cut at the
