@@ -4,17 +4,17 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
+use super::discard::Discard;
 use super::failure::{Failure, Outcome};
 use super::json::{DeliveryJson, json_of, next_try};
 use super::listing::Paging;
 use super::number::parse_incident;
-use super::opening::{open_store, outline, read_store};
-use super::output::out;
+use super::opening::read_store;
 use super::paint::Tone;
 use super::table::{Cell, Table};
 use super::{delivery_words, find, moment, names, show};
-use crate::domain::{Clock, DeliveryState, DestinationName, IdPrefix, IncidentNumber, SystemClock, Timestamp};
-use crate::store::{Commands, DeliveryFilter, DeliveryRow, Depth, Queries, SqliteStore};
+use crate::domain::{Clock, DeliveryState, IdPrefix, IncidentNumber, SystemClock};
+use crate::store::{DeliveryFilter, DeliveryRow, Queries};
 
 #[derive(Args)]
 pub struct Deliveries {
@@ -34,14 +34,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Close what waits, and every dead letter, for a destination that is no longer in the configuration
-    Discard {
-        /// Its name
-        destination: String,
-        /// Say what would be closed, and do nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
+    /// Close dead letters, or all that waits for a destination that is no longer in the configuration
+    Discard(Discard),
 }
 
 #[derive(Args)]
@@ -97,42 +91,9 @@ impl Deliveries {
                     found.ok_or_else(|| Failure::Found(format!("there is no delivery {id} in the store")))?;
                 show::delivery(&row, &attempts, *json)
             }
-            Action::Discard { destination, dry_run } => discard(path, destination, *dry_run),
+            Action::Discard(discard) => discard.run(path),
         }
     }
-}
-
-fn discard(path: &Path, name: &str, dry_run: bool) -> Outcome {
-    let outline = outline(path)?;
-    if outline.destinations.contains_key(name) {
-        return Err(Failure::Found(format!(
-            "{name} is in the configuration, and what waits for it will be sent; to close that, remove the destination, \
-             reload, and say it again"
-        )));
-    }
-    if dry_run {
-        let (outline, store) = read_store(path)?;
-        names::check_destination(&outline, &store, Some(name))?;
-        let waiting = open(&store, name, DeliveryState::Waiting)? + open(&store, name, DeliveryState::Leased)?;
-        let dead = open(&store, name, DeliveryState::Dead)?;
-        return out!(
-            "{} deliveries for {name} would be closed: {waiting} that wait, {dead} dead letters",
-            waiting + dead
-        );
-    }
-    let store = open_store(&outline)?;
-    names::check_destination(&outline, &store, Some(name))?;
-    let destination: DestinationName =
-        name.parse().map_err(|fault: crate::domain::NameError| Failure::Found(fault.to_string()))?;
-    let closed = store.discard(&destination)?;
-    out!("{closed} deliveries for {name} are closed; what it was told of open incidents is forgotten")
-}
-
-/// How many deliveries of a destination stand in a state; of a sink: how many events.
-fn open(store: &SqliteStore, destination: &str, state: DeliveryState) -> Result<u64, Failure> {
-    let depths = store.depths(Timestamp::from_millis(i64::MAX))?;
-    let is_it = |depth: &&Depth| depth.destination.as_str() == destination && depth.state == state;
-    Ok(depths.iter().filter(is_it).map(|depth| depth.count).sum())
 }
 
 fn table(rows: &[DeliveryRow]) -> Table {

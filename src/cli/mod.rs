@@ -7,9 +7,11 @@
 mod backup;
 mod check;
 mod completions;
+mod dead_letters;
 mod deliveries;
 mod delivery_words;
 mod demo;
+mod discard;
 mod events;
 mod explain;
 mod explain_incident;

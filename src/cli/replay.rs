@@ -4,14 +4,15 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::dead_letters::DeadLetters;
 use super::failure::{Failure, Outcome};
 use super::moment::parse_moment;
 use super::opening::{open_store, outline};
 use super::output::out;
 use super::replay_to::{CARRIED_OUT, ReplayTo};
 use super::{delivery_words, find, names};
-use crate::domain::{Clock, DeliveryId, DeliveryState, IdPrefix, ReceiptId, SystemClock, Timestamp};
-use crate::store::{DeliveryFilter, DeliveryRow, Doubt, Page, Queries, SqliteStore};
+use crate::domain::{Clock, DeliveryId, IdPrefix, ReceiptId, SystemClock, Timestamp};
+use crate::store::{Doubt, Queries, SqliteStore};
 
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
@@ -36,9 +37,12 @@ pub struct Replay {
     /// duration (24h)
     #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery"], value_parser = parse_moment)]
     since: Option<Timestamp>,
-    /// Only events received before this day, time, or longer than this duration ago
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery", "dead"], value_parser = parse_moment)]
+    /// Only those before this day, time, or longer than this duration ago
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["receipt", "delivery"], value_parser = parse_moment)]
     until: Option<Timestamp>,
+    /// Only dead letters with this text in their reason
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["receipt", "delivery", "to"])]
+    reason: Option<String>,
     /// Also events that the sink was sent before
     #[arg(long, conflicts_with_all = ["receipt", "delivery", "dead", "stop"])]
     again: bool,
@@ -99,7 +103,13 @@ impl Replay {
     }
 
     fn replay_dead(&self, store: &SqliteStore) -> Outcome {
-        let rows = self.dead_letters(store)?;
+        let rows = DeadLetters {
+            destination: self.destination.clone(),
+            since: self.since,
+            until: self.until,
+            reason: self.reason.clone(),
+        }
+        .find(store)?;
         if self.dry_run {
             for row in &rows {
                 let delivery = &row.delivery;
@@ -126,26 +136,6 @@ impl Replay {
             return out!("0 dead letters are sent again");
         }
         out!("{revived} dead letters are sent again: ordered; {CARRIED_OUT}")
-    }
-
-    fn dead_letters(&self, store: &SqliteStore) -> Result<Vec<DeliveryRow>, Failure> {
-        let filter = DeliveryFilter {
-            destination: self.destination.clone(),
-            state: Some(DeliveryState::Dead),
-            since: self.since,
-            ..DeliveryFilter::default()
-        };
-        let mut all: Vec<DeliveryRow> = Vec::new();
-        loop {
-            let page = Page { limit: 500, before: all.last().map(|row| row.cursor) };
-            let rows = store.deliveries(&page, &filter)?;
-            if rows.is_empty() {
-                // The oldest first, as they would have gone out.
-                all.reverse();
-                return Ok(all);
-            }
-            all.extend(rows);
-        }
     }
 }
 

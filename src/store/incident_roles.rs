@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::{DeliveryRow, Page, StoreError};
 use crate::domain::{
-    DestinationName, Event, EventId, Facets, Incident, IncidentNumber, IncidentState, Milestone, Notification,
-    NotificationId, Origin, RouteName, Severity, SourceName, Timestamp,
+    DeliveryId, DestinationName, Event, EventId, Facets, Incident, IncidentNumber, IncidentState, Milestone,
+    Notification, NotificationId, Origin, RouteName, Severity, SourceName, Timestamp,
 };
 use crate::incidents::{Joined, Order, OrderError};
 
@@ -50,6 +50,9 @@ pub trait Commands: Send + Sync {
     /// Closes what waits for a destination that was removed for good. Returns how many deliveries were closed; for a
     /// sink: how many events.
     fn discard(&self, destination: &DestinationName) -> Result<u64, StoreError>;
+
+    /// Closes a dead letter, and keeps its reason. `false`: it is none.
+    fn discard_dead(&self, delivery: DeliveryId) -> Result<bool, StoreError>;
 }
 
 /// Which incidents.

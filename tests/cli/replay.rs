@@ -130,6 +130,53 @@ fn dead_letters_are_revived_by_destination_and_age() {
     assert!(gateway.list("deliveries", &["--state", "dead"]).is_empty());
 }
 
+#[test]
+fn dead_letters_are_chosen_by_reason_and_closed_on_order() {
+    let (pager, other) = block_on(async { (pagerduty::start().await.unwrap(), pagerduty::start().await.unwrap()) });
+    for (place, status) in [(&pager, 413), (&other, 422)] {
+        place.limit_rate(Rate::UNLIMITED);
+        place.always(Some(Fault::Status(status)));
+    }
+    let gateway =
+        Gateway::start(&format!("{}{}{}", sources_by_event(), on_call("oncall", &pager), on_call("backup", &other)));
+    for n in 0..2 {
+        let body = format!(r#"{{"id":"evt_{n}","type":"agent.error"}}"#);
+        gateway.post_signed("adrian", ADRIAN, body.as_bytes()).accepted();
+    }
+    gateway.settle();
+    let dead = || gateway.list("deliveries", &["--state", "dead"]);
+    assert_eq!(dead().len(), 4);
+
+    gateway
+        .run(&["replay", "--dead", "--reason", "413", "--dry-run"])
+        .done()
+        .prints("2 dead letters would be sent again");
+    gateway
+        .run(&["replay", "--dead", "--until", "1h", "--dry-run"])
+        .done()
+        .prints("0 dead letters would be sent again");
+    let dry = gateway.run(&["deliveries", "discard", "--dead", "--reason", "422", "--dry-run"]).done();
+    dry.prints("to backup: ").prints("2 dead letters would be closed");
+    assert_eq!(dead().len(), 4, "a dry run does nothing");
+    gateway.run(&["deliveries", "discard", "--dead", "--reason", "422"]).done().prints("2 dead letters are closed");
+    let left = dead();
+    assert!(left.len() == 2 && left.iter().all(|row| row["destination"] == "oncall"), "{left:?}");
+
+    let id = left[0]["id"].as_str().unwrap();
+    gateway.run(&["deliveries", "discard", "--delivery", id]).done().prints("1 dead letters are closed");
+    gateway.run(&["deliveries", "discard", "--delivery", id]).ended(1).complains("is superseded, and no dead letter");
+    let shown = gateway.show("deliveries", id);
+    let reason = shown["delivery"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("discarded by the operator; ") && reason.contains("413"), "the reason stays: {reason}");
+    assert_eq!(dead().len(), 1);
+
+    // What is configured keeps what waits, and says how to close its dead letters.
+    gateway.run(&["deliveries", "discard", "oncall"]).ended(1).complains("--dead --destination oncall");
+    gateway.run(&["deliveries", "discard"]).ended(2);
+    gateway.run(&["deliveries", "discard", "old", "--dead"]).ended(2);
+    gateway.run(&["deliveries", "discard", "--reason", "x"]).ended(2);
+}
+
 fn on_call(name: &str, place: &StandIn<pagerduty::PagerDuty>) -> String {
     let (url, key) = (place.base_url(), pagerduty::ROUTING_KEY);
     format!(

@@ -8,7 +8,7 @@ use super::incident_rows::IncidentRows;
 use super::notifications::Notifications;
 use super::rows::{row_limit, row_of};
 use super::{SqliteStore, batches};
-use crate::domain::{DestinationName, Incident, IncidentNumber, Milestone, Origin, Timestamp};
+use crate::domain::{DeliveryId, DestinationName, Incident, IncidentNumber, Milestone, Origin, Timestamp};
 use crate::incidents::{Order, OrderError, obey};
 
 impl Commands for SqliteStore {
@@ -61,6 +61,13 @@ impl Commands for SqliteStore {
             }
         }
         Ok(closed)
+    }
+
+    fn discard_dead(&self, delivery: DeliveryId) -> Result<bool, StoreError> {
+        let closing = self
+            .writer
+            .write(move |transaction| Ok(transaction.prepare_cached(CLOSE_DEAD)?.execute([delivery.as_bytes()])? > 0));
+        closing.wait()
     }
 }
 
@@ -161,5 +168,7 @@ fn live_successor(transaction: &Transaction<'_>, incident: &Incident) -> Result<
 const DISCARDED_AT_ONCE: usize = 500;
 const CLOSE: &str =
     "UPDATE deliveries SET state = 4, lease_until = 0, reason = 'discarded by the operator' WHERE seq = ?1";
+const CLOSE_DEAD: &str = "UPDATE deliveries SET state = 4, lease_until = 0,
+    reason = 'discarded by the operator' || coalesce('; ' || reason, '') WHERE id = ?1 AND state = 3";
 const CLOSE_CHANGES: &str = "UPDATE deliveries SET state = 4, lease_until = 0, reason = 'discarded by the operator'
     WHERE notification = ?1 AND state IN (0, 1, 3)";
