@@ -10,7 +10,7 @@ use super::names::{self, FUEL};
 use crate::destinations::render::truncate;
 
 /// An environment without templates.
-pub(super) fn environment() -> Environment<'static> {
+pub fn environment() -> Environment<'static> {
     let mut engine = Environment::empty();
     // What comes out is plain text; the notifier escapes it, because only it knows its markup.
     engine.set_auto_escape_callback(|_| AutoEscape::None);
@@ -40,8 +40,18 @@ pub(super) fn environment() -> Environment<'static> {
     engine
 }
 
-/// Adds a template, which must name nothing that does not exist.
+/// Adds a template for words, which must name nothing that does not exist.
 pub(super) fn add(engine: &mut Environment<'static>, name: &str, source: String) -> Result<(), TemplateError> {
+    parse(engine, name, source, names::is_known)
+}
+
+/// Adds a template, which must name nothing that is not known.
+pub fn parse(
+    engine: &mut Environment<'static>,
+    name: &str,
+    source: String,
+    is_known: fn(&str) -> bool,
+) -> Result<(), TemplateError> {
     if source.len() > SOURCE_BYTES_MAX {
         return Err(TemplateError::too_long(SOURCE_BYTES_MAX));
     }
@@ -49,14 +59,14 @@ pub(super) fn add(engine: &mut Environment<'static>, name: &str, source: String)
     let template = engine.get_template(name).map_err(|error| TemplateError::of(&error))?;
     let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
     names.sort();
-    match names.iter().find(|name| !names::is_known(name)) {
+    match names.iter().find(|name| !is_known(name)) {
         Some(unknown) => Err(TemplateError::unknown_name(&source, unknown)),
         None => Ok(()),
     }
 }
 
 /// What a template makes of a context; what is beyond `bytes_max` is cut off.
-pub(super) fn render(
+pub fn render(
     engine: &Environment<'static>,
     name: &str,
     context: &Value,

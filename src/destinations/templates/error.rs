@@ -53,7 +53,7 @@ impl TemplateError {
     }
 
     /// The engine has failed.
-    pub(super) fn panicked() -> Self {
+    pub fn panicked() -> Self {
         let message = "the engine failed, which is a defect of gatepost".to_owned();
         Self { line: 1, message, remedy: "report it with the template".to_owned() }
     }

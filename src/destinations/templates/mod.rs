@@ -9,8 +9,8 @@
 
 mod context;
 mod defaults;
-mod engine;
-mod error;
+pub(super) mod engine;
+pub(super) mod error;
 mod names;
 mod samples;
 mod slot;

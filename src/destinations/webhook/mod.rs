@@ -4,6 +4,7 @@
 //! repetition for what it is; time and signature are made anew. Nothing else is known of the receiver: a 2xx means that
 //! it has the batch, and its answer is not read further. What is signed is the body as it goes over the wire.
 
+mod body;
 pub(super) mod errors;
 mod signer;
 
@@ -19,8 +20,9 @@ use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
 use super::render::cloudevents;
 use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, OAuth, Pace, Reply, Sink, Step};
-use crate::domain::{Batch, BatchSize, Outcome, Secret};
+use crate::domain::{Batch, BatchEvent, BatchSize, Outcome, Purpose, Secret};
 use crate::settings::Section;
+use body::BodyTemplate;
 use signer::Signer;
 
 /// The `webhook` destination.
@@ -34,6 +36,7 @@ pub const KIND: Kind = Kind {
   "secret": {"$ref": "#/$defs/secret", "description": "The receiver's secret, whsec_ and base64 of 24 to 64 bytes, or a private ed25519 key, whsk_ and base64 of 32"},
   "previous_secret": {"$ref": "#/$defs/secret", "description": "The secret before, while it is being replaced: both sign"},
   "format": {"enum": ["event", "ocsf", "cloudevents", "ecs"]},
+  "body": {"$ref": "#/$defs/template", "description": "The body of one event in a shape of your own, instead of a format: a template that makes JSON"},
   "compression": {"enum": ["none", "gzip"]},
   "batch": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "1: an object a request; more: an array of up to so many"},
   "headers": {"type": "object", "description": "Header lines of your own; a value is a text or a secret",
@@ -58,6 +61,8 @@ struct Webhook {
     signers: Vec<Signer>,
     secrets: Vec<Secret>,
     format: EventFormat,
+    /// Instead of a format.
+    template: Option<BodyTemplate>,
     compression: Compression,
     /// How many events a request holds at most. One stands by itself, more are an array.
     events_max: usize,
@@ -72,6 +77,7 @@ fn read(section: &Section) -> Option<Webhook> {
     warn_of_example(section, url.as_ref());
     let format = EventFormat::setting(section, FORMATS, EventFormat::Event);
     let events_max = if section.has("batch") { section.integer("batch", 1..BATCH_EVENTS_MAX + 1) } else { Some(1) };
+    let template = BodyTemplate::setting(section);
     let headers = headers(section);
     let compression = Compression::setting(section);
     let signer = |key, secret: Secret| Some((Signer::of(section, key, &secret)?, secret));
@@ -82,8 +88,8 @@ fn read(section: &Section) -> Option<Webhook> {
     };
     let (signers, secrets) = [Some(present?), previous].into_iter().flatten().unzip();
     let events_max = usize::try_from(events_max?).unwrap_or(1);
-    let (format, compression) = (format?, compression?);
-    Some(Webhook { url: url?, signers, secrets, format, compression, events_max, headers: headers? })
+    let (format, template, compression) = (format?, template?, compression?);
+    Some(Webhook { url: url?, signers, secrets, format, template, compression, events_max, headers: headers? })
 }
 
 /// Header lines of the operator's own. Those that gatepost or HTTP itself sets are not among them.
@@ -139,9 +145,7 @@ impl Sink for Webhook {
     fn first(&self, batch: &Batch<'_>) -> Next {
         match self.body(batch) {
             Ok(body) => Next::Send("post", Message::Http(self.request(batch, body))),
-            Err(error) => {
-                Next::Done(Outcome::Refused { reason: format!("the event cannot be written as JSON: {error}") })
-            }
+            Err(reason) => Next::Done(Outcome::Refused { reason }),
         }
     }
 
@@ -155,10 +159,18 @@ impl Sink for Webhook {
 }
 
 impl Webhook {
-    fn body(&self, batch: &Batch<'_>) -> serde_json::Result<Vec<u8>> {
-        let events = batch.events.iter().map(|event| self.format.line(event, batch.purpose));
-        let events = events.collect::<serde_json::Result<Vec<Vec<u8>>>>()?.join(&b","[..]);
+    /// The body, or why there can be none.
+    fn body(&self, batch: &Batch<'_>) -> Result<Vec<u8>, String> {
+        let events = batch.events.iter().map(|event| self.one(event, batch.purpose));
+        let events = events.collect::<Result<Vec<Vec<u8>>, String>>()?.join(&b","[..]);
         Ok(if self.events_max == 1 { events } else { [b"[", events.as_slice(), b"]"].concat() })
+    }
+
+    fn one(&self, event: &BatchEvent, purpose: Purpose) -> Result<Vec<u8>, String> {
+        let defect = |error: serde_json::Error| format!("the event cannot be written as JSON: {error}");
+        let Some(template) = &self.template else { return self.format.line(event, purpose).map_err(defect) };
+        let (event, _) = EventFormat::Event.document(event, purpose).map_err(defect)?;
+        template.render(&event).map_err(|error| format!("the template of the body, {error}"))
     }
 
     fn request(&self, batch: &Batch<'_>, body: Vec<u8>) -> HttpRequest {

@@ -91,6 +91,47 @@ fn requests_are_golden() {
     }
 }
 
+const BODY: &str = r#"body = """
+{ "alert": {{ event.title | json }}, "severity": {{ event.severity | json }}, "who": {{ event.actor.ip | json }},
+  "labels": {{ event.labels | json }} }
+""""#;
+
+#[test]
+fn a_body_of_ones_own_is_json_whatever_an_alert_says() {
+    let sink = sink(BODY);
+    for (name, batch) in &testing::batches() {
+        let (_, request) = sent(sink.first(&batch.as_batch()));
+        let made: serde_json::Value =
+            serde_json::from_slice(&request.body).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let event = batch.as_batch().events[0].document.read().unwrap();
+        let title = if name.contains("probe") { format!("TEST · {}", event.title) } else { event.title.clone() };
+        assert_eq!(made["alert"], title.as_str(), "{name}");
+        assert_eq!(made["who"].is_null(), event.actor.is_none_or(|actor| actor.ip.is_none()), "{name}");
+        assert_eq!(made.as_object().unwrap().len(), 4, "{name}");
+        assert_eq!(request.content_type, "application/json");
+    }
+}
+
+#[test]
+fn a_template_of_a_body_is_tried_when_it_is_read() {
+    let samples: Vec<crate::domain::Event> = serde_json::from_str(include_str!("samples.json")).unwrap();
+    assert_eq!(samples.len(), 3);
+    for (body, said) in [
+        ("body = \"{{ event.titel | json }}\"", "line 1 names 'event.titel', which does not exist"),
+        ("body = \"{{ title | json }}\"", "names 'title', which does not exist"),
+        ("body = \"{{ event.title }}\"", "makes no JSON"),
+        ("body = \"{% if event.title %}{}\"", "is not a template"),
+        ("body = \"{{ event.title | jsn }}\"", "filters: upper"),
+        ("body = \"{}\"\nformat = \"ocsf\"", "has no effect beside `format`"),
+        ("body = \"{}\"\nbatch = 2", "has no effect beside `batch`"),
+        ("body = { file = \"nowhere.json\" }", "the file nowhere.json cannot be read"),
+        ("body = 5", "not a text in quotes"),
+    ] {
+        let faults = testing::build(&KIND, &format!("{SETTINGS}\n{body}")).unwrap_err();
+        assert!(faults.contains(said), "{body}: {faults}");
+    }
+}
+
 #[test]
 fn the_kind_of_a_key_decides_how_it_signs_and_both_kinds_may_sign() {
     let key = "secret = { value = \"whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\" }";
