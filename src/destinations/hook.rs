@@ -119,7 +119,7 @@ pub(super) const REPEAT_PLAIN: Step = "repeat-plain";
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::{body, reply, sent};
+    use super::super::testing::{body, done, reply, sent};
     use super::super::{Fault, life};
     use super::*;
     use crate::domain::OutcomeKind::{Delivered, Refused, Retry, Unknown};
@@ -152,13 +152,6 @@ mod tests {
 
         fn secrets(&self) -> Vec<String> {
             vec!["s3cret-path".into()]
-        }
-    }
-
-    fn done(next: Next) -> Outcome {
-        match next {
-            Next::Done(outcome) => outcome,
-            other => panic!("{other:?}"),
         }
     }
 

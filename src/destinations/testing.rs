@@ -226,6 +226,14 @@ pub fn notifier(kind: &Kind, settings: &str) -> Box<dyn Notifier> {
     build_with(build, settings).unwrap()
 }
 
+/// The outcome of a try that is over.
+pub fn done(next: Next) -> Outcome {
+    match next {
+        Next::Done(outcome) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A notifier that is told of the opening of an incident of one event: that of the job.
 #[derive(Debug)]
 pub struct Opening(Box<dyn Notifier>);

@@ -6,7 +6,7 @@ use super::edit::{EDIT, EDIT_PLAIN};
 use super::*;
 use crate::destinations::hook::{POST, POST_PLAIN, REPEAT};
 use crate::destinations::life::{self, OwnedTelling};
-use crate::destinations::testing::{self, Opening, body, reply, reply_with, sent};
+use crate::destinations::testing::{self, Opening, body, done, reply, reply_with, sent};
 use crate::destinations::{Fault, ProbeTelling};
 use crate::domain::OutcomeKind::{self, Delivered, Gone, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::{Audience, Progress, Purpose, Reference, Scope};
@@ -18,13 +18,6 @@ const POSTED: &str = r#"{"id":"1200000000000000001","channel_id":"11000000000000
 
 fn notifier() -> Box<dyn Notifier> {
     testing::notifier(&KIND, SETTINGS)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// In the middle of its life, with the message that was posted.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::destinations::life::{self, OwnedTelling};
-use crate::destinations::testing;
+use crate::destinations::testing::{self, done};
 use crate::destinations::{
     Fault, Mail, MailAnswer, MailResult, MailSecurity, MailStage, Mailing, Message, Next, Reply, errors as tables,
 };
@@ -30,13 +30,6 @@ fn mailing(next: Next) -> Mailing {
             assert_eq!(step, "send");
             mailing
         }
-        other => panic!("{other:?}"),
-    }
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
         other => panic!("{other:?}"),
     }
 }

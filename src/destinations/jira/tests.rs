@@ -6,7 +6,7 @@ use super::create::{CREATE, SEARCH, label};
 use super::description::description;
 use super::*;
 use crate::destinations::render::{IncidentSummary, truncate};
-use crate::destinations::testing::{self, Opening, body, reply, reply_with, sent};
+use crate::destinations::testing::{self, Opening, body, done, reply, reply_with, sent};
 use crate::destinations::{Fault, Next, ProbeTelling, Reply, Step, classify};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::{Event, NotifierClass, Outcome, Progress, Reference, Scope};
@@ -19,13 +19,6 @@ const OPTIONAL: &str = "labels = [\"security\"]\npriority = true";
 
 fn destination(settings: &str) -> Opening {
     Opening::at(&KIND, settings)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::content::{SHORT_DESCRIPTION_CHARS_MAX, TEXT_CHARS_MAX};
 use super::create::{CREATE, SEARCH, correlation};
 use super::*;
-use crate::destinations::testing::{self, Opening, body, reply, reply_with, sent};
-use crate::destinations::{Fault, Next, Reply, Step};
+use crate::destinations::testing::{self, Opening, body, done, reply, reply_with, sent};
+use crate::destinations::{Fault, Reply, Step};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::{Event, Outcome, Progress, Reference, Scope};
 
@@ -19,13 +19,6 @@ const MADE: &str = r#"{"result":{"sys_id":"0123456789abcdef0123456789abcdef","nu
 
 fn destination() -> Opening {
     Opening::at(&KIND, SETTINGS)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn doubtful<'a>(event: &'a Event, progress: &'a Progress) -> Job<'a> {

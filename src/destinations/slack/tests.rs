@@ -7,7 +7,7 @@ use serde_json::json;
 use super::notifier::METADATA_TYPE;
 use super::post::{HISTORY, POST, POST_PLAIN, REPEAT};
 use super::*;
-use crate::destinations::testing::{self, Opening, body, reply, reply_with, sent};
+use crate::destinations::testing::{self, Opening, body, done, reply, reply_with, sent};
 use crate::destinations::{Fault, HttpReply, Next, Reply};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::{Event, Outcome, Progress, Repeat, Scope};
@@ -17,13 +17,6 @@ const API: &str = "token = { env = \"SLACK_TOKEN\" }\nchannel = \"C00000000\"";
 
 fn destination(settings: &str) -> Opening {
     Opening::at(&KIND, settings)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::destinations::hook::{POST, POST_PLAIN, REPEAT};
 use crate::destinations::life::{self, OwnedTelling};
-use crate::destinations::testing::{self, Opening, body, reply, reply_with, sent};
+use crate::destinations::testing::{self, Opening, body, done, reply, reply_with, sent};
 use crate::destinations::{HttpReply, ProbeTelling};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::{Audience, Outcome, Progress, Purpose, Scope};
@@ -16,13 +16,6 @@ const REPLY: Operation = Operation::Reply { number: 1, audience: Audience::Chann
 
 fn notifier() -> Box<dyn Notifier> {
     testing::notifier(&KIND, SETTINGS)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn told(stage: &str, operation: Operation) -> OwnedTelling {

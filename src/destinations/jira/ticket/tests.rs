@@ -6,7 +6,7 @@ use crate::destinations::jira::create::{CREATE, CREATE_BARE, SEARCH, label};
 use crate::destinations::jira::transition::{STATUS, TRANSITION, TRANSITIONS};
 use crate::destinations::jira::{DESCRIPTION_BYTES_MAX, KIND};
 use crate::destinations::life::{self, OwnedTelling};
-use crate::destinations::testing::{self, body, reply, sent};
+use crate::destinations::testing::{self, body, done, reply, sent};
 use crate::destinations::{HttpReply, HttpRequest, ProbeTelling};
 use crate::domain::OutcomeKind::{Delivered, Gone, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::{Audience, Progress, Purpose, Reference};
@@ -23,13 +23,6 @@ const COMMENT_2: Operation = Operation::Reply { number: 2, audience: Audience::T
 
 fn notifier(settings: &str) -> Box<dyn Notifier> {
     testing::notifier(&KIND, settings)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// In the middle of its life, with a ticket whose priority gatepost has set.

@@ -11,7 +11,7 @@ use crate::destinations::opsgenie::content::{
     TAG_CHARS_MAX,
 };
 use crate::destinations::opsgenie::tests::{REQUEST, TAKEN};
-use crate::destinations::testing::{self, body, reply, sent};
+use crate::destinations::testing::{self, body, done, reply, sent};
 use crate::domain::OutcomeKind::Refused;
 use crate::domain::{Audience, Change, Progress, Purpose};
 
@@ -29,13 +29,6 @@ fn told(stage: &str) -> OwnedTelling {
 
 fn request(told: &OwnedTelling) -> Value {
     body(&sent(notifier().first(&told.job(), &told.telling())).1)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn change(stage: &str, operation: Operation) -> OwnedTelling {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::pagerduty::{KIND, errors};
-use crate::destinations::testing::{self, body, reply, sent};
+use crate::destinations::testing::{self, body, done, reply, sent};
 use crate::destinations::{Fault, HttpRequest};
 use crate::domain::OutcomeKind::{Delivered, Refused, Unknown};
 use crate::domain::{Audience, Change, Outcome};
@@ -25,13 +25,6 @@ fn told(stage: &str) -> OwnedTelling {
 
 fn request(told: &OwnedTelling) -> Value {
     body(&sent(notifier().first(&told.job(), &told.telling())).1)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::destinations::servicenow::content::TEXT_CHARS_MAX;
 use crate::destinations::servicenow::note::{NOTE, NOTES, REPEAT, mark};
 use crate::destinations::servicenow::state::{CHANGE, STATE};
 use crate::destinations::servicenow::{KIND, create};
-use crate::destinations::testing::{self, body, reply, sent};
+use crate::destinations::testing::{self, body, done, reply, sent};
 use crate::destinations::{HttpReply, HttpRequest};
 use crate::domain::OutcomeKind::{Delivered, Gone, Misconfigured, Refused, Retry, Unknown};
 use crate::domain::{Audience, Change, Progress, Purpose};
@@ -35,13 +35,6 @@ fn told(stage: &str, operation: Operation) -> OwnedTelling {
     let mut told = told.with(change, operation);
     told.told.reference = life::reference("INC0010001", json!({ "id": ID, "priority": "2/2" }));
     told
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn result(record: &Value) -> Reply {

@@ -4,7 +4,7 @@ use super::*;
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::slack::post::{HISTORY, POST, POST_PLAIN, REPEAT};
 use crate::destinations::slack::{KIND, errors, reply as replies};
-use crate::destinations::testing::{self, body, reply, sent};
+use crate::destinations::testing::{self, body, done, reply, sent};
 use crate::destinations::{Fault, ProbeTelling};
 use crate::domain::OutcomeKind::{Delivered, Gone, Refused, Unknown};
 use crate::domain::{Progress, Purpose, Repeat};
@@ -14,13 +14,6 @@ const API: &str = "token = { env = \"SLACK_TOKEN\" }\nchannel = \"C00000000\"";
 
 fn notifier(settings: &str) -> Box<dyn Notifier> {
     testing::notifier(&KIND, settings)
-}
-
-fn done(next: Next) -> Outcome {
-    match next {
-        Next::Done(outcome) => outcome,
-        other => panic!("{other:?}"),
-    }
 }
 
 fn taken(_: &str, request: &HttpRequest) -> Reply {
