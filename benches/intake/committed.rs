@@ -15,6 +15,8 @@ pub const SHARE: f64 = 0.85;
 const RATIOS: &[(&str, f64)] = &[
     ("intake at 256 connections, of L0", 0.37),
     ("intake at 64 connections, of L0", 0.30),
+    ("intake at 256 connections, with three notifiers, of L0", 0.33),
+    ("intake at 64 connections, with three notifiers, of L0", 0.33),
     ("intake at 256 connections, times naive", 5.5),
     ("intake at 64 connections, times naive", 5.7),
     ("intake at 256 connections, duplicates to new events", 1.06),

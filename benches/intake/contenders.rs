@@ -20,7 +20,7 @@ use super::gateway::{Gateway, NEW, REPEATED, Setup};
 use super::load::Expected;
 use super::peers::Peer;
 use super::people::People;
-use super::process::{self, Process};
+use super::process::{self, Process, STORELESS};
 
 /// Who is measured.
 #[derive(Clone)]
@@ -222,5 +222,3 @@ pub const GATEPOST: &str = "gatepost";
 pub const NOTIFYING: &str = "gatepost, 3 notifiers";
 const BARE: &str = "bare";
 const NAIVE: &str = "naive";
-/// The word for gatepost's listener over no store; its log is not shown.
-pub const STORELESS: &str = "storeless";

@@ -12,13 +12,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
-use super::contenders::STORELESS;
 use super::machine;
 
 /// The first argument of a process of this binary that is no benchmark.
 pub const SERVE: &str = "serve-contender";
 /// The word after it for a keeper of another program.
 pub const KEEP: &str = "keep";
+/// The word after it for gatepost's listener over no store, whose log is not shown.
+pub const STORELESS: &str = "storeless";
 
 /// A folder for a server's files, removed with its last handle.
 pub type Folder = Rc<TempDir>;
