@@ -106,7 +106,7 @@ impl fmt::Display for Contender {
 
 /// A contender's process. It ends with the value.
 pub enum Running {
-    /// gatepost, and whom it notifies, who must be there as long as it runs.
+    /// gatepost, and the stand-ins of its notifiers, which run as long as it does.
     Gatepost {
         gateway: Gateway,
         _people: Option<Box<People>>,

@@ -11,10 +11,10 @@ pub struct BatchGap {
 }
 
 impl BatchGap {
-    /// Notes what was taken at `now`: `is_last` where a batch was taken and nothing waited behind it. Behind a full batch
-    /// there is no gap.
-    pub fn note(&mut self, interval: Duration, is_last: bool, now: Instant) {
-        self.until = is_last.then(|| now + interval);
+    /// Notes what was taken at `now`: `is_drained` where it was a batch of new events and none waited behind it. Behind a full
+    /// batch, what is tried again and the past there is no gap: it would make a replay last for days.
+    pub fn note(&mut self, interval: Duration, is_drained: bool, now: Instant) {
+        self.until = is_drained.then(|| now + interval);
     }
 
     /// How long no batch may be taken; zero if one may.

@@ -184,7 +184,7 @@ impl Worker {
         under_way.note_slots(&self.receiver, order, claimed.claims.len());
         pacer.take(claimed.claims.len(), now);
         if let Receiver::Sink(sink) = &self.receiver {
-            gap.note(sink.batch_interval(), !claimed.claims.is_empty() && !claimed.more_waits, now);
+            gap.note(sink.batch_interval(), claimed.is_drained, now);
         }
         for claim in claimed.claims {
             let delivery = claim.work().delivery;

@@ -13,8 +13,8 @@ pub struct Claimed {
     pub claims: Vec<Claim<DeliveryWork>>,
     /// When the next delivery of this destination is due; `None` if none waits.
     pub next_due: Option<Timestamp>,
-    /// Whether the last batch that was formed left events behind for the next.
-    pub more_waits: bool,
+    /// Whether a batch of new events was formed and left none behind for the next. Not so of what is tried again, nor of a replay.
+    pub is_drained: bool,
     /// Deliveries whose rows could not be read. They are dead letters now.
     pub unreadable: Vec<SetAside>,
 }

@@ -26,7 +26,7 @@ pub const KINDS: [&str; 10] = [
     "webhook",
 ];
 
-/// What befalls a destination.
+/// A fault at a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Nothing listens.

@@ -176,6 +176,22 @@ fn a_batch_that_waits_for_its_next_try_does_not_keep_the_others_unless_the_sink_
 }
 
 #[test]
+fn a_sink_is_drained_by_its_last_new_batch_and_not_by_what_is_tried_again() {
+    let fixture = Fixture::new();
+    fixture.record(150, &["a"]);
+    let claim =
+        |now| fixture.store.claim_batches(&name("a"), 1, ClaimOrder::MostSevere, SIZE, lease(now)).wait().unwrap();
+    let mut first = claim(1);
+    assert_eq!((first.claims.len(), first.is_drained), (1, false), "50 events wait behind it");
+    fixture.settle(first.claims.pop().unwrap(), again(10, false));
+    let mut second = claim(2);
+    assert_eq!((second.claims.len(), second.is_drained), (1, true));
+    fixture.settle(second.claims.pop().unwrap(), delivered());
+    let third = claim(10);
+    assert_eq!((third.claims.len(), third.is_drained), (1, false), "it is the first once more");
+}
+
+#[test]
 fn the_event_that_a_batch_fails_on_is_found_alone_and_all_others_arrive() {
     let fixture = Fixture::new();
     fixture.record(37, &["a", "b"]);

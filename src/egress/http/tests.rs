@@ -1,4 +1,4 @@
-//! Requests over connections of TLS: whom they trust, what they show, and what is said where that is not enough.
+//! Requests over TLS: trusted authorities, client certificates, and the errors of both.
 
 use std::sync::Arc;
 

@@ -129,7 +129,7 @@ impl Outbox for SqliteStore {
                     claimed.next_due = Some(lease.now);
                 }
                 let Formed::Batch(batch, more_waits) = formed else { break };
-                claimed.more_waits = more_waits == MoreWaits::Yes;
+                claimed.is_drained = more_waits == MoreWaits::No;
                 claimed.claims.push(batch);
             }
             if may_form && claimed.claims.len() < limit {
