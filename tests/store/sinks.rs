@@ -192,6 +192,19 @@ fn a_sink_is_drained_by_its_last_new_batch_and_not_by_what_is_tried_again() {
 }
 
 #[test]
+fn only_a_dead_letter_is_closed_as_one() {
+    let fixture = Fixture::new();
+    fixture.record(1, &["a"]);
+    let first = fixture.batch("a", 1).unwrap();
+    let delivery = first.work().delivery;
+    assert!(!fixture.store.discard_dead(delivery).unwrap(), "it is under way");
+    fixture.settle(first, again(10, false));
+    assert!(!fixture.store.discard_dead(delivery).unwrap(), "it waits for its next try");
+    fixture.settle(fixture.batch("a", 10).unwrap(), delivered());
+    assert!(!fixture.store.discard_dead(delivery).unwrap(), "it has arrived");
+}
+
+#[test]
 fn the_event_that_a_batch_fails_on_is_found_alone_and_all_others_arrive() {
     let fixture = Fixture::new();
     fixture.record(37, &["a", "b"]);
