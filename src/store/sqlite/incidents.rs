@@ -3,8 +3,11 @@
 //! Called by `record` with the new events of a transaction, and by the passing of time. What happens to an incident is
 //! decided by [`crate::incidents`]; this file loads and saves. Nothing of an incident is kept between transactions.
 
+mod collectives;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use collectives::{Collectives, Shown};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::{Advanced, Policy, StoreError};
@@ -16,7 +19,7 @@ use crate::domain::{
     DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, IncidentState, Origin, RouteName,
     SourceName, Timestamp,
 };
-use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, StormGauge, Subject};
+use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, Subject};
 
 /// What became of the events that were absorbed.
 #[derive(Default)]
@@ -47,12 +50,14 @@ impl<'t> Incidents<'t> {
         let mut absorption = Absorption::default();
         let old = gathered.old_by_source();
         let Gathered { mut by_key, order, .. } = gathered;
+        let mut collectives = Collectives::default();
         for place in order {
             let Some(events) = by_key.remove(&place) else { continue };
             let (source, key) = place;
             let is_one_of_many_old = old.get(&source).is_some_and(|count| *count > 1);
-            self.absorb_key(&source, key, events, is_one_of_many_old, &mut absorption)?;
+            self.absorb_key(&source, key, (events, is_one_of_many_old), &mut collectives, &mut absorption)?;
         }
+        collectives.finish(self, &mut absorption.to_tell)?;
         Ok(absorption)
     }
 
@@ -60,8 +65,8 @@ impl<'t> Incidents<'t> {
         &self,
         source: &SourceName,
         key: IncidentKey,
-        events: Vec<GatheredEvent>,
-        is_one_of_many_old: bool,
+        (events, is_one_of_many_old): (Vec<GatheredEvent>, bool),
+        collectives: &mut Collectives,
         absorption: &mut Absorption,
     ) -> Result<(), StoreError> {
         let (news, places): (Vec<NewEvent>, Vec<_>) =
@@ -77,7 +82,7 @@ impl<'t> Incidents<'t> {
         let mut notifiers: Vec<BTreeMap<DestinationName, RouteName>> = vec![BTreeMap::new(); absorbed.subjects.len()];
         for ((joined, place), (row, to)) in absorbed.joined.iter().zip(&places) {
             let subject = place.and_then(|place| absorbed.subjects.get(place));
-            self.mark_event(*row, *joined, subject)?;
+            self.mark_event(*row, *joined, subject.map(|subject| subject.incident.number))?;
             if *joined != Joined::Opened {
                 *absorption.held_back.entry((source.clone(), joined.as_str())).or_default() += 1;
             }
@@ -90,7 +95,12 @@ impl<'t> Incidents<'t> {
         for (place, (mut subject, of_subject)) in absorbed.subjects.into_iter().zip(notifiers).enumerate() {
             let shown = subject.shows.and_then(|shows| places.get(shows)).map(|(row, _)| *row);
             let is_opened = absorbed.joined.contains(&(Joined::Opened, Some(place)));
-            let folded_into = if is_opened { self.fold(&mut subject, is_one_of_many_old, &mut numbers)? } else { None };
+            let folded_into = if is_opened {
+                let shown = Shown { event: shown, notifiers: &of_subject };
+                collectives.fold(self, &mut subject, is_one_of_many_old, shown, &mut numbers)?
+            } else {
+                None
+            };
             if folded_into.is_none() || subject.incident.fold.is_some() {
                 *absorption.opened.entry(source.clone()).or_default() += usize::from(is_opened);
                 self.save(&subject, shown)?;
@@ -102,12 +112,9 @@ impl<'t> Incidents<'t> {
                 if subject.incident.fold.is_none() {
                     let of_subject = absorbed.joined.iter().zip(&places).filter(|((_, of), _)| *of == Some(place));
                     for (_, (row, _)) in of_subject {
-                        self.mark_event(*row, Joined::Counted, Some(&folded_into))?;
+                        self.mark_event(*row, Joined::Counted, Some(folded_into))?;
                     }
                 }
-                self.show_first(folded_into.incident.number, shown)?;
-                self.save(&folded_into, None)?;
-                self.tell(&folded_into.incident, &of_subject, &mut absorption.to_tell)?;
             }
         }
         Ok(())
@@ -144,42 +151,6 @@ impl<'t> Incidents<'t> {
         let notifications = Notifications::of(self.transaction, self.policy, self.now);
         notifications.join(incident, notifiers)?;
         notifications.arm(incident, to_tell)
-    }
-
-    /// Folds a new incident into a storm or a digest where its source opens too many; which of them then stands for it.
-    fn fold(
-        &self,
-        subject: &mut Subject,
-        is_one_of_many_old: bool,
-        numbers: &mut dyn FnMut() -> (IncidentId, IncidentNumber),
-    ) -> Result<Option<Subject>, StoreError> {
-        let source = subject.incident.source.clone();
-        if subject.is_old {
-            let digest = self.latest(&source, incidents::digest_key(&source), &[])?;
-            let is_open = digest.as_ref().is_some_and(|digest| digest.incident.state.is_live());
-            if is_open || is_one_of_many_old {
-                return Ok(Some(incidents::digest(digest, subject, numbers, self.now)));
-            }
-        }
-        let Some(limits) = &self.policy.timing.storm else { return Ok(None) };
-        let Incident { rank, rule, .. } = &subject.incident;
-        let found = self
-            .transaction
-            .prepare_cached("SELECT document FROM storms WHERE source = ?1")?
-            .query_row([source.as_str()], document)
-            .optional();
-        // One that cannot be read is of the last minutes only: it is begun anew.
-        let mut gauge: StormGauge = readable(found)?.unwrap_or_default().unwrap_or_default();
-        // By the time at which it is read: a backlog is read out of the order of receipt, urgent and oldest in turn.
-        let is_admitted = gauge.admit(*rank, rule, self.now, limits);
-        self.transaction
-            .prepare_cached("INSERT INTO storms (source, document) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET document = ?2")?
-            .execute(params![source.as_str(), to_text(&gauge)?])?;
-        if is_admitted {
-            return Ok(None);
-        }
-        let storm = self.latest(&source, incidents::storm_key(&source, *rank), &[])?;
-        Ok(Some(incidents::fold(storm, subject, numbers, self.now)))
     }
 
     /// Adds an incident to the digest of what a notifier was not told, which is told it instead; the number of the digest.
@@ -221,17 +192,6 @@ impl<'t> Incidents<'t> {
         let to = BTreeMap::from([(notifier.clone(), route.clone())]);
         self.tell(&digest.incident, &to, &mut BTreeSet::new())?;
         Ok(Some(digest.incident.number))
-    }
-
-    /// A storm is shown by the first event that it stands for.
-    fn show_first(&self, incident: IncidentNumber, event: Option<i64>) -> Result<(), StoreError> {
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO incident_texts (incident, event, facets) SELECT ?1, document, '{}' FROM events WHERE seq = ?2
-                 ON CONFLICT (incident) DO NOTHING",
-            )?
-            .execute(params![row_of(incident), event])?;
-        Ok(())
     }
 
     /// The live incident of a key, else the newest, with what is known of the correlations of these events.
@@ -306,10 +266,10 @@ impl<'t> Incidents<'t> {
         Ok(last.unwrap_or(0).unsigned_abs() + 1)
     }
 
-    fn mark_event(&self, row: i64, joined: Joined, subject: Option<&Subject>) -> Result<(), StoreError> {
+    fn mark_event(&self, row: i64, joined: Joined, incident: Option<IncidentNumber>) -> Result<(), StoreError> {
         self.transaction
             .prepare_cached("UPDATE events SET incident = ?2, joined = ?3 WHERE seq = ?1")?
-            .execute(params![row, subject.map(|subject| row_of(subject.incident.number)), joined.number()])?;
+            .execute(params![row, incident.map(row_of), joined.number()])?;
         Ok(())
     }
 
