@@ -32,6 +32,9 @@ pub trait Outbox: Send + Sync {
         lease: Lease,
     ) -> Ticket<Extended>;
 
+    /// Whether requests come so many at once that what can wait should leave them the processors for a moment.
+    fn is_intake_crowded(&self) -> bool;
+
     /// Whether keys have ever been deleted for their age. As long as none has, whatever was accepted is known.
     fn forgets(&self) -> bool;
 

@@ -62,6 +62,13 @@ pub struct ReceiptWork {
     pub(super) replayed: HashSet<i64>,
 }
 
+impl ReceiptWork {
+    /// Of a receipt that was never claimed.
+    pub(super) fn first_try_of(receipt: Receipt) -> Self {
+        Self { receipt, tries: 1, replay: false, is_extended: false, replayed: HashSet::new() }
+    }
+}
+
 impl Claim<ReceiptWork> {
     /// Takes the receipt with its body out of the claim, which keeps everything but the body: a body is read, and
     /// dropped, long before the claim is settled.
@@ -164,6 +171,8 @@ pub struct Dispatched {
     pub to_tell: BTreeSet<DestinationName>,
     /// Events that were not told by themselves, by source and reason.
     pub held_back: BTreeMap<(SourceName, &'static str), u64>,
+    /// How long that had the thread that writes.
+    pub took: Duration,
 }
 
 impl Dispatched {

@@ -835,6 +835,39 @@ fn the_oldest_that_waits_is_known_for_each_source_and_destination() {
 }
 
 #[test]
+fn what_was_just_accepted_is_claimed_from_memory_and_the_table_says_what_waits() {
+    let fixture = Fixture::new();
+    for id in ["1", "2", "3", "4"] {
+        fixture.accept(id);
+    }
+    // Where the table no longer agrees, what is in memory is what was answered 200.
+    fixture.tamper("UPDATE receipts SET body = x'00' WHERE seq = 2; DELETE FROM receipts WHERE seq > 2");
+    let claimed = fixture.store.claim_receipts(ReceiptLimits::of_any_size(2), lease(0)).wait().unwrap();
+    let bodies: Vec<_> = claimed.claims.into_iter().map(|mut claim| claim.take_receipt().body).collect();
+    assert_eq!(bodies, ["1", "2"]);
+    // A process that ends has nothing in memory: the rows that are left are what waits.
+    let fixture = fixture.reopen();
+    let claimed = fixture.store.claim_receipts(ReceiptLimits::of_any_size(9), lease(0)).wait().unwrap();
+    assert_eq!((claimed.claims.len(), claimed.claims[0].work().tries), (2, 2));
+}
+
+#[test]
+fn numbers_are_not_given_out_twice_where_retention_has_emptied_the_tables() {
+    let fixture = Fixture::new();
+    for id in ["1", "2"] {
+        fixture.accept(id);
+    }
+    fixture.dispatch(0, &[]);
+    while fixture.store.prune(sinks::horizons(i64::MAX), Vec::new(), 100).wait().unwrap() > 0 {}
+    assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap().len(), 0);
+    assert_eq!(fixture.store.events(&ALL, &EventFilter::default()).unwrap().len(), 0);
+    fixture.accept("3");
+    fixture.dispatch(0, &[]);
+    assert_eq!(fixture.store.receipts(&ALL, &ReceiptFilter::default()).unwrap()[0].cursor, 3);
+    assert_eq!(fixture.store.events(&ALL, &EventFilter::default()).unwrap()[0].cursor, 3);
+}
+
+#[test]
 fn receipts_that_cannot_be_read_are_set_aside_and_keep_no_others() {
     for damage in [
         "UPDATE receipts SET source = 'not a name' WHERE seq = 2",
@@ -848,6 +881,8 @@ fn receipts_that_cannot_be_read_are_set_aside_and_keep_no_others() {
             fixture.accept(id);
         }
         fixture.tamper(damage);
+        // What was just accepted would be claimed from memory.
+        let fixture = fixture.reopen();
         let claimed = fixture
             .store
             .claim_receipts(ReceiptLimits::of_any_size(100), lease(0))
@@ -875,6 +910,7 @@ fn a_receipt_that_was_repaired_is_read_when_it_is_replayed() {
     let fixture = Fixture::new();
     let Acceptance::New(id) = fixture.accept("1") else { panic!() };
     fixture.tamper("UPDATE receipts SET source = 'not a name'");
+    let fixture = fixture.reopen();
     assert_eq!(
         fixture.store.claim_receipts(ReceiptLimits::of_any_size(1), lease(0)).wait().unwrap().set_aside.len(),
         1

@@ -356,7 +356,7 @@ fn an_event_leads_to_the_batches_that_hold_it() {
     assert_eq!(titles[0], "e and 99 more");
 }
 
-fn horizons(events: i64) -> Horizons {
+pub fn horizons(events: i64) -> Horizons {
     Horizons { keys: at(0), receipts: at(0), events: at(events) }
 }
 
@@ -541,7 +541,7 @@ fn a_sink_that_has_to_pass_over_very_many_runs_goes_on_without_a_pause() {
     fixture.tamper(
         "WITH RECURSIVE n(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
          INSERT INTO plan_runs (first, last, plan) SELECT n, n, 1 FROM n;
-         UPDATE sqlite_sequence SET seq = 20000 WHERE name = 'events';
+         UPDATE numbers SET least = 20000 WHERE kind = 1;
          INSERT INTO sinks VALUES ('few', 0, 0, 0);",
     );
     fixture.record(1, &["few"]);

@@ -61,6 +61,10 @@ struct Reloading {
 }
 
 impl Outbox for Reloading {
+    fn is_intake_crowded(&self) -> bool {
+        self.store.is_intake_crowded()
+    }
+
     fn forgets(&self) -> bool {
         self.rules.send_replace(rules(&["d"]));
         self.store.forgets()
@@ -150,8 +154,8 @@ async fn a_batch_that_is_read_while_the_rules_are_exchanged_is_recorded_by_the_n
         clock: Arc::new(SystemClock),
         metrics: Arc::new(Metrics::new()),
     };
-    let batch = dispatcher.read_batch(Some(SMALL)).await.unwrap();
-    assert_eq!(dispatcher.record(Some(batch)).await.unwrap().map(|(receipts, _)| receipts), Some(1));
+    let batch = dispatcher.read_batch(Some(SMALL), 24).await.unwrap();
+    assert_eq!(dispatcher.record(Some(batch)).await.unwrap().map(|recorded| recorded.receipts), Some(1));
     let page = Page { limit: 10, before: None };
     let incidents = store.incidents(&page, &IncidentFilter::default()).unwrap();
     assert_eq!(incidents.len(), 1, "`d` is a notifier by now");

@@ -10,6 +10,7 @@ pub struct Admission {
     arrivals: AtomicUsize,
     bytes: AtomicUsize,
     is_shut: AtomicBool,
+    is_crowded: AtomicBool,
     /// What is committed and not read yet.
     pub backlogs: Backlogs,
 }
@@ -40,6 +41,18 @@ impl Admission {
     /// Refuses new arrivals, or admits them again.
     pub fn shut(&self, is_shut: bool) {
         self.is_shut.store(is_shut, Ordering::Relaxed);
+    }
+
+    /// Whether arrivals come many at once.
+    pub fn is_crowded(&self) -> bool {
+        self.is_crowded.load(Ordering::Relaxed)
+    }
+
+    /// Whether they do now.
+    pub fn note_crowd(&self, is_crowded: bool) {
+        if self.is_crowded() != is_crowded {
+            self.is_crowded.store(is_crowded, Ordering::Relaxed);
+        }
     }
 
     /// `arrivals` with together `bytes` have been answered.

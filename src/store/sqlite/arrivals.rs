@@ -5,10 +5,20 @@ use rusqlite::{CachedStatement, Transaction, params};
 use super::super::{Acceptance, StoreError};
 use super::bodies;
 use super::keys::{KeyTable, Keys};
+use super::numbers::Numbered;
 use super::runs::{QueueKey, RunWriter};
 use super::work::Waiting;
 use crate::domain::ReceiptId;
 use crate::vendors::Authenticated;
+
+/// What became of an arrival.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored {
+    /// What it is answered.
+    pub acceptance: Acceptance,
+    /// The row of its receipt, where it is new.
+    pub row: Option<i64>,
+}
 
 /// Inserts arrivals, sorted by queue, and answers in the order in which they were handed in. `dedupe_keys` decides what is a
 /// repetition, also between two arrivals of the same transaction.
@@ -16,31 +26,35 @@ pub fn insert_all(
     transaction: &Transaction<'_>,
     keys: &mut Keys,
     arrivals: &[Waiting],
-) -> Result<Vec<Acceptance>, StoreError> {
+) -> Result<Vec<Stored>, StoreError> {
     let mut table = KeyTable::of(transaction)?;
     let mut runs = RunWriter::of(transaction)?;
     let mut receipts = transaction.prepare_cached(
-        "INSERT INTO receipts (id, source, received_at, content_type, encoding, bytes, body, long_body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO receipts (seq, id, source, received_at, content_type, encoding, bytes, body, long_body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
+    let mut last = Numbered::Receipts.last(transaction)?;
     let mut by_queue: Vec<(QueueKey<'_>, usize, &Waiting)> =
         arrivals.iter().enumerate().map(|(place, waiting)| (QueueKey::of(&waiting.arrival), place, waiting)).collect();
     by_queue.sort_unstable_by_key(|(queue, place, _)| (*queue, *place));
-    let mut acceptances = Vec::with_capacity(arrivals.len());
+    let mut stored = Vec::with_capacity(arrivals.len());
     for (queue, place, waiting) in by_queue {
-        let acceptance = insert(transaction, &mut table, keys, &mut receipts, waiting)?;
-        if let Acceptance::New(_) = acceptance {
-            runs.add(queue, transaction.last_insert_rowid(), length(&waiting.arrival))?;
+        let acceptance = insert((transaction, last + 1), &mut table, keys, &mut receipts, waiting)?;
+        let is_new = matches!(acceptance, Acceptance::New(_));
+        if is_new {
+            last += 1;
+            runs.add(queue, last, length(&waiting.arrival))?;
         }
-        acceptances.push((place, acceptance));
+        let row = is_new.then_some(last);
+        stored.push((place, Stored { acceptance, row }));
     }
     runs.finish()?;
-    acceptances.sort_unstable_by_key(|(place, _)| *place);
-    Ok(acceptances.into_iter().map(|(_, acceptance)| acceptance).collect())
+    stored.sort_unstable_by_key(|(place, _)| *place);
+    Ok(stored.into_iter().map(|(_, stored)| stored).collect())
 }
 
 fn insert(
-    transaction: &Transaction<'_>,
+    (transaction, row): (&Transaction<'_>, i64),
     table: &mut KeyTable<'_>,
     keys: &mut Keys,
     receipts: &mut CachedStatement<'_>,
@@ -52,11 +66,12 @@ fn insert(
     if let Some(known) = keys.claim(table, arrival.key(), id, received_at)? {
         return Ok(known);
     }
-    // Nothing may be inserted behind the receipt: its row is what was inserted last.
     if let Some(body) = waiting.body {
         bodies::hold(transaction, body)?;
     }
+    keys.receipt_ids.note(transaction, row, id.as_bytes())?;
     receipts.execute(params![
+        row,
         id.as_bytes(),
         arrival.source().as_str(),
         received_at.as_millis(),

@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::super::{Claim, Content, DeliveryWork, EventRange, Lease, StoreError, Verdict};
 use super::batch_search::Search;
-use super::replays;
+use super::numbers::Numbered;
 use super::rows::name;
 use super::single_events::SingleEvent;
 use super::urgency::urgency_of_event;
+use super::{id_order, replays};
 use crate::domain::{
     BatchEvent, BatchSize, DeliveryId, DestinationName, EventDocument, EventId, Progress, Severity, Timestamp,
 };
@@ -68,9 +69,10 @@ fn single_out(
     (state, not_before): (i64, Timestamp),
     reason: &str,
 ) -> Result<(), StoreError> {
+    let row = id_order::find(transaction, Numbered::Events, event.as_bytes())?;
     let found: Option<(i64, u8)> = transaction
-        .prepare_cached("SELECT seq, severity FROM events WHERE id = ?1")?
-        .query_row([event.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached("SELECT seq, severity FROM events WHERE seq = ?1")?
+        .query_row([row], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((event, severity)) = found else { return Ok(()) };
     let severity = Severity::from_id(severity);

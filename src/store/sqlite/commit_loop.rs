@@ -15,10 +15,11 @@ use rusqlite::{Transaction, TransactionBehavior};
 use super::super::reply_batch::CommitReplies;
 use super::super::{Acceptance, StoreError};
 use super::admission::Admission;
-use super::arrivals;
+use super::arrivals::{self, Stored};
 use super::bodies::{self, Left, Removal, Stage, Staged, Step};
 use super::database::{Database, TEND_INTERVAL};
 use super::keys::KeysAtHand;
+use super::recent_receipts::RecentReceipts;
 use super::scheduling::Schedule;
 use super::work::{Command, Waiting, Work, WorkLine};
 use super::work_queue::{OpenLines, WorkQueue};
@@ -28,6 +29,7 @@ pub struct CommitLoop {
     database: Database,
     keys: KeysAtHand,
     waiting: Arc<Admission>,
+    recent: Arc<RecentReceipts>,
     schedule: Schedule,
     /// A commit has failed since the backlogs were counted: it may be durable nevertheless.
     are_backlogs_in_doubt: bool,
@@ -48,7 +50,7 @@ struct Gathered {
 /// What a transaction did for intake.
 struct Taken {
     /// For each arrival.
-    acceptances: Vec<Acceptance>,
+    stored: Vec<Stored>,
     /// For the long body whose turn it was.
     step: Option<Step>,
 }
@@ -75,11 +77,12 @@ impl Gathered {
 
 impl CommitLoop {
     /// Over a database that is ready.
-    pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<Admission>) -> Self {
+    pub fn new(database: Database, keys: KeysAtHand, waiting: Arc<Admission>, recent: Arc<RecentReceipts>) -> Self {
         Self {
             database,
             keys,
             waiting,
+            recent,
             schedule: Schedule::default(),
             are_backlogs_in_doubt: false,
             left: Arc::default(),
@@ -104,6 +107,7 @@ impl CommitLoop {
             }
             let alone = gathered.has_no_intake();
             let lines = if open { self.schedule.open_lines(Instant::now(), alone) } else { OpenLines::ALL };
+            self.waiting.note_crowd(self.schedule.is_crowded(Instant::now()));
             if !alone || gathered.works.has(lines) {
                 self.commit(&mut gathered, lines);
                 self.database.empty_log();
@@ -164,7 +168,7 @@ impl CommitLoop {
             work.answer(fault.clone().map_or(fate, Err));
         }
         let (mut result, step) = match result {
-            Ok(Taken { acceptances, step }) => (Ok(acceptances), step),
+            Ok(Taken { stored, step }) => (Ok(stored), step),
             Err(fault) => (Err(fault), None),
         };
         let complete = match staged {
@@ -173,7 +177,7 @@ impl CommitLoop {
         };
         if fault.is_some() && !were_alone && !arrivals.is_empty() {
             let alone = self.attempt(arrivals, None, works, OpenLines::NONE, &mut Vec::new());
-            result = alone.map(|taken| taken.acceptances);
+            result = alone.map(|taken| taken.stored);
         }
         self.answer(arrivals, &result, works);
         arrivals.extend(complete);
@@ -191,7 +195,7 @@ impl CommitLoop {
         let (waiting, answer) = match step {
             None => (staged.give_up(), Err(fault.cloned().unwrap_or(StoreError::Stopped))),
             Some(step) => match staged.after(step) {
-                Stage::Repetition(waiting, known) => (waiting, Ok(vec![known])),
+                Stage::Repetition(waiting, acceptance) => (waiting, Ok(vec![Stored { acceptance, row: None }])),
                 Stage::Complete(waiting) => return Some(waiting),
                 Stage::Unfinished(staged) => {
                     long.push_front(staged);
@@ -211,10 +215,11 @@ impl CommitLoop {
         lines: OpenLines,
         done: &mut Vec<Done>,
     ) -> Result<Taken, StoreError> {
-        let Self { database, keys, schedule, waiting, are_backlogs_in_doubt, .. } = self;
+        let Self { database, keys, schedule, waiting, recent, are_backlogs_in_doubt, .. } = self;
         database.tend();
         if database.was_replaced() {
             *keys = KeysAtHand::default();
+            recent.clear();
             *are_backlogs_in_doubt = true;
         }
         let result = database.ready().and_then(|connection| {
@@ -245,12 +250,7 @@ impl CommitLoop {
         result
     }
 
-    fn answer(
-        &mut self,
-        arrivals: &mut Vec<Waiting>,
-        result: &Result<Vec<Acceptance>, StoreError>,
-        works: &mut WorkQueue,
-    ) {
+    fn answer(&mut self, arrivals: &mut Vec<Waiting>, result: &Result<Vec<Stored>, StoreError>, works: &mut WorkQueue) {
         if arrivals.is_empty() {
             return;
         }
@@ -258,27 +258,23 @@ impl CommitLoop {
         self.reply(arrivals, result, works);
     }
 
-    fn reply(
-        &mut self,
-        arrivals: &mut Vec<Waiting>,
-        result: &Result<Vec<Acceptance>, StoreError>,
-        works: &mut WorkQueue,
-    ) {
+    fn reply(&mut self, arrivals: &mut Vec<Waiting>, result: &Result<Vec<Stored>, StoreError>, works: &mut WorkQueue) {
         let bytes = arrivals.iter().map(|waiting| waiting.arrival.body().len()).sum();
         self.waiting.leave(arrivals.len(), bytes);
         let mut replies = CommitReplies::default();
         for (index, waiting) in arrivals.drain(..).enumerate() {
             let outcome = match result {
-                Ok(acceptances) => acceptances.get(index).copied().ok_or(StoreError::Stopped),
+                Ok(stored) => stored.get(index).copied().ok_or(StoreError::Stopped),
                 Err(fault) => Err(fault.clone()),
             };
-            if let Ok(Acceptance::New(_)) = outcome {
+            if let Ok(Stored { acceptance: Acceptance::New(id), row: Some(row) }) = outcome {
                 self.waiting.backlogs.add(&waiting.arrival);
+                self.recent.add(row, id, &waiting.arrival);
             } else if let Some(body) = waiting.body {
                 works.push(WorkLine::Later, Box::new(Removal { body, left: Arc::clone(&self.left) }));
             }
             // A client that has disconnected gets no answer; its request is stored nevertheless.
-            replies.deliver(waiting.answer, outcome);
+            replies.deliver(waiting.answer, outcome.map(|stored| stored.acceptance));
         }
     }
 }
@@ -290,12 +286,12 @@ fn take_in(
     staged: Option<&Staged>,
 ) -> Result<Taken, StoreError> {
     if arrivals.is_empty() && staged.is_none() {
-        return Ok(Taken { acceptances: Vec::new(), step: None });
+        return Ok(Taken { stored: Vec::new(), step: None });
     }
     let keys = keys.get(transaction)?;
-    let acceptances = if arrivals.is_empty() { Vec::new() } else { arrivals::insert_all(transaction, keys, arrivals)? };
+    let stored = if arrivals.is_empty() { Vec::new() } else { arrivals::insert_all(transaction, keys, arrivals)? };
     let step = staged.map(|staged| staged.step(transaction, keys)).transpose()?;
-    Ok(Taken { acceptances, step })
+    Ok(Taken { stored, step })
 }
 
 /// Works for as long as `slice`, each piece in a savepoint of its own.

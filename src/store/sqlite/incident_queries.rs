@@ -9,10 +9,11 @@ use super::super::{
     DeliveryRow, EventPlace, IncidentDetails, IncidentFilter, IncidentQueries, MilestoneRow, NotificationRow, Page,
     StoreError,
 };
-use super::SqliteStore;
 use super::listing::{DELIVERIES, delivery_row};
+use super::numbers::Numbered;
 use super::query::like;
 use super::rows::{document, document_in, name, readable, row_of};
+use super::{SqliteStore, id_order};
 use crate::domain::{
     EventId, Facets, Incident, IncidentNumber, IncidentState, Milestone, NotificationId, Severity, Timestamp,
 };
@@ -57,10 +58,10 @@ impl IncidentQueries for SqliteStore {
     }
 
     fn incident_of(&self, event: EventId) -> Result<Option<EventPlace>, StoreError> {
-        let found: Option<(Option<i64>, Option<u8>)> = self
-            .reader
-            .lock()
-            .query_row("SELECT incident, joined FROM events WHERE id = ?1", [event.as_bytes()], |row| {
+        let connection = self.reader.lock();
+        let row = id_order::find(&connection, Numbered::Events, event.as_bytes())?;
+        let found: Option<(Option<i64>, Option<u8>)> = connection
+            .query_row("SELECT incident, joined FROM events WHERE seq = ?1", [row], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()?;

@@ -5,7 +5,9 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
 use super::super::{Acceptance, StoreError};
+use super::id_order::IdOrder;
 use super::key_partitions::{self, Key, Parts, Table};
+use super::numbers::Numbered;
 use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 
 /// Where the keys of requests and of events may be stored.
@@ -13,6 +15,10 @@ use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 pub struct Keys {
     requests: Parts,
     events: Parts,
+    /// The order of the ids of receipts.
+    pub receipt_ids: IdOrder,
+    /// The order of the ids of events.
+    pub event_ids: IdOrder,
 }
 
 /// The same, read when it is first needed.
@@ -55,7 +61,12 @@ impl KeysAtHand {
 impl Keys {
     /// Reads which keys there are.
     pub fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        Ok(Self { requests: Parts::load(&REQUESTS, connection)?, events: Parts::load(&EVENTS, connection)? })
+        Ok(Self {
+            requests: Parts::load(&REQUESTS, connection)?,
+            events: Parts::load(&EVENTS, connection)?,
+            receipt_ids: IdOrder::load(Numbered::Receipts, connection)?,
+            event_ids: IdOrder::load(Numbered::Events, connection)?,
+        })
     }
 
     /// Records the key for `receipt`, or answers that another receipt had it before.

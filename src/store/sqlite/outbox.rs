@@ -5,6 +5,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use super::super::{
     Advanced, Claim, ClaimOrder, Claimed, ClaimedReceipts, Conclusion, Content, Dispatched, EventRange, Extended,
@@ -21,11 +22,11 @@ use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
 
 impl Outbox for SqliteStore {
     fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts> {
-        let turns = Arc::clone(&self.turns);
+        let (turns, recent) = (Arc::clone(&self.turns), self.writer.recent());
         self.writer.write_then(
             move |transaction, _| {
                 let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-                claim_receipts(transaction, &mut turns, limits, lease)
+                claim_receipts((transaction, &recent), &mut turns, limits, lease)
             },
             |waiting, claimed| waiting.backlogs.take(&claimed.no_longer_waiting),
         )
@@ -59,6 +60,10 @@ impl Outbox for SqliteStore {
         })
     }
 
+    fn is_intake_crowded(&self) -> bool {
+        self.writer.is_crowded()
+    }
+
     fn forgets(&self) -> bool {
         self.forgets.load(Ordering::Acquire)
     }
@@ -71,6 +76,7 @@ impl Outbox for SqliteStore {
         };
         let policy = Arc::clone(policy);
         self.writer.write_with_keys(move |transaction, keys| {
+            let begun = Instant::now();
             let mut total = Dispatched::default();
             let mut recorder = Recorder::of(transaction, keys.get(transaction)?, &policy, now)?;
             let mut documents = documents.as_slice();
@@ -83,6 +89,7 @@ impl Outbox for SqliteStore {
             for (source, opened) in absorption.opened {
                 total.by_source.entry(source).or_default().incidents_opened += opened;
             }
+            total.took = begun.elapsed();
             Ok(Dispatched { to_tell: absorption.to_tell, held_back: absorption.held_back, ..total })
         })
     }

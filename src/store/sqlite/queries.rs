@@ -11,9 +11,10 @@ use super::super::{
 };
 use super::backlogs::Backlogs;
 use super::listing::{DELIVERIES, EVENTS, delivery_row, event_row, receipt_row, select_receipts, state, state_number};
+use super::numbers::Numbered;
 use super::query::{Query, like, like_in_json};
 use super::rows::{attempt_of, name, row_of};
-use super::{SqliteStore, batches, bodies, runs};
+use super::{SqliteStore, batches, bodies, id_order, runs};
 use crate::domain::{Attempt, DeliveryId, DeliveryState, Encoding, EventId, Receipt, ReceiptId, SourceName, Timestamp};
 
 impl Queries for SqliteStore {
@@ -22,17 +23,19 @@ impl Queries for SqliteStore {
         query.and_text("r.source = ?", filter.source.as_deref());
         query.and_time("r.received_at >= ?", filter.since);
         query.and_time("r.received_at < ?", filter.until);
-        query.and_id("r.id", filter.id.as_ref());
-        query.run(&self.reader.lock(), page, receipt_row)
+        let connection = self.reader.lock();
+        query.and_id_of(&connection, (Numbered::Receipts, 'r'), filter.id.as_ref())?;
+        query.run(&connection, page, receipt_row)
     }
 
     fn receipt(&self, id: ReceiptId) -> Result<Option<(ReceiptRow, Option<Receipt>)>, StoreError> {
         let connection = self.reader.lock();
-        let statement = format!("{} WHERE r.id = ?1", select_receipts());
-        let row = connection.query_row(&statement, [id.as_bytes()], receipt_row).optional()?;
+        let Some(seq) = id_order::find(&connection, Numbered::Receipts, id.as_bytes())? else { return Ok(None) };
+        let statement = format!("{} WHERE r.seq = ?1", select_receipts());
+        let row = connection.query_row(&statement, [seq], receipt_row).optional()?;
         let Some(row) = row else { return Ok(None) };
         let receipt = connection
-            .query_row(BODY, [id.as_bytes()], |columns| {
+            .query_row(BODY, [seq], |columns| {
                 let encoding: String = columns.get(1)?;
                 let body = match columns.get(3)? {
                     Some(long) => bodies::read(&connection, long, columns.get(4)?)?,
@@ -60,7 +63,8 @@ impl Queries for SqliteStore {
         query.and_text("e.source = ?", filter.source.as_deref());
         query.and_time("e.received_at >= ?", filter.since);
         query.and_time("e.received_at < ?", filter.until);
-        query.and_id("e.id", filter.id.as_ref());
+        let connection = self.reader.lock();
+        query.and_id_of(&connection, (Numbered::Events, 'e'), filter.id.as_ref())?;
         query.and_text("json_extract(e.document, '$.type') = ?", filter.kind.as_deref());
         // The first condition is quick and lets too much through: names of fields, and text across two of them.
         query.and_text("e.document LIKE ? ESCAPE '!'", filter.text.as_deref().map(like_in_json).as_deref());
@@ -88,12 +92,13 @@ impl Queries for SqliteStore {
         if filter.quarantined {
             query.and_mark("e.quarantined = 1");
         }
-        query.run(&self.reader.lock(), page, event_row)
+        query.run(&connection, page, event_row)
     }
 
     fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
-        let statement = format!("{EVENTS} WHERE e.id = ?1");
-        Ok(self.reader.lock().query_row(&statement, [id.as_bytes()], event_row).optional()?)
+        let connection = self.reader.lock();
+        let Some(seq) = id_order::find(&connection, Numbered::Events, id.as_bytes())? else { return Ok(None) };
+        Ok(connection.query_row(&format!("{EVENTS} WHERE e.seq = ?1"), [seq], event_row).optional()?)
     }
 
     fn deliveries(&self, page: &Page, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>, StoreError> {
@@ -107,13 +112,15 @@ impl Queries for SqliteStore {
         if let Some(state) = filter.state {
             query.and("d.state = ?", SqlValue::Integer(state_number(state)));
         }
+        let connection = self.reader.lock();
         if let Some(event) = filter.event {
-            query.and(OF_EVENT, SqlValue::Blob(event.as_bytes().to_vec()));
+            let seq = id_order::find(&connection, Numbered::Events, event.as_bytes())?;
+            query.and(OF_EVENT, seq.map_or(SqlValue::Null, SqlValue::Integer));
         }
         if let Some(incident) = filter.incident {
             query.and("n.incident = ?", SqlValue::Integer(row_of(incident)));
         }
-        query.run(&self.reader.lock(), page, delivery_row)
+        query.run(&connection, page, delivery_row)
     }
 
     fn delivery(&self, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, StoreError> {
@@ -179,8 +186,9 @@ impl Queries for SqliteStore {
 
     fn replay_receipt(&self, id: ReceiptId) -> Result<bool, StoreError> {
         let ticket = self.writer.write(move |transaction| {
+            let seq = id_order::find(transaction, Numbered::Receipts, id.as_bytes())?;
             let found: Option<(i64, bool)> = transaction
-                .query_row(&format!("SELECT r.seq, {} FROM receipts r WHERE r.id = ?1", runs::WAITS), [id.as_bytes()], |row| {
+                .query_row(&format!("SELECT r.seq, {} FROM receipts r WHERE r.seq = ?1", runs::WAITS), [seq], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .optional()?;
@@ -243,7 +251,7 @@ fn add_waiting(depths: &mut Vec<Depth>, more: Depth) {
     }
 }
 
-const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM receipts WHERE id = ?1";
+const BODY: &str = "SELECT content_type, encoding, body, long_body, bytes FROM receipts WHERE seq = ?1";
 /// What has been claimed or is replayed, and what has never been claimed.
 const UNDISPATCHED: &str = "SELECT (SELECT count(*) FROM receipt_queue)
     + coalesce((SELECT sum(last - next + 1) FROM runs), 0)";
@@ -282,7 +290,7 @@ const OF_DELIVERY: &str = "e.seq IN (SELECT event FROM deliveries WHERE id = ? U
     WHERE b.id = ?)";
 /// A delivery of the event itself, a batch that holds it, or one that tells of its incident.
 const OF_EVENT: &str = "d.seq IN (
-    WITH x AS (SELECT seq, incident FROM events WHERE id = ?)
+    WITH x AS (SELECT seq, incident FROM events WHERE seq = ?)
     SELECT o.seq FROM x JOIN deliveries o ON o.event = x.seq
     UNION ALL
     SELECT b.seq FROM x CROSS JOIN plan_runs r ON r.first = (SELECT max(first) FROM plan_runs WHERE first <= x.seq)

@@ -4,6 +4,8 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::super::{Page, StoreError};
+use super::id_order::{self, Rows};
+use super::numbers::Numbered;
 use crate::domain::{IdPrefix, Timestamp};
 
 /// A listing with optional conditions, newest first.
@@ -44,16 +46,36 @@ impl Query {
         }
     }
 
-    /// The ids are looked for in their own index; the few that are found are sorted afterwards.
+    /// The ids are looked for where they stand in the order of the rows, and among those that are out of it.
+    pub fn and_id_of(
+        &mut self,
+        connection: &Connection,
+        (table, letter): (Numbered, char),
+        prefix: Option<&IdPrefix>,
+    ) -> Result<(), StoreError> {
+        let Some(prefix) = prefix else { return Ok(()) };
+        let Rows { first, last } = id_order::range(connection, table, prefix.low(), prefix.high())?;
+        let [low, high] = [prefix.low(), prefix.high()].map(|id| SqlValue::Blob(id.to_vec()));
+        self.and(
+            &format!(
+                "({letter}.seq BETWEEN ? AND ? OR {letter}.seq IN
+                 (SELECT s.seq FROM stray_ids s WHERE s.kind = {} AND s.id BETWEEN ? AND ?))",
+                table.kind()
+            ),
+            SqlValue::Integer(first),
+        );
+        self.values.extend([SqlValue::Integer(last), low.clone(), high.clone()]);
+        self.and(&format!("{letter}.id BETWEEN ? AND ?"), low);
+        self.values.push(high);
+        Ok(())
+    }
+
+    /// The ids of deliveries are looked for in their own index; the few that are found are sorted afterwards.
     pub fn and_id(&mut self, column: &str, prefix: Option<&IdPrefix>) {
         if let Some(prefix) = prefix {
             self.and(&format!("{column} >= ?"), SqlValue::Blob(prefix.low().to_vec()));
             self.and(&format!("{column} <= ?"), SqlValue::Blob(prefix.high().to_vec()));
-            self.order = match self.order {
-                "r.seq" => "+r.seq",
-                "e.seq" => "+e.seq",
-                _ => "+d.seq",
-            };
+            self.order = "+d.seq";
         }
     }
 

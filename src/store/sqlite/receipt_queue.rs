@@ -3,7 +3,7 @@
 //! What has never been claimed is stored in [`runs`]; a claimed receipt has a row in `receipt_queue` until it is
 //! concluded.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
@@ -11,6 +11,7 @@ use super::super::{
     Backlog, Claim, ClaimedReceipts, Lease, ReceiptLimits, ReceiptSize, ReceiptWork, SetAside, StoreError,
 };
 use super::bodies;
+use super::recent_receipts::RecentReceipts;
 use super::rows::{row_limit, set_aside, unreadable};
 use super::runs::{self, QueueKey, Run};
 use super::turns::Turns;
@@ -18,12 +19,12 @@ use crate::domain::{Encoding, Note, Receipt, ReceiptId, Timestamp, Urgency};
 
 /// Claims receipts: see [`Outbox::claim_receipts`](super::super::Outbox::claim_receipts).
 pub fn claim_receipts(
-    transaction: &Transaction<'_>,
+    (transaction, recent): (&Transaction<'_>, &RecentReceipts),
     turns: &mut Turns,
     limits: ReceiptLimits,
     lease: Lease,
 ) -> Result<ClaimedReceipts, StoreError> {
-    let mut batch = Batch::new(transaction, limits, lease);
+    let mut batch = Batch::new((transaction, recent), limits, lease);
     if has_suspects(transaction, lease)? {
         if !is_any_leased(transaction, lease)? {
             batch.claim_again(SUSPECT, 1)?;
@@ -66,6 +67,7 @@ fn is_waiting(connection: &Connection, size: ReceiptSize, lease: Lease) -> rusql
 /// Receipts that are claimed together.
 struct Batch<'t> {
     transaction: &'t Transaction<'t>,
+    recent: &'t RecentReceipts,
     limits: ReceiptLimits,
     lease: Lease,
     /// With the place of each in the order of reading.
@@ -84,9 +86,14 @@ enum Place {
 }
 
 impl<'t> Batch<'t> {
-    fn new(transaction: &'t Transaction<'t>, limits: ReceiptLimits, lease: Lease) -> Self {
+    fn new(
+        (transaction, recent): (&'t Transaction<'t>, &'t RecentReceipts),
+        limits: ReceiptLimits,
+        lease: Lease,
+    ) -> Self {
         Self {
             transaction,
+            recent,
             limits,
             lease,
             claims: Vec::new(),
@@ -168,15 +175,18 @@ impl<'t> Batch<'t> {
     /// Claims up to `count` receipts of a run; how many of its rows have been taken, into claims or aside.
     fn claim_of_run(&mut self, queue: QueueKey<'_>, mut run: Run, count: usize) -> Result<usize, StoreError> {
         let (before, first) = (run, self.claims.len());
-        let mut rows_taken = 0;
-        let mut has_room = true;
-        {
+        let place = Place::New(std::cmp::Reverse(queue.urgency));
+        let mut rows_taken = self.claim_recent(&mut run, place, count);
+        let mut has_room = self.claims.is_empty() || self.is_open();
+        if has_room && rows_taken < count && !run.is_over() {
             let mut select = self.transaction.prepare_cached(OF_RUN)?;
-            let mut rows = select.query(params![run.next, run.last, row_limit(count)])?;
+            let mut rows = select.query(params![run.next, run.last, row_limit(count - rows_taken)])?;
             while has_room && let Some(row) = rows.next()? {
-                has_room = self.takes(row, Place::New(std::cmp::Reverse(queue.urgency)))?;
+                has_room = self.takes(row, place)?;
                 if has_room {
                     run.next = row.get::<_, i64>(0)? + 1;
+                    // It was there beyond one that was not.
+                    self.recent.take(run.next - 1);
                     run.bytes -= row.get::<_, i64>(10).unwrap_or(0);
                     rows_taken += 1;
                 }
@@ -195,6 +205,23 @@ impl<'t> Batch<'t> {
             insert.execute(params![claim.row, self.lease.until().as_millis(), runs::is_large(queue.size)])?;
         }
         Ok(rows_taken)
+    }
+
+    /// Claims receipts from the beginning of a run as far as they are in memory; how many.
+    fn claim_recent(&mut self, run: &mut Run, place: Place, count: usize) -> usize {
+        let mut taken = 0;
+        while taken < count
+            && !run.is_over()
+            && (self.claims.is_empty() || self.is_open())
+            && let Some(receipt) = self.recent.take(run.next)
+        {
+            self.bytes += receipt.body.len();
+            run.bytes -= i64::try_from(receipt.body.len()).unwrap_or(0);
+            self.claims.push((place, Claim::new(run.next, 1, ReceiptWork::first_try_of(receipt))));
+            run.next += 1;
+            taken += 1;
+        }
+        taken
     }
 
     /// Counts what has been taken off a run.
@@ -282,13 +309,8 @@ fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Cla
         body: body.into(),
     };
     let tries: u32 = row.get(2)?;
-    let work = ReceiptWork {
-        receipt,
-        tries: tries.saturating_add(1),
-        replay: row.get(3)?,
-        is_extended: false,
-        replayed: HashSet::new(),
-    };
+    let work =
+        ReceiptWork { tries: tries.saturating_add(1), replay: row.get(3)?, ..ReceiptWork::first_try_of(receipt) };
     Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, work))
 }
 

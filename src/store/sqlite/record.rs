@@ -12,6 +12,7 @@ use super::incident_rows::IncidentRows;
 use super::incidents::{Absorption, Incidents};
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::notifications::Notifications;
+use super::numbers::Numbered;
 use super::single_events::SingleEvent;
 use super::sink_plans::{Destinations, SinkPlanner};
 use super::urgency::urgency_of_event;
@@ -77,6 +78,8 @@ pub struct Recorder<'t> {
     keys: &'t mut Keys,
     key_table: EventKeyTable<'t>,
     event: CachedStatement<'t>,
+    /// The number of the event that was recorded last.
+    last: i64,
     sinks: SinkPlanner<'t>,
     policy: &'t Policy,
     /// The new events that may belong to an incident.
@@ -105,9 +108,11 @@ impl<'t> Recorder<'t> {
             key_table: EventKeyTable::of(transaction)?,
             release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
             event: transaction.prepare_cached(
-                "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, quarantined, title, document)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO events
+                 (seq, id, receipt, source, received_at, severity, unrouted, quarantined, title, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
+            last: Numbered::Events.last(transaction)?,
             sinks: SinkPlanner::of(transaction),
         })
     }
@@ -204,7 +209,9 @@ impl<'t> Recorder<'t> {
         recurring: Option<Seen>,
     ) -> Result<i64, StoreError> {
         let event = &planned.event;
+        let seq = self.last + 1;
         self.event.execute(params![
+            seq,
             event.id.as_bytes(),
             event.receipt.as_bytes(),
             event.source.as_str(),
@@ -215,8 +222,9 @@ impl<'t> Recorder<'t> {
             event.title,
             document
         ])?;
-        let seq = self.transaction.last_insert_rowid();
+        self.last = seq;
         let (keys, table) = (&mut *self.keys, &mut self.key_table);
+        keys.event_ids.note(self.transaction, seq, event.id.as_bytes())?;
         keys.add_event(table, &event.key, seq, known_from(event))?;
         if let Some(recurrence) = &planned.recurrence {
             match recurring {

@@ -9,6 +9,7 @@ use super::super::{
     Choice, EventRange, Known, PastEvent, Period, Removed, ReplayState, SinkReplay, SinkReplays, StoreError,
 };
 use super::SqliteStore;
+use super::numbers::Numbered;
 use super::rows::{name, row_limit};
 use crate::domain::{BatchSize, DestinationName, EventDocument, Timestamp};
 
@@ -39,10 +40,10 @@ impl SinkReplays for SqliteStore {
                 Ok((row.get(0)?, row.get(1)?))
             })
             .optional()?;
-        let recorded: Option<i64> = connection
-            .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'events'", [], |row| row.get(0))
-            .optional()?;
-        let before = oldest.map_or(recorded.unwrap_or(0), |(first, _)| first - 1);
+        let before = match oldest {
+            Some((first, _)) => first - 1,
+            None => Numbered::Events.last(&connection)?,
+        };
         let oldest_left = oldest.map(|(_, at)| Timestamp::from_millis(at));
         Ok((before > 0).then_some(Removed { events: before.unsigned_abs(), oldest_left }))
     }

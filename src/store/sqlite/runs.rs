@@ -137,7 +137,7 @@ pub fn is_waiting(connection: &Connection, size: ReceiptSize) -> rusqlite::Resul
 }
 
 /// How much work a body of so many bytes is. The same as [`IS_LARGE`].
-fn size_of(bytes: usize, encoding: Encoding) -> ReceiptSize {
+pub fn size_of(bytes: usize, encoding: Encoding) -> ReceiptSize {
     let limit = if encoding == Encoding::Identity { SMALL_BYTES_MAX } else { SMALL_COMPRESSED_BYTES_MAX };
     if bytes > limit { ReceiptSize::Large } else { ReceiptSize::Small }
 }

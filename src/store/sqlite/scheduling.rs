@@ -53,6 +53,11 @@ impl Schedule {
         OpenLines { first: is_due(self.first_not_before), later: is_due(self.later_not_before) }
     }
 
+    /// Whether arrivals come many at once, time and again.
+    pub fn is_crowded(&self, now: Instant) -> bool {
+        self.intake_shares >= CROWDED_SHARES && self.last_intake.is_some_and(|last| now < last + EASE)
+    }
+
     /// How long work may go on now.
     pub fn slice(&self, alone: bool) -> Duration {
         if alone { SLICE_ALONE } else { SLICE_SHARED }
@@ -95,6 +100,8 @@ const PIECES_FEW: usize = 4;
 const LOADED: usize = 24;
 /// After so long without load, work gets more time again.
 const EASE: Duration = Duration::from_millis(20);
+/// So many shares mean that they did three times lately.
+const CROWDED_SHARES: u32 = 8;
 /// While arrivals come, intake has at least as much of the thread as work.
 const INTAKE_SHARES_LEAST: u32 = 1;
 /// And at most thirty-two times as much.

@@ -9,8 +9,9 @@ use rusqlite::{Row, Transaction, params};
 use super::super::{Hastened, Horizons, NotedTime, Policy, StoreError, Ticket, Upkeep};
 use super::connection::create_private;
 use super::incidents::Incidents;
+use super::numbers::Numbered;
 use super::rows::row_limit;
-use super::{IncidentWalk, SqliteStore, batches, bodies, keys, replays, runs};
+use super::{IncidentWalk, SqliteStore, batches, bodies, id_order, keys, replays, runs};
 use crate::domain::{DestinationName, Timestamp};
 
 impl Upkeep for SqliteStore {
@@ -103,18 +104,21 @@ fn prune_receipts(transaction: &Transaction<'_>, before: Timestamp, limit: usize
     let rows =
         select.query_map(params![before.as_millis(), limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let oldest: Vec<(i64, i64, Option<i64>)> = rows.collect::<Result<_, _>>()?;
-    let mut bytes = 0;
+    let (mut bytes, mut last) = (0, 0);
     for (seq, size, long_body) in &oldest {
         if let Some(body) = long_body {
             bodies::remove(transaction, *body)?;
         }
         transaction.prepare_cached("DELETE FROM receipts WHERE seq = ?1")?.execute([seq])?;
+        id_order::prune(transaction, Numbered::Receipts, *seq)?;
+        last = *seq;
         bytes += size;
         if bytes > PRUNED_BYTES_MAX {
             // The rest counts as done for now, so that the next round comes soon.
             break;
         }
     }
+    Numbered::Receipts.note_deleted(transaction, last)?;
     Ok(oldest.len())
 }
 
@@ -142,17 +146,17 @@ fn prune_events(
             .execute([event])?;
         transaction.prepare_cached("DELETE FROM deliveries WHERE event = ?1")?.execute([event])?;
         transaction.prepare_cached("DELETE FROM events WHERE seq = ?1")?.execute([event])?;
+        id_order::prune(transaction, Numbered::Events, *event)?;
+        Numbered::Events.note_deleted(transaction, *event)?;
     }
     Ok(oldest.len())
 }
 
 /// Deletes batches, and notes of which events go to which sinks, whose events are all gone.
 fn prune_batches(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-    let first: i64 = transaction
-        .prepare_cached(
-            "SELECT coalesce(min(seq), (SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) FROM events",
-        )?
-        .query_row([], |row| row.get(0))?;
+    let oldest: Option<i64> =
+        transaction.prepare_cached("SELECT min(seq) FROM events")?.query_row([], |row| row.get(0))?;
+    let first = oldest.map_or_else(|| Numbered::Events.last(transaction), Ok)?;
     let rows = row_limit(limit);
     let mut select = transaction.prepare_cached(OLD_RUNS)?;
     let runs: Vec<(i64, i64, i64)> = select

@@ -15,6 +15,7 @@ use super::backlogs::Backlogs;
 use super::commit_loop::CommitLoop;
 use super::database::{Database, Service};
 use super::keys::KeysAtHand;
+use super::recent_receipts::RecentReceipts;
 use super::work::{Command, Waiting, Work, WorkLine};
 use crate::vendors::Authenticated;
 
@@ -23,6 +24,7 @@ use crate::vendors::Authenticated;
 pub struct Writer {
     commands: Mutex<Option<Sender<Command>>>,
     waiting: Arc<Admission>,
+    recent: Arc<RecentReceipts>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -67,15 +69,17 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         let waiting = Arc::new(Admission::new(backlogs));
-        let commit_loop = CommitLoop::new(Database::new(connection, path, service), keys, Arc::clone(&waiting));
+        let recent = Arc::<RecentReceipts>::default();
+        let database = Database::new(connection, path, service);
+        let commit_loop = CommitLoop::new(database, keys, Arc::clone(&waiting), Arc::clone(&recent));
         let thread =
             std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || commit_loop.run(&receiver))?;
-        Ok(Self { commands: Mutex::new(Some(sender)), waiting, thread: Mutex::new(Some(thread)) })
+        Ok(Self { commands: Mutex::new(Some(sender)), waiting, recent, thread: Mutex::new(Some(thread)) })
     }
 
     /// The handle of a store that is only read: what is handed in is refused.
     pub fn absent() -> Self {
-        Self { commands: Mutex::new(None), waiting: Arc::default(), thread: Mutex::new(None) }
+        Self { commands: Mutex::new(None), waiting: Arc::default(), recent: Arc::default(), thread: Mutex::new(None) }
     }
 
     /// What of a source is committed and not read yet.
@@ -86,6 +90,16 @@ impl Writer {
     /// Whether arrivals are refused because the disk is full.
     pub fn is_shut(&self) -> bool {
         self.waiting.is_shut()
+    }
+
+    /// Whether requests come so many at once that background work should leave them the processors.
+    pub fn is_crowded(&self) -> bool {
+        self.waiting.is_crowded()
+    }
+
+    /// What was just accepted.
+    pub fn recent(&self) -> Arc<RecentReceipts> {
+        Arc::clone(&self.recent)
     }
 
     /// Queues an arrival, or refuses it when the queue is full or closed.
