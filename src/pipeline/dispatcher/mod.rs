@@ -2,7 +2,8 @@
 //!
 //! Small and large receipts are worked on side by side: a body of five thousand records takes seconds to read, and an
 //! urgent alert must not wait for it. What comes while a batch is worked on waits for its end, however urgent it is: so a
-//! batch holds as many receipts as were recently done in 40 ms.
+//! batch holds as many receipts as were recently done in 40 ms. While requests come in crowds the dispatcher rests after each
+//! batch, for longer than that took: most of what an event costs is paid on the processors that answer requests.
 
 mod batch_limits;
 mod held_log;
@@ -17,7 +18,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use batch_limits::{BatchLimits, LARGE, SMALL};
 pub use held_log::HeldLog;
-use reader::{Arriving, PIECE_EVENTS, Piece, Shipper, read_all};
+use reader::{Arriving, Piece, Shipper, read_all};
 
 use super::beat::Beat;
 use super::horizon::{Horizon, Witness};
@@ -82,20 +83,29 @@ impl Dispatcher {
         loop {
             beat.note(self.clock.steady());
             let is_stopping = *stop.borrow();
-            let limits = (!is_stopping).then(|| batches.limits());
+            let is_crowded = self.outbox.is_intake_crowded();
+            // What is read before a rest would wait for its end.
+            let may_read = !is_stopping && !(is_crowded && unrecorded.is_some());
+            let limits = may_read.then(|| batches.limits());
             // Before the claim, so that it comes first to the thread that writes.
-            let (recorded, read) = tokio::join!(self.record(unrecorded.take()), self.read_batch(limits));
+            let (recorded, read) =
+                tokio::join!(self.record(unrecorded.take()), self.read_batch(limits, batches.piece_events()));
             match recorded.and_then(|recorded| Ok((recorded, read?))) {
                 Ok((recorded, batch)) => {
                     if batch.is_other_size_waiting {
                         other.notify_one();
                     }
                     unrecorded = (batch.receipts > 0).then_some(batch);
-                    if let Some((receipts, took)) = recorded {
-                        batches.note(receipts, took);
-                    }
                     // What was recorded may have kept back a receipt that is only read alone.
-                    if !is_stopping && (unrecorded.is_some() || recorded.is_some()) {
+                    let may_be_more = !is_stopping && (unrecorded.is_some() || recorded.is_some());
+                    if let Some(recorded) = recorded {
+                        batches.note(recorded.receipts, recorded.took);
+                        batches.note_pieces(&recorded.pieces);
+                        if is_crowded && !is_stopping {
+                            rest(recorded.took, &mut stop).await;
+                        }
+                    }
+                    if may_be_more {
                         continue;
                     }
                 }
@@ -112,7 +122,7 @@ impl Dispatcher {
     /// Claims and reads a batch, while the one before is recorded; nothing without limits. What does not fit into one piece
     /// is recorded as it is read: a body of many events is never in memory as events, and no transaction holds intake up
     /// for long.
-    async fn read_batch(&self, limits: Option<ReceiptLimits>) -> Result<ReadBatch, StoreError> {
+    async fn read_batch(&self, limits: Option<ReceiptLimits>, piece_events: usize) -> Result<ReadBatch, StoreError> {
         let begun = tokio::time::Instant::now();
         let Some(limits) = limits else { return Ok(ReadBatch::of_nothing(begun)) };
         let ClaimedReceipts { mut claims, set_aside, is_other_size_waiting, .. } =
@@ -141,7 +151,7 @@ impl Dispatcher {
         };
         let works: Vec<(Receipt, u32, Horizon)> = claims.iter_mut().map(work).collect();
         let (sender, receiver) = mpsc::channel(1);
-        let reader = tokio::task::spawn_blocking(move || read_all(works, &rules, Shipper::new(sender)));
+        let reader = tokio::task::spawn_blocking(move || read_all(works, &rules, Shipper::new(sender, piece_events)));
         let mut read = Arriving::of(receiver);
         let mut destinations = Vec::new();
         let mut conclusions = vec![Vec::new()];
@@ -165,7 +175,7 @@ impl Dispatcher {
                 };
                 self.count_end(&claim, end);
                 events += planned.len();
-                if events > PIECE_EVENTS {
+                if events > piece_events {
                     events = planned.len();
                     conclusions.push(Vec::new());
                 }
@@ -179,21 +189,22 @@ impl Dispatcher {
         Ok(ReadBatch { begun, receipts, is_other_size_waiting, conclusions, destinations })
     }
 
-    /// Records what a batch holds, in pieces; how many receipts that were, and how long they took from their claim.
-    async fn record(&self, batch: Option<ReadBatch>) -> Result<Option<(usize, Duration)>, StoreError> {
+    /// Records what a batch holds, in pieces.
+    async fn record(&self, batch: Option<ReadBatch>) -> Result<Option<Recorded>, StoreError> {
         let Some(ReadBatch { begun, receipts, conclusions, destinations, .. }) = batch else { return Ok(None) };
-        try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
+        let pieces = try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
         self.workers.wake(&destinations);
-        Ok(Some((receipts, begun.elapsed())))
+        Ok(Some(Recorded { receipts, took: begun.elapsed(), pieces }))
     }
 
     /// Records conclusions, and retries them from memory while the store cannot take them: if they were dropped, their
     /// receipts would wait for the end of the lease and count a try, and after too many of those a receipt is passed on
-    /// unread.
-    async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(), StoreError> {
+    /// unread. How many events that were, and how long they had the thread that writes.
+    async fn conclude(&self, conclusions: Vec<Conclusion>) -> Result<(usize, Duration), StoreError> {
         if conclusions.is_empty() {
-            return Ok(());
+            return Ok((0, Duration::ZERO));
         }
+        let events = conclusions.iter().map(|conclusion| conclusion.events.len()).sum();
         let conclusions = Arc::new(conclusions);
         let dispatched = loop {
             match self.outbox.conclude(Arc::clone(&conclusions), &self.policy(), self.clock.now()).await {
@@ -224,7 +235,7 @@ impl Dispatcher {
             let leases_lost = dispatched.leases_lost;
             tracing::warn!(leases_lost, "receipts had been taken up by another worker meanwhile");
         }
-        Ok(())
+        Ok((events, dispatched.took))
     }
 
     /// Counts what only the store knows: whether an event was new.
@@ -321,9 +332,27 @@ struct ReadBatch {
     destinations: Vec<DestinationName>,
 }
 
+/// A batch that was recorded.
+struct Recorded {
+    /// How many receipts that were.
+    receipts: usize,
+    /// How long they took from their claim.
+    took: Duration,
+    /// The events of each piece, and how long it had the thread that writes.
+    pieces: Vec<(usize, Duration)>,
+}
+
 impl ReadBatch {
     fn of_nothing(begun: tokio::time::Instant) -> Self {
         Self { begun, receipts: 0, is_other_size_waiting: false, conclusions: Vec::new(), destinations: Vec::new() }
+    }
+}
+
+/// Leaves the processors to those who wait for an answer, after a batch that took so long.
+async fn rest(took: Duration, stop: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = tokio::time::sleep((took * REST_SHARES).min(REST_LONGEST)) => {}
+        _ = stop.changed() => {}
     }
 }
 
@@ -339,6 +368,10 @@ fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<Destination
 const LEASE: Duration = Duration::from_secs(30);
 /// How long a wake-up that was missed, or another process's replay, waits at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// While requests come in crowds they have the processors for so many times as long as a batch took.
+const REST_SHARES: u32 = 3;
+/// And no longer than this: what is urgent waits for the end of a rest.
+const REST_LONGEST: Duration = Duration::from_millis(60);
 /// How soon conclusions that could not be recorded are recorded again.
 const CONCLUDE_AGAIN: Duration = Duration::from_millis(500);
 

@@ -22,11 +22,13 @@ pub(super) struct Shipper {
     sender: mpsc::Sender<Vec<Piece>>,
     pieces: Vec<Piece>,
     events: usize,
+    /// So many go at once.
+    piece_events: usize,
 }
 
 impl Shipper {
-    pub(super) fn new(sender: mpsc::Sender<Vec<Piece>>) -> Self {
-        Self { sender, pieces: Vec::new(), events: 0 }
+    pub(super) fn new(sender: mpsc::Sender<Vec<Piece>>, piece_events: usize) -> Self {
+        Self { sender, pieces: Vec::new(), events: 0, piece_events }
     }
 
     /// Whether the receiver is gone: the receipts will be claimed again.
@@ -37,7 +39,7 @@ impl Shipper {
     fn push(&mut self, piece: Piece) {
         self.events += piece.events.len();
         self.pieces.push(piece);
-        if self.events >= PIECE_EVENTS {
+        if self.events >= self.piece_events {
             self.ship();
         }
     }
@@ -80,7 +82,7 @@ pub(super) fn read_all(works: Vec<(Receipt, u32, Horizon)>, rules: &Rules, mut s
             if shipper.is_in_vain() {
                 return;
             }
-            if events.len() == PIECE_EVENTS {
+            if events.len() >= shipper.piece_events {
                 let (events, undecided) = (std::mem::take(&mut events), std::mem::take(&mut undecided));
                 shipper.push(Piece { events, undecided, end: None });
             }
@@ -94,6 +96,3 @@ pub(super) fn read_all(works: Vec<(Receipt, u32, Horizon)>, rules: &Rules, mut s
     }
     shipper.ship();
 }
-
-/// Events recorded in one piece of work: about a millisecond, so that intake need not wait for it.
-pub(super) const PIECE_EVENTS: usize = 24;
