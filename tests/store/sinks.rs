@@ -356,7 +356,7 @@ fn an_event_leads_to_the_batches_that_hold_it() {
     assert_eq!(titles[0], "e and 99 more");
 }
 
-pub fn horizons(events: i64) -> Horizons {
+fn horizons(events: i64) -> Horizons {
     Horizons { keys: at(0), receipts: at(0), events: at(events) }
 }
 
