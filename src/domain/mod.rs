@@ -23,6 +23,7 @@ mod request;
 mod secret;
 mod severity;
 mod severity_word;
+mod token_chain;
 mod urgency;
 mod wording;
 
@@ -53,5 +54,6 @@ pub use request::{Headers, Request};
 pub use secret::Secret;
 pub use severity::{Severity, UnknownSeverity};
 pub use severity_word::folded_word;
+pub use token_chain::{AccessToken, ChainId, Renewal, TokenPair, TokenQuery, TokenState};
 pub use urgency::Urgency;
 pub use wording::{Annotation, Wording};

@@ -11,6 +11,7 @@
 //! | [`Overview`] | the operator, through `cli` | what came in and went out recently |
 //! | [`Fallbacks`] | `pipeline::fallback_task` | has others told of what a notifier has not taken |
 //! | [`Notices`] | `pipeline::notice_task` | what gatepost tells its operator about itself |
+//! | [`TokenChains`] | `pipeline::stored_tokens` | keeps refresh tokens that are good for one renewal; also beside a process that serves |
 //! | [`Upkeep`] | `pipeline::retention` | retention, sizes, backup |
 //!
 //! Calls that write answer with a [`Ticket`], a future that is ready when the commit is on the disk. Policy is not here:
@@ -37,6 +38,7 @@ mod reply_batch;
 mod set_aside;
 mod sink_replays;
 mod sqlite;
+mod token_chains;
 mod upkeep;
 
 pub use acceptance::Acceptance;
@@ -62,6 +64,7 @@ pub use reply_batch::{ReplyBatch, Responder};
 pub use set_aside::SetAside;
 pub use sink_replays::{Choice, Known, PastEvent, Period, Removed, ReplayState, SinkReplay, SinkReplays};
 pub use sqlite::{Access, OpenError, SqliteStore};
+pub use token_chains::TokenChains;
 pub use upkeep::{Hastened, Horizons, NotedTime, Soundness, Upkeep};
 
 /// Why the store did not do it. Nothing was changed.

@@ -5,6 +5,7 @@
 mod fixture;
 mod replays;
 mod sinks;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,5 +23,7 @@ pub fn free_expired(
 pub fn release_all(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE receipt_queue SET lease_until = 0 WHERE lease_until > 0", [])?;
     connection.execute("UPDATE deliveries SET state = 0, uncertain = 1, lease_until = 0 WHERE state = 1", [])?;
+    // One that a command has meanwhile fails by its generation if another follows it.
+    connection.execute("UPDATE token_chains SET renewing_until = 0 WHERE renewing_until > 0", [])?;
     Ok(())
 }

@@ -59,6 +59,8 @@ mod schema;
 mod single_events;
 mod sink_plans;
 mod sink_schema;
+mod token_chains;
+mod token_schema;
 mod turns;
 mod update_digest;
 mod upkeep;
