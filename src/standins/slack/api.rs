@@ -14,9 +14,9 @@ use crate::standins::shape;
 use crate::standins::wire::{Answer, Arrived};
 
 pub(super) fn answer(slack: &mut Slack, method: &str, request: &Arrived) -> Answer {
-    let result = match authorize(request) {
-        Ok(()) => call(slack, method, request),
-        Err(error) => Err(Failure::Refused(error)),
+    let result = match method {
+        "oauth.v2.access" => renew(slack, request),
+        _ => authorize(slack, request).map_err(Failure::Refused).and_then(|()| call(slack, method, request)),
     };
     match result {
         Ok(mut document) => {
@@ -39,11 +39,21 @@ impl From<Refusal> for Failure {
     }
 }
 
-fn authorize(request: &Arrived) -> Result<(), Refusal> {
-    match request.credentials("bearer") {
-        None => Err(Refusal::new("not_authed", "no bearer token")),
-        Some(BOT_TOKEN) => Ok(()),
-        Some(_) => Err(Refusal::new("invalid_auth", "another token")),
+fn authorize(slack: &mut Slack, request: &Arrived) -> Result<(), Refusal> {
+    match (request.credentials("bearer"), &mut slack.rotation) {
+        (None, _) => Err(Refusal::new("not_authed", "no bearer token")),
+        (Some(token), Some(rotation)) => rotation.authorize(token, request.received_at),
+        (Some(BOT_TOKEN), None) => Ok(()),
+        (Some(_), None) => Err(Refusal::new("invalid_auth", "another token")),
+    }
+}
+
+/// It takes the app's own credentials, and no token.
+fn renew(slack: &mut Slack, request: &Arrived) -> Result<Value, Failure> {
+    match (request.method.as_str(), &mut slack.rotation) {
+        ("POST", Some(rotation)) => Ok(rotation.renew(request)?),
+        ("POST", None) => Err(Refusal::new("token_rotation_not_enabled", "its tokens do not expire").into()),
+        _ => Err(Refusal::new("invalid_post_type", "another HTTP method").into()),
     }
 }
 

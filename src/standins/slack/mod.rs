@@ -7,6 +7,7 @@ mod blocks;
 mod content;
 mod message;
 mod refusal;
+mod rotation;
 mod text;
 mod ts;
 mod webhook;
@@ -22,6 +23,8 @@ use super::{Service, StandIn};
 use crate::domain::Timestamp;
 use content::Content;
 pub use message::{CHANNEL_NAME, Message, Via};
+use rotation::Rotation;
+pub use rotation::{CLIENT_ID, CLIENT_SECRET};
 use ts::micros;
 
 /// The path of the incoming webhook. The last part is its secret.
@@ -78,6 +81,53 @@ impl StandIn<Slack> {
         self.shared.service().messages.retain(|message| message.ts != ts);
     }
 
+    /// Turns token rotation on, which cannot be turned off: the bot token is not accepted any more, and the app has this refresh
+    /// token.
+    pub fn rotate(&self, refresh: &str) {
+        self.shared.service().rotation = Some(Rotation::new(refresh));
+    }
+
+    /// How many access tokens `oauth.v2.access` has given.
+    pub fn renewals(&self) -> usize {
+        self.shared.service().rotation.as_ref().map_or(0, Rotation::given)
+    }
+
+    /// How long access tokens live that are given from now on; twelve hours at first.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.rotation(|rotation| rotation.set_lifetime(lifetime));
+    }
+
+    /// How long a refresh token is taken after its first use; not at all at first.
+    pub fn set_grace(&self, grace: Duration) {
+        self.rotation(|rotation| rotation.set_grace(grace));
+    }
+
+    /// Lets the access tokens expire.
+    pub fn expire_tokens(&self) {
+        self.rotation(Rotation::expire);
+    }
+
+    /// Revokes every refresh token.
+    pub fn revoke_refresh_tokens(&self) {
+        self.rotation(Rotation::revoke);
+    }
+
+    /// Takes this refresh token too, as if a person had generated it in the settings of the app.
+    pub fn generate_refresh_token(&self, refresh: &str) {
+        self.rotation(|rotation| rotation.generate(refresh));
+    }
+
+    /// Whether a refresh token is good and was not used.
+    pub fn is_fresh(&self, refresh: &str) -> bool {
+        self.shared.service().rotation.as_ref().is_some_and(|rotation| rotation.is_fresh(refresh))
+    }
+
+    fn rotation(&self, change: impl FnOnce(&mut Rotation)) {
+        if let Some(rotation) = self.shared.service().rotation.as_mut() {
+            change(rotation);
+        }
+    }
+
     /// Takes away the scope that `conversations.history` and `conversations.replies` need.
     pub fn revoke_history(&self) {
         self.shared.service().history = Scope::Missing;
@@ -97,6 +147,7 @@ pub struct Slack {
     posting: Limiter,
     methods: Limiter,
     history: Scope,
+    rotation: Option<Rotation>,
 }
 
 impl Default for Slack {
@@ -106,6 +157,7 @@ impl Default for Slack {
             posting: Limiter::new(POSTING),
             methods: Limiter::new(TIER_3),
             history: Scope::Granted,
+            rotation: None,
         }
     }
 }

@@ -496,3 +496,63 @@ fn a_ts_is_read_strictly() {
         assert_eq!(micros(text), None, "{text}");
     }
 }
+
+#[tokio::test]
+async fn an_app_with_token_rotation_has_tokens_that_expire_and_refresh_tokens_that_are_good_once() {
+    let (slack, client) = (start().await.unwrap(), client());
+    let good = [
+        ("grant_type", "refresh_token"),
+        ("client_id", CLIENT_ID),
+        ("client_secret", CLIENT_SECRET),
+        ("refresh_token", "xoxe-1-first"),
+    ];
+    let renew = async |form: &[(&str, &str)]| -> Value {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = client.post(format!("{}/oauth.v2.access", slack.api_url())).body(form);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap()
+    };
+    let says = async |token: &str| -> String {
+        let request = client.post(format!("{}/auth.test", slack.api_url())).bearer_auth(token);
+        let answer: Value = serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
+        answer["error"].as_str().unwrap_or("ok").to_owned()
+    };
+    assert_eq!(renew(&good).await["error"], "token_rotation_not_enabled");
+    slack.rotate("xoxe-1-first");
+    assert_eq!(says(BOT_TOKEN).await, "invalid_auth");
+    for (key, value, error) in [
+        ("grant_type", "client_credentials", "invalid_grant_type"),
+        ("client_id", "1.1", "invalid_client_id"),
+        ("client_secret", "wrong", "bad_client_secret"),
+        ("refresh_token", "xoxe-1-other", "invalid_refresh_token"),
+    ] {
+        let bad = good.map(|(name, good)| (name, if name == key { value } else { good }));
+        assert_eq!(renew(&bad).await["error"], error);
+    }
+    assert_eq!(renew(&[good.as_slice(), &[("scope", "x")]].concat()).await["error"], "invalid_arguments");
+    let first = renew(&good).await;
+    assert_eq!(
+        (&first["ok"], &first["expires_in"], &first["token_type"]),
+        (&json!(true), &json!(43200), &json!("bot"))
+    );
+    let (access, mut refresh) = (first["access_token"].as_str().unwrap(), first["refresh_token"].clone());
+    assert!(access.starts_with("xoxe.xoxb-1-") && refresh.as_str().unwrap().starts_with("xoxe-1-"));
+    assert_eq!(says(access).await, "ok");
+    assert_eq!(renew(&good).await["error"], "invalid_refresh_token", "it was used");
+    slack.set_grace(Duration::from_secs(60));
+    assert_eq!(renew(&good).await["ok"], true, "it was used a moment ago");
+    // More than two are never good at once.
+    for _ in 0..2 {
+        let form =
+            good.map(|(name, good)| (name, if name == "refresh_token" { refresh.as_str().unwrap() } else { good }));
+        let next = renew(&form).await;
+        refresh = next["refresh_token"].clone();
+    }
+    assert_eq!((says(access).await.as_str(), slack.renewals()), ("token_revoked", 4));
+    slack.expire_tokens();
+    assert_eq!(says("xoxe.xoxb-1-standin-4").await, "token_expired");
+    slack.set_token_lifetime(Duration::ZERO);
+    slack.generate_refresh_token("xoxe-1-generated");
+    slack.revoke_refresh_tokens();
+    assert!(!slack.is_fresh("xoxe-1-generated"));
+}
