@@ -92,6 +92,12 @@ fn destinations() -> (String, Vec<String>) {
                 ),
             ),
             (
+                "slack-app",
+                format!(
+                    "url = \"http://{address}\"\nrefresh_token = {{ value = \"xoxe-1-s3cretrefreshtoken\" }}\nclient_id = \"1.2\"\nclient_secret = {{ value = \"s3cretappsecret\" }}\nchannel = \"C00000000\""
+                ),
+            ),
+            (
                 "opsgenie",
                 format!(
                     "url = \"http://receiver.invalid\"\napi_key = {{ value = \"s3cret00-aaaa-4bbb-8ccc-000000000000\" }}\nproxy = \"http://user@{address}\"\nproxy_password = {{ value = \"s3cretproxypassword\" }}"
@@ -100,6 +106,7 @@ fn destinations() -> (String, Vec<String>) {
         ];
         for (kind, settings) in all {
             let name = format!("{kind}-{place}");
+            let kind = kind.trim_end_matches("-app");
             text += &format!("[destinations.{name}]\ntype = \"{kind}\"\n{settings}\n");
             names.push(name);
         }
@@ -146,6 +153,7 @@ fn no_credential_of_a_destination_is_repeated_anywhere() {
         vec!["probe", "webhook-closed"],
         vec!["probe", "opsgenie-at401"],
         vec!["probe", "servicenow-at401"],
+        vec!["probe", "slack-app-at400"],
     ];
     for command in commands.into_iter().chain(shown) {
         let ran = gateway.run(&command);

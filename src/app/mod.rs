@@ -23,7 +23,7 @@ use crate::config::{Config, ConfigError};
 use crate::domain::{Clock, SystemClock};
 use crate::egress::{ClientError, Egress};
 use crate::notices::Condition;
-use crate::pipeline::{Parts, Pipeline, Queue, Rules, WorkerState};
+use crate::pipeline::{Parts, Pipeline, Queue, Rules, StoredTokens, WorkerState};
 use crate::server::{
     Admin, CheckHealth, ConnectionLimits, Connections, DestinationHealth, Ingress, IngressLimits, NoticeHealth,
     Problem, QueueHealth, refuse_foreign,
@@ -129,7 +129,7 @@ impl App {
         let public = bind(fixed.listen, "server")?;
         let admin = bind(fixed.admin_listen, "admin")?;
         let (sources, _) = watch::channel(Arc::clone(&config.sources));
-        let egress = Egress::new()?;
+        let egress = Egress::keeping_tokens(Arc::new(StoredTokens::new(Arc::new(store.clone()), Arc::clone(&clock))))?;
         let pipeline =
             Pipeline::start(store.clone(), egress, Arc::clone(&clock), Arc::clone(&metrics), parts_of(config)).await;
         let ingress = web::Data::new(Ingress::new(

@@ -43,6 +43,7 @@ mod table;
 mod tail;
 mod templates;
 mod terminal;
+mod tokens_on_demand;
 mod told;
 mod verify;
 

@@ -8,6 +8,7 @@ use super::failure::{Failure, Outcome};
 use super::opening::load;
 use super::output::out;
 use super::runtime::runtime;
+use super::tokens_on_demand::TokensOnDemand;
 use super::{names, terminal};
 use crate::destinations::{Exchange, MailResult, ProbeTelling, Receiver, Reply, Step};
 use crate::domain::{
@@ -31,7 +32,8 @@ impl Probe {
             let names = config.destinations.keys().map(|name| name.as_str());
             return Err(names::unknown("destination", &self.destination, names));
         };
-        let egress = Egress::new().map_err(crate::app::AppError::Client)?;
+        let tokens = TokensOnDemand::of(config.store.clone());
+        let egress = Egress::keeping_tokens(Arc::new(tokens)).map_err(crate::app::AppError::Client)?;
         let event = test_event()?;
         let stored = EventDocument::of(&event).map_err(|error| Failure::Found(error.to_string()))?;
         let events = [BatchEvent { id: event.id, document: stored }];

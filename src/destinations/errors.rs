@@ -145,6 +145,7 @@ mod tests {
         ("Slack, incoming webhook", slack::errors::WEBHOOK),
         ("Slack, bot token", slack::errors::API),
         ("Slack, bot token, edits", slack::errors::UPDATE),
+        ("Slack, token rotation", slack::errors::RENEWAL),
         ("Jira, new tickets", jira::errors::CREATE),
         ("Jira, comments", jira::errors::COMMENT),
         ("Jira, status and priority", jira::errors::CHANGE),

@@ -55,7 +55,7 @@ mod uncertain;
 mod userinfo;
 mod webhook;
 
-pub use connection::{Carrier, Connection, OAuth, Proxy};
+pub use connection::{Carrier, Connection, Grant, OAuth, Proxy, Renewed, Rotating, RotationDialect};
 pub use flow::{BATCH_SCHEMA, FLOW_SCHEMA};
 pub use mailing::{Mail, MailAnswer, MailLogin, MailResult, MailSecurity, MailServer, MailStage, Mailing};
 pub use message::{

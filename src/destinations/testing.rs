@@ -315,6 +315,9 @@ pub fn assert_template(kind: &Kind) {
 const SECRETS: &[(&str, &str)] = &[
     ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T00000000/B00000000/not-a-real-webhook"),
     ("SLACK_TOKEN", "xoxb-not-a-real-token"),
+    ("SLACK_ROTATED_TOKEN", "xoxe.xoxb-not-a-real-token"),
+    ("SLACK_REFRESH_TOKEN", "xoxe-not-a-real-refresh-token"),
+    ("SLACK_CLIENT_SECRET", "not-a-real-client-secret"),
     ("PAGERDUTY_ROUTING_KEY", "n0tarealroutingkeyn0tarealroutin"),
     ("JIRA_API_TOKEN", "not-a-real-api-token"),
     ("OPSGENIE_API_KEY", "00000000-aaaa-4bbb-8ccc-00not0a0r3al"),

@@ -16,10 +16,15 @@ mod syslog;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
+mod token_keeper;
 
 pub use http::ClientError;
+pub use token_keeper::{KeepError, TokenKeeper};
+
+use std::sync::Arc;
 
 use crate::destinations::{Message, Reply};
+use token_keeper::NoTokens;
 
 /// What carries messages. Cloning shares connections and open files.
 #[derive(Clone, Debug)]
@@ -31,11 +36,16 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// Prepares TLS and the connection pool.
+    /// Prepares TLS and the connection pool, for senders that need no tokens that are kept.
     pub fn new() -> Result<Self, ClientError> {
+        Self::keeping_tokens(Arc::new(NoTokens))
+    }
+
+    /// The same, where tokens that are good once are kept by `keeper`.
+    pub fn keeping_tokens(keeper: Arc<dyn TokenKeeper>) -> Result<Self, ClientError> {
         let tls = tls::Tls::new()?;
         Ok(Self {
-            http: http::Client::new(tls.clone())?,
+            http: http::Client::new(tls.clone(), keeper)?,
             files: file::Files::default(),
             smtp: smtp::Client::new(tls.clone()),
             collectors: syslog::Collectors::new(tls),
@@ -53,8 +63,10 @@ impl Egress {
         }
     }
 
-    /// Closes the connections that are kept beyond a message and are not in use. They are opened again when they are needed.
+    /// Closes the connections that are kept beyond a message and are not in use. They are opened again when they are needed. Tokens
+    /// that are being renewed are written first.
     pub async fn close(&self) {
+        self.http.settle().await;
         self.collectors.close().await;
     }
 }

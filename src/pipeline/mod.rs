@@ -38,6 +38,7 @@ mod severity_log;
 #[cfg(test)]
 mod simulation;
 mod source_silence;
+mod stored_tokens;
 mod supervise;
 mod supervisor;
 mod suspects;
@@ -53,5 +54,6 @@ pub use presentation::Presentation;
 pub use queues::Queue;
 pub use retention::Retention;
 pub use rules::Rules;
+pub use stored_tokens::StoredTokens;
 pub use supervisor::{Parts, Pipeline};
 pub use worker::WorkerState;

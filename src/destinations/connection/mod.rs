@@ -5,9 +5,11 @@
 
 mod oauth;
 mod proxy;
+mod rotating;
 
 pub use oauth::OAuth;
 pub use proxy::Proxy;
+pub use rotating::{Renewed, Rotating, RotationDialect};
 
 use std::sync::Arc;
 
@@ -22,19 +24,30 @@ pub struct Connection {
     /// What it goes through; `None`: nothing, whatever the environment says.
     pub proxy: Option<Proxy>,
     /// Where its access tokens come from, where it has no other credentials.
-    pub oauth: Option<OAuth>,
+    pub grant: Option<Grant>,
+}
+
+/// Where access tokens come from.
+#[derive(Debug)]
+pub enum Grant {
+    /// The client's own credentials.
+    ClientCredentials(OAuth),
+    /// A refresh token, another one each time.
+    RefreshToken(Rotating),
 }
 
 /// What carries the messages of a kind of destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Carrier {
-    /// HTTP: it takes the settings of a [`Connection`], but for `oauth`.
+    /// HTTP: it takes the settings of a [`Connection`], but for those of a [`Grant`].
     Http,
     /// HTTP: it takes `oauth` too, and sends no credentials of its own then.
     HttpOrOAuth {
         /// Where below the destination's base the token endpoint is unless `token_url` is set; `None`: nowhere.
         token_path: Option<&'static str>,
     },
+    /// HTTP: it takes `refresh_token` too, and sends no credentials of its own then.
+    HttpOrRotation(&'static dyn RotationDialect),
     /// Something else, which has settings of its own.
     Own,
 }
@@ -65,29 +78,45 @@ macro_rules! oauth_schema {
     };
 }
 
+/// The settings of a token that is renewed.
+macro_rules! rotation_schema {
+    () => {
+        r##"
+  "refresh_token": {"$ref": "#/$defs/secret", "description": "The first refresh token of an app with token rotation, instead of token"},
+  "client_id": {"type": "string", "description": "The app's client id, with refresh_token"},
+  "client_secret": {"$ref": "#/$defs/secret", "description": "The app's client secret, with refresh_token"}"##
+    };
+}
+
 impl Carrier {
     /// The settings that a kind has beside its own, as JSON: name -> JSON Schema.
     pub fn schema(self) -> &'static str {
         match self {
             Self::Http => concat!("{", http_schema!(), "}"),
             Self::HttpOrOAuth { .. } => concat!("{", http_schema!(), ",", oauth_schema!(), "}"),
+            Self::HttpOrRotation(_) => concat!("{", http_schema!(), ",", rotation_schema!(), "}"),
             Self::Own => "{}",
         }
     }
 
     /// Reads those settings: `Some(None)` where none is set, `None` where one is at fault.
     pub(super) fn read(self, section: &Section) -> Option<Option<Arc<Connection>>> {
-        let oauth = match self {
+        let grant = match self {
             Self::Own => return Some(None),
-            Self::HttpOrOAuth { token_path } if section.has(OAuth::KEY) => OAuth::read(section, token_path).map(Some),
-            Self::Http | Self::HttpOrOAuth { .. } => Some(None),
+            Self::HttpOrOAuth { token_path } if section.has(OAuth::KEY) => {
+                OAuth::read(section, token_path).map(|oauth| Some(Grant::ClientCredentials(oauth)))
+            }
+            Self::HttpOrRotation(dialect) if Rotating::KEYS.iter().any(|key| section.has(key)) => {
+                Rotating::read(section, dialect).map(|rotating| Some(Grant::RefreshToken(rotating)))
+            }
+            Self::Http | Self::HttpOrOAuth { .. } | Self::HttpOrRotation(_) => Some(None),
         };
         let tls = TlsSettings::read(section);
         let proxy = Proxy::read(section);
         warn_of_plain_http(section);
-        let connection = Connection { tls: tls?, proxy: proxy?, oauth: oauth? };
+        let connection = Connection { tls: tls?, proxy: proxy?, grant: grant? };
         let is_set =
-            TlsSettings::KEYS.iter().chain(Proxy::KEYS).any(|key| section.has(key)) || connection.oauth.is_some();
+            TlsSettings::KEYS.iter().chain(Proxy::KEYS).any(|key| section.has(key)) || connection.grant.is_some();
         Some(is_set.then(|| Arc::new(connection)))
     }
 }

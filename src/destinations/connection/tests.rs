@@ -14,7 +14,7 @@ fn with(more: &str) -> String {
 
 /// The kinds that speak HTTP.
 fn kinds() -> impl Iterator<Item = &'static Kind> {
-    KINDS.iter().copied().filter(|kind| kind.carrier != Carrier::Own)
+    KINDS.iter().copied().filter(|kind| !matches!(kind.carrier, Carrier::Own))
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn settings_of_oauth_are_read_and_faults_named() {
     let snow = format!("url = \"https://acme.service-now.com/\"\n{}", oauth(""));
     let snow_kind = crate::destinations::find("servicenow").unwrap();
     let (connection, request) = carried(first(&testing::build(snow_kind, &snow).unwrap())).unwrap();
-    let read = connection.oauth.as_ref().unwrap();
+    let Some(Grant::ClientCredentials(read)) = &connection.grant else { panic!("{connection:?}") };
     assert_eq!(read.token_url.as_str(), "https://acme.service-now.com/oauth_token.do");
     assert_eq!((read.client_id.as_str(), read.scope.as_deref()), ("id", None));
     assert!(!request.headers.iter().any(|(name, _)| name == "Authorization"));
@@ -147,7 +147,7 @@ fn settings_of_oauth_are_read_and_faults_named() {
         let faults = testing::build(kind, &bad).unwrap_err();
         assert!(faults.contains(said) && !testing::leaks(&faults), "{bad}: {faults}");
     }
-    for kind in kinds().filter(|kind| kind.carrier == Carrier::Http) {
+    for kind in kinds().filter(|kind| matches!(kind.carrier, Carrier::Http | Carrier::HttpOrRotation(_))) {
         let faults = testing::build(kind, &format!("{}\n{}", kind.template, oauth(at))).unwrap_err();
         assert!(faults.contains("oauth: is not a known key"), "{}: {faults}", kind.name);
     }

@@ -81,7 +81,7 @@ pub const API: &[ErrorRow] = &[
     api("thread_not_found", Gone, "the message is not there any more", ""),
     api("message_not_found", Gone, "the message is not there any more", ""),
     api("cannot_reply_to_message", Gone, "the message cannot be answered any more", ""),
-    api("team_not_found", Settings, "the workspace behind `token` is gone", NEW_TOKEN),
+    api("team_not_found", Settings, "the workspace behind the token is gone", NEW_TOKEN),
     api("method_deprecated", Settings, "this version of gatepost is too old for Slack", "update it"),
     api("deprecated_endpoint", Settings, "this version of gatepost is too old for Slack", "update it"),
     api("invalid_blocks*", Plainer, "it does not accept the blocks", DEFECT),
@@ -135,7 +135,7 @@ pub const UPDATE: &[ErrorRow] = &[
     ),
     api("not_in_channel", Settings, "the app is not in the channel set as `channel`", "invite it"),
     api("is_archived", Settings, "the channel set as `channel` is archived", "unarchive it, or set another one"),
-    api("team_not_found", Settings, "the workspace behind `token` is gone", NEW_TOKEN),
+    api("team_not_found", Settings, "the workspace behind the token is gone", NEW_TOKEN),
     api("method_deprecated", Settings, "this version of gatepost is too old for Slack", "update it"),
     api("deprecated_endpoint", Settings, "this version of gatepost is too old for Slack", "update it"),
     api("invalid_blocks*", Plainer, "it does not accept the blocks", DEFECT),
@@ -152,6 +152,53 @@ pub const UPDATE: &[ErrorRow] = &[
     api(ANY, Suspect, "the error is not in gatepost's table; the message was not edited", UNLISTED_UPDATE),
     hook(429..=429, ANY, Busy, "the rate is limited", ""),
     hook(500..=599, ANY, ByStatus, "Slack is in trouble", ""),
+];
+
+/// The errors of `oauth.v2.access` where it renews a token: 200, with the word in the body. What may have been done in part is
+/// asked again at once, because a refresh token that was used is taken for a short time more.
+pub const RENEWAL: &[ErrorRow] = &[
+    api("invalid_refresh_token", Settings, "the refresh token was used before, or has been revoked", NEW_REFRESH_TOKEN),
+    api("refresh_token_expired", Settings, "the refresh token has expired", NEW_REFRESH_TOKEN),
+    api("token_revoked", Settings, "the refresh token has been revoked", NEW_REFRESH_TOKEN),
+    api(
+        "invalid_client_id",
+        Settings,
+        "no app has the id set as `client_id`",
+        "copy it from Basic Information > App Credentials",
+    ),
+    api(
+        "bad_client_secret",
+        Settings,
+        "`client_secret` is not that of the app",
+        "copy it from Basic Information > App Credentials",
+    ),
+    api(
+        "token_rotation_not_enabled",
+        Settings,
+        "the app has no token rotation",
+        "set its bot token as `token` instead",
+    ),
+    api("account_inactive", Settings, "the app's installation is gone", REINSTALL),
+    api("team_not_found", Settings, "the workspace is gone", REINSTALL),
+    api("cannot_install_an_org_installed_app", Settings, "the app belongs to the organization", REINSTALL),
+    api("access_denied", Settings, POLICY_OF_TOKENS, ASK),
+    api("accesslimited", Settings, POLICY_OF_TOKENS, ASK),
+    api("ekm_access_denied", Settings, POLICY_OF_TOKENS, ASK),
+    api("enterprise_is_restricted", Settings, POLICY_OF_TOKENS, ASK),
+    api("ratelimited", Busy, "the rate is limited", ""),
+    api("rate_limited", Busy, "the rate is limited", ""),
+    api("service_unavailable", Busy, "the service is not available at the moment", ""),
+    api("team_added_to_org", Busy, "the workspace is being moved into an organization", ""),
+    api("org_login_required", Busy, "the workspace is being moved into an organization", ""),
+    api("request_timeout", Again, "the request was cut short on its way", ""),
+    api("fatal_error", Again, "something went wrong midway", ""),
+    api("internal_error", Again, "something went wrong midway", ""),
+    api("invalid_grant_type", Settings, "this version of gatepost is too old for Slack", "update it"),
+    api("method_deprecated", Settings, "this version of gatepost is too old for Slack", "update it"),
+    api("deprecated_endpoint", Settings, "this version of gatepost is too old for Slack", "update it"),
+    api(ANY, Settings, "the error is not in gatepost's table; there is no new token", UNLISTED_RENEWAL),
+    hook(429..=429, ANY, Busy, "the rate is limited", ""),
+    hook(500..=599, ANY, Again, "Slack is in trouble", ""),
 ];
 
 const fn hook(
@@ -171,11 +218,16 @@ const fn api(word: &'static str, class: ErrorClass, meaning: &'static str, remed
 const NEW_HOOK: &str = "make a new webhook and set it as `webhook_url`";
 const UNARCHIVE: &str = "unarchive it, or make a webhook for another one and set it as `webhook_url`";
 const ASK: &str = "ask an administrator of the workspace for the permission";
-const TOKEN: &str = "the token set as `token` does not work any more";
-const NEW_TOKEN: &str = "set a new one";
+const TOKEN: &str = "the token does not work any more";
+const NEW_TOKEN: &str = "set a new one as `token`, or with token rotation a new `refresh_token`";
 const BOT_TOKEN: &str = "set a bot token, which begins with xoxb-";
 const SCOPE: &str = "give it the scope chat:write and reinstall it";
 const POLICY: &str = "a policy of the workspace forbids posting there";
 const DEFECT: &str = "report this as a defect of gatepost";
 const UNLISTED: &str = "look it up in Slack's documentation of chat.postMessage";
+const NEW_REFRESH_TOKEN: &str =
+    "generate a new one in the app's settings, under OAuth & Permissions, and set it as `refresh_token`";
+const REINSTALL: &str = "install the app in the workspace again, under OAuth & Permissions, and set its new refresh token as `refresh_token`";
+const POLICY_OF_TOKENS: &str = "a policy of the workspace forbids it";
+const UNLISTED_RENEWAL: &str = "look it up in Slack's documentation of oauth.v2.access";
 const UNLISTED_UPDATE: &str = "look it up in Slack's documentation of chat.update";

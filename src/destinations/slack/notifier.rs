@@ -7,7 +7,7 @@ use super::notice::Notice;
 use super::post::{Content, Post, Thread};
 use super::reply::{self, Verdict};
 use super::token::Token;
-use super::{NAME, PACE, Slack, Way, bearer, errors};
+use super::{NAME, PACE, Slack, Way, errors};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::uncertain::Marked;
 use crate::destinations::{HttpRequest, Message, Next, Notifier, Pace, Reply, Step, base, fingerprint};
@@ -24,8 +24,8 @@ impl Notifier for Slack {
     fn fingerprint(&self) -> [u8; 16] {
         match &self.way {
             Way::Webhook(url) => fingerprint::of(&[b"slack webhook", url.as_str().as_bytes()]),
-            Way::Api { base, token, channel } => {
-                fingerprint::of(&[b"slack", base.as_str().as_bytes(), channel.as_bytes(), token.expose()])
+            Way::Api { base, credential, channel } => {
+                fingerprint::of(&[b"slack", base.as_str().as_bytes(), channel.as_bytes(), credential.identity()])
             }
         }
     }
@@ -77,7 +77,8 @@ impl Slack {
 
     /// The present state, in the place of whatever the message says. Sent again it says the same.
     fn edit(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step) -> Next {
-        let (Way::Api { base, token, .. }, Some(message)) = (&self.way, message_of(telling.told.reference.as_ref()))
+        let (Way::Api { base, credential, .. }, Some(message)) =
+            (&self.way, message_of(telling.told.reference.as_ref()))
         else {
             return Next::Done(nothing_there());
         };
@@ -94,7 +95,7 @@ impl Slack {
             "metadata": token_of(telling, Made::Message(telling.told.creations)).metadata(),
         });
         let request = HttpRequest::post_json(base::join(base, "/chat.update"), &document);
-        Next::Send(step, Message::Http(request.header("Authorization", bearer(token))))
+        Next::Send(step, Message::Http(credential.authorize(request)))
     }
 
     fn edited(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next {

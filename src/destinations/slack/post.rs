@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::reply::{self, Found, Verdict};
 use super::token::Token;
-use super::{NAME, Slack, Way, bearer, errors};
+use super::{NAME, Slack, Way, errors};
 use crate::destinations::classify::{self, Again};
 use crate::destinations::uncertain::{self, Marked, OnUncertain};
 use crate::destinations::{HttpRequest, Message, Method, Next, Reply, Step, base};
@@ -80,7 +80,7 @@ impl Slack {
     fn request(&self, post: &Post<'_>, mut message: Value) -> HttpRequest {
         match &self.way {
             Way::Webhook(url) => HttpRequest::post_json(url.clone(), &message),
-            Way::Api { base, token, channel } => {
+            Way::Api { base, credential, channel } => {
                 message["channel"] = json!(channel);
                 message["parse"] = json!("none");
                 message["metadata"] = post.token.metadata();
@@ -90,7 +90,7 @@ impl Slack {
                     message["reply_broadcast"] = json!(thread.is_broadcast);
                 }
                 let url = base::join(base, "/chat.postMessage");
-                HttpRequest::post_json(url, &message).header("Authorization", bearer(token))
+                credential.authorize(HttpRequest::post_json(url, &message))
             }
         }
     }
@@ -122,7 +122,7 @@ impl Slack {
 
     /// Asks for a page of the channel's history, or of the thread's replies, since the doubt began.
     fn look(&self, post: &Post<'_>, step: Step, cursor: Option<&str>) -> Next {
-        let Way::Api { base, token, channel } = &self.way else { return self.uncertain(post) };
+        let Way::Api { base, credential, channel } = &self.way else { return self.uncertain(post) };
         // The clock may have been ahead.
         let not_before = post.not_before.min(post.job.now);
         let since = classify::in_doubt_since(post.job).unwrap_or(not_before.as_millis());
@@ -147,11 +147,11 @@ impl Slack {
         let request = HttpRequest {
             method: Method::Post,
             url: base::join(base, path),
-            headers: vec![("Authorization".into(), bearer(token))],
+            headers: Vec::new(),
             content_type: "application/x-www-form-urlencoded",
             body: form.finish().into(),
         };
-        Next::Send(step, Message::Http(request))
+        Next::Send(step, Message::Http(credential.authorize(request)))
     }
 
     fn looked(&self, post: &Post<'_>, page: usize, reply: &Reply) -> Next {

@@ -13,8 +13,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tls::Tls;
+use super::token_keeper::TokenKeeper;
 use crate::destinations::{Connection, HttpRequest, Reply};
-use tokens::Tokens;
+use tokens::{Chains, Tokens};
 use way::Way;
 
 pub use way::ClientError;
@@ -27,13 +28,14 @@ pub struct Client {
     common: Arc<Way>,
     /// For the others, by the address of their settings.
     own: Arc<Mutex<HashMap<usize, Arc<Own>>>>,
+    chains: Chains,
 }
 
 /// The way of one destination. It holds the settings, so that no others come to lie at their address.
 #[derive(Debug)]
 struct Own {
     connection: Arc<Connection>,
-    way: Way,
+    way: Arc<Way>,
     tokens: Tokens,
 }
 
@@ -42,9 +44,14 @@ impl Client {
     ///
     /// # Errors
     /// Where TLS or the client cannot be set up.
-    pub fn new(tls: Tls) -> Result<Self, ClientError> {
+    pub fn new(tls: Tls, keeper: Arc<dyn TokenKeeper>) -> Result<Self, ClientError> {
         let common = Arc::new(Way::new(&tls, &Connection::default())?);
-        Ok(Self { tls, common, own: Arc::default() })
+        Ok(Self { tls, common, own: Arc::default(), chains: Chains::new(keeper) })
+    }
+
+    /// Waits until the tokens that are being renewed are kept.
+    pub async fn settle(&self) {
+        self.chains.settle().await;
     }
 
     /// Sends one request.
@@ -55,10 +62,7 @@ impl Client {
     /// Sends one request as the operator has set for its destination.
     pub async fn send_over(&self, connection: &Arc<Connection>, request: HttpRequest) -> Reply {
         match self.own(connection) {
-            Ok(own) => match &connection.oauth {
-                Some(oauth) => own.tokens.exchange(&own.way, oauth, &request).await,
-                None => own.way.exchange(&request).await,
-            },
+            Ok(own) => own.tokens.exchange(&own.way, &own.connection, &request).await,
             Err(error) => Reply::NotSent(format!("no connection can be prepared: {}", error.cause())),
         }
     }
@@ -71,8 +75,9 @@ impl Client {
         }
         // Settings that only this list holds are those of an earlier configuration.
         own.retain(|_, other| Arc::strong_count(&other.connection) > 1);
-        let way = Way::new(&self.tls, connection)?;
-        let made = Arc::new(Own { connection: Arc::clone(connection), way, tokens: Tokens::default() });
+        let way = Arc::new(Way::new(&self.tls, connection)?);
+        let tokens = Tokens::of(connection, &self.chains);
+        let made = Arc::new(Own { connection: Arc::clone(connection), way, tokens });
         own.insert(key, Arc::clone(&made));
         Ok(made)
     }

@@ -7,13 +7,14 @@ use rustls::version::{TLS12, TLS13};
 use super::super::testing::{CLIENTS, mutual, ok, one_sided, receiver, settings};
 use super::*;
 use crate::destinations::{HttpReply, TlsSettings};
+use crate::egress::token_keeper::NoTokens;
 
 fn post(url: &str) -> HttpRequest {
     HttpRequest::post_json(url.parse().unwrap(), &serde_json::json!({ "a": 1 }))
 }
 
 fn client() -> Client {
-    Client::new(Tls::new().unwrap()).unwrap()
+    Client::new(Tls::new().unwrap(), Arc::new(NoTokens)).unwrap()
 }
 
 fn over(tls: TlsSettings) -> Arc<Connection> {

@@ -8,6 +8,7 @@ use super::*;
 use crate::destinations::{Connection, HttpRequest, Method};
 use crate::domain::Secret;
 use crate::egress::testing::{Receiver, mutual, ok, one_sided, receiver, settings};
+use crate::egress::token_keeper::NoTokens;
 use crate::standins::proxy::{self as standin, Conduct, PASSWORD, USER};
 
 mod tinyproxy;
@@ -26,11 +27,11 @@ fn proxy_at(address: std::net::SocketAddr, credentials: Option<&str>) -> Proxy {
 }
 
 fn over(proxy: Proxy) -> Arc<Connection> {
-    Arc::new(Connection { tls: settings(None), proxy: Some(proxy), oauth: None })
+    Arc::new(Connection { tls: settings(None), proxy: Some(proxy), grant: None })
 }
 
 fn client() -> Client {
-    Client::new(Tls::new().unwrap()).unwrap()
+    Client::new(Tls::new().unwrap(), Arc::new(NoTokens)).unwrap()
 }
 
 async fn receiver_of(scheme: &str) -> Receiver {
@@ -108,7 +109,7 @@ async fn a_client_certificate_goes_to_the_destination_within_the_tunnel() {
     for (shown, is_let_in) in [(Some("client.pem"), true), (None, false)] {
         let receiver = receiver(Some(mutual(&rustls::version::TLS13)), |_| ok("taken")).await;
         let proxy = Some(proxy_at(standin.address(), None));
-        let connection = Arc::new(Connection { tls: settings(shown), proxy, oauth: None });
+        let connection = Arc::new(Connection { tls: settings(shown), proxy, grant: None });
         let reply = client.send_over(&connection, post(&format!("https://{}/", receiver.address))).await;
         assert_eq!(is_taken(&reply), is_let_in, "{reply:?}");
         assert!(

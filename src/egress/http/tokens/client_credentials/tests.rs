@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::destinations::{Connection, Proxy};
+use crate::destinations::{Connection, Fault, Grant, Proxy};
 use crate::egress::http::Client;
 use crate::egress::testing::{Receiver, ok, one_sided, receiver, settings};
 use crate::egress::tls::Tls;
+use crate::egress::token_keeper::NoTokens;
 use crate::standins::oauth::{self as standin, CLIENT_ID, CLIENT_SECRET, SCOPE};
 use crate::standins::{Fault as Misdeed, StandIn};
 
@@ -33,11 +34,11 @@ fn connection(endpoint: &Endpoint, secret: &str) -> Arc<Connection> {
         client_secret: Secret::new(secret),
         scope: Some(SCOPE.to_owned()),
     };
-    Arc::new(Connection { oauth: Some(oauth), ..Connection::default() })
+    Arc::new(Connection { grant: Some(Grant::ClientCredentials(oauth)), ..Connection::default() })
 }
 
 fn client() -> Client {
-    Client::new(Tls::new().unwrap()).unwrap()
+    Client::new(Tls::new().unwrap(), Arc::new(NoTokens)).unwrap()
 }
 
 fn request(receiver: &Receiver) -> HttpRequest {
@@ -213,8 +214,9 @@ async fn tokens_are_fetched_over_the_connection_of_the_destination() {
         client_secret: Secret::new("c=d e"),
         scope: None,
     };
+    let grant = Some(Grant::ClientCredentials(oauth));
     let on_the_way = Proxy { host: "127.0.0.1".to_owned(), port: proxy.address().port(), authorization: None };
-    let connection = Arc::new(Connection { tls: settings(None), proxy: Some(on_the_way), oauth: Some(oauth) });
+    let connection = Arc::new(Connection { tls: settings(None), proxy: Some(on_the_way), grant });
     let url = format!("https://{}/api", destination.address).parse().unwrap();
     let reply = client().send_over(&connection, HttpRequest::post_json(url, &serde_json::json!({}))).await;
     assert_eq!(status(&reply), 200, "{reply:?}");
