@@ -124,6 +124,25 @@ fn a_stopped_pager_is_told_in_the_chat_once_over_a_restart_and_ended_once_it_is_
 }
 
 #[test]
+fn a_pager_that_was_stopped_before_a_restart_is_not_taken_to_work_because_nothing_waits_for_it() {
+    let (pager, chat) = (started(pagerduty::start()), chat());
+    let mut gateway = Gateway::start(&config(&pager, WRONG_KEY, &chat, "", ""));
+    post(&gateway, "the-page");
+    until("the chat is told", || (chat.mentions("oncall is stopped") == 1).then_some(()));
+    // The page was never told, so that there is nothing to be told any more.
+    gateway.run(&["incidents", "resolve", "1", "--by", "dana"]).done();
+    assert!(gateway.stop().success());
+    gateway.configure(&config(&pager, pagerduty::ROUTING_KEY, &chat, "", ""));
+    gateway.serve_again();
+    // With `failing_after = "1s"` what does not hold has ended by then.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!((&own(&gateway)[0]["state"], own(&gateway).len()), (&"open".into(), 1));
+    post(&gateway, "another-page");
+    until("the notice has ended", || (own(&gateway)[0]["state"] == "resolved").then_some(()));
+    assert_eq!((own(&gateway).len(), pager.effects()), (1, 1));
+}
+
+#[test]
 fn a_source_that_falls_silent_is_told_also_after_a_restart_and_over_when_it_sends() {
     let (pager, chat) = (started(pagerduty::start()), chat());
     let mut gateway = Gateway::start(&config(&pager, pagerduty::ROUTING_KEY, &chat, "", "expect = \"3s\""));

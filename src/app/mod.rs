@@ -312,7 +312,7 @@ fn health_of(pipeline: &Arc<Pipeline>) -> Box<dyn Fn() -> BTreeMap<String, Desti
     let pipeline = Arc::clone(pipeline);
     let health = |state| {
         let (state, reason) = match state {
-            WorkerState::Running => ("running", None),
+            WorkerState::Running | WorkerState::Untried => ("running", None),
             WorkerState::Failing { reason } => ("failing", Some(reason)),
             WorkerState::Stopped { reason } => ("stopped", Some(reason)),
         };

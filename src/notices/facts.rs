@@ -33,8 +33,10 @@ pub struct DestinationFacts {
 /// How a destination is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It takes what it is sent, or has not been sent anything.
+    /// It takes what it is sent.
     Running,
+    /// It has not been sent anything since gatepost was started or has read its settings anew.
+    Untried,
     /// It fails and is tried again.
     Failing {
         /// What the last try said.

@@ -24,7 +24,7 @@ pub use event::{begun, ended, is_about, may_tell};
 pub use facts::{DestinationFacts, Facts, Health, SourceFacts, StoreFacts};
 pub use kind::NoticeKind;
 pub use operator::{Limits, Operator};
-pub use table::conditions;
+pub use table::{conditions, unproven};
 pub use watch::{Seen, Watch};
 
 #[cfg(test)]

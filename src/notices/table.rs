@@ -1,5 +1,6 @@
 //! Which conditions hold: a table from facts to conditions.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Condition, DestinationFacts, Facts, Health, Limits, NoticeId, NoticeKind, SourceFacts, StoreFacts};
@@ -18,6 +19,13 @@ pub fn conditions(facts: &Facts, limits: &Limits) -> Vec<Condition> {
     of_destinations.chain(of_sources).chain(of_store).flatten().collect()
 }
 
+/// Conditions of which it is not known whether they hold: a destination that was down and has not been sent anything since may be so
+/// still.
+pub fn unproven(facts: &Facts) -> BTreeSet<NoticeId> {
+    let untried = facts.destinations.iter().filter(|one| one.health == Health::Untried);
+    untried.map(|one| NoticeId { kind: NoticeKind::DestinationDown, subject: one.name.to_string() }).collect()
+}
+
 fn down(facts: &DestinationFacts, limits: &Limits) -> Option<Condition> {
     let name = &facts.name;
     let waiting = match facts.waiting {
@@ -25,7 +33,7 @@ fn down(facts: &DestinationFacts, limits: &Limits) -> Option<Condition> {
         waiting => format!("; {waiting} wait for it"),
     };
     let (severity, title, reason, remedy, holds_for) = match &facts.health {
-        Health::Running | Health::Unconfigured => return None,
+        Health::Running | Health::Untried | Health::Unconfigured => return None,
         Health::Failing { reason } => (
             Severity::Medium,
             format!("{name} fails; what is due there waits"),

@@ -1,5 +1,6 @@
 //! Conditions, when they are told and what they say, as tables.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -106,7 +107,7 @@ fn a_blip_is_not_told_and_what_lasts_is() {
     let mut watch = Watch::new(at(0));
     let mut look = |health: Option<Health>, second| {
         let found = health.map(condition_of).into_iter().collect();
-        let seen = watch.look(found, &limits, at(second));
+        let seen = watch.look(found, BTreeSet::new(), &limits, at(second));
         (seen.holding.len(), seen.undecided.len(), seen.may_end)
     };
     assert_eq!(look(Some(failing()), 0), (0, 1, false));
@@ -123,11 +124,39 @@ fn a_blip_is_not_told_and_what_lasts_is() {
 fn nothing_ends_right_after_a_start_and_what_can_be_counted_ends_at_once_later() {
     let limits = Limits::default();
     let mut watch = Watch::new(at(0));
-    assert!(!watch.look(Vec::new(), &limits, at(59)).may_end);
-    let seen = watch.look(vec![dead_letters(1)], &limits, at(60));
+    assert!(!watch.look(Vec::new(), BTreeSet::new(), &limits, at(59)).may_end);
+    let seen = watch.look(vec![dead_letters(1)], BTreeSet::new(), &limits, at(60));
     assert_eq!((seen.holding.len(), seen.may_end), (1, true), "a dead letter is told at once");
-    let seen = watch.look(Vec::new(), &limits, at(61));
+    let seen = watch.look(Vec::new(), BTreeSet::new(), &limits, at(61));
     assert_eq!(seen, Seen { holding: Vec::new(), undecided: Default::default(), may_end: true });
+}
+
+#[test]
+fn a_destination_that_was_down_before_a_restart_is_so_until_it_has_worked_or_had_nothing_to_do_for_an_hour() {
+    let look = |watch: &mut Watch, health: Health, second| {
+        let facts = Facts { destinations: vec![destination(health)], ..Facts::default() };
+        let limits = Limits::default();
+        let seen = watch.look(conditions(&facts, &limits), unproven(&facts), &limits, at(second));
+        let id = condition_of(stopped()).id;
+        let holds = seen.holding.iter().any(|one| one.id == id);
+        assert_eq!(seen.may_end, second >= 60);
+        holds || seen.undecided.contains(&id)
+    };
+    let may_hold = |looks: &[(Health, i64, bool)]| {
+        let mut watch = Watch::new(at(0));
+        for (health, second, wanted) in looks {
+            assert_eq!(look(&mut watch, health.clone(), *second), *wanted, "{health:?} at {second} s of {looks:?}");
+        }
+    };
+    let (untried, running) = (|| Health::Untried, || Health::Running);
+    may_hold(&[(untried(), 0, true), (untried(), 61, true), (untried(), 3599, true), (untried(), 3600, false)]);
+    may_hold(&[(untried(), 0, true), (untried(), 100, true), (running(), 102, false)]);
+    may_hold(&[(untried(), 0, true), (stopped(), 100, true), (stopped(), 5000, true), (running(), 5061, false)]);
+    may_hold(&[(untried(), 0, true), (Health::Unconfigured, 61, false)]);
+    // A reload resets how a destination is doing as well.
+    may_hold(&[(stopped(), 0, true), (stopped(), 4000, true), (untried(), 4002, true), (untried(), 7601, true)]);
+    may_hold(&[(stopped(), 4000, true), (untried(), 4002, true), (untried(), 7602, false)]);
+    may_hold(&[(running(), 0, false), (running(), 3601, false)]);
 }
 
 #[test]
@@ -136,7 +165,7 @@ fn a_source_that_was_silent_before_a_restart_is_neither_told_nor_over_before_it_
     let silent = || conditions(&Facts { sources: vec![facts.clone()], ..Facts::default() }, &Limits::default());
     let mut watch = Watch::new(at(0));
     let mut look = |second| {
-        let seen = watch.look(silent(), &Limits::default(), at(second));
+        let seen = watch.look(silent(), BTreeSet::new(), &Limits::default(), at(second));
         (seen.holding.len(), seen.undecided.len())
     };
     assert_eq!([look(0), look(120), look(599), look(600)], [(0, 1), (0, 1), (0, 1), (1, 0)]);

@@ -1,6 +1,10 @@
 //! What has held for long enough to be told, and what may have ended.
+//!
+//! Of a condition that does not hold it may not be known that it has ended: a destination that was down before a restart, and that
+//! has had nothing to be sent since, has shown nothing. Its notice stays open until the destination has worked, or for an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Condition, Limits, NoticeId};
 use crate::domain::Timestamp;
@@ -11,6 +15,8 @@ use crate::domain::Timestamp;
 pub struct Watch {
     started: Timestamp,
     seen: BTreeMap<NoticeId, Span>,
+    /// Since when it is not known whether they hold.
+    unproven: BTreeMap<NoticeId, Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,18 +39,24 @@ pub struct Seen {
 impl Watch {
     /// From now on, by the monotonic clock.
     pub fn new(steady: Timestamp) -> Self {
-        Self { started: steady, seen: BTreeMap::new() }
+        Self { started: steady, seen: BTreeMap::new(), unproven: BTreeMap::new() }
     }
 
-    /// Takes what holds at this moment.
-    pub fn look(&mut self, found: Vec<Condition>, limits: &Limits, steady: Timestamp) -> Seen {
+    /// Takes what holds at this moment, and of what that is not known.
+    pub fn look(
+        &mut self,
+        found: Vec<Condition>,
+        unproven: BTreeSet<NoticeId>,
+        limits: &Limits,
+        steady: Timestamp,
+    ) -> Seen {
         let settles = limits.settles_after();
         for condition in &found {
             let span = self.seen.entry(condition.id.clone()).or_insert(Span { since: steady, last: steady });
             span.last = steady;
         }
         self.seen.retain(|id, span| {
-            let patience = if id.kind.comes_and_goes() { settles } else { std::time::Duration::ZERO };
+            let patience = if id.kind.comes_and_goes() { settles } else { Duration::ZERO };
             span.last == steady || steady.since(span.last) < patience
         });
         let is_told = |condition: &Condition| {
@@ -53,7 +65,17 @@ impl Watch {
             has_held && steady.since(self.started) >= condition.known_after
         };
         let holding: Vec<Condition> = found.into_iter().filter(is_told).collect();
-        let undecided = self.seen.keys().filter(|id| !holding.iter().any(|one| one.id == **id)).cloned().collect();
+        self.unproven.retain(|id, _| unproven.contains(id));
+        for id in unproven {
+            self.unproven.entry(id).or_insert(steady);
+        }
+        let waited_for =
+            self.unproven.iter().filter(|(_, since)| steady.since(**since) < UNPROVEN_FOR).map(|(id, _)| id);
+        let may_hold = self.seen.keys().chain(waited_for);
+        let undecided = may_hold.filter(|id| !holding.iter().any(|one| one.id == **id)).cloned().collect();
         Seen { holding, undecided, may_end: steady.since(self.started) >= settles }
     }
 }
+
+/// How long a destination that was down may have nothing to be sent before it is taken to work.
+const UNPROVEN_FOR: Duration = Duration::from_secs(3600);

@@ -20,6 +20,7 @@ pub struct Breaker {
     failing: Option<String>,
     until: Option<Instant>,
     stopped: Option<String>,
+    has_worked: bool,
 }
 
 /// What changed with an outcome, worth a log line.
@@ -55,6 +56,11 @@ impl Breaker {
     /// Why it is stopped, if it is.
     pub fn stopped(&self) -> Option<&str> {
         self.stopped.as_deref()
+    }
+
+    /// Whether it has ever taken or answered a try.
+    pub fn has_worked(&self) -> bool {
+        self.has_worked
     }
 
     /// What the last of several failures said, while it fails.
@@ -118,6 +124,7 @@ impl Breaker {
 
     fn close(&mut self) -> Change {
         self.failures = 0;
+        self.has_worked = true;
         self.counted = None;
         self.failing = None;
         self.until = None;

@@ -21,7 +21,7 @@ use super::worker_registry::WorkerRegistry;
 use crate::domain::{Clock, DestinationName, SourceName, Timestamp};
 use crate::notices::{
     DestinationFacts, Facts, Health, Known, NoticeId, Operator, Seen, SourceFacts, Step, StoreFacts, Watch, compare,
-    conditions,
+    conditions, unproven,
 };
 use crate::store::{Notices, Overview, SqliteStore, StoreError};
 use crate::telemetry::{BySource, IntakeOutcome, Metrics};
@@ -83,7 +83,8 @@ impl NoticeTask {
         }
         let operator = Arc::clone(&self.operator.borrow());
         let facts = self.facts(memory, &operator).await?;
-        let seen = memory.watch.look(conditions(&facts, &operator.limits), &operator.limits, self.clock.steady());
+        let (found, unproven) = (conditions(&facts, &operator.limits), unproven(&facts));
+        let seen = memory.watch.look(found, unproven, &operator.limits, self.clock.steady());
         self.board.show(&seen, &self.metrics);
         let to_note = memory.silence.to_note();
         if !to_note.is_empty() {
@@ -138,6 +139,7 @@ impl NoticeTask {
             let queue = queues.get(name).copied().unwrap_or_default();
             let health = match states.get(name) {
                 Some(WorkerState::Running) => Health::Running,
+                Some(WorkerState::Untried) => Health::Untried,
                 Some(WorkerState::Failing { reason }) => Health::Failing { reason: reason.clone() },
                 Some(WorkerState::Stopped { reason }) => Health::Stopped { reason: reason.clone() },
                 None => Health::Unconfigured,

@@ -257,7 +257,7 @@ impl Pipeline {
         for (name, receiver) in destinations {
             let entry = WorkerEntry {
                 wake: Arc::default(),
-                state: Arc::new(Mutex::new(WorkerState::Running)),
+                state: Arc::new(Mutex::new(WorkerState::Untried)),
                 is_sink: matches!(receiver, Receiver::Sink(_)),
                 beat: Arc::default(),
             };

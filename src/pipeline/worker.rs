@@ -31,8 +31,10 @@ use crate::telemetry::{ByQueue, DeliveryEnd, Line, LineBudget, Metrics, TELL_AFT
 /// The state of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerState {
-    /// It works, or has nothing to do.
+    /// It works.
     Running,
+    /// It has not been seen to work since it was started, nor to fail: nothing was due.
+    Untried,
     /// The destination fails; it is retried automatically.
     Failing {
         /// What the last try said.
@@ -338,7 +340,8 @@ impl Worker {
         let state = match (breaker.stopped(), breaker.failing()) {
             (Some(reason), _) => WorkerState::Stopped { reason: reason.to_owned() },
             (None, Some(reason)) => WorkerState::Failing { reason: reason.to_owned() },
-            (None, None) => WorkerState::Running,
+            (None, None) if breaker.has_worked() => WorkerState::Running,
+            (None, None) => WorkerState::Untried,
         };
         let is_stopped = matches!(state, WorkerState::Stopped { .. });
         let is_failing = matches!(state, WorkerState::Failing { .. });
