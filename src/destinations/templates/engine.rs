@@ -2,11 +2,12 @@
 
 use std::io;
 
+use minijinja::machinery::{Instruction, Instructions, get_compiled_template};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, filters};
 
 use super::error::TemplateError;
-use super::names::{self, FUEL};
+use super::names::{self, FILTERS, FUEL};
 use crate::destinations::render::truncate;
 
 /// An environment without templates.
@@ -42,15 +43,23 @@ pub fn environment() -> Environment<'static> {
 
 /// Adds a template for words, which must name nothing that does not exist.
 pub(super) fn add(engine: &mut Environment<'static>, name: &str, source: String) -> Result<(), TemplateError> {
-    parse(engine, name, source, names::is_known)
+    parse(engine, name, source, &Vocabulary { is_known: names::is_known, more_filters: &[] })
 }
 
-/// Adds a template, which must name nothing that is not known.
+/// What a template can use.
+pub struct Vocabulary {
+    /// Whether a value of this name exists.
+    pub is_known: fn(&str) -> bool,
+    /// Filters beside [`FILTERS`].
+    pub more_filters: &'static [&'static str],
+}
+
+/// Adds a template, which must use nothing that is not known, wherever that stands in it.
 pub fn parse(
     engine: &mut Environment<'static>,
     name: &str,
     source: String,
-    is_known: fn(&str) -> bool,
+    vocabulary: &Vocabulary,
 ) -> Result<(), TemplateError> {
     if source.len() > SOURCE_BYTES_MAX {
         return Err(TemplateError::too_long(SOURCE_BYTES_MAX));
@@ -59,9 +68,39 @@ pub fn parse(
     let template = engine.get_template(name).map_err(|error| TemplateError::of(&error))?;
     let mut names: Vec<String> = template.undeclared_variables(true).into_iter().collect();
     names.sort();
-    match names.iter().find(|name| !is_known(name)) {
-        Some(unknown) => Err(TemplateError::unknown_name(&source, unknown)),
+    if let Some(unknown) = names.iter().find(|name| !(vocabulary.is_known)(name)) {
+        return Err(TemplateError::unknown_name(&source, unknown));
+    }
+    match unknown_use(&get_compiled_template(&template).instructions, vocabulary) {
+        Some(fault) => Err(fault),
         None => Ok(()),
+    }
+}
+
+/// The first filter, test or call that does not exist. Every branch is compiled, whatever a sample reaches.
+fn unknown_use(instructions: &Instructions<'_>, vocabulary: &Vocabulary) -> Option<TemplateError> {
+    let all = (0_u32..).map_while(|index| Some((index, instructions.get(index)?)));
+    let mut faults = all.filter_map(|(index, instruction)| {
+        let line = instructions.get_line(index).unwrap_or(1);
+        match instruction {
+            Instruction::ApplyFilter(name, ..) if !vocabulary.has_filter(name) => {
+                Some(TemplateError::unknown_filter(line, name, vocabulary.more_filters))
+            }
+            Instruction::PerformTest(name, ..) => Some(TemplateError::no_such_call(line, &format!("is {name}"))),
+            // What `{% for … recursive %}` calls, and the methods of `loop`.
+            Instruction::CallFunction("loop", _) | Instruction::CallMethod("cycle" | "changed", _) => None,
+            Instruction::CallFunction(name, _) => Some(TemplateError::no_such_call(line, &format!("{name}(…)"))),
+            Instruction::CallMethod(name, _) => Some(TemplateError::no_such_call(line, &format!(".{name}(…)"))),
+            Instruction::CallObject(_) => Some(TemplateError::no_such_call(line, "(…)")),
+            _ => None,
+        }
+    });
+    faults.next()
+}
+
+impl Vocabulary {
+    fn has_filter(&self, name: &str) -> bool {
+        FILTERS.iter().chain(self.more_filters).any(|known| *known == name)
     }
 }
 

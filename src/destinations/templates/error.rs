@@ -27,7 +27,7 @@ impl TemplateError {
             ErrorKind::UndefinedError => (format!("asks for what is not there: {said}"), SEE.to_owned()),
             ErrorKind::UnknownFilter => (said, format!("filters: {}", FILTERS.join(", "))),
             ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::UnknownMethod => {
-                (said, "there are no tests and functions: compare with ==, in, and, or, not".to_owned())
+                (said, NO_CALLS.to_owned())
             }
             ErrorKind::OutOfFuel => (format!("takes more than {FUEL} steps"), "make its loops shorter".to_owned()),
             _ => (format!("fails: {said}"), SEE.to_owned()),
@@ -44,6 +44,22 @@ impl TemplateError {
             None => SEE.to_owned(),
         };
         Self { line, message: format!("names '{name}', which does not exist"), remedy }
+    }
+
+    /// It uses a filter that does not exist.
+    pub(super) fn unknown_filter(line: usize, name: &str, more: &[&str]) -> Self {
+        let known: Vec<&str> = FILTERS.iter().chain(more).copied().collect();
+        let remedy = match crate::settings::nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("filters: {}", known.join(", ")),
+        };
+        Self { line, message: format!("uses the filter '{name}', which does not exist"), remedy }
+    }
+
+    /// It tests or calls something.
+    pub(super) fn no_such_call(line: usize, what: &str) -> Self {
+        let message = format!("uses '{what}', which does not exist");
+        Self { line, message, remedy: NO_CALLS.to_owned() }
     }
 
     /// It is longer than a template may be.
@@ -64,4 +80,5 @@ fn holds_word(line: &str, word: &str) -> bool {
     line.split(|c| !is_part(c)).any(|found| found == word)
 }
 
+const NO_CALLS: &str = "there are no tests and functions: compare with ==, in, and, or, not";
 const SEE: &str = "docs/templates.md lists what there is";

@@ -10,7 +10,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::de::IgnoredAny;
 use serde_json::{Value as Json, json};
 
-use super::super::templates::engine;
+use super::super::templates::engine::{self, Vocabulary};
 use super::super::templates::error::TemplateError;
 use crate::domain::Event;
 use crate::settings::Section;
@@ -50,7 +50,7 @@ impl BodyTemplate {
         // What an event does not hold is null: a body keeps its shape.
         engine.set_undefined_behavior(UndefinedBehavior::Chainable);
         engine.add_filter("json", |value: Value| serde_json::to_string(&value).unwrap_or_else(|_| "null".to_owned()));
-        engine::parse(&mut engine, NAME, source, is_known)?;
+        engine::parse(&mut engine, NAME, source, &Vocabulary { is_known, more_filters: &["json"] })?;
         let template = Self(engine);
         for event in serde_json::from_str::<Vec<Event>>(SAMPLES).unwrap_or_default() {
             template.render(&event)?;
