@@ -70,6 +70,7 @@ impl HeartbeatTask {
                 }
             }
             tokio::select! {
+                // Counted from the beginning of the last one: an answer that is slow does not make them rarer.
                 () = tokio::time::sleep_until(begun + every) => {}
                 Ok(()) = self.heartbeat.changed() => {}
                 _ = stop.changed() => return,
@@ -161,6 +162,69 @@ mod tests {
         workers.dispatcher().1.note(clock.steady());
         store.close();
         assert!(task.is_well().await.unwrap_err().contains("shutting down"));
+    }
+
+    /// A switch that takes its time, and when it was asked.
+    async fn slow_switch() -> (Url, Arc<Mutex<Vec<Instant>>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/ping", listener.local_addr().unwrap())).unwrap();
+        let asked: Arc<Mutex<Vec<Instant>>> = Arc::default();
+        let noted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                noted.lock().unwrap().push(Instant::now());
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                drop(tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await);
+            }
+        });
+        (url, asked)
+    }
+
+    /// How long eight heartbeats take, a quarter of a second apart, after a reload that has shortened an hour to that.
+    async fn eight_heartbeats() -> Duration {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
+        let (url, asked) = slow_switch().await;
+        let heartbeat = |every| Some(Heartbeat { url: url.clone(), every });
+        let (settings, subscribed) = watch::channel(heartbeat(Duration::from_secs(3600)));
+        let mut task = HeartbeatTask {
+            heartbeat: subscribed,
+            inbox: Arc::new(store.clone()),
+            workers: Arc::default(),
+            egress: Egress::new().unwrap(),
+            clock: Arc::new(SystemClock),
+            metrics: Arc::default(),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn(async move { task.run(stopped).await });
+        let come = async |wanted: usize| {
+            while asked.lock().unwrap().len() < wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        come(1).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(asked.lock().unwrap().len(), 1, "the next one is due in an hour");
+        settings.send_replace(heartbeat(Duration::from_millis(250)));
+        tokio::time::timeout(Duration::from_secs(60), come(9)).await.expect("a reload is obeyed at once");
+        stop.send_replace(true);
+        running.await.unwrap();
+        let asked = asked.lock().unwrap();
+        asked[8] - asked[1]
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn heartbeats_keep_their_cadence_whatever_the_switch_takes_and_a_reload_changes_it_at_once() {
+        // 7 times 250 ms; counted from each answer it would be 7 times 450 ms. A busy machine may be late, and is never early.
+        for _ in 0..3 {
+            let took = eight_heartbeats().await;
+            assert!(took > Duration::from_millis(1_600), "{took:?}");
+            if took < Duration::from_millis(2_700) {
+                return;
+            }
+        }
+        panic!("heartbeats are rarer than they are set to be");
     }
 
     #[test]
