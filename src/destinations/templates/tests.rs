@@ -242,6 +242,22 @@ fn output_is_redacted_and_free_of_what_people_cannot_see() {
 }
 
 #[test]
+fn a_title_and_a_subject_are_one_line_each_and_a_field_may_have_several() {
+    let text = "{{ 'a\n\u{1b}[31mb\u{202e}' }}\n\nc";
+    let slots = [Slot::Title, Slot::Subject, Slot::Field("name".into())];
+    let templates =
+        compiled(find("email").unwrap(), NotifierClass::AppendOnly, slots.map(|slot| source(slot, text)).to_vec());
+    let told = told(find("email").unwrap(), NotifierClass::AppendOnly, "open");
+    let (wording, failures) = templates.render(&told.job(), &told.telling(), Annotation::NONE);
+    assert_eq!(failures, []);
+    let [(_, field)] = wording.fields.as_deref().unwrap() else { panic!("{wording:?}") };
+    for line in [wording.title.as_ref().unwrap(), wording.subject.as_ref().unwrap(), field] {
+        assert!(line.starts_with('a') && line.ends_with('c'), "{line:?}");
+        assert!(!line.contains(['\u{1b}', '\u{202e}']) && line.contains('\n') == (line == field), "{line:?}");
+    }
+}
+
+#[test]
 fn names_and_filters_are_those_that_are_documented() {
     let page = include_str!("../../../docs/templates.md");
     for name in names::NAMES.iter().chain(names::FILTERS) {
@@ -345,6 +361,7 @@ fn check_tries_every_template_against_the_samples() {
         ("{% if form == 'storm' %}{{ 1 / 0 }}{% endif %}", "a storm", "fails: "),
         ("{% if operation == 'reply' and change == 'resolve' %}\n{{ title.x.y }}{% endif %}", "a resolution", "line 2"),
         ("{{ labels[0].name }}", "a storm", "asks for what is not there"),
+        ("{{ labels[99] }}", "an opening", "asks for what is not there"),
         (
             "{% for a in 'x' * 300 %}{% for b in 'x' * 300 %}{{ a }}{% endfor %}{% endfor %}",
             "an opening",
