@@ -20,7 +20,7 @@ use super::gateway::{Gateway, NEW, REPEATED, Setup};
 use super::load::Expected;
 use super::peers::Peer;
 use super::people::People;
-use super::process::{self, Process, STORELESS};
+use super::process::{self, Folder, Process, STORELESS};
 
 /// Who is measured.
 #[derive(Clone)]
@@ -65,27 +65,31 @@ impl Contender {
 
     /// Starts it on an empty folder and waits until it listens.
     pub fn start(&self) -> io::Result<Running> {
-        let folder = process::new_folder()?;
+        self.start_in(&process::new_folder()?)
+    }
+
+    /// The same in a folder whose files are looked at.
+    pub fn start_in(&self, folder: &Folder) -> io::Result<Running> {
         let naive = folder.path().join("naive.db");
         let build = |binary| {
-            Ok(Running::Gatepost { gateway: Gateway::start_build(binary, &Setup::to_file(), &folder)?, _people: None })
+            Ok(Running::Gatepost { gateway: Gateway::start_build(binary, &Setup::to_file(), folder)?, _people: None })
         };
         let own = |(process, address)| Running::Other { process, address };
         match self {
-            Self::Bare => Process::start_own(BARE, &naive, folder).map(own),
-            Self::Naive => Process::start_own(NAIVE, &naive, folder).map(own),
+            Self::Bare => Process::start_own(BARE, &naive, Folder::clone(folder)).map(own),
+            Self::Naive => Process::start_own(NAIVE, &naive, Folder::clone(folder)).map(own),
             Self::Storeless => {
-                let config = Setup::to_file().write(&folder)?;
-                Process::start_own(STORELESS, &config, folder).map(own)
+                let config = Setup::to_file().write(folder)?;
+                Process::start_own(STORELESS, &config, Folder::clone(folder)).map(own)
             }
             Self::Gatepost => build(env!("CARGO_BIN_EXE_gatepost").as_ref()),
             Self::Notifying => {
                 let people = People::start().map_err(|error| io::Error::other(error.to_string()))?;
-                let gateway = Gateway::start_in(&people.setup(), &folder)?;
+                let gateway = Gateway::start_in(&people.setup(), folder)?;
                 Ok(Running::Gatepost { gateway, _people: Some(Box::new(people)) })
             }
             Self::Other(path) => build(path),
-            Self::Peer(peer) => peer.start(folder).map(own),
+            Self::Peer(peer) => peer.start(Folder::clone(folder)).map(own),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Stores that are filled before the run, through the store's API: keys that have been seen and deliveries that wait.
+//! Stores that are filled before the run, through the store's API: keys that have been seen, a month of events, and what waits for a sink.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use gatepost::store::{
 };
 use gatepost::vendors::{Authenticated, Source};
 
-use super::gateway::{PAGER, Setup};
+use super::gateway::{AWAY, Setup};
 use super::process::Folder;
 use super::requests::{alert, sign};
 use super::{Outcome, progress};
@@ -24,13 +24,13 @@ pub struct Past {
     pub keys: usize,
     /// How long ago.
     pub age: Duration,
-    /// Alerts whose deliveries to [`PAGER`] wait.
+    /// Alerts that wait for [`AWAY`].
     pub waiting: usize,
 }
 
 /// Fills the store of `setup` in the folder, which must not be served.
 pub fn fill(folder: &Folder, setup: &Setup, past: Past) -> Outcome {
-    progress(&format!("filling a store: {} keys, {} waiting deliveries", past.keys, past.waiting));
+    progress(&format!("filling a store: {} keys, {} waiting events", past.keys, past.waiting));
     let config = Config::load(&setup.write(folder)?)?;
     let source = config.sources.get(&"bench".parse()?).ok_or("no source")?;
     let store = SqliteStore::open(&config.store, Access::Serve)?;
@@ -105,7 +105,7 @@ impl Filler<'_> {
         let mut events = Vec::new();
         for (position, draft) in reading.drafts.into_iter().enumerate() {
             let event = draft.into_event(receipt, self.source.vendor.name, self.source.default_severity, position);
-            let deliveries = vec![(PAGER.parse()?, "everything".parse()?)];
+            let deliveries = vec![(AWAY.parse()?, "everything".parse()?)];
             let joining = Joining::of(&event);
             events.push(PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None, joining });
         }

@@ -14,7 +14,7 @@ use gatepost::telemetry::{LogFormat, start_logging};
 use super::load::Expected;
 use super::machine::Memory;
 use super::process::{self, Folder, KEEP, Process};
-use super::receiver::Kind;
+use super::receiver;
 use super::requests::SECRET;
 
 /// The word after `serve-contender` for gatepost with the pace of its HTTP destinations lifted.
@@ -25,15 +25,18 @@ pub const NEW: Expected = Expected { body: "\"status\":\"accepted\"", once: true
 pub const REPEATED: Expected = Expected { body: "\"status\":\"duplicate\"", once: false };
 /// The file destination.
 pub const ARCHIVE: &str = "archive";
-/// The destination at whose pace deliveries wait.
-pub const PAGER: &str = "pager";
+/// A sink that is away: its events wait.
+pub const AWAY: &str = "away";
 
 /// What gatepost is configured to do with every event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Setup {
     destinations: String,
     names: Vec<String>,
     retention: &'static str,
+    incidents: &'static str,
+    /// What the events of an incident of the source `bench` have in common, where it is not the vendor's own.
+    group_by: &'static str,
     sources: String,
     lifted: bool,
 }
@@ -41,37 +44,35 @@ pub struct Setup {
 impl Setup {
     /// Into a file.
     pub fn to_file() -> Self {
-        let destinations = format!("[destinations.{ARCHIVE}]\ntype = \"file\"\npath = \"events.ndjson\"\n");
-        Self { destinations, names: vec![ARCHIVE.to_owned()], retention: "", sources: String::new(), lifted: false }
+        Self::default().and(ARCHIVE, "type = \"file\"\npath = \"events.ndjson\"")
     }
 
     /// To no destination yet.
     pub fn to_nothing() -> Self {
-        let (destinations, sources) = (String::new(), String::new());
-        Self { destinations, names: Vec::new(), retention: "", sources, lifted: false }
+        Self::default()
     }
 
-    /// To HTTP destinations on loopback, named after their place, without the pace that protects the real ones.
+    /// Also to pagers on loopback, without the pace that protects the real ones.
     ///
-    /// As shipped at most 100 events a minute go to a PagerDuty service, one a second to Slack, ten a second to
-    /// Jira. So a process of this binary runs the same gatepost and puts another pace before the same destinations.
-    pub fn to_http(receivers: &[(Kind, SocketAddr)]) -> Self {
-        let mut setup = Self {
-            destinations: String::new(),
-            names: Vec::new(),
-            retention: "",
-            sources: String::new(),
-            lifted: true,
-        };
-        for (place, (kind, address)) in receivers.iter().enumerate() {
-            setup = setup.and_http(&format!("http{place}"), *kind, *address);
+    /// As shipped at most 100 events a minute go to a PagerDuty service. So a process of this binary runs the same gatepost
+    /// and puts another pace before the same destinations.
+    pub fn and_pagers(mut self, addresses: &[SocketAddr]) -> Self {
+        self.lifted = true;
+        for (place, address) in addresses.iter().enumerate() {
+            self = self.and(&format!("pager{place}"), &receiver::pager_settings(*address));
         }
-        setup
+        self
     }
 
-    /// Also to PagerDuty on loopback, at the pace that it is shipped with: a backlog.
-    pub fn and_pager(self, address: SocketAddr) -> Self {
-        self.and_http(PAGER, Kind::PagerDuty, address)
+    /// Also to a sink that nothing listens for.
+    pub fn and_away(self) -> Self {
+        let settings = "type = \"splunk\"\nurl = \"http://127.0.0.1:9\"\ntoken = { value = \"bench-bench-bench\" }";
+        self.and(AWAY, settings)
+    }
+
+    /// Each event opens an incident, however many there are.
+    pub fn each_an_incident(self) -> Self {
+        Self { incidents: "[incidents]\nstorm = \"never\"\n", group_by: "group_by = [\"event\"]\n", ..self }
     }
 
     /// Keeps receipts and keys for this long; `gatepost.toml` without the section otherwise.
@@ -92,23 +93,14 @@ impl Setup {
         self
     }
 
-    fn and_http(self, name: &str, kind: Kind, address: SocketAddr) -> Self {
-        self.and(name, &kind.settings(address))
-    }
-
-    /// The destinations.
-    pub fn names(&self) -> &[String] {
-        &self.names
-    }
-
     /// Writes `gatepost.toml`.
     pub fn write(&self, folder: &Folder) -> io::Result<PathBuf> {
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite:gatepost.db\"\n\
-             {}\n[sources.bench]\nvendor = \"secureagentics\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n\
+             {}\n{}[sources.bench]\nvendor = \"secureagentics\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n{}\
              [sources.akto]\nvendor = \"akto\"\nsecrets = [{{ value = \"{SECRET}\" }}]\n{}{}\
              [[routes]]\nname = \"everything\"\nto = {:?}\n",
-            self.retention, self.sources, self.destinations, self.names
+            self.retention, self.incidents, self.group_by, self.sources, self.destinations, self.names
         );
         let path = folder.path().join("gatepost.toml");
         std::fs::write(&path, text)?;
@@ -168,9 +160,9 @@ impl Gateway {
         Metrics::read(self.admin)
     }
 
-    /// Where its metrics are.
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Waits until a figure is reached.
@@ -212,21 +204,15 @@ impl Metrics {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    /// Requests that were answered as new.
-    pub fn accepted(&self) -> f64 {
-        self.sum("gatepost_intake_requests_total", &["outcome=\"accepted\""])
-    }
-
-    /// Deliveries that have arrived at a destination.
-    pub fn delivered(&self, destination: &str) -> f64 {
-        let destination = format!("destination=\"{destination}\"");
-        self.sum("gatepost_delivery_attempts_total", &[&destination, "outcome=\"delivered\""])
-    }
-
     /// Attempts that did not arrive, and dead letters.
     pub fn failed(&self) -> f64 {
         let attempts = |outcome: &[&str]| self.sum("gatepost_delivery_attempts_total", outcome);
         attempts(&[]) - attempts(&["outcome=\"delivered\""]) + self.sum("gatepost_delivery_dead_total", &[])
+    }
+
+    /// Events that a sink has not been sent.
+    pub fn lag(&self, sink: &str) -> f64 {
+        self.sum("gatepost_sink_lag_events", &[&format!("destination=\"{sink}\"")])
     }
 
     /// Events that were read from receipts.
@@ -240,12 +226,10 @@ pub fn serve_lifted(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
     process::announce_ourselves();
     start_logging(LogFormat::Json, "info")?;
     let mut config = Config::load(path)?;
-    for (name, receiver) in &mut config.destinations {
-        if name.as_str() != PAGER {
-            // A sink has no pace of its own.
-            if let Receiver::Notifier(notifier) = receiver {
-                *receiver = Receiver::Notifier(Arc::new(LiftedNotifier(Arc::clone(notifier))));
-            }
+    for receiver in config.destinations.values_mut() {
+        // A sink has no pace of its own.
+        if let Receiver::Notifier(notifier) = receiver {
+            *receiver = Receiver::Notifier(Arc::new(LiftedNotifier(Arc::clone(notifier))));
         }
     }
     Ok(gatepost::app::run_until_stopped(config, path)?)

@@ -8,6 +8,7 @@
 //! due: a server that stands still for a second is seen by all requests of that second, not only by those under way.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -71,6 +72,11 @@ impl Load {
         Self { connections, rhythm: Rhythm::Open(per_second), warm_up, window }
     }
 
+    /// Whether the rate is given.
+    pub fn is_open(&self) -> bool {
+        matches!(self.rhythm, Rhythm::Open(_))
+    }
+
     /// How many requests an open loop needs.
     pub fn needs(&self) -> usize {
         match self.rhythm {
@@ -87,6 +93,15 @@ impl Load {
             drive.turn()?;
         }
         Ok(drive.end())
+    }
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rhythm {
+            Rhythm::Closed => write!(f, "{} connections", self.connections),
+            Rhythm::Open(per_second) => write!(f, "{per_second:.0}/s"),
+        }
     }
 }
 

@@ -57,7 +57,12 @@ pub fn fsync_ms() -> io::Result<f64> {
 
 /// The processor time that a process has used; `self` is this one.
 pub fn cpu_of(process: &str) -> io::Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    cpu_in(Path::new(&format!("/proc/{process}/stat")))
+}
+
+/// The processor time in a `stat` of a process or of a thread.
+pub fn cpu_in(file: &Path) -> io::Result<Duration> {
+    let stat = std::fs::read_to_string(file)?;
     // The second field is the name in parentheses and may hold blanks; utime and stime are the 14th and 15th.
     let fields = stat.rsplit(") ").next().unwrap_or_default();
     Ok(ticks(fields.split(' ').skip(11).take(2)))

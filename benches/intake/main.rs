@@ -6,7 +6,7 @@
 //!
 //! - sections: see [`plan::Section`]; all but `keys` where none is named;
 //! - `quick`: shorter and fewer windows;
-//! - `ci`: quick, and it fails where less than 0.85 of a ratio that is [`committed`], or half of another target, is reached
+//! - `ci`: quick, and it fails where less than 0.85 of a figure that is [`committed`], or half of another target, is reached
 //!   twice in a row.
 //!
 //! `GATEPOST_BENCH_OTHER=PATH` lets another build of gatepost take part in `rates`. It does not show what a network, TLS or
@@ -15,10 +15,12 @@
 // A bench that cannot go on says so and ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod archive;
 mod backlog;
 mod committed;
 mod contenders;
 mod deliveries;
+mod end_to_end;
 mod fill;
 mod flood;
 mod gateway;
@@ -31,6 +33,7 @@ mod people;
 mod picture;
 mod plan;
 mod process;
+mod profile;
 mod rates;
 mod receiver;
 mod report;
@@ -38,13 +41,16 @@ mod requests;
 mod sinks;
 mod size;
 mod start;
+mod steps;
 mod targets;
+mod threads;
+mod to_page;
 
 use std::path::Path;
 
 use plan::{Plan, Section};
 use report::Report;
-use targets::{Table, Target};
+use targets::{Lines, Table, Target};
 
 /// Whatever goes wrong ends the run.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -71,6 +77,7 @@ fn main() -> Outcome {
         targets.extend(found);
     }
     println!("{}", Table(&targets));
+    println!("{}", Lines(&targets));
     match shortfalls.is_empty() {
         true => Ok(()),
         false => Err(format!("below its floor, twice:\n- {}", sentences(&shortfalls)).into()),
@@ -90,6 +97,7 @@ fn measure(plan: &Plan, section: Section, report: &mut Option<Report>) -> Outcom
         Section::Deliveries => deliveries::run(plan),
         Section::Backlog => backlog::run(plan),
         Section::Retention => keys::retention(plan),
+        Section::Steps => steps::run(plan),
         Section::Start => start::run(plan),
         Section::Size => size::run(plan),
         Section::Keys => keys::many(plan),

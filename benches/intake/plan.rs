@@ -9,12 +9,14 @@ pub enum Section {
     Rates,
     /// The time to an answer at half of the rate that was reached.
     Latency,
-    /// What the pipeline sustains, and how soon a destination knows.
+    /// What is sustained from the request to the file, and how soon a pager knows.
     Deliveries,
-    /// Whether waiting deliveries slow anything.
+    /// Whether events that wait for a sink slow anything.
     Backlog,
     /// Whether retention slows intake.
     Retention,
+    /// What requests and events cost in processor time, by thread and by step.
+    Steps,
     /// How soon it is ready.
     Start,
     /// Memory, the size of the binary, a large body.
@@ -33,6 +35,7 @@ const SECTIONS: &[(&str, Section)] = &[
     ("deliveries", Section::Deliveries),
     ("backlog", Section::Backlog),
     ("retention", Section::Retention),
+    ("steps", Section::Steps),
     ("start", Section::Start),
     ("size", Section::Size),
     ("keys", Section::Keys),
@@ -59,13 +62,13 @@ pub struct Plan {
     pub open: Duration,
     /// A fixed rate that the pipeline must sustain.
     pub sustained: Duration,
-    /// The rates that the pipeline is offered, as shares of its target, ascending.
+    /// The rates that are offered from end to end, as shares of L0, ascending.
     pub rungs: &'static [f64],
     /// Requests for one closed window, more than the fastest server answers.
     pub requests: usize,
-    /// Dedupe keys and waiting deliveries in a store whose start is timed; no such store where there are none.
+    /// Dedupe keys and waiting events in a store whose start is timed; no such store where there are none.
     pub start: (usize, usize),
-    /// Waiting deliveries that must slow nothing.
+    /// Waiting events that must slow nothing.
     pub backlog: usize,
     /// Rows that retention has to delete.
     pub expired: usize,
@@ -127,7 +130,7 @@ impl Plan {
             window: Duration::from_secs(2),
             open: Duration::from_secs(5),
             sustained: Duration::from_secs(8),
-            rungs: &[0.25, 0.5, 1.0, 1.5, 2.0],
+            rungs: &[0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5],
             requests: 260_000,
             start: (1_000_000, 100_000),
             backlog: 100_000,
@@ -145,7 +148,6 @@ impl Plan {
         self.window = Duration::from_millis(800);
         self.open = Duration::from_secs(2);
         self.sustained = Duration::from_secs(3);
-        self.rungs = &[0.5];
         self.requests = 120_000;
         self.start = (0, 0);
         self.backlog = 20_000;

@@ -73,6 +73,11 @@ impl Process {
         machine::cpu_of(&self.id.to_string())
     }
 
+    /// The number of the server's process.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
     /// When it was started.
     pub fn started(&self) -> SystemTime {
         self.started

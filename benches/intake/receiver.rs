@@ -1,4 +1,4 @@
-//! Local HTTP destinations: they take what they are told and note when.
+//! Local pagers, as PagerDuty answers: they take what they are told and note when.
 //!
 //! Much less than the stand-ins of the fault tests: those are strict and keep everything, which would be measured with it.
 
@@ -14,70 +14,48 @@ use tokio::sync::oneshot;
 
 use super::requests::number_in;
 
-/// What a destination pretends to be.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    PagerDuty,
-    SlackWebhook,
+/// The settings in `gatepost.toml` of a pager there.
+pub fn pager_settings(address: SocketAddr) -> String {
+    format!(
+        "type = \"pagerduty\"\nurl = \"http://{address}\"\n\
+         routing_key = {{ value = \"0000000000000000000000000bench00\" }}"
+    )
 }
 
-impl Kind {
-    /// Its settings in `gatepost.toml`.
-    pub fn settings(self, address: SocketAddr) -> String {
-        match self {
-            Self::PagerDuty => format!(
-                "type = \"pagerduty\"\nurl = \"http://{address}\"\n\
-                 routing_key = {{ value = \"0000000000000000000000000bench00\" }}"
-            ),
-            Self::SlackWebhook => format!(
-                "type = \"slack\"\nurl = \"http://{address}\"\n\
-                 webhook_url = {{ value = \"https://hooks.slack.com/services/T000/B000/bench\" }}"
-            ),
-        }
-    }
+const ANSWER: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 42\r\n\r\n\
+    {\"status\":\"success\",\"dedup_key\":\"bench00\"}";
 
-    fn answer(self) -> &'static [u8] {
-        match self {
-            Self::PagerDuty => {
-                b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 42\r\n\r\n\
-                  {\"status\":\"success\",\"dedup_key\":\"bench00\"}"
-            }
-            Self::SlackWebhook => b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nok",
-        }
-    }
-}
-
-/// Destinations on a thread of their own. They stop with the value.
+/// Pagers on a thread of their own. They stop with the value.
 pub struct Receivers {
-    pub all: Vec<(Kind, SocketAddr)>,
+    pub all: Vec<SocketAddr>,
     arrivals: Vec<Arc<Arrivals>>,
     _stop: oneshot::Sender<()>,
 }
 
-/// What came to one destination: each event's first arrival, and whatever held no number.
+/// What came to one pager: each event's first arrival, and whatever held no number.
 #[derive(Default)]
 pub struct Arrivals(Mutex<(BTreeMap<usize, Instant>, usize)>);
 
 impl Receivers {
-    /// Starts them on free ports of 127.0.0.1.
-    pub fn start(kinds: &[Kind]) -> io::Result<Self> {
+    /// Starts so many on free ports of 127.0.0.1.
+    pub fn start(count: usize) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let mut all = Vec::new();
         let mut arrivals = Vec::new();
         let mut listeners = Vec::new();
-        for &kind in kinds {
+        for _ in 0..count {
             let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
             listener.set_nonblocking(true)?;
-            all.push((kind, listener.local_addr()?));
+            all.push(listener.local_addr()?);
             arrivals.push(Arc::<Arrivals>::default());
             listeners.push(listener);
         }
-        let served: Vec<_> = listeners.into_iter().zip(kinds.to_vec()).zip(arrivals.clone()).collect();
+        let served: Vec<_> = listeners.into_iter().zip(arrivals.clone()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::spawn(move || {
             runtime.block_on(async {
-                for ((listener, kind), arrivals) in served {
-                    tokio::spawn(listen(listener, kind, arrivals));
+                for (listener, arrivals) in served {
+                    tokio::spawn(listen(listener, arrivals));
                 }
                 // It ends when its sender is dropped.
                 drop(stopped.await);
@@ -86,22 +64,22 @@ impl Receivers {
         Ok(Self { all, arrivals, _stop: stop })
     }
 
-    /// When each event arrived first at the destination of that place; and how many messages held no number.
+    /// When each event arrived first at the pager of that place; and how many messages held no number.
     pub fn arrivals(&self, place: usize) -> (BTreeMap<usize, Instant>, usize) {
         self.arrivals[place].0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-async fn listen(listener: std::net::TcpListener, kind: Kind, arrivals: Arc<Arrivals>) -> io::Result<()> {
+async fn listen(listener: std::net::TcpListener, arrivals: Arc<Arrivals>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(converse(stream, kind, Arc::clone(&arrivals)));
+        tokio::spawn(converse(stream, Arc::clone(&arrivals)));
     }
 }
 
 /// Ends with its connection, which the other side may close at any time.
-async fn converse(mut stream: TcpStream, kind: Kind, arrivals: Arc<Arrivals>) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, arrivals: Arc<Arrivals>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(8_192);
     loop {
@@ -115,7 +93,7 @@ async fn converse(mut stream: TcpStream, kind: Kind, arrivals: Arc<Arrivals>) ->
         };
         arrivals.note(&buffer[..length], Instant::now());
         buffer.drain(..length);
-        stream.write_all(kind.answer()).await?;
+        stream.write_all(ANSWER).await?;
     }
 }
 

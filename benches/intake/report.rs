@@ -25,6 +25,8 @@ pub struct Measured {
     pub foreign: f64,
     /// Events that were read from receipts by the end of the window.
     pub read: Option<u64>,
+    /// The turn that all contenders took once.
+    pub repetition: usize,
 }
 
 /// Drives a window and condenses it; `cpu` tells what the server has used.
@@ -49,6 +51,7 @@ pub fn measure(
         load_us: each(ours),
         foreign: foreign.as_secs_f64() / outcome.driven.as_secs_f64().max(1e-9),
         read: None,
+        repetition: 0,
     };
     Ok((measured, outcome))
 }
@@ -74,13 +77,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a window.
-    pub fn add(&mut self, connections: usize, contender: &str, measured: Measured) {
+    /// Adds a window of a repetition.
+    pub fn add(&mut self, (repetition, connections): (usize, usize), contender: &str, measured: Measured) {
         let place = self.place(contender).unwrap_or_else(|| {
             self.order.push(contender.to_owned());
             self.order.len() - 1
         });
-        self.windows.entry((connections, place)).or_default().push(measured);
+        self.windows.entry((connections, place)).or_default().push(Measured { repetition, ..measured });
     }
 
     /// The contenders, in the order of their first appearance.
@@ -94,10 +97,14 @@ impl Report {
         place.and_then(|place| self.windows.get(&(connections, place))).map_or(&[], Vec::as_slice)
     }
 
-    /// The median of the ratios of two contenders, each ratio within one repetition; `None` where one did not take part.
+    /// The median of the ratios of two contenders, each ratio within one repetition; `None` where they share none.
     pub fn ratio(&self, connections: usize, one: &str, other: &str) -> Option<f64> {
-        let (one, other) = (self.windows(connections, one), self.windows(connections, other));
-        let ratios: Vec<f64> = one.iter().zip(other).map(|(one, other)| one.per_second / other.per_second).collect();
+        let (ones, others) = (self.windows(connections, one), self.windows(connections, other));
+        let within = |one: &Measured| {
+            let other = others.iter().find(|other| other.repetition == one.repetition)?;
+            Some(one.per_second / other.per_second)
+        };
+        let ratios: Vec<f64> = ones.iter().filter_map(within).collect();
         (!ratios.is_empty()).then(|| median(ratios))
     }
 
@@ -122,10 +129,10 @@ impl fmt::Display for Report {
             let name = &self.order[*place];
             writeln!(
                 f,
-                "| {connections} | {name} | {:.0} ({least:.0}..{most:.0}) | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} | {:.1} \
+                "| {connections} | {name} | {:.0} ({least:.0}..{most:.0}) | {} | {:.2} | {:.2} | {:.2} | {:.1} | {:.1} \
                  | {:.2} | {} |",
                 median(rates()),
-                self.ratio(*connections, name, "L0").unwrap_or(f64::NAN),
+                self.ratio(*connections, name, "L0").map_or(String::new(), |ratio| format!("{ratio:.2}")),
                 middle(|window| window.p50_ms),
                 middle(|window| window.p99_ms),
                 middle(|window| window.p999_ms),

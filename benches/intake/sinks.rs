@@ -3,9 +3,6 @@
 //! Each sink sends to its strict stand-in in this process, with the settings that it is shipped with. First events come as
 //! fast as they leave, with a bounded number under way; then at a fixed rate, at which the lag is looked at.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
@@ -13,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use gatepost::standins::{StandIn, elasticsearch, splunk, syslog, webhook};
 
+use super::archive::Archive;
 use super::flood::{Address, post, request};
 use super::gateway::{Gateway, Setup};
 use super::plan::Plan;
@@ -115,7 +113,7 @@ fn drain(receiver: &mut Receiver, counts: &Counts) -> Outcome {
 
 /// Where events arrive.
 enum Receiver {
-    File(PathBuf, Option<File>),
+    File(Archive),
     Syslog(syslog::Collector),
     Elasticsearch(StandIn<elasticsearch::Elasticsearch>),
     Splunk(StandIn<splunk::Splunk>),
@@ -129,7 +127,7 @@ impl Receiver {
         Ok(match name {
             "file" => (
                 sink("type = \"file\"\npath = \"events.ndjson\"".to_owned()),
-                Self::File(folder.path().join("events.ndjson"), None),
+                Self::File(Archive::at(folder.path().join("events.ndjson"))),
             ),
             "syslog" => {
                 let collector = runtime.block_on(syslog::start_tcp())?;
@@ -164,7 +162,10 @@ impl Receiver {
     /// How many events have arrived since the last look.
     fn arrived(&mut self) -> Outcome<u64> {
         let events = match self {
-            Self::File(path, file) => lines_since(path, file)?,
+            Self::File(archive) => {
+                let before = archive.seen();
+                archive.lines()? - before
+            }
             Self::Syslog(collector) => collector.forget_messages(),
             Self::Elasticsearch(cluster) => cluster.forget_documents(),
             Self::Splunk(collector) => collector.forget_events(),
@@ -172,17 +173,6 @@ impl Receiver {
         };
         Ok(events as u64)
     }
-}
-
-fn lines_since(path: &PathBuf, file: &mut Option<File>) -> Outcome<usize> {
-    if file.is_none() && path.exists() {
-        *file = Some(File::open(path)?);
-    }
-    let mut bytes = Vec::new();
-    if let Some(file) = file {
-        file.read_to_end(&mut bytes)?;
-    }
-    Ok(bytes.iter().filter(|byte| **byte == b'\n').count())
 }
 
 #[derive(Default)]

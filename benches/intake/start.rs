@@ -7,7 +7,6 @@ use super::gateway::{Gateway, NEW, Setup};
 use super::load::ask;
 use super::plan::Plan;
 use super::process::{Folder, new_folder};
-use super::receiver::{Kind, Receivers};
 use super::report::median;
 use super::requests::{Requests, Shape};
 use super::targets::{Goal, Target};
@@ -25,14 +24,13 @@ pub fn run(plan: &Plan) -> Outcome<Vec<Target>> {
 
     let (keys, waiting) = plan.start;
     if keys + waiting > 0 {
-        let pager = Receivers::start(&[Kind::PagerDuty])?;
-        let setup = Setup::to_file().and_pager(pager.all[0].1);
+        let setup = Setup::to_file().and_away();
         let folder = new_folder()?;
         fill(&folder, &setup, Past { keys, waiting, age: Duration::from_secs(3_600) })?;
         let full = (0..plan.few).map(|repetition| first_answer_ms(&setup, &folder, repetition));
         let full = full.collect::<Outcome<Vec<f64>>>()?;
-        println!("{keys} keys and {waiting} waiting deliveries: first answer after {full:.0?} ms\n");
-        let what = format!("first answer, {keys} keys and {waiting} waiting deliveries");
+        println!("{keys} keys and {waiting} waiting events: first answer after {full:.0?} ms\n");
+        let what = format!("first answer, {keys} keys and {waiting} waiting events");
         targets.push(Target::found(what, " ms", Goal::AtMost(2_000.0), median(full)));
     }
     Ok(targets)

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use super::super::Outcome;
 use super::super::peers::installed;
 use super::super::process::{Process, new_folder};
-use super::super::receiver::{Kind, Receivers};
+use super::super::receiver::Receivers;
 use super::senders::{Address, Senders, post};
 use super::{Flooding, Row, milliseconds};
 
 /// One rule of one instance at full speed, and severe alerts of other rules among them; nothing where it is not installed.
 pub fn run(window: Duration, needles: usize) -> Outcome<Option<Row>> {
     let Some(peer) = installed().0.into_iter().find(|peer| peer.name() == "alertmanager") else { return Ok(None) };
-    let pager = Receivers::start(&[Kind::PagerDuty])?;
-    let (process, address) = start(peer.program(), pager.all[0].1)?;
+    let pager = Receivers::start(1)?;
+    let (process, address) = start(peer.program(), pager.all[0])?;
     let address: Address = Arc::new(RwLock::new(address));
     let senders = Senders::start(&Flooding::Alertmanager, &address, usize::MAX);
     let (mut connection, mut taken_at) = (None, Vec::new());
