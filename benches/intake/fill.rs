@@ -1,5 +1,6 @@
 //! Stores that are filled before the run, through the store's API: keys that have been seen, a month of events, and what waits for a sink.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,15 +23,20 @@ use super::{Outcome, progress};
 pub struct Past {
     /// Small requests that were accepted and held no event.
     pub keys: usize,
-    /// How long ago.
+    /// How long ago; the first of them, where they are [`Self::spread`].
     pub age: Duration,
+    /// Whether they came evenly from then until now, not all at once.
+    pub spread: bool,
+    /// Alerts of that time that were read and that no destination waits for.
+    pub events: usize,
     /// Alerts that wait for [`AWAY`].
     pub waiting: usize,
 }
 
 /// Fills the store of `setup` in the folder, which must not be served.
 pub fn fill(folder: &Folder, setup: &Setup, past: Past) -> Outcome {
-    progress(&format!("filling a store: {} keys, {} waiting events", past.keys, past.waiting));
+    let Past { keys, age, spread, events, waiting } = past;
+    progress(&format!("filling a store: {keys} keys, {events} events, {waiting} waiting events"));
     let config = Config::load(&setup.write(folder)?)?;
     let source = config.sources.get(&"bench".parse()?).ok_or("no source")?;
     let store = SqliteStore::open(&config.store, Access::Serve)?;
@@ -38,8 +44,17 @@ pub fn fill(folder: &Folder, setup: &Setup, past: Past) -> Outcome {
     runtime.block_on(async {
         let now = SystemClock.now();
         let filler = Filler { source, store: &store };
-        filler.fill(past.keys, small, now.minus(past.age)).await?;
-        filler.fill(past.waiting, |place| alert(NUMBERED_FROM + place), now).await
+        let at = |place: usize, count: usize| match spread {
+            true => now.minus(age.mul_f64(1.0 - place as f64 / count as f64)),
+            false => now.minus(age),
+        };
+        // A request of a month ago comes before one of a week ago, whatever it holds.
+        for part in 0..PARTS {
+            let part = |count: usize| count * part / PARTS..count * (part + 1) / PARTS;
+            filler.fill(part(keys), small, |place| at(place, keys), None).await?;
+            filler.fill(part(events), |place| alert(EVENTS_FROM + place), |place| at(place, events), None).await?;
+        }
+        filler.fill(0..waiting, |place| alert(NUMBERED_FROM + place), |_| now, Some(AWAY)).await
     })?;
     store.close();
     Ok(())
@@ -62,18 +77,24 @@ struct Filler<'f> {
 }
 
 impl Filler<'_> {
-    async fn fill(&self, count: usize, body: impl Fn(usize) -> String, at: Timestamp) -> Outcome {
-        for begin in (0..count).step_by(AT_ONCE) {
+    async fn fill(
+        &self,
+        places: Range<usize>,
+        body: impl Fn(usize) -> String,
+        at: impl Fn(usize) -> Timestamp,
+        sink: Option<&str>,
+    ) -> Outcome {
+        for begin in places.clone().step_by(AT_ONCE) {
             let mut tickets = Vec::new();
-            for place in begin..(begin + AT_ONCE).min(count) {
-                tickets.push(self.store.accept(self.arrival(body(place), at)?, None));
+            for place in begin..(begin + AT_ONCE).min(places.end) {
+                tickets.push(self.store.accept(self.arrival(body(place), at(place))?, None));
             }
             for ticket in tickets {
                 if !matches!(ticket.await?, Acceptance::New(_)) {
                     return Err("a key came twice".into());
                 }
             }
-            self.dispatch().await?;
+            self.dispatch(sink).await?;
         }
         Ok(())
     }
@@ -85,8 +106,8 @@ impl Filler<'_> {
         Ok(self.source.authenticate(request, at).map_err(|refusal| format!("{refusal:?}"))?)
     }
 
-    /// Closes every receipt, with its deliveries to the one destination.
-    async fn dispatch(&self) -> Outcome {
+    /// Closes every receipt; its events wait for the sink.
+    async fn dispatch(&self, sink: Option<&str>) -> Outcome {
         loop {
             let now = SystemClock.now();
             let lease = Lease { now, steady: now, length: Duration::from_secs(60) };
@@ -94,18 +115,22 @@ impl Filler<'_> {
             if claims.is_empty() {
                 return Ok(());
             }
-            let conclusions: Outcome<Vec<Conclusion>> = claims.into_iter().map(|claim| self.conclude(claim)).collect();
+            let conclusions: Outcome<Vec<Conclusion>> =
+                claims.into_iter().map(|claim| self.conclude(claim, sink)).collect();
             self.store.conclude(Arc::new(conclusions?), &Arc::default(), now).await?;
         }
     }
 
-    fn conclude(&self, claim: Claim<ReceiptWork>) -> Outcome<Conclusion> {
+    fn conclude(&self, claim: Claim<ReceiptWork>, sink: Option<&str>) -> Outcome<Conclusion> {
         let receipt = &claim.work().receipt;
         let reading = self.source.normalizer.normalize(&receipt.body);
         let mut events = Vec::new();
         for (position, draft) in reading.drafts.into_iter().enumerate() {
             let event = draft.into_event(receipt, self.source.vendor.name, self.source.default_severity, position);
-            let deliveries = vec![(AWAY.parse()?, "everything".parse()?)];
+            let deliveries = match sink {
+                Some(sink) => vec![(sink.parse()?, "everything".parse()?)],
+                None => Vec::new(),
+            };
             let joining = Joining::of(&event);
             events.push(PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None, joining });
         }
@@ -118,3 +143,7 @@ impl Filler<'_> {
 const AT_ONCE: usize = 4_096;
 /// Above the numbers of every load.
 const NUMBERED_FROM: usize = 100_000_000_000;
+/// Above those.
+const EVENTS_FROM: usize = 200_000_000_000;
+/// Keys and events in turn.
+const PARTS: usize = 100;

@@ -1,7 +1,7 @@
 //! Intake on a store with millions of keys, and while retention deletes.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::fill::{Past, fill, small_request};
 use super::gateway::{Gateway, NEW, REPEATED, Setup};
@@ -10,22 +10,41 @@ use super::plan::Plan;
 use super::process::new_folder;
 use super::report::{measure, median};
 use super::requests::{Requests, Shape};
+use super::start::first_answer_ms;
 use super::targets::{Goal, Target};
 use super::{Outcome, progress};
 
-/// The rate with many keys in the store, to that with none.
+/// The rate with many keys and a month of events in the store, to that with none; its memory, and how soon it is ready.
 pub fn many(plan: &Plan) -> Outcome<Vec<Target>> {
     let (folder, setup) = (new_folder()?, Setup::to_file());
-    fill(&folder, &setup, Past { keys: plan.keys, ..Past::default() })?;
+    let Plan { keys, month, .. } = *plan;
+    // Within the thirty days that are kept.
+    let age = Duration::from_secs(29 * 24 * 3_600);
+    let begun = Instant::now();
+    fill(&folder, &setup, Past { keys: keys - month, events: month, age, spread: true, ..Past::default() })?;
+    let bytes = std::fs::metadata(folder.path().join("gatepost.db"))?.len() as f64;
+    println!("filled within {:.0?}, {:.1} GB\n", begun.elapsed(), bytes / 1e9);
+
+    let mut ready = Vec::new();
+    for repetition in 0..plan.few.max(3) {
+        ready.push(first_answer_ms(&setup, &folder, plan.repetitions * plan.requests + repetition)?);
+    }
+    println!("first answer after {ready:.0?} ms\n");
     let load = Load::closed(256, plan.warm_up, plan.window);
     let ratio = compare(plan, load, || Gateway::start(&setup), || Gateway::start_in(&setup, &folder))?;
+    let empty = Gateway::start(&setup)?.memory()?.now / 1e6;
     let gateway = Gateway::start_in(&setup, &folder)?;
-    println!("memory with {} keys: {:.1} MB after the start\n", plan.keys, gateway.memory()?.now / 1e6);
-    for place in [0, plan.keys / 2, plan.keys - 1] {
+    let full = gateway.memory()?.now / 1e6;
+    println!("memory after the start: {full:.1} MB, of an empty store {empty:.1} MB\n");
+    for place in [0, (keys - month) / 2, keys - month - 1] {
         ask(gateway.address, &small_request(place), REPEATED)?;
     }
-    let what = format!("intake with {} keys, to that with none", plan.keys);
-    Ok(vec![Target::found(what, "", Goal::AtLeast(0.9), ratio)])
+    let what = |what: &str| format!("{keys} keys, {month} of them of events of 29 days: {what}");
+    Ok(vec![
+        Target::found(what("intake to that with none"), "", Goal::AtLeast(0.9), ratio),
+        Target::found(what("first answer"), " ms", Goal::AtMost(2_000.0), median(ready)),
+        Target::found(what("memory after the start"), " MB", Goal::AtMost(128.0), full),
+    ])
 }
 
 /// The rate while retention deletes, to that on the same store while it does not.

@@ -1,9 +1,9 @@
 //! The time to an answer while gatepost has half of what it can take.
 
+use super::contenders::GATEPOST;
 use super::gateway::{Gateway, NEW, Setup};
 use super::load::Load;
 use super::plan::Plan;
-use super::rates::reached;
 use super::report::{Measured, Report, measure, median};
 use super::requests::{Requests, Shape};
 use super::targets::{Goal, Target};
@@ -15,10 +15,10 @@ pub fn run(plan: &Plan, report: Option<&Report>) -> Outcome<Vec<Target>> {
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     let mut targets = Vec::new();
     for connections in [256, 64] {
-        let rate = match report.and_then(|report| reached(report, connections)) {
-            Some(rate) => rate,
-            None => fastest(plan, connections)?,
-        };
+        let measured = report.map_or(&[][..], |report| report.windows(connections, GATEPOST));
+        let fastest = if measured.is_empty() { fastest(plan, connections)? } else { measured.to_vec() };
+        let at_most = |of: fn(&Measured) -> f64| median(fastest.iter().map(of));
+        let rate = at_most(|one| one.per_second);
         let load = Load::open(connections, rate / 2.0, plan.warm_up, plan.open);
         let requests = Requests::sign(Shape::Alert, load.needs(), 0);
         let mut windows = Vec::new();
@@ -41,19 +41,25 @@ pub fn run(plan: &Plan, report: Option<&Report>) -> Outcome<Vec<Target>> {
             let what = format!("half of that rate, {connections} connections, {name}");
             targets.push(Target::found(what, " ms", Goal::AtMost(most), found));
         }
+        // What a slower machine changes in both: half of the load must leave less of a queue.
+        for (name, found, full) in [("p50", p50, at_most(|one| one.p50_ms)), ("p99", p99, at_most(|one| one.p99_ms))] {
+            let what = format!("half of that rate, {connections} connections, {name} to that at the full rate");
+            targets.push(Target::found(what, "", Goal::Lower, found / full));
+        }
     }
     println!();
     Ok(targets)
 }
 
-fn fastest(plan: &Plan, connections: usize) -> Outcome<f64> {
+/// Windows of the closed loop.
+fn fastest(plan: &Plan, connections: usize) -> Outcome<Vec<Measured>> {
     let requests = Requests::sign(Shape::Alert, plan.requests, 0);
     let load = Load::closed(connections, plan.warm_up, plan.window);
-    let mut rates = Vec::new();
+    let mut windows = Vec::new();
     for _ in 0..3 {
         progress(&format!("{connections} connections, as fast as it goes"));
         let gateway = Gateway::start(&Setup::to_file())?;
-        rates.push(measure(load, (gateway.address, &|| gateway.cpu()), &requests, NEW)?.0.per_second);
+        windows.push(measure(load, (gateway.address, &|| gateway.cpu()), &requests, NEW)?.0);
     }
-    Ok(median(rates))
+    Ok(windows)
 }

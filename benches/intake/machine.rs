@@ -29,6 +29,30 @@ pub fn description(words: &str) -> Result<String, Box<dyn std::error::Error>> {
     ))
 }
 
+/// What a section cannot do without.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// The load has one to itself.
+    pub cores: usize,
+    /// For stores, in gigabytes.
+    pub disk_gb: f64,
+}
+
+impl Needs {
+    /// What the machine lacks of it, as a sentence.
+    pub fn lacking(self) -> io::Result<Option<String>> {
+        let Self { cores, disk_gb } = self;
+        let folder = rustix::fs::statvfs(env!("CARGO_TARGET_TMPDIR"))?;
+        let (free_gb, have) =
+            (folder.f_bavail as f64 * folder.f_frsize as f64 / 1e9, std::thread::available_parallelism()?.get());
+        Ok(match (have < cores, free_gb < disk_gb) {
+            (true, _) => Some(format!("it needs {cores} processors, there is {have}")),
+            (_, true) => Some(format!("it needs {disk_gb} GB of disk, {free_gb:.1} GB are free")),
+            _ => None,
+        })
+    }
+}
+
 /// What a process has in memory.
 #[derive(Clone, Copy)]
 pub struct Memory {

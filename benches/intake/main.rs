@@ -50,7 +50,7 @@ use std::path::Path;
 
 use plan::{Plan, Section};
 use report::Report;
-use targets::{Lines, Table, Target};
+use targets::{Goal, Lines, Table, Target};
 
 /// Whatever goes wrong ends the run.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -87,6 +87,10 @@ fn main() -> Outcome {
 /// Measures a section. The rates stay for those that come after.
 fn measure(plan: &Plan, section: Section, report: &mut Option<Report>) -> Outcome<Vec<Target>> {
     println!("## {section:?}\n");
+    if let Some(lacking) = plan.needs(section).lacking()? {
+        println!("Left out: {lacking}.\n");
+        return Ok(vec![Target::skipped(format!("{section:?}"), "", Goal::Lower, lacking)]);
+    }
     match section {
         Section::Rates => {
             let rates = rates::run(plan)?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::machine::Needs;
+
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -74,6 +76,8 @@ pub struct Plan {
     pub expired: usize,
     /// Dedupe keys that must not slow intake.
     pub keys: usize,
+    /// Events of the last thirty days beside them.
+    pub month: usize,
     /// The shortest time that a flood takes.
     pub flood: Duration,
     /// Its events at most.
@@ -110,6 +114,18 @@ impl Plan {
         Ok(plan)
     }
 
+    /// What the section cannot do without.
+    pub fn needs(&self, section: Section) -> Needs {
+        // A key, and a share of a month of events, is up to a kilobyte on the disk; an event that waits is four.
+        let keys_gb = (self.keys as f64 * 0.3e-6 + self.month as f64 * 4e-6).ceil();
+        match section {
+            Section::Start => Needs { cores: 1, disk_gb: 2.0 },
+            Section::Keys => Needs { cores: 2, disk_gb: keys_gb + 1.0 },
+            Section::Flood => Needs { cores: 2, disk_gb: 8.0 },
+            _ => Needs { cores: 2, disk_gb: 2.0 },
+        }
+    }
+
     /// Whether the section is part of the run where none is named.
     fn has(&self, section: Section) -> bool {
         match section {
@@ -136,6 +152,7 @@ impl Plan {
             backlog: 100_000,
             expired: 400_000,
             keys: 10_000_000,
+            month: 2_000_000,
             flood: Duration::from_secs(40),
             flood_events: 1_000_000,
             sinks: Duration::from_secs(25),
@@ -153,6 +170,7 @@ impl Plan {
         self.backlog = 20_000;
         self.expired = 200_000;
         self.keys = 500_000;
+        self.month = 100_000;
         self.flood = Duration::from_secs(12);
         self.flood_events = 100_000;
         self.sinks = Duration::from_secs(4);

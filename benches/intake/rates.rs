@@ -135,10 +135,4 @@ fn targets(report: &Report, over_fsync_ms: Option<f64>) -> Vec<Target> {
     targets
 }
 
-/// The rate that gatepost reached.
-pub fn reached(report: &Report, connections: usize) -> Option<f64> {
-    let windows = report.windows(connections, GATEPOST);
-    (!windows.is_empty()).then(|| median(windows.iter().map(|window| window.per_second)))
-}
-
 const CONNECTIONS: [usize; 3] = [1, 64, 256];
