@@ -9,7 +9,8 @@
 //! - `ci`: quick, and it fails where less than 0.85 of a figure that is [`committed`], or half of another target, is reached
 //!   twice in a row.
 //!
-//! `GATEPOST_BENCH_OTHER=PATH` lets another build of gatepost take part in `rates`. It does not show what a network, TLS or
+//! `GATEPOST_BENCH_OTHER=PATH` lets another build of gatepost take part in `rates`; `GATEPOST_BENCH_PICTURE=PATH` says where the
+//! picture of the rates is written. It does not show what a network, TLS or
 //! a slow disk would add; `docs/performance.md` says how to read it.
 
 // A bench that cannot go on says so and ends.

@@ -17,6 +17,17 @@ pub fn role(name: &str) -> &'static str {
     }
 }
 
+/// Whether a process has a thread of this name.
+pub fn has(process: u32, name: &str) -> io::Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // One that has ended meanwhile is none.
+        if std::fs::read_to_string(thread?.path().join("comm")).is_ok_and(|found| found.trim() == name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Processor time by role, since the process was started.
 #[derive(Clone, Default)]
 pub struct Account(BTreeMap<&'static str, Duration>);
