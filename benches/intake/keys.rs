@@ -52,6 +52,8 @@ pub fn many(plan: &Plan) -> Outcome<Vec<Target>> {
 /// a window.
 fn checked(gateway: Gateway) -> io::Result<Gateway> {
     let begun = Instant::now();
+    // It may begin a little later than requests are taken.
+    std::thread::sleep(Duration::from_millis(300));
     while threads::has(gateway.id(), "store-check")? {
         if begun.elapsed() > CHECK_MAX {
             return Err(io::Error::other(format!("the store is checked for more than {} s", CHECK_MAX.as_secs())));

@@ -18,8 +18,10 @@ pub enum Step {
     Verify,
     /// Its key and its urgency.
     Identify,
-    /// Requests into the store; also the end of transactions that hold other things, with their sync.
+    /// Requests into the store.
     Commit,
+    /// The end of each transaction, whatever it holds: its pages written and synced; also checkpoints.
+    Sync,
     Answer,
     /// From the store to events.
     Read,
@@ -32,11 +34,12 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Receive,
         Self::Verify,
         Self::Identify,
         Self::Commit,
+        Self::Sync,
         Self::Answer,
         Self::Read,
         Self::Route,
@@ -55,13 +58,16 @@ impl Step {
         let known = |function: &String| {
             RULES.iter().find(|(_, parts)| parts.iter().any(|part| function.contains(part))).map(|(step, _)| *step)
         };
-        let by_function = functions.iter().find_map(known);
-        by_function.unwrap_or(match role(thread) {
-            LISTENER => Self::Receive,
-            WRITER => Self::Commit,
-            FILE => Self::Deliver,
+        let is_in_transaction = || functions.iter().any(|function| function.contains("CommitLoop::attempt"));
+        match (role(thread), functions.iter().find_map(known)) {
+            // It writes and syncs a file of its own.
+            (FILE, _) => Self::Deliver,
+            (_, Some(step)) => step,
+            (LISTENER, None) => Self::Receive,
+            (WRITER, None) if is_in_transaction() => Self::Commit,
+            (WRITER, None) => Self::Sync,
             _ => Self::Other,
-        })
+        }
     }
 }
 
@@ -70,7 +76,20 @@ const RULES: &[(Step, &[&str])] = &[
     (Step::Verify, &["gatepost::verify", "hmac::", "sha2::", "Source::authenticate"]),
     (Step::Identify, &["::event_id", "::urgency_hint", "::novelty::"]),
     (Step::Route, &["gatepost::routing::"]),
-    (Step::Answer, &["sys_sendto", "sys_writev", "SendBuf", "actix_http::h1::encoder", "PendingReply", "ReplyBatch"]),
+    (
+        Step::Answer,
+        &[
+            "sys_sendto",
+            "sys_writev",
+            "SendBuf",
+            "actix_http::h1::encoder",
+            "PendingReply",
+            "ReplyBatch",
+            "CommitReplies",
+            "CommitLoop::reply",
+        ],
+    ),
+    (Step::Sync, &["sys_fdatasync", "sys_fsync", "sys_pwrite64", "PagerCommitPhaseOne", "BtreeCommitPhaseTwo"]),
     (Step::Receive, &["sys_recvfrom", "actix_http::h1::decoder", "httparse::", "ingress::body"]),
     (
         Step::Deliver,
@@ -116,7 +135,7 @@ const RULES: &[(Step, &[&str])] = &[
             "sqlite::bodies",
         ],
     ),
-    (Step::Commit, &["sqlite::arrivals", "sqlite::runs", "Keys::receipt", "commit_loop", "Inbox>::accept", "::accept"]),
+    (Step::Commit, &["sqlite::arrivals", "sqlite::runs", "Keys::receipt", "Inbox>::accept", "::accept"]),
 ];
 
 /// A recording that is under way.

@@ -154,8 +154,8 @@ fn by_step(costs: &[Cost]) {
         }
     }
     println!(
-        "\nBy the innermost function that a rule of `profile.rs` knows, else by the thread. Commit holds the end of every \
-         transaction with its sync, also of those of Read, Count and Deliver.\n"
+        "\nBy the innermost function that a rule of `profile.rs` knows, else by the thread. Sync is the end of every transaction, \
+         also of those of Read, Count and Deliver, and checkpoints.\n"
     );
 }
 
@@ -169,7 +169,7 @@ fn targets(costs: &[Cost], bare_us: f64) -> Vec<Target> {
             let share: f64 = Step::ALL.into_iter().filter(|step| step.is_later()).map(|step| profile.share(step)).sum();
             share * window.account.whole().as_secs_f64() * 1e6 / window.requests
         });
-        let what = format!("processor of an event to {} after its answer, without commits", cost.to);
+        let what = format!("processor of an event to {} after its answer, without the end of transactions", cost.to);
         targets.push(match later {
             Ok(later) => Target::observed(what, " us", Goal::AtMost(20.0), later),
             Err(why) => Target::skipped(what, " us", Goal::AtMost(20.0), why.clone()),
