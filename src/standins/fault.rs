@@ -66,6 +66,11 @@ impl Script {
         self.next.clear();
     }
 
+    /// How many scripted faults have met no request.
+    pub(super) fn unmet(&self) -> usize {
+        self.next.len()
+    }
+
     pub(super) fn always(&mut self, fault: Option<Fault>) {
         self.always = fault;
     }
@@ -93,7 +98,8 @@ mod tests {
         script.always(None);
         assert_eq!(script.draw(), Fault::NoFault);
         script.script([Fault::Reset]);
+        assert_eq!(script.unmet(), 1);
         script.forget_script();
-        assert_eq!(script.draw(), Fault::NoFault);
+        assert_eq!((script.unmet(), script.draw()), (0, Fault::NoFault));
     }
 }

@@ -110,6 +110,11 @@ impl<S: Service> StandIn<S> {
         self.shared.faults().forget_script();
     }
 
+    /// How many scripted faults have met no request yet.
+    pub fn unmet(&self) -> usize {
+        self.shared.faults().unmet()
+    }
+
     /// Meets every request with this fault once the script is at its end; `None` ends that.
     pub fn always(&self, fault: Option<Fault>) {
         self.shared.faults().always(fault);

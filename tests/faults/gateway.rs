@@ -174,6 +174,13 @@ impl Gateway {
 
     /// Waits until nothing is under way any more, and has the command line confirm it.
     pub async fn drained(&self, within: Duration) -> Duration {
+        let took = self.settled(within).await;
+        self.confirm_drained();
+        took
+    }
+
+    /// Waits until nothing is under way any more.
+    pub async fn settled(&self, within: Duration) -> Duration {
         let begun = Instant::now();
         let path = self.setting.store.clone();
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, Access::Operate)).await.unwrap();
@@ -181,11 +188,7 @@ impl Gateway {
         let mut left = String::new();
         while begun.elapsed() < within {
             match Self::left(&store).await {
-                None => {
-                    let took = begun.elapsed();
-                    self.confirm_drained();
-                    return took;
-                }
+                None => return begun.elapsed(),
                 Some(still) => left = still,
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

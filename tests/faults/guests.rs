@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use gatepost::standins::{
-    Arrived, Fault, Rate, Service, StandIn, discord, elasticsearch, email, mattermost, opsgenie, servicenow, splunk,
-    syslog, teams, webhook,
+    Arrived, Card, Fault, Rate, Service, StandIn, discord, elasticsearch, email, mattermost, opsgenie, servicenow,
+    slack, splunk, syslog, teams, webhook,
 };
 use serde_json::json;
 
 use super::misdeeds::{LONGER_THAN_A_TRY, RETRY_AFTER};
 use super::proxy::Mode;
+use super::world::GUEST;
 
 /// The kinds, by the `type` of a destination.
 pub const KINDS: [&str; 10] = [
@@ -112,16 +113,30 @@ impl Trouble {
     }
 }
 
+/// What one request meets: one by HTTP, or the next command of that name to a mail server.
+#[derive(Clone, Debug)]
+pub struct Mishap {
+    pub http: Fault,
+    pub mail: (&'static str, email::Fault),
+}
+
 /// A destination under test.
 pub struct Guest {
     pub kind: &'static str,
+    /// Its name in the configuration.
+    pub name: &'static str,
     standin: Box<dyn Place>,
 }
 
 impl Guest {
-    /// Starts the stand-in of a kind.
+    /// Starts the stand-in of a kind that is alone beside the archive.
     pub async fn start(kind: &'static str) -> Self {
-        Self { kind, standin: place(kind).await }
+        Self { kind, name: GUEST, standin: place(kind).await }
+    }
+
+    /// Starts the stand-in of a kind that is one of many, and named for its kind.
+    pub async fn among_others(kind: &'static str) -> Self {
+        Self { kind, name: kind, standin: place(kind).await }
     }
 
     /// The lines of the configuration that lead there.
@@ -150,7 +165,22 @@ impl Guest {
 
     /// Whether people read what is there, so that a repetition must say that it is one.
     pub fn says_repeats(&self) -> bool {
-        matches!(self.kind, "discord" | "email" | "mattermost" | "teams")
+        matches!(self.kind, "discord" | "email" | "mattermost" | "slack" | "teams")
+    }
+
+    /// The next request meets this.
+    pub fn meets(&self, mishap: &Mishap) {
+        self.standin.meets(mishap);
+    }
+
+    /// Whether what it was to meet has met nothing yet.
+    pub fn is_yet_to_meet(&self) -> bool {
+        self.standin.is_yet_to_meet()
+    }
+
+    /// What people see, one card a message, alert or ticket.
+    pub fn cards(&self) -> Vec<Card> {
+        self.standin.cards()
     }
 
     /// Befalls it from now on, as far as it is a matter of the service.
@@ -187,6 +217,12 @@ trait Place: Send + Sync {
     fn effects(&self) -> usize;
     fn mentions(&self, text: &str) -> usize;
     fn requests(&self) -> Vec<Arrived>;
+
+    fn meets(&self, mishap: &Mishap);
+
+    fn is_yet_to_meet(&self) -> bool;
+
+    fn cards(&self) -> Vec<Card>;
 }
 
 /// One that speaks HTTP.
@@ -231,6 +267,18 @@ impl<S: Service> Place for Http<S> {
     fn requests(&self) -> Vec<Arrived> {
         self.standin.requests()
     }
+
+    fn meets(&self, mishap: &Mishap) {
+        self.standin.script([mishap.http.clone()]);
+    }
+
+    fn is_yet_to_meet(&self) -> bool {
+        self.standin.unmet() > 0
+    }
+
+    fn cards(&self) -> Vec<Card> {
+        self.standin.cards()
+    }
 }
 
 struct Mail(email::MailServer);
@@ -255,8 +303,9 @@ impl Place for Mail {
         self.0.script(command, fault);
     }
 
-    /// What is scripted happens once.
-    fn mend(&self) {}
+    fn mend(&self) {
+        self.0.forget_script();
+    }
 
     fn effects(&self) -> usize {
         self.0.mails().len()
@@ -271,6 +320,19 @@ impl Place for Mail {
 
     fn requests(&self) -> Vec<Arrived> {
         Vec::new()
+    }
+
+    fn meets(&self, mishap: &Mishap) {
+        let (command, fault) = mishap.mail.clone();
+        self.0.script(command, fault);
+    }
+
+    fn is_yet_to_meet(&self) -> bool {
+        self.0.unmet() > 0
+    }
+
+    fn cards(&self) -> Vec<Card> {
+        self.0.cards()
     }
 }
 
@@ -302,6 +364,17 @@ impl Place for Logs {
     }
 
     fn requests(&self) -> Vec<Arrived> {
+        Vec::new()
+    }
+
+    /// Only notifiers meet these.
+    fn meets(&self, _: &Mishap) {}
+
+    fn is_yet_to_meet(&self) -> bool {
+        false
+    }
+
+    fn cards(&self) -> Vec<Card> {
         Vec::new()
     }
 }
@@ -339,8 +412,16 @@ async fn place(kind: &str) -> Box<dyn Place> {
                          with ContextId tcid=0,server=standin";
             http(chat, settings, words.to_owned())
         }
+        "slack" => {
+            let chat = slack::start().await.unwrap();
+            chat.limit_rates(Rate::UNLIMITED, Rate::UNLIMITED);
+            let settings = hook(chat.webhook_url());
+            http(chat, settings, failure())
+        }
         "opsgenie" => {
             let pager = opsgenie::start().await.unwrap();
+            // Each request would be asked about twice, two seconds apart.
+            pager.lag(0);
             let settings =
                 format!("url = \"{}\"\napi_key = {{ value = \"{}\" }}\n", pager.base_url(), opsgenie::API_KEY);
             http(pager, settings, failure())

@@ -1,217 +1,314 @@
-//! The life of an incident, each step of it under a fault of a destination: opened, counted, raised, acknowledged, worse,
-//! resolved, reopened. In the end the destination shows what the incident is, and nothing is there twice.
+//! The life of an incident at a notifier of every kind, with a fault at each step of it: opened, counted, raised, spread,
+//! acknowledged, worse, resolved, reopened. In the end each notifier shows what the incident is, nothing is lost, and nothing is
+//! there twice but what was in doubt where nothing can be looked up.
+//!
+//! The short form has lives in which each notifier meets another fault at each step, and in each of them the gateway is killed
+//! once; the long form has, besides, a life for each fault, which all notifiers meet at every step.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gatepost::domain::{Clock, IncidentNumber, Origin, SystemClock};
+use gatepost::domain::{Clock, IncidentNumber, NotifierClass, Origin, SystemClock};
 use gatepost::incidents::Order;
-use gatepost::standins::Fault;
-use gatepost::standins::pagerduty::Status;
+use gatepost::standins::Card;
 use gatepost::store::{Access, Commands, IncidentFilter, IncidentQueries, SqliteStore};
 
 use super::dice::Dice;
 use super::expectations::Expectations;
 use super::gateway::Gateway;
+use super::guests::Mishap;
 use super::misdeeds::Who;
 use super::oracle::{self, ALL, Allowance};
 use super::proxy::{Mode, Proxy};
-use super::schedule;
-use super::world::{Chat, World};
+use super::shown;
+use super::trials::Trial;
+use super::world::World;
+use super::{is_long, matrix, schedule};
 
-/// The fault of a destination at each step.
+/// A notifier of the world.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
-    None,
-    /// Taken, and no answer.
-    AnswerLost,
-    /// Not taken, and no answer.
-    Reset,
-    TooMany,
-    Broken,
-    /// Not reachable for a while.
-    Away,
-    /// The process ends while the request is under way, which has been taken.
-    Kill,
-    /// The process ends while the request is under way, which has not been taken.
-    KillUntaken,
+pub struct Notifier {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    pub kind: &'static str,
+    pub class: NotifierClass,
+    place: Place,
 }
 
-impl Trouble {
-    const ALL: [Self; 8] = [
-        Self::None,
-        Self::AnswerLost,
-        Self::Reset,
-        Self::TooMany,
-        Self::Broken,
-        Self::Away,
-        Self::Kill,
-        Self::KillUntaken,
-    ];
-
-    /// How the next request is answered.
-    fn fault(self) -> Option<Fault> {
-        match self {
-            Self::None | Self::Away => None,
-            Self::AnswerLost => Some(Fault::TakenThenReset),
-            Self::Reset => Some(Fault::Reset),
-            Self::TooMany => Some(Fault::Status429 { retry_after: Some(Duration::from_secs(1)) }),
-            Self::Broken => Some(Fault::Status(503)),
-            Self::Kill => Some(Fault::TakenThenHang(Duration::from_secs(20))),
-            Self::KillUntaken => Some(Fault::Hang(Duration::from_secs(20))),
-        }
-    }
+/// Where the world has it.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Usual(Who),
+    Guest(usize),
 }
 
 /// What happens to the incident.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Event { severity: &'static str, outcome: &'static str },
-    Order(Order),
+    Event {
+        agent: &'static str,
+        severity: &'static str,
+        outcome: &'static str,
+    },
+    /// By a person, with a note.
+    Order(Order, &'static str),
 }
+
+/// Whether a notifier of that class is told of that step.
+fn is_told(place: usize, class: NotifierClass) -> bool {
+    place != COUNTED || class == NotifierClass::EditableChat
+}
+
+/// What the notifiers meet at one step, in their order.
+type Trials = Vec<Trial>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pager_shows_what_the_incident_is_whatever_befalls_it() {
-    schedule::measured(|| lives(Who::PagerDuty, Chat::Bot)).await;
+async fn every_notifier_shows_what_the_incident_was_and_is_after_a_life_of_faults() {
+    schedule::measured(lives).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_shows_what_the_incident_is_whatever_befalls_it() {
-    schedule::measured(|| lives(Who::Slack, Chat::Bot)).await;
-}
-
-/// What may have arrived is repeated once, and marked: it cannot be looked up.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_is_told_all_that_the_incident_was_whatever_befalls_it() {
-    schedule::measured(|| lives(Who::Slack, Chat::Webhook)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ticket_tells_what_the_incident_is_whatever_befalls_it() {
-    schedule::measured(|| lives(Who::Jira, Chat::Bot)).await;
-}
-
-async fn lives(who: Who, chat: Chat) {
-    let mut dice = Dice::of(&format!("lives at {} {chat:?}", who.name()));
-    schedule::joined(Trouble::ALL.map(|trouble| tokio::spawn(life(who, chat, trouble, dice.fork())))).await;
-}
-
-async fn life(who: Who, chat: Chat, trouble: Trouble, mut dice: Dice) {
-    let mut world = World::new().await;
-    world.write_config(&world.grouped_config_text());
-    if chat == Chat::Webhook {
-        world.tell_chat_by_webhook();
+async fn lives() {
+    let mut dice = Dice::of("lives");
+    let mut lives = Vec::new();
+    for (place, of_all) in Trial::OF_ALL.into_iter().enumerate() {
+        let trials = mixed(&mut dice, of_all);
+        let name = format!("mixed, {of_all:?}");
+        lives.push(tokio::spawn(life(name, trials, place % 2 == 0, dice.fork())));
     }
-    let proxy = world.behind_proxy(who, "http").await;
+    for trial in Trial::ALL.into_iter().filter(|_| is_long()) {
+        let trials = vec![vec![trial; NOTIFIERS.len()]; STEPS.len()];
+        lives.push(tokio::spawn(life(format!("{trial:?}"), trials, dice.chance(50), dice.fork())));
+    }
+    schedule::joined(lives).await;
+}
+
+/// At one step all meet the same, at most others each something else.
+fn mixed(dice: &mut Dice, of_all: Trial) -> Vec<Trials> {
+    // Where all are told; the last step is not in every life.
+    let possible: Vec<usize> = (0..STEPS.len() - 1).filter(|place| *place != COUNTED).collect();
+    let common = possible[dice.below(possible.len() as u64) as usize];
+    let trials = (0..STEPS.len()).map(|place| {
+        let is_calm = place != common && !dice.chance(STEPS_PERCENT);
+        let drawn = NOTIFIERS.map(|notifier| {
+            let possible = Trial::short(notifier.kind);
+            match place {
+                _ if place == common => of_all,
+                _ if is_calm || !dice.chance(NOTIFIERS_PERCENT) => Trial::Calm,
+                _ => possible[dice.below(possible.len() as u64) as usize],
+            }
+        });
+        drawn.to_vec()
+    });
+    trials.collect()
+}
+
+async fn life(name: String, trials: Vec<Trials>, ends_resolved: bool, mut dice: Dice) {
+    let mut world = World::of_every_notifier(&GUESTS).await;
+    let mut proxies = Vec::new();
+    for notifier in NOTIFIERS {
+        proxies.push(match notifier.place {
+            Place::Usual(who) => world.behind_proxy(who, "http").await,
+            Place::Guest(place) => world.guest_behind_proxy(place).await,
+        });
+    }
     let expectations = Expectations::new(&mut dice);
-    let mut living = Living { gateway: Gateway::ready(&world, &expectations).await, world, expectations, proxy, who };
+    let gateway = Gateway::ready(&world, &expectations).await;
+    let mut living = Living { world, expectations, gateway, proxies, deaths: [0; NOTIFIERS.len()] };
     let begun = Instant::now();
-    for step in STEPS {
-        living.goes_through(step, trouble).await;
+    let steps = if ends_resolved { &STEPS[..] } else { &STEPS[..STEPS.len() - 1] };
+    for (place, (step, trials)) in steps.iter().zip(&trials).enumerate() {
+        let begun = Instant::now();
+        living.goes_through(place, *step, trials).await;
+        println!("life: {name}: step {place} in {:.1?}: {trials:?}", begun.elapsed());
     }
-    let Living { gateway, world, expectations, .. } = living;
+    let Living { world, expectations, gateway, deaths, .. } = living;
     gateway.drained(DRAIN_LIMIT).await;
     gateway.stop().await;
-    let slack_repeats = match (chat, trouble) {
-        (Chat::Webhook, Trouble::AnswerLost | Trouble::Kill | Trouble::KillUntaken) => STEPS.len(),
-        _ => 0,
-    };
-    let figures = oracle::check(&world, &expectations, Allowance { slack_repeats });
-    println!("lives: {who:?} {chat:?} {trouble:?}: {} steps in {:.1?}; {figures}", STEPS.len(), begun.elapsed());
-    assert_eq!(figures.incidents, 1);
-    // The oracle has compared each destination with what was told; here, what must have been told.
-    let statuses: Vec<Status> = world.pagerduty.as_ref().unwrap().incidents().iter().map(|page| page.status).collect();
-    assert_eq!(statuses, PAGES, "{who:?} {trouble:?}");
-    let replies = if chat == Chat::Bot { REPLIES } else { REPLIES + ACKNOWLEDGEMENTS };
-    assert_eq!(figures.slack_messages - figures.slack_repeats, 1 + replies, "{who:?} {trouble:?}");
-    let issues = world.jira.as_ref().unwrap().issues();
-    let comments: Vec<usize> = issues.iter().map(|issue| issue.comments.len()).collect();
-    assert_eq!(comments, [COMMENTS], "{who:?} {trouble:?}: {issues:#?}");
+    let figures = oracle::check(&world, &expectations, Allowance::default());
+    assert_eq!(figures.incidents, 1, "{name}");
+    let mut repeats = BTreeMap::new();
+    for (notifier, deaths) in NOTIFIERS.iter().zip(deaths) {
+        let found = shown::check(notifier, &world.cards(notifier), ends_resolved);
+        let in_doubt = matrix::in_doubt(&world, notifier.name) + deaths;
+        assert!(found <= in_doubt, "{name}: {}: {found} repeats, and {in_doubt} were in doubt", notifier.name);
+        repeats.insert(notifier.name, format!("{found} of {in_doubt}"));
+    }
+    println!(
+        "life: {name}: {} steps at {} notifiers in {:.1?}, 0 lost; repeated of what was in doubt: {repeats:?}",
+        steps.len(),
+        NOTIFIERS.len(),
+        begun.elapsed()
+    );
 }
 
 struct Living {
     world: World,
     expectations: Expectations,
     gateway: Gateway,
-    proxy: Proxy,
-    who: Who,
+    proxies: Vec<Proxy>,
+    /// How often the gateway was killed while a request to each notifier was under way.
+    deaths: [usize; NOTIFIERS.len()],
 }
 
 impl Living {
-    /// One step, its fault, and the recovery.
-    async fn goes_through(&mut self, step: Step, trouble: Trouble) {
-        let before = self.world.requests(self.who).len();
-        if matches!(trouble, Trouble::Away) {
-            self.proxy.set(Mode::Refuse);
-        }
-        self.world.script(self.who, trouble.fault().into_iter().collect());
-        self.take(step).await;
-        match trouble {
-            Trouble::Kill | Trouble::KillUntaken => self.is_killed_in_between(before).await,
-            Trouble::Away => {
-                tokio::time::sleep(AWAY).await;
-                self.proxy.set(Mode::Pass);
+    /// One step, its faults, and the recovery.
+    async fn goes_through(&mut self, place: usize, step: Step, trials: &Trials) {
+        for (at, trial) in trials.iter().enumerate() {
+            if trial.is_away() {
+                self.proxies[at].set(Mode::Refuse);
             }
-            _ => {}
+            if let Some(mishap) = trial.mishap() {
+                self.world.meets(&NOTIFIERS[at], &mishap);
+            }
         }
-        self.gateway.drained(DRAIN_LIMIT).await;
-        // A fault that no request met does not carry over to the next step.
-        self.world.forget_script(self.who);
+        self.take(step).await;
+        if trials.iter().any(|trial| trial.is_away()) {
+            tokio::time::sleep(AWAY).await;
+        }
+        self.all_have_met(place).await;
+        if trials.iter().any(|trial| trial.kills()) {
+            self.gateway.kill();
+            for (at, notifier) in NOTIFIERS.iter().enumerate() {
+                let is_under_way = trials[at].mishap().is_some() && !self.world.is_yet_to_meet(notifier);
+                self.deaths[at] += usize::from(is_under_way);
+            }
+            self.gateway = Gateway::ready(&self.world, &self.expectations).await;
+        }
+        for (proxy, _) in self.proxies.iter().zip(trials).filter(|(_, trial)| trial.is_away()) {
+            proxy.set(Mode::Pass);
+        }
+        if place == COUNTED {
+            tokio::time::sleep(UPDATE_EVERY * 2).await;
+        }
+        self.gateway.settled(DRAIN_LIMIT).await;
+        for notifier in &NOTIFIERS {
+            self.world.forgets(notifier);
+        }
+    }
+
+    /// Waits until each notifier has met what was prepared for it, if it is told of the step.
+    async fn all_have_met(&self, place: usize) {
+        let deadline = Instant::now() + MET_LIMIT;
+        loop {
+            let told = NOTIFIERS.iter().filter(|notifier| is_told(place, notifier.class));
+            let missing = told.filter(|notifier| self.world.is_yet_to_meet(notifier));
+            let missing: Vec<&str> = missing.map(|notifier| notifier.name).collect();
+            if missing.is_empty() {
+                return;
+            }
+            if Instant::now() > deadline {
+                schedule::too_slow(&format!("not told of step {place}: {missing:?}"));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     async fn take(&self, step: Step) {
         match step {
-            Step::Event { severity, outcome } => {
-                let alert = self.expectations.alert("leak", "bot-7", severity, outcome);
+            Step::Event { agent, severity, outcome } => {
+                let alert = self.expectations.alert("leak", agent, severity, outcome);
                 let posting = self.expectations.write(alert);
                 assert_eq!(self.expectations.post_once(posting, self.world.public).await, Some(200));
             }
-            Step::Order(order) => {
+            Step::Order(order, note) => {
                 let path = self.world.store().to_owned();
-                let obeyed = tokio::task::spawn_blocking(move || obey(&path, order));
+                let obeyed = tokio::task::spawn_blocking(move || obey(&path, order, note));
                 obeyed.await.unwrap();
             }
         }
     }
-
-    /// Ends the process while the request is under way, if the step makes one.
-    async fn is_killed_in_between(&mut self, before: usize) {
-        let deadline = Instant::now() + Duration::from_secs(3);
-        while self.world.requests(self.who).len() == before && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.gateway.kill();
-        self.gateway = Gateway::ready(&self.world, &self.expectations).await;
-    }
 }
 
 /// A person gives an order beside the process that serves.
-fn obey(store: &std::path::Path, order: Order) {
+fn obey(store: &std::path::Path, order: Order, note: &str) {
     let store = SqliteStore::open(store, Access::Operate).unwrap();
     let incidents = store.incidents(&ALL, &IncidentFilter::default()).unwrap();
     let numbers: Vec<IncidentNumber> = incidents.iter().map(|incident| incident.number).collect();
     assert_eq!(numbers.len(), 1, "{incidents:#?}");
     let by = Origin::CommandLine { user: "dana".to_owned() };
-    store.order(numbers[0], order, by, None, SystemClock.now()).unwrap().unwrap();
+    store.order(numbers[0], order, by, Some(note.to_owned()), SystemClock.now()).unwrap().unwrap();
     store.close();
 }
 
-const STEPS: [Step; 8] = [
-    Step::Event { severity: "critical", outcome: "blocked" },
-    Step::Event { severity: "critical", outcome: "blocked" },
-    Step::Event { severity: "critical", outcome: "succeeded" },
-    Step::Order(Order::Acknowledge),
-    Step::Event { severity: "fatal", outcome: "blocked" },
-    Step::Order(Order::Acknowledge),
-    Step::Order(Order::Resolve),
-    Step::Event { severity: "critical", outcome: "blocked" },
+impl World {
+    fn meets(&self, notifier: &Notifier, mishap: &Mishap) {
+        match notifier.place {
+            Place::Usual(who) => self.script(who, vec![mishap.http.clone()]),
+            Place::Guest(place) => self.guests[place].meets(mishap),
+        }
+    }
+
+    /// A fault that no request met does not carry over to the next step.
+    fn forgets(&self, notifier: &Notifier) {
+        match notifier.place {
+            Place::Usual(who) => self.forget_script(who),
+            Place::Guest(place) => self.guests[place].mend(),
+        }
+    }
+
+    fn is_yet_to_meet(&self, notifier: &Notifier) -> bool {
+        match notifier.place {
+            Place::Usual(Who::Slack) => self.slack.as_ref().unwrap().unmet() > 0,
+            Place::Usual(Who::PagerDuty) => self.pagerduty.as_ref().unwrap().unmet() > 0,
+            Place::Usual(Who::Jira) => self.jira.as_ref().unwrap().unmet() > 0,
+            Place::Guest(place) => self.guests[place].is_yet_to_meet(),
+        }
+    }
+
+    fn cards(&self, notifier: &Notifier) -> Vec<Card> {
+        match notifier.place {
+            Place::Usual(Who::Slack) => self.slack.as_ref().unwrap().cards(),
+            Place::Usual(Who::PagerDuty) => self.pagerduty.as_ref().unwrap().cards(),
+            Place::Usual(Who::Jira) => self.jira.as_ref().unwrap().cards(),
+            Place::Guest(place) => self.guests[place].cards(),
+        }
+    }
+}
+
+/// The kinds beside the usual ones; Slack's is the webhook.
+const GUESTS: [&str; 7] = ["opsgenie", "discord", "slack", "mattermost", "teams", "email", "servicenow"];
+
+const NOTIFIERS: [Notifier; 10] = {
+    use NotifierClass::{AppendOnly, EditableChat, Pager, Ticket};
+    const fn usual(name: &'static str, kind: &'static str, class: NotifierClass, who: Who) -> Notifier {
+        Notifier { name, kind, class, place: Place::Usual(who) }
+    }
+    const fn guest(place: usize, class: NotifierClass) -> Notifier {
+        Notifier { name: GUESTS[place], kind: GUESTS[place], class, place: Place::Guest(place) }
+    }
+    [
+        usual("oncall", "pagerduty", Pager, Who::PagerDuty),
+        usual("soc", "slack", EditableChat, Who::Slack),
+        usual("tickets", "jira", Ticket, Who::Jira),
+        guest(0, Pager),
+        guest(1, EditableChat),
+        guest(2, AppendOnly),
+        guest(3, AppendOnly),
+        guest(4, AppendOnly),
+        guest(5, AppendOnly),
+        guest(6, Ticket),
+    ]
+};
+
+const STEPS: [Step; 9] = [
+    Step::Event { agent: "bot-7", severity: "high", outcome: "blocked" },
+    Step::Event { agent: "bot-7", severity: "high", outcome: "blocked" },
+    Step::Event { agent: "bot-7", severity: "high", outcome: "succeeded" },
+    Step::Event { agent: "bot-8", severity: "high", outcome: "blocked" },
+    Step::Order(Order::Acknowledge, "looking at the logs"),
+    Step::Event { agent: "bot-7", severity: "critical", outcome: "succeeded" },
+    Step::Order(Order::Resolve, "the key is withdrawn"),
+    Step::Event { agent: "bot-7", severity: "critical", outcome: "allowed" },
+    Step::Order(Order::Resolve, "the bot is switched off"),
 ];
-/// The opening, the raise, what was worse after the acknowledgement, the reopening.
-const PAGES: [Status; 4] = [Status::Resolved, Status::Resolved, Status::Resolved, Status::Triggered];
-/// The raise, what was worse, the end, the reopening; an acknowledgement is shown by the message itself.
-const REPLIES: usize = 4;
-/// Where nothing can be edited each is said.
-const ACKNOWLEDGEMENTS: usize = 2;
-/// The raise, who has it, what was worse, who has it, the end, the reopening.
-const COMMENTS: usize = 6;
-const AWAY: Duration = Duration::from_secs(2);
-const DRAIN_LIMIT: Duration = Duration::from_secs(90);
+/// The place of the step at which there is only one more of what is known.
+const COUNTED: usize = 1;
+/// How many steps of a mixed life have faults, and at how many of the notifiers.
+const STEPS_PERCENT: u64 = 60;
+const NOTIFIERS_PERCENT: u64 = 60;
+const AWAY: Duration = Duration::from_millis(500);
+/// The `update_every` of the configuration.
+const UPDATE_EVERY: Duration = Duration::from_secs(1);
+const MET_LIMIT: Duration = Duration::from_secs(30);
+/// Mail in doubt is repeated after a minute, and its lost answer takes fifteen seconds.
+const DRAIN_LIMIT: Duration = Duration::from_secs(150);

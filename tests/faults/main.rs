@@ -26,6 +26,7 @@
 //! | [`strace`] | what the process asked of the system, and faults in its calls |
 //! | [`disk_model`] | what a power cut may leave of a file |
 //! | [`poisons`] | bodies that no parser likes |
+//! | [`trials`], [`shown`] | what a notifier meets in the life of an incident, and what it shows at the end |
 //! | [`misdeeds`] | how destinations misbehave |
 //! | [`guests`] | every other kind of destination, and how it misbehaves |
 //! | [`proxy`] | a faulty network before a destination |
@@ -67,10 +68,12 @@ mod power;
 mod proxy;
 mod readonly;
 mod schedule;
+mod shown;
 mod signals;
 mod start;
 mod strace;
 mod told;
+mod trials;
 mod unsigned;
 mod wire;
 mod world;

@@ -56,12 +56,12 @@ fn cases(dice: &mut Dice) -> Vec<(&'static str, Trouble)> {
 }
 
 async fn case(kind: &'static str, trouble: Trouble, mut dice: Dice) {
-    let mut world = World::hosting(Guest::start(kind).await).await;
-    let proxy = world.guest_behind_proxy().await;
+    let world = World::hosting(Guest::start(kind).await).await;
+    let proxy = world.guest_behind_proxy(0).await;
     let expectations = Expectations::new(&mut dice);
     let gateway = Gateway::ready(&world, &expectations).await;
     gateway.drained(DRAIN_LIMIT).await;
-    let guest = world.guest.as_ref().unwrap();
+    let guest = &world.guests[0];
     let (known, asked) = (guest.effects(), guest.requests().len());
     let begun = Instant::now();
     let network = trouble.of_network(kind);
@@ -84,7 +84,7 @@ async fn case(kind: &'static str, trouble: Trouble, mut dice: Dice) {
     let drained = gateway.drained(DRAIN_LIMIT).await;
     gateway.stop().await;
     oracle::check(&world, &expectations, Allowance::default());
-    let (repeats, in_doubt) = (the_guest_has_everything(&world), in_doubt(&world));
+    let (repeats, in_doubt) = (the_guest_has_everything(&world), in_doubt(&world, GUEST));
     println!("matrix: {kind} {trouble:?}: 0 lost, {repeats} repeated of {in_doubt} in doubt, drained in {drained:?}");
     assert!(repeats <= in_doubt, "{kind} {trouble:?}: {repeats} repeats, and {in_doubt} were in doubt");
     assert!(repeats == 0 || !guest.is_idempotent(), "{kind} {trouble:?}: {repeats} repeats");
@@ -108,7 +108,7 @@ async fn the_archive_has(world: &World, events: usize) {
 
 /// Every event or incident is there, and nothing that is none; how often more than once. People are told which are repeats.
 fn the_guest_has_everything(world: &World) -> usize {
-    let guest = world.guest.as_ref().unwrap();
+    let guest = &world.guests[0];
     let marks = if guest.is_notifier() { incidents_of(world) } else { events_of(world) };
     let mut known = 0;
     for mark in &marks {
@@ -139,9 +139,9 @@ fn events_of(world: &World) -> Vec<String> {
 }
 
 /// How many events or messages were in tries of which it is not known whether they arrived.
-fn in_doubt(world: &World) -> usize {
+pub fn in_doubt(world: &World, destination: &str) -> usize {
     let store = SqliteStore::open(world.store(), Access::Operate).unwrap();
-    let filter = DeliveryFilter { destination: Some(GUEST.to_owned()), ..DeliveryFilter::default() };
+    let filter = DeliveryFilter { destination: Some(destination.to_owned()), ..DeliveryFilter::default() };
     let rows = store.deliveries(&ALL, &filter).unwrap();
     let doubts = rows.iter().map(|row| {
         let (_, attempts) = store.delivery(row.delivery.id).unwrap().unwrap();

@@ -208,9 +208,9 @@ impl World {
         proxy
     }
 
-    /// Puts a proxy before the guest.
-    pub async fn guest_behind_proxy(&mut self) -> Proxy {
-        let from = self.guest.as_ref().unwrap().address();
+    /// Puts a proxy before a guest.
+    pub async fn guest_behind_proxy(&self, place: usize) -> Proxy {
+        let from = self.guests[place].address();
         let proxy = Proxy::start(from.rsplit_once(':').unwrap().1.parse().unwrap()).await;
         self.lead_elsewhere(&from, &format!("127.0.0.1:{}", proxy.port()));
         proxy

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::oracle::{ALL, Allowance, Trial};
-use super::world::{Chat, World};
+use super::world::World;
 
 /// An incident with the events of which it was made.
 pub struct Told<'e> {
@@ -80,8 +80,7 @@ impl Trial<'_> {
         if incident.kind == IncidentKind::Events {
             let count = told.events.len() as u64;
             self.check(incident.count == count, || format!("{number} counts {} of {count} events", incident.count));
-            let wanted: BTreeSet<&str> =
-                told.events.iter().flat_map(|event| notifiers_of(self.world, event)).copied().collect();
+            let wanted: BTreeSet<&str> = told.events.iter().flat_map(|event| notifiers_of(self.world, event)).collect();
             self.check(notified == wanted, || format!("{number} is for {notified:?}, not {wanted:?}"));
         }
         for row in &told.details.notifications {
@@ -182,33 +181,9 @@ impl Trial<'_> {
     /// Each message and each reply that was told is there once, or again and marked so; the message shows how the incident
     /// stands; there are no others.
     pub fn messages_are_single(&mut self, told: &[Told<'_>], allowance: Allowance) {
-        match self.world.chat {
-            Chat::Bot => self.messages_are_found_by_token(told),
-            Chat::Webhook => self.messages_stand_alone(told),
-        }
+        self.messages_are_found_by_token(told);
         let (repeats, allowed) = (self.figures.slack_repeats, allowance.slack_repeats);
         self.check(repeats <= allowed, || format!("Slack has {repeats} repeated messages, {allowed} are explained"));
-    }
-
-    /// By webhook only the visible text tells messages apart.
-    fn messages_stand_alone(&mut self, told: &[Told<'_>]) {
-        let messages: Vec<Message> = self.world.slack.iter().flat_map(|slack| slack.messages()).collect();
-        self.figures.slack_messages = messages.len();
-        let mut known = 0;
-        for (one, row) in told.iter().filter_map(|one| Some((one, one.at("soc")?))) {
-            let number = one.details.incident.number;
-            let about = messages.iter().map(text_of).filter(|text| text.contains(&format!("{number}")));
-            let about: Vec<String> = about.collect();
-            let marked = about.iter().filter(|text| text.contains("possible repeat")).count();
-            let wanted = (row.told.creations + row.told.replies) as usize;
-            known += about.len();
-            self.figures.slack_repeats += about.len().saturating_sub(wanted);
-            let is_right = (wanted..=wanted + marked).contains(&about.len());
-            self.check(is_right, || {
-                format!("Slack has {} of {wanted} messages about {number}: {about:#?}", about.len())
-            });
-        }
-        self.check(known == messages.len(), || format!("Slack has {} messages, {known} known", messages.len()));
     }
 
     fn messages_are_found_by_token(&mut self, told: &[Told<'_>]) {
@@ -265,7 +240,7 @@ fn text_of(message: &Message) -> String {
 }
 
 /// The notifiers that an event goes to.
-fn notifiers_of(world: &World, event: &Event) -> &'static [&'static str] {
+fn notifiers_of(world: &World, event: &Event) -> Vec<&'static str> {
     world.notifiers_of(event.severity.id())
 }
 

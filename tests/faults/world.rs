@@ -19,22 +19,24 @@ pub struct World {
     pub slack: Option<StandIn<slack::Slack>>,
     pub jira: Option<StandIn<jira::Jira>>,
     pub pagerduty: Option<StandIn<pagerduty::PagerDuty>>,
-    /// The one destination beside the archive, where it stands in the place of the usual ones.
-    pub guest: Option<Guest>,
+    /// Destinations beside the usual ones, or the one in their place.
+    pub guests: Vec<Guest>,
     pub public: SocketAddr,
     pub setting: Setting,
-    pub chat: Chat,
+    company: Company,
     urls: Urls,
     folder: tempfile::TempDir,
 }
 
-/// How the chat is told.
+/// Which destinations there are beside the archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chat {
-    /// Messages can be edited, answered and found again.
-    Bot,
-    /// Messages stay as they are, and cannot be found.
-    Webhook,
+enum Company {
+    /// A pager, a chat and tickets, each for other severities.
+    Usual,
+    /// One, in their place.
+    OneGuest,
+    /// A notifier of every kind; each is told of all that is high or worse.
+    EveryNotifier,
 }
 
 /// What the gateway is started with.
@@ -59,29 +61,40 @@ struct Urls {
 
 impl World {
     /// The notifiers that an event of this severity is told to, as the routes say.
-    pub fn notifiers_of(&self, severity: u8) -> &'static [&'static str] {
-        match (&self.guest, severity) {
-            (Some(guest), 5..) if guest.is_notifier() => &[GUEST],
-            (Some(_), _) => &[],
-            (None, 5..) => &["oncall", "soc", "tickets"],
-            (None, 4) => &["oncall", "tickets"],
-            (None, 3) => &["tickets"],
-            (None, _) => &[],
+    pub fn notifiers_of(&self, severity: u8) -> Vec<&'static str> {
+        let guests = self.guests.iter().filter(|guest| guest.is_notifier()).map(|guest| guest.name);
+        match (self.company, severity) {
+            (Company::Usual, 5..) => vec!["oncall", "soc", "tickets"],
+            (Company::Usual, 4) => vec!["oncall", "tickets"],
+            (Company::Usual, 3) => vec!["tickets"],
+            (Company::OneGuest, 5..) => guests.collect(),
+            (Company::EveryNotifier, 4..) => ["oncall", "soc", "tickets"].into_iter().chain(guests).collect(),
+            _ => Vec::new(),
         }
     }
 
     /// The sinks that get every event.
-    pub fn sinks(&self) -> &'static [&'static str] {
-        match &self.guest {
-            Some(guest) if !guest.is_notifier() => &["archive", GUEST],
-            _ => &["archive"],
-        }
+    pub fn sinks(&self) -> Vec<&'static str> {
+        let guests = self.guests.iter().filter(|guest| !guest.is_notifier()).map(|guest| guest.name);
+        ["archive"].into_iter().chain(guests).collect()
     }
 
     /// With the archive and this destination, which gets what the usual chat gets, or every event if it is a sink.
     pub async fn hosting(guest: Guest) -> Self {
-        let world = Self { guest: Some(guest), slack: None, jira: None, pagerduty: None, ..Self::new().await };
+        let usual = Self::new().await;
+        let (guests, company) = (vec![guest], Company::OneGuest);
+        let world = Self { guests, company, slack: None, jira: None, pagerduty: None, ..usual };
         world.write_config(&world.guest_config_text());
+        world
+    }
+
+    /// With a notifier of every kind: the usual ones, and those kinds beside them.
+    pub async fn of_every_notifier(kinds: &[&'static str]) -> Self {
+        let mut world = Self { company: Company::EveryNotifier, ..Self::new().await };
+        for kind in kinds {
+            world.guests.push(Guest::among_others(kind).await);
+        }
+        world.write_config(&world.every_notifier_config_text());
         world
     }
 
@@ -112,8 +125,8 @@ impl World {
             environment: BTreeMap::new(),
         };
         let (slack, jira, pagerduty) = (Some(slack), Some(jira), Some(pagerduty));
-        let (chat, guest) = (Chat::Bot, None);
-        let world = Self { guest, slack, jira, pagerduty, public, setting, chat, urls, folder };
+        let (guests, company) = (Vec::new(), Company::Usual);
+        let world = Self { guests, slack, jira, pagerduty, public, setting, company, urls, folder };
         world.lift_rates();
         world.write_config(&world.config_text());
         world
@@ -130,21 +143,6 @@ impl World {
         if let Some(pagerduty) = &self.pagerduty {
             pagerduty.limit_rate(Rate::UNLIMITED);
         }
-    }
-
-    /// From now on the chat is told by webhook.
-    pub fn tell_chat_by_webhook(&mut self) {
-        self.chat = Chat::Webhook;
-        let text = std::fs::read_to_string(&self.setting.config).unwrap();
-        let url = format!(
-            "url = \"{}\"\ntoken = {{ value = \"{}\" }}\nchannel = \"{}\"\n",
-            self.urls.slack,
-            slack::BOT_TOKEN,
-            slack::CHANNEL
-        );
-        assert!(text.contains(&url), "{text}");
-        let webhook = self.slack.as_ref().unwrap().webhook_url();
-        self.write_config(&text.replace(&url, &format!("webhook_url = {{ value = \"{webhook}\" }}\n")));
     }
 
     pub fn archive(&self) -> PathBuf {
@@ -174,7 +172,7 @@ impl World {
 
     /// As [`config_text`](Self::config_text), with the guest in the place of the notifiers.
     fn guest_config_text(&self) -> String {
-        let Some(guest) = &self.guest else { panic!("there is no guest") };
+        let guest = &self.guests[0];
         let text = self.config_text();
         let (before, rest) = text.split_once("[destinations.oncall]").unwrap();
         let (_, routes) = rest.split_once("[[routes]]\nname = \"everything\"").unwrap();
@@ -183,6 +181,35 @@ impl World {
         format!(
             "{before}[destinations.{GUEST}]\n{settings}\n[[routes]]\nname = \"guest\"\nwhen = '{condition}'\n\
              to = [\"{to}\"]\n\n[[routes]]\nname = \"everything\"{routes}"
+        )
+    }
+
+    /// Events of one type are one incident, whatever agent they are of; it is told at once, and the chats that can be
+    /// edited show counts each second. Tickets follow to their end.
+    fn every_notifier_config_text(&self) -> String {
+        let text = self.config_text();
+        let (before, _) = text.split_once("[[routes]]").unwrap();
+        let before = before
+            .replacen("group_by = [\"event\"]", "group_by = [\"type\"]", 1)
+            .replace("storm = \"never\"\n", "update_every = \"1s\"\n")
+            .replace("type = \"slack\"\n", "type = \"slack\"\npace = \"20/s\"\n")
+            .replace(
+                "type = \"jira\"\n",
+                "type = \"jira\"\nresolve_transition = \"Done\"\nreopen_transition = \"Reopen\"\npriority = true\n",
+            );
+        let guests = self.guests.iter().map(|guest| {
+            let more = match guest.kind {
+                "servicenow" => "close_code = \"Solution provided\"\nreopen_state = \"2\"\n",
+                _ => "pace = \"20/s\"\n",
+            };
+            format!("[destinations.{}]\n{}{more}\n", guest.name, guest.settings())
+        });
+        let guests: String = guests.collect();
+        let names: Vec<String> = self.notifiers_of(4).iter().map(|name| format!("\"{name}\"")).collect();
+        format!(
+            "{before}{guests}[[routes]]\nname = \"people\"\nwhen = 'event.severity >= high'\nto = [{}]\n\n\
+             [[routes]]\nname = \"everything\"\nto = [\"archive\"]\n",
+            names.join(", ")
         )
     }
 

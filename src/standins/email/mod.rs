@@ -112,6 +112,16 @@ impl MailServer {
         self.shared.state().faults.push_back((command, fault));
     }
 
+    /// How many scripted faults have met no command yet.
+    pub fn unmet(&self) -> usize {
+        self.shared.state().faults.len()
+    }
+
+    /// Forgets the faults that are scripted and have met no command.
+    pub fn forget_script(&self) {
+        self.shared.state().faults.clear();
+    }
+
     /// Answers `RCPT TO` of this address so, until it is answered with `None`.
     pub fn answer_recipient(&self, address: &str, answer: Option<&'static str>) {
         let mut state = self.shared.state();
