@@ -390,7 +390,7 @@ fn the_published_schema_and_the_program_agree_on_what_is_sound() {
         "known here: vendor,",
         "is longer than `max_age`, so",
         "under which gatepost tells about itself",
-        "tells no one",
+        "does not tell people",
         "there is no destination 'oncal'",
         "leads back to where it began",
         "has no `fallback`",

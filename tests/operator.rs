@@ -102,7 +102,10 @@ fn a_stopped_pager_is_told_in_the_chat_once_over_a_restart_and_ended_once_it_is_
     assert_eq!((incidents.len(), &incidents[0]["state"]), (1, &"open".into()), "{incidents:?}");
     let event = gateway.list("events", &["--source", "gatepost"]).remove(0);
     let explained = gateway.run(&["explain", event["id"].as_str().unwrap()]).done().stdout;
-    assert!(explained.contains("`[operator] to` says whom") && explained.contains("told to ops"), "{explained}");
+    assert!(
+        explained.contains("`[operator] to` names the receivers") && explained.contains("told to ops"),
+        "{explained}"
+    );
     assert!(!explained.contains("oncall:"), "it is not told of itself: {explained}");
     let number = incidents[0]["number"].to_string();
     let shown = gateway.run(&["incidents", "show", &number]).done().stdout;

@@ -1,5 +1,5 @@
 //! Every destination renders any event so that the strict stand-in of the service takes it, shows the
-//! title as it is, and mentions no one that the event names.
+//! title as it is, and mentions none of the people that the event names.
 
 #![no_main]
 

@@ -87,7 +87,7 @@ impl Explain {
         explained.unknown_severity_of_then(path)?;
         match router {
             _ if explained.event.source == SourceName::own() => {
-                out!("  gatepost tells this about itself: `[operator] to` says whom, and no route is asked")?;
+                out!("  gatepost tells this about itself: `[operator] to` names the receivers, and no route is asked")?;
             }
             Some(router) => explained.routes(&router)?,
             None => out!("  its routes are not explained before the fault is mended")?,

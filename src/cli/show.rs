@@ -43,7 +43,7 @@ pub fn receipt((row, receipt): &(ReceiptRow, Option<Receipt>), yielded: &[EventR
     }
 }
 
-/// An event and whom it was told.
+/// An event and where it was told.
 pub fn event(row: &EventRow, annotation: &Annotation, planned: &[DeliveryRow], json: bool) -> Outcome {
     if json {
         let deliveries: Vec<_> = planned.iter().map(DeliveryJson::from).collect();

@@ -56,7 +56,7 @@ pub(super) fn notifier(
     match destinations.iter().find(|(name, _)| name.as_str() == text) {
         Some((name, built)) if is_notifier(built) => Some(name.clone()),
         Some(_) => {
-            let message = format!("'{text}' keeps events and tells no one");
+            let message = format!("'{text}' keeps events and does not tell people");
             section.fault(key, &message, &names(destinations, "name a destination that tells people"));
             None
         }

@@ -46,7 +46,7 @@ pub struct MailServer {
     pub login: Option<MailLogin>,
     /// The name after `EHLO`.
     pub hello: String,
-    /// Whom a connection of TLS trusts.
+    /// What a connection of TLS trusts.
     pub tls: TlsSettings,
 }
 

@@ -157,7 +157,7 @@ pub struct Collector {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// Whom a connection of TLS trusts.
+    /// What a connection of TLS trusts.
     pub tls: TlsSettings,
 }
 

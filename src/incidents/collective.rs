@@ -58,7 +58,7 @@ pub(super) fn live_or_opened(
     subject
 }
 
-/// Takes over whom it concerns, and when.
+/// Takes over its actors, targets and victims, and its times.
 pub(super) fn gather(subject: &mut Subject, folded: &Subject, now: Timestamp) {
     for victim in folded.facets.victims.newest() {
         subject.facets.victims.add(victim);

@@ -24,7 +24,7 @@ pub enum GroupBy {
 pub struct Hint {
     /// What stands for type and rule; empty: these themselves.
     pub parts: Vec<String>,
-    /// Whom it hit.
+    /// The victim.
     pub victim: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct Hint {
 pub struct Grouped {
     /// The key of its incident.
     pub key: IncidentKey,
-    /// Whom it hit. Where the key names the victim, all events of an incident have the same.
+    /// The victim. Where the key names the victim, all events of an incident have the same.
     pub victim: Option<String>,
     /// What the key was made of, for `explain`.
     pub by: &'static str,

@@ -24,7 +24,7 @@ pub struct NewEvent {
     pub title: String,
     /// The rule as people know it: name, else id, else type.
     pub rule: String,
-    /// Whom it hit.
+    /// The victim.
     pub victim: Option<String>,
     /// Who did it.
     pub actor: Option<String>,

@@ -8,7 +8,7 @@ use crate::domain::{Facets, Incident, Milestone};
 pub struct Subject {
     /// The incident.
     pub incident: Incident,
-    /// Whom and what it concerns.
+    /// Its actors, targets and victims.
     pub facets: Facets,
     /// The vendor's alerts in it.
     pub correlations: Correlations,

@@ -17,7 +17,7 @@ pub struct NoticeId {
 /// A condition that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// Of what and whom.
+    /// Its kind and its subject.
     pub id: NoticeId,
     /// How bad it is.
     pub severity: Severity,

@@ -298,7 +298,7 @@ mod tests {
         }
         assert_eq!(of(&rules(bearer()), old), (Routed::Yes, false));
         let unsigned = rules(Verifier::new(Scheme::DangerUnsigned, Vec::new()).unwrap());
-        assert_eq!(of(&unsigned, fresh), (Routed::Yes, false), "what is unsigned is vouched for by no one");
+        assert_eq!(of(&unsigned, fresh), (Routed::Yes, false), "nothing vouches for what is unsigned");
         let end = process(receipt(old), 1, Horizon::default(), &guarded, &mut |(planned, _)| {
             assert_eq!(planned.routed, Routed::Yes, "the operator has it replayed");
         });

@@ -1,6 +1,6 @@
 //! A stand-in of PagerDuty's Events API v2.
 //!
-//! Pages are the point: an event that folds into an open incident pages no one. The stand-in therefore keeps incidents
+//! Pages are the point: an event that folds into an open incident does not page. The stand-in therefore keeps incidents
 //! with all their triggers, and tells how many there are.
 
 use std::collections::BTreeSet;

@@ -127,7 +127,7 @@ async fn case(who: Who, how: How, mut dice: Dice) -> Measured {
     let gateway = Gateway::ready(&world, &expectations).await;
     let begun = Instant::now();
     let memory_kib = gateway.rss_reset_kib();
-    how.befall_service(&world, who, &canary.url);
+    how.trouble_service(&world, who, &canary.url);
     for _ in 0..EVENTS {
         let posting = expectations.write(expectations.adrian("critical", 200));
         assert_eq!(expectations.post_once(posting, world.public).await, Some(200));

@@ -64,7 +64,7 @@ impl Trouble {
     ];
 
     /// Whether the kind knows such a thing.
-    pub fn befalls(self, kind: &str) -> bool {
+    pub fn is_of(self, kind: &str) -> bool {
         match (kind, self) {
             // The protocol has no answers.
             ("syslog", _) => matches!(self, Self::Refuse | Self::Reset | Self::AnswerLost | Self::Garbage),
@@ -183,9 +183,9 @@ impl Guest {
         self.standin.cards()
     }
 
-    /// Befalls it from now on, as far as it is a matter of the service.
-    pub fn befall(&self, trouble: Trouble) {
-        self.standin.befall(trouble);
+    /// It has this trouble from now on, as far as it is a matter of the service.
+    pub fn suffers(&self, trouble: Trouble) {
+        self.standin.suffers(trouble);
     }
 
     /// It is well again.
@@ -212,7 +212,7 @@ impl Guest {
 /// What the stand-ins have in common.
 trait Place: Send + Sync {
     fn settings(&self) -> String;
-    fn befall(&self, trouble: Trouble);
+    fn suffers(&self, trouble: Trouble);
     fn mend(&self);
     fn effects(&self) -> usize;
     fn mentions(&self, text: &str) -> usize;
@@ -238,7 +238,7 @@ impl<S: Service> Place for Http<S> {
         self.settings.clone()
     }
 
-    fn befall(&self, trouble: Trouble) {
+    fn suffers(&self, trouble: Trouble) {
         let faults = match trouble {
             Trouble::Refuse | Trouble::Reset => return,
             Trouble::AnswerLost => vec![Fault::TakenThenReset],
@@ -288,7 +288,7 @@ impl Place for Mail {
         format!("smtp = \"{}\"\nfrom = \"gatepost@acme.example\"\nto = \"soc@acme.example\"\n", self.0.url())
     }
 
-    fn befall(&self, trouble: Trouble) {
+    fn suffers(&self, trouble: Trouble) {
         use email::Fault::{Answer, Close, Silence, TakenThenClose, TakenThenSilence};
         let (command, fault) = match trouble {
             Trouble::Refuse | Trouble::ErrorInside => return,
@@ -343,7 +343,7 @@ impl Place for Logs {
         format!("address = \"{}\"\n", self.0.address())
     }
 
-    fn befall(&self, trouble: Trouble) {
+    fn suffers(&self, trouble: Trouble) {
         match trouble {
             Trouble::AnswerLost => self.0.set(syslog::Conduct::CloseAfterOne),
             Trouble::Garbage => self.0.set(syslog::Conduct::Answer(b"HTTP/1.1 400 Bad Request\r\n\r\n")),

@@ -44,7 +44,7 @@ async fn troubles() {
 /// The slow ones first.
 fn cases(dice: &mut Dice) -> Vec<(&'static str, Trouble)> {
     let all = Trouble::ALL.into_iter().flat_map(|trouble| KINDS.map(|kind| (kind, trouble)));
-    let all: Vec<_> = all.filter(|(kind, trouble)| trouble.befalls(kind)).collect();
+    let all: Vec<_> = all.filter(|(kind, trouble)| trouble.is_of(kind)).collect();
     if is_long() {
         return all;
     }
@@ -66,7 +66,7 @@ async fn case(kind: &'static str, trouble: Trouble, mut dice: Dice) {
     let begun = Instant::now();
     let network = trouble.of_network(kind);
     let is_away = matches!(network, Mode::Refuse | Mode::Reset);
-    guest.befall(trouble);
+    guest.suffers(trouble);
     proxy.set(network);
     for _ in 0..EVENTS {
         let posting = expectations.write(expectations.adrian("critical", 200));
@@ -89,7 +89,7 @@ async fn case(kind: &'static str, trouble: Trouble, mut dice: Dice) {
     assert!(repeats <= in_doubt, "{kind} {trouble:?}: {repeats} repeats, and {in_doubt} were in doubt");
     assert!(repeats == 0 || !guest.is_idempotent(), "{kind} {trouble:?}: {repeats} repeats");
     let must_doubt = matches!(trouble, Trouble::AnswerLost | Trouble::AnswerLate);
-    assert!(!must_doubt || in_doubt > 0, "{kind} {trouble:?}: the trouble has befallen nothing");
+    assert!(!must_doubt || in_doubt > 0, "{kind} {trouble:?}: the trouble has met nothing");
     if trouble == Trouble::TooMany {
         the_pause_is_kept(guest, asked);
     }

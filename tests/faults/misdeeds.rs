@@ -140,7 +140,7 @@ impl How {
     }
 
     /// What the service does, from now on.
-    pub fn befall_service(self, world: &World, who: Who, canary: &str) {
+    pub fn trouble_service(self, world: &World, who: Who, canary: &str) {
         let always = match self {
             Self::SlowBody => Fault::SlowAnswer { bytes_per_second: 1 },
             Self::Reset => Fault::Reset,

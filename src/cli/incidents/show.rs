@@ -227,7 +227,7 @@ fn knows(row: &NotificationRow) -> String {
     format!("told {}{}{pages}{}{gone}{refused}", stood(said), reference.unwrap_or_default(), shown.unwrap_or_default())
 }
 
-/// Who is told instead, or instead of whom.
+/// Which notifier is told instead of this one, or the other way round.
 fn instead(row: &NotificationRow, all: &[NotificationRow]) -> String {
     let of = row.instead_of.iter().map(|other| format!("; as the fallback of {other}, which had not taken it"));
     let by = all.iter().filter(|other| other.instead_of.as_ref() == Some(&row.destination));

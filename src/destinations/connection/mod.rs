@@ -19,7 +19,7 @@ use crate::settings::Section;
 /// How the requests of a destination travel. The default is what a destination has that sets nothing of it.
 #[derive(Debug, Default)]
 pub struct Connection {
-    /// Whom it trusts, and what it shows of itself.
+    /// What it trusts, and what it shows of itself.
     pub tls: TlsSettings,
     /// What it goes through; `None`: nothing, whatever the environment says.
     pub proxy: Option<Proxy>,

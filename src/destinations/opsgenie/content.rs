@@ -33,7 +33,7 @@ impl Opsgenie {
     }
 }
 
-/// The body of an acknowledgement or a closing: by whom, and why.
+/// The body of an acknowledgement or a closing: who did it, and why.
 pub fn change(job: &Job<'_>, telling: &Telling<'_>) -> Value {
     let mut change = json!({ "user": USER, "source": source(telling) });
     if let Some(news) = news(job, telling) {

@@ -1,4 +1,4 @@
-//! Where the collector is, and whom to trust there.
+//! Where the collector is, and which authorities to trust there.
 
 use rustls::pki_types::ServerName;
 use url::{Host, Url};

@@ -1,4 +1,4 @@
-//! Whom a connection of TLS trusts and what it shows of itself: the settings `ca_file`, `client_cert` and `client_key`, which are
+//! What a connection of TLS trusts and what it shows of itself: the settings `ca_file`, `client_cert` and `client_key`, which are
 //! the same at every destination that speaks TLS.
 //!
 //! Read by the destinations that have a connection of their own, mail and syslog, and for all that speak HTTP. `egress::tls`
@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::settings::Section;
 pub use identity::Identity;
 
-/// Whom a connection of TLS trusts and what it shows of itself. The default: the authorities of the system, and nothing.
+/// What a connection of TLS trusts and what it shows of itself. The default: the authorities of the system, and nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The only authorities that may sign the receiver's certificate, at least one; `None`: those that the system trusts.

@@ -1,6 +1,6 @@
 //! Pagers: pages are triggered, acknowledged and resolved, each by itself; counts are never sent.
 //!
-//! Each raise, spread and reopening is a page of its own: a trigger on a page that is open notifies no one, and one that a
+//! Each raise, spread and reopening is a page of its own: a trigger on a page that is open does not notify again, and one that a
 //! person has resolved would be opened again.
 
 use crate::domain::{Change, IncidentState, Notification, Operation, Told};

@@ -481,7 +481,7 @@ async fn a_message_is_shown_as_people_see_it() {
             "╰─"
         ]
     );
-    assert!(slack.messages()[0].pings().is_empty(), "plain text mentions no one");
+    assert!(slack.messages()[0].pings().is_empty(), "plain text mentions nothing");
     hook(&slack, &json!({"text": "*x* <!here>"})).await;
     assert_eq!(slack.messages()[1].pings(), ["<!here>"]);
     assert!(slack.render_terminal(Style::Plain).ends_with("│ x @here\n╰─\n"));

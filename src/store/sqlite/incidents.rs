@@ -226,7 +226,7 @@ impl<'t> Incidents<'t> {
         let facets: Result<Option<Facets>, String> = readable(found)?;
         Ok(facets
             .inspect_err(|reason| {
-                tracing::error!(%incident, reason, "whom an incident concerns cannot be read; it is counted anew");
+                tracing::error!(%incident, reason, "the actors, targets and victims of an incident cannot be read; they are counted anew");
             })
             .unwrap_or_default()
             .unwrap_or_default())

@@ -124,7 +124,7 @@ impl Notifications<'_> {
         Ok(None)
     }
 
-    /// The event that shows an incident, and whom and what it concerns; nothing of that where it cannot be read.
+    /// The event that shows an incident, and its actors, targets and victims; nothing where they cannot be read.
     fn texts(&self, incident: IncidentNumber) -> Result<Option<(EventDocument, Facets)>, StoreError> {
         let texts = |row: &Row<'_>| {
             let facets = document_in(row, 1).unwrap_or_default();
