@@ -219,7 +219,7 @@ async fn dies(point: Point, mut dice: Dice) -> Option<Option<String>> {
                 store.insert(opened.await.unwrap())
             }
         };
-        if Gateway::left(store).await.is_none() {
+        if Gateway::left(store, Duration::ZERO).await.is_none() {
             break;
         }
     }

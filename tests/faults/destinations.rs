@@ -216,6 +216,9 @@ fn retry_after_is_kept(world: &World, who: Who) {
     let [first, second, ..] = requests.as_slice() else { panic!("{who:?}: {} requests", requests.len()) };
     let gap = second.received_at.since(first.received_at);
     println!("destinations: {who:?} was asked again {gap:?} after a Retry-After of {RETRY_AFTER:?}");
+    if gap < EVENT_INTERVAL {
+        schedule::too_slow("two requests were under way at once, before the first was answered");
+    }
     assert!(gap + Duration::from_millis(100) >= RETRY_AFTER, "{who:?}: asked again after {gap:?}");
     assert!(gap <= RETRY_AFTER + Duration::from_secs(1), "{who:?}: asked again after {gap:?}");
 }

@@ -317,7 +317,9 @@ impl Trial {
         let entries = self.expectations.entries();
         println!("{}: {figures}; answers {:?}; drained in {drained:?}; {usage}", self.name, entries.answers);
         assert!(entries.answers.keys().all(|status| [200, 503].contains(status)), "{:?}", entries.answers);
-        assert!(entries.answers[&200] > healed_at[&200] + 100, "it does not work again: {healed_at:?}");
+        if entries.answers[&200] <= healed_at[&200] + 100 {
+            schedule::too_slow(&format!("it hardly works again: {healed_at:?}, then {:?}", entries.answers));
+        }
         assert_eq!(entries.answers[&503], healed_at[&503], "it is full again: {usage}");
         assert_eq!((entries.unhelpful, entries.silent), (0, 0));
         assert!(drained <= Duration::from_secs(20), "what was accepted before waited for {drained:?}");

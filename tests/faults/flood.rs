@@ -1,4 +1,4 @@
-//! Twenty thousand events of one rule and victim at full speed, and four more important ones among them.
+//! Thousands of events of one rule and victim at full speed, and four more important ones among them.
 //!
 //! The flood is one incident, which pages at most twice: once, and once more because one of its events succeeded. What is
 //! worse, and what comes from another source, is paged while the flood goes on.
@@ -16,9 +16,9 @@ use super::dice::Dice;
 use super::expectations::{Expectations, Posting, Threat};
 use super::gateway::Gateway;
 use super::oracle::ALL;
-use super::schedule;
 use super::wire::Wire;
 use super::world::World;
+use super::{is_long, schedule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_is_one_incident_and_hides_nothing() {
@@ -40,7 +40,7 @@ async fn flood(scenario: &'static str, kills: usize) {
     let running = Flood::start(&expectations, &world);
     let mut paged = Vec::new();
     for (place, needle) in NEEDLES.iter().enumerate() {
-        running.has_sent(EVENTS * (place + 1) / (NEEDLES.len() + 2)).await;
+        running.has_sent(events() * (place + 1) / (NEEDLES.len() + 2)).await;
         for _ in 0..kills / NEEDLES.len() + usize::from(place < kills % NEEDLES.len()) {
             tokio::time::sleep(dice.millis(20, 300)).await;
             gateway.kill();
@@ -56,8 +56,9 @@ async fn flood(scenario: &'static str, kills: usize) {
     gateway.stop().await;
     let pages = checked(&world, &expectations);
     println!(
-        "{scenario}: {EVENTS} events in {sent:.1?}, {kills} kills, read after {drained:.1?}; the flood paged {pages} times; \
-         from 200 to the page of what matters: {paged:.0?}"
+        "{scenario}: {} events in {sent:.1?}, {kills} kills, read after {drained:.1?}; the flood paged {pages} times; \
+         from 200 to the page of what matters: {paged:.0?}",
+        events()
     );
     if kills == 0 {
         for (needle, took) in NEEDLES.iter().zip(paged) {
@@ -80,7 +81,7 @@ fn checked(world: &World, expectations: &Expectations) -> usize {
     // The event that succeeded is one of the flood.
     assert_eq!(incidents.len(), NEEDLES.len(), "{counts:?}");
     let flood: Vec<&Incident> = incidents.iter().filter(|incident| incident.rule == FLOOD.filter).collect();
-    assert_eq!((flood.len(), flood[0].count), (1, EVENTS as u64 + 1), "{counts:?}");
+    assert_eq!((flood.len(), flood[0].count), (1, events() as u64 + 1), "{counts:?}");
     assert!(incidents.iter().all(|incident| incident.rule == FLOOD.filter || incident.count == 1), "{counts:?}");
 
     let pages = world.pagerduty.as_ref().unwrap().incidents();
@@ -173,7 +174,7 @@ impl Flood {
                 (Arc::clone(expectations), Arc::clone(&begun), Arc::clone(&sent), world.public);
             tokio::spawn(async move {
                 let mut wire = None;
-                while begun.fetch_add(1, Ordering::Relaxed) < EVENTS {
+                while begun.fetch_add(1, Ordering::Relaxed) < events() {
                     let posting = expectations.write(expectations.threat(&FLOOD));
                     // A vendor repeats what is not answered.
                     while !posted(&expectations, posting, &mut wire, address).await {
@@ -229,6 +230,11 @@ fn config(world: &World) -> String {
 }
 
 const FLOOD: Threat = Threat { filter: "SQLInjection", host: "shop.example.net", severity: "HIGH", succeeded: false };
+/// How many events the flood has: in the short form enough for some seconds, in which everything else comes.
+fn events() -> usize {
+    if is_long() { 20_000 } else { 8_000 }
+}
+
 /// A higher severity of the same source, another source, another rule of the same severity, the same rule with success.
 const NEEDLES: [Needle; 4] = [
     Needle::Threat(Threat { filter: "NeedleCritical", severity: "CRITICAL", ..FLOOD }),
@@ -236,7 +242,6 @@ const NEEDLES: [Needle; 4] = [
     Needle::Threat(Threat { filter: "NeedleRule", ..FLOOD }),
     Needle::Threat(Threat { succeeded: true, ..FLOOD }),
 ];
-const EVENTS: usize = 20_000;
 const SENDERS: usize = 16;
 /// A debug build on a machine that does other things as well; 0.1 s where it is alone.
 const PAGE_LIMIT: Duration = Duration::from_secs(2);

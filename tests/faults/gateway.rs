@@ -181,13 +181,18 @@ impl Gateway {
 
     /// Waits until nothing is under way any more.
     pub async fn settled(&self, within: Duration) -> Duration {
+        self.settled_for(Duration::ZERO, within).await
+    }
+
+    /// Waits until nothing is under way any more, and nothing becomes due in the time `ahead`.
+    pub async fn settled_for(&self, ahead: Duration, within: Duration) -> Duration {
         let begun = Instant::now();
         let path = self.setting.store.clone();
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, Access::Operate)).await.unwrap();
         let store = store.unwrap();
         let mut left = String::new();
         while begun.elapsed() < within {
-            match Self::left(&store).await {
+            match Self::left(&store, ahead).await {
                 None => return begun.elapsed(),
                 Some(still) => left = still,
             }
@@ -196,11 +201,11 @@ impl Gateway {
         schedule::too_slow(&format!("after {within:?} there is still {left}\n{}", self.log_tail()));
     }
 
-    /// What is under way.
-    pub async fn left(store: &SqliteStore) -> Option<String> {
+    /// What is under way, or becomes due in the time `ahead`.
+    pub async fn left(store: &SqliteStore, ahead: Duration) -> Option<String> {
         let look = store.clone();
         let (receipts, depths) = tokio::task::spawn_blocking(move || {
-            (look.undispatched().unwrap(), look.depths(SystemClock.now()).unwrap())
+            (look.undispatched().unwrap(), look.depths(SystemClock.now().plus(ahead)).unwrap())
         })
         .await
         .unwrap();

@@ -49,7 +49,7 @@ async fn kills() {
 
 fn cycles() -> usize {
     let given = std::env::var("GATEPOST_KILLS").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or(if is_long() { 200 } else { 24 })
+    given.unwrap_or(if is_long() { 200 } else { 12 })
 }
 
 const RESTART_LIMIT: Duration = Duration::from_secs(2);

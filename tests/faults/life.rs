@@ -122,6 +122,8 @@ async fn life(name: String, trials: Vec<Trials>, ends_resolved: bool, mut dice: 
         println!("life: {name}: step {place} in {:.1?}: {trials:?}", begun.elapsed());
     }
     let Living { world, expectations, gateway, deaths, .. } = living;
+    // What was repeated after doubt is sent once more a minute later.
+    gateway.settled_for(END_AHEAD, DRAIN_LIMIT).await;
     gateway.drained(DRAIN_LIMIT).await;
     gateway.stop().await;
     let figures = oracle::check(&world, &expectations, Allowance::default());
@@ -310,5 +312,7 @@ const AWAY: Duration = Duration::from_millis(500);
 /// The `update_every` of the configuration.
 const UPDATE_EVERY: Duration = Duration::from_secs(1);
 const MET_LIMIT: Duration = Duration::from_secs(30);
+/// For the command line and the stop.
+const END_AHEAD: Duration = Duration::from_secs(5);
 /// Mail in doubt is repeated after a minute, and its lost answer takes fifteen seconds.
 const DRAIN_LIMIT: Duration = Duration::from_secs(150);

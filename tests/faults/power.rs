@@ -27,7 +27,7 @@ use super::{is_long, schedule};
 async fn what_was_answered_survives_a_power_cut() {
     let _turn = schedule::beside_others().await;
     let mut dice = Dice::of("power");
-    let (rounds, states) = if is_long() { (5, 2_100) } else { (1, 200) };
+    let (rounds, states) = if is_long() { (5, 2_100) } else { (1, 120) };
     let (mut all, mut control, mut without) = (Tally::default(), Tally::default(), Tally::default());
     for _ in 0..rounds {
         let Some(mut recorder) = Recorder::new(&mut dice).await else { return };
