@@ -154,6 +154,7 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
         &names,
         &[
             "annotated",
+            "append_only",
             "base",
             "classify",
             "compression",
@@ -169,6 +170,8 @@ fn every_destination_has_a_place_in_the_list_fixtures_and_documentation() {
             "markdown",
             "message",
             "next",
+            "notifier",
+            "pace",
             "probe",
             "receiver",
             "render",

@@ -13,6 +13,7 @@
 
 #[cfg(test)]
 mod annotated;
+mod append_only;
 mod base;
 mod classify;
 mod compression;
@@ -35,7 +36,9 @@ mod markdown;
 mod mattermost;
 mod message;
 mod next;
+mod notifier;
 mod opsgenie;
+mod pace;
 mod pagerduty;
 mod probe;
 mod receiver;
@@ -62,6 +65,8 @@ pub use message::{
     Append, Collector, Fault, HttpReply, HttpRequest, Line, Message, Method, Reply, Rotation, SyslogMessages, Transport,
 };
 pub use next::{Next, Step};
+pub use notifier::Notifier;
+pub use pace::Pace;
 pub use probe::ProbeTelling;
 pub use receiver::{Exchange, Receiver};
 pub use tls::{Identity, TlsSettings};
@@ -71,7 +76,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Batch, BatchSize, Job, NotifierClass, Telling};
+use crate::domain::{Batch, BatchSize};
 use crate::settings::Section;
 use connected::Connected;
 use flow::{Flow, Paced};
@@ -179,43 +184,6 @@ pub trait Sink: Send + Sync + Debug {
     /// The file that it writes, if it writes one.
     fn file(&self) -> Option<&Path> {
         None
-    }
-}
-
-/// One configured notifier: a small step machine over the incident as it is, what it was told last, and the change.
-pub trait Notifier: Send + Sync + Debug {
-    /// What is told, and when.
-    fn class(&self) -> NotifierClass;
-
-    /// What stands for the place where its messages go: address, credential and channel or project, hashed. Where it
-    /// differs from that of a notification, what was made for that is out of reach.
-    fn fingerprint(&self) -> [u8; 16];
-
-    /// How fast it may be told, and how much at once.
-    fn pace(&self) -> Pace;
-
-    /// The first message of a try, or an outcome where there is nothing to send.
-    fn first(&self, job: &Job<'_>, telling: &Telling<'_>) -> Next;
-
-    /// What to make of the reply to the message that [`Next::Send`] named `step`.
-    fn next(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next;
-}
-
-/// How fast a destination may be told, and how much at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Tries under way at the same time.
-    pub concurrency: usize,
-    /// Tries that may start without a pause in between, after a quiet time.
-    pub burst: u32,
-    /// The pause that each try beyond the burst adds; zero: no limit.
-    pub interval: Duration,
-}
-
-impl Pace {
-    /// No limit but the number at once.
-    pub const fn unlimited(concurrency: usize) -> Self {
-        Self { concurrency, burst: 1, interval: Duration::ZERO }
     }
 }
 

@@ -8,16 +8,14 @@ mod markup;
 mod message;
 mod reply;
 
-use std::fmt;
-use std::time::Duration;
-
 use url::Url;
 
-use super::classify::{self, Answer};
-use super::hook::{self, Form, Hook, Verdict};
+use super::append_only::{AppendOnly, Chat};
+use super::classify::Answer;
+use super::hook::{Form, Verdict};
 use super::uncertain::OnUncertain;
-use super::{Build, Carrier, HttpRequest, Kind, Next, Notifier, Pace, Reply, Step, base, fingerprint};
-use crate::domain::{Job, NotifierClass, Operation, Telling};
+use super::{Build, Carrier, HttpRequest, Kind, Notifier, base};
+use crate::domain::{Job, Telling};
 use crate::settings::Section;
 
 /// The `mattermost` destination.
@@ -39,12 +37,10 @@ pub const KIND: Kind = Kind {
     examples: &[],
 };
 
-struct Mattermost {
-    url: Url,
-    on_uncertain: OnUncertain,
-}
+/// What is its own.
+struct Mattermost;
 
-fn read(section: &Section) -> Option<Mattermost> {
+fn read(section: &Section) -> Option<AppendOnly<Mattermost>> {
     let on_uncertain = OnUncertain::read(section);
     let url = base::webhook(section)?;
     // Mattermost may be served below a path of its host.
@@ -55,63 +51,22 @@ fn read(section: &Section) -> Option<Mattermost> {
         section.fault("webhook_url", "is not that of an incoming webhook", fix);
         return None;
     }
-    Some(Mattermost { url, on_uncertain: on_uncertain? })
+    Some(AppendOnly::new(url, on_uncertain?))
 }
 
-impl Notifier for Mattermost {
-    fn class(&self) -> NotifierClass {
-        NotifierClass::AppendOnly
-    }
-
-    fn fingerprint(&self) -> [u8; 16] {
-        fingerprint::of(&[b"mattermost", self.url.as_str().as_bytes()])
-    }
-
-    fn pace(&self) -> Pace {
-        PACE
-    }
-
-    fn first(&self, job: &Job<'_>, telling: &Telling<'_>) -> Next {
-        match telling.intent.operation {
-            Operation::Create { .. } | Operation::Reply { .. } => hook::first(self, job, telling),
-            other => Next::Done(classify::not_supported(Self::NAME, other)),
-        }
-    }
-
-    fn next(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next {
-        hook::next(self, job, telling, step, reply)
-    }
-}
-
-impl Hook for Mattermost {
+impl Chat for Mattermost {
+    const KIND: &'static str = KIND.name;
     const NAME: &'static str = "Mattermost";
+    const WORDS: &'static [&'static str] = &["hooks"];
 
-    fn on_uncertain(&self) -> OnUncertain {
-        self.on_uncertain
+    fn request(url: &Url, job: &Job<'_>, telling: &Telling<'_>, form: Form) -> HttpRequest {
+        HttpRequest::post_json(url.clone(), &message::message(job, telling, form))
     }
 
-    fn request(&self, job: &Job<'_>, telling: &Telling<'_>, form: Form) -> HttpRequest {
-        HttpRequest::post_json(self.url.clone(), &message::message(job, telling, form))
-    }
-
-    fn verdict(&self, answer: &Answer<'_>) -> Verdict {
+    fn verdict(answer: &Answer<'_>) -> Verdict {
         reply::verdict(answer)
     }
-
-    fn secrets(&self) -> Vec<String> {
-        base::secrets_of(&self.url, &["hooks"])
-    }
 }
-
-/// Shows nothing of the URL, which is a credential.
-impl fmt::Debug for Mattermost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Mattermost by webhook")
-    }
-}
-
-/// A message a second: more than that no person can follow. Mattermost itself takes ten requests a second.
-const PACE: Pace = Pace { concurrency: 1, burst: 3, interval: Duration::from_secs(1) };
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,16 @@
 //! Incidents to messages, answers to outcomes.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::destinations::hook::{POST, POST_PLAIN, REPEAT};
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::testing::{self, Opening, body, done, reply, reply_with, sent};
-use crate::destinations::{Fault, ProbeTelling};
+use crate::destinations::{Fault, ProbeTelling, Reply};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Audience, Outcome, Progress, Purpose, Scope};
+use crate::domain::{Audience, NotifierClass, Operation, Outcome, Progress, Purpose, Scope};
 
 const SETTINGS: &str = "webhook_url = { env = \"MATTERMOST_WEBHOOK_URL\" }";
 const CREATE: Operation = Operation::Create { number: 1 };

@@ -10,16 +10,14 @@ mod markup;
 mod reply;
 mod size;
 
-use std::fmt;
-use std::time::Duration;
-
 use url::Url;
 
-use super::classify::{self, Answer};
-use super::hook::{self, Form, Hook, Verdict};
+use super::append_only::{AppendOnly, Chat};
+use super::classify::Answer;
+use super::hook::{Form, Verdict};
 use super::uncertain::OnUncertain;
-use super::{Build, Carrier, HttpRequest, Kind, Method, Next, Notifier, Pace, Reply, Step, base, fingerprint};
-use crate::domain::{Job, NotifierClass, Operation, Telling};
+use super::{Build, Carrier, HttpRequest, Kind, Method, Notifier, base};
+use crate::domain::{Job, Telling};
 use crate::settings::Section;
 
 /// The `teams` destination.
@@ -41,12 +39,10 @@ pub const KIND: Kind = Kind {
     examples: &[],
 };
 
-struct Teams {
-    url: Url,
-    on_uncertain: OnUncertain,
-}
+/// What is its own.
+struct Teams;
 
-fn read(section: &Section) -> Option<Teams> {
+fn read(section: &Section) -> Option<AppendOnly<Teams>> {
     let on_uncertain = OnUncertain::read(section);
     let url = base::webhook(section)?;
     let host = url.host_str().unwrap_or_default();
@@ -63,68 +59,23 @@ fn read(section: &Section) -> Option<Teams> {
         section.fault("webhook_url", "has no signature (sig=…)", fix);
         return None;
     }
-    Some(Teams { url, on_uncertain: on_uncertain? })
+    Some(AppendOnly::new(url, on_uncertain?))
 }
 
-impl Notifier for Teams {
-    fn class(&self) -> NotifierClass {
-        NotifierClass::AppendOnly
-    }
-
-    fn fingerprint(&self) -> [u8; 16] {
-        fingerprint::of(&[b"teams", self.url.as_str().as_bytes()])
-    }
-
-    fn pace(&self) -> Pace {
-        PACE
-    }
-
-    fn first(&self, job: &Job<'_>, telling: &Telling<'_>) -> Next {
-        match telling.intent.operation {
-            Operation::Create { .. } | Operation::Reply { .. } => hook::first(self, job, telling),
-            other => Next::Done(classify::not_supported(Self::NAME, other)),
-        }
-    }
-
-    fn next(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next {
-        hook::next(self, job, telling, step, reply)
-    }
-}
-
-impl Hook for Teams {
+impl Chat for Teams {
+    const KIND: &'static str = KIND.name;
     const NAME: &'static str = "Teams";
+    const WORDS: &'static [&'static str] =
+        &["automations", "direct", "invoke", "manual", "paths", "powerautomate", "triggers", "workflows"];
 
-    fn on_uncertain(&self) -> OnUncertain {
-        self.on_uncertain
+    fn request(url: &Url, job: &Job<'_>, telling: &Telling<'_>, form: Form) -> HttpRequest {
+        HttpRequest::json(Method::Post, url.clone(), card::message(job, telling, form))
     }
 
-    fn request(&self, job: &Job<'_>, telling: &Telling<'_>, form: Form) -> HttpRequest {
-        HttpRequest::json(Method::Post, self.url.clone(), card::message(job, telling, form))
-    }
-
-    fn verdict(&self, answer: &Answer<'_>) -> Verdict {
+    fn verdict(answer: &Answer<'_>) -> Verdict {
         reply::verdict(answer)
     }
-
-    /// The signature, and what names the workflow.
-    fn secrets(&self) -> Vec<String> {
-        base::secrets_of(&self.url, WORDS)
-    }
 }
-
-/// Shows nothing of the URL, which is a credential.
-impl fmt::Debug for Teams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Teams by workflow")
-    }
-}
-
-/// Parts of every workflow's URL, which are no secrets.
-const WORDS: &[&str] =
-    &["automations", "direct", "invoke", "manual", "paths", "powerautomate", "triggers", "workflows"];
-
-/// A message a second: connectors of Power Automate take some hundreds a minute, and people can follow no more.
-const PACE: Pace = Pace { concurrency: 1, burst: 3, interval: Duration::from_secs(1) };
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,16 @@
 //! Incidents to cards, answers to outcomes.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::destinations::hook::{POST, POST_PLAIN, REPEAT};
 use crate::destinations::life::{self, OwnedTelling};
 use crate::destinations::testing::{self, Opening, body, done, reply, reply_with, sent};
-use crate::destinations::{HttpReply, ProbeTelling};
+use crate::destinations::{HttpReply, ProbeTelling, Reply};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::{Audience, Outcome, Progress, Purpose, Scope};
+use crate::domain::{Audience, NotifierClass, Operation, Outcome, Progress, Purpose, Scope};
 
 const SETTINGS: &str = "webhook_url = { env = \"TEAMS_WEBHOOK_URL\" }";
 const CREATE: Operation = Operation::Create { number: 1 };
