@@ -43,7 +43,7 @@ enum Sender {
 /// Up to a megabyte on the wire, for sources that take a megabyte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bomb_costs_no_memory() {
-    schedule::measured(small_bodies).await;
+    schedule::measured_while_busy(small_bodies).await;
 }
 
 async fn small_bodies() {
@@ -96,7 +96,7 @@ async fn small_bodies() {
 /// For a source that takes large bodies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_body_is_read_within_its_bounds() {
-    schedule::measured(large_bodies).await;
+    schedule::measured_while_busy(large_bodies).await;
 }
 
 async fn large_bodies() {
@@ -163,7 +163,7 @@ async fn slow_disk() {
 /// Akto's largest export: 5,000 records, 25 MB.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_largest_export_is_read_within_its_bounds() {
-    schedule::measured(largest_export).await;
+    schedule::measured_while_busy(largest_export).await;
 }
 
 async fn largest_export() {

@@ -118,7 +118,7 @@ impl Honest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_are_closed_and_delay_no_other() {
-    schedule::measured(slow_clients).await;
+    schedule::measured_while_busy(slow_clients).await;
 }
 
 async fn slow_clients() {
@@ -283,7 +283,7 @@ fn limit_of(kind: Slowness) -> Duration {
 /// a byte every four seconds, for the source of the honest client, from twenty addresses and through a proxy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_bodies_do_not_block_the_source_that_they_name() {
-    schedule::measured(slow_bodies).await;
+    schedule::measured_while_busy(slow_bodies).await;
 }
 
 async fn slow_bodies() {

@@ -25,7 +25,7 @@ struct Taken {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_poison_is_stored_as_it_came_and_is_told() {
-    schedule::measured(every_poison).await;
+    schedule::measured_while_busy(every_poison).await;
 }
 
 async fn every_poison() {

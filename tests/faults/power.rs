@@ -25,7 +25,7 @@ use super::{is_long, schedule};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_survives_a_power_cut() {
-    let _turn = schedule::beside_others().await;
+    let _turns = schedule::busy_beside_others().await;
     let mut dice = Dice::of("power");
     let (rounds, states) = if is_long() { (5, 2_100) } else { (1, 120) };
     let (mut all, mut control, mut without) = (Tally::default(), Tally::default(), Tally::default());
@@ -52,7 +52,7 @@ async fn what_was_answered_survives_a_power_cut() {
 /// A sync fails. Readers see what was written before it, although it may never reach the disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_after_a_failed_sync_survives_a_power_cut() {
-    let _turn = schedule::beside_others().await;
+    let _turns = schedule::busy_beside_others().await;
     let mut dice = Dice::of("power after a failed sync");
     let (rounds, states) = if is_long() { (40, 150) } else { (3, 30) };
     let mut all = Tally::default();

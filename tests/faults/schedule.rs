@@ -2,7 +2,8 @@
 //!
 //! Most of them wait most of the time, so they run side by side, as many as the test runner starts. A delay that one
 //! measures may be due to the others: a scenario that was too slow is repeated alone, and must hold there. In the long
-//! form each runs alone from the start. The turns are locks on a file, so that they hold among processes as well.
+//! form each runs alone from the start. Those that keep processors busy wait for one another, so that it does not come to that
+//! for the delays which they measure. The turns are locks on files, so that they hold among processes as well.
 
 use std::fs::File;
 use std::future::Future;
@@ -35,7 +36,17 @@ pub async fn alone() -> Turn {
 
 /// Runs a scenario beside others, and once more alone if it was [`too_slow`] there.
 pub async fn measured<F: Future<Output = ()>>(scenario: fn() -> F) {
-    repeated_alone(&shared_lock(), scenario).await;
+    repeated_alone(&shared_lock(), &[], scenario).await;
+}
+
+/// The same for one that keeps the processors busy: there are only so many of these at once.
+pub async fn measured_while_busy<F: Future<Output = ()>>(scenario: fn() -> F) {
+    repeated_alone(&shared_lock(), &busy_locks(), scenario).await;
+}
+
+/// A turn beside others for one that keeps the processors busy, and measures no time.
+pub async fn busy_beside_others() -> (Option<Turn>, Turn) {
+    (busy_turn(&busy_locks()).await, beside_others().await)
 }
 
 /// How a part of a scenario failed.
@@ -72,16 +83,30 @@ pub async fn joined(parts: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
-async fn repeated_alone<F: Future<Output = ()>>(lock: &Path, scenario: impl Fn() -> F) {
-    let turn = take(lock, is_long()).await;
+async fn repeated_alone<F: Future<Output = ()>>(lock: &Path, busy_locks: &[PathBuf], scenario: impl Fn() -> F) {
+    let turns = (busy_turn(busy_locks).await, take(lock, is_long()).await);
     let Err(cause) = AssertUnwindSafe(scenario()).catch_unwind().await else { return };
-    drop(turn);
+    drop(turns);
     if is_long() || !cause.is::<TooSlow>() {
         std::panic::resume_unwind(cause);
     }
     println!("once more, alone");
     let _turn = take(lock, true).await;
     scenario().await;
+}
+
+/// One of the turns of those that keep the processors busy; none where there are no locks for it.
+async fn busy_turn(locks: &[PathBuf]) -> Option<Turn> {
+    while !locks.is_empty() {
+        for lock in locks {
+            let file = File::create(lock).unwrap();
+            if file.try_lock().is_ok() {
+                return Some(Turn(file));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    None
 }
 
 async fn take(lock: &Path, is_alone: bool) -> Turn {
@@ -92,6 +117,11 @@ async fn take(lock: &Path, is_alone: bool) -> Turn {
         file
     });
     Turn(taken.await.unwrap())
+}
+
+/// As many as a small machine has processors.
+fn busy_locks() -> [PathBuf; 2] {
+    ["faults.busy.1", "faults.busy.2"].map(|name| Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
 }
 
 fn shared_lock() -> PathBuf {
@@ -112,7 +142,7 @@ async fn what_is_too_slow_is_repeated_alone_once_and_what_is_wrong_is_not() {
             within("it", took, limit);
             assert!(!is_wrong);
         };
-        let ended = AssertUnwindSafe(repeated_alone(&lock, scenario)).catch_unwind().await;
+        let ended = AssertUnwindSafe(repeated_alone(&lock, &[], scenario)).catch_unwind().await;
         (ended.is_ok(), tries.get())
     };
     assert_eq!(run(0, false).await, (true, 1));
@@ -120,4 +150,16 @@ async fn what_is_too_slow_is_repeated_alone_once_and_what_is_wrong_is_not() {
     assert_eq!(run(2, false).await, (false, 2));
     assert_eq!(run(0, true).await, (false, 1));
     assert_eq!(run(1, true).await, (false, 2));
+}
+
+#[tokio::test]
+async fn no_more_than_there_are_turns_keep_the_processors_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let locks = [folder.path().join("1"), folder.path().join("2")];
+    let held = [busy_turn(&locks).await, busy_turn(&locks).await];
+    assert!(held.iter().all(Option::is_some));
+    let short = Duration::from_millis(120);
+    assert!(tokio::time::timeout(short, busy_turn(&locks)).await.is_err(), "a third has a turn");
+    drop(held);
+    assert!(busy_turn(&locks).await.is_some() && busy_turn(&[]).await.is_none());
 }
