@@ -204,6 +204,7 @@ fn again(uncertain: bool, now: i64) -> Verdict {
         not_before: at(now),
         retrying_since: Some(at(now)),
         uncertain,
+        is_pending: false,
         progress: Progress::default(),
         reason: "no answer".to_owned(),
     }
@@ -396,6 +397,46 @@ fn what_sets_a_state_and_was_repeated_after_doubt_is_sent_once_more_a_minute_lat
         assert_eq!(once_more, expected, "{destination}");
         assert_eq!(fixture.told(destination, HOUR), [], "{destination}");
     }
+}
+
+/// Taken there, and not finished yet.
+fn pending(now: i64) -> Verdict {
+    match again(false, now) {
+        Verdict::Again { not_before, retrying_since, uncertain, progress, reason, .. } => {
+            Verdict::Again { not_before, retrying_since, uncertain, is_pending: true, progress, reason }
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn what_a_pager_has_and_has_not_finished_is_settled_before_anything_newer_is_told() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    let claim = fixture.claim("pager", 0).unwrap();
+    let opening = change(&claim).intent.clone();
+    fixture.settle(claim, pending(1), 1);
+    // Worse, and over: the page that is being made is finished, and only then told of it.
+    fixture.take(2, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    fixture.order(1, Order::Resolve, 3).unwrap();
+    let claim = fixture.claim("pager", 4).unwrap();
+    assert_eq!(change(&claim).intent, opening);
+    // A question about it that fails does not make it another one.
+    fixture.settle(claim, again(false, 5), 5);
+    let claim = fixture.claim("pager", 5).unwrap();
+    assert_eq!(change(&claim).intent, opening);
+    fixture.settle(claim, delivered(), 6);
+    let claim = fixture.claim("pager", 6).unwrap();
+    assert_eq!(change(&claim).intent.operation, Operation::ResolvePage { page: 1 });
+    fixture.settle(claim, pending(7), 7);
+    fixture.take(8, &[alert(3)]);
+    assert_eq!(fixture.incident(1).incident.state, IncidentState::Open);
+    assert_eq!(
+        fixture.told("pager", 9),
+        [(Change::Resolve, Operation::ResolvePage { page: 1 }), (Change::Reopen, Operation::Trigger { page: 2 })]
+    );
+    // It was certainly taken: nothing is sent once more for a doubt.
+    assert_eq!(fixture.told("pager", HOUR), []);
 }
 
 #[test]
@@ -1262,8 +1303,8 @@ fn paged(id: u32) -> Alert {
 fn misconfigured(now: i64) -> Verdict {
     let verdict = again(false, now);
     match verdict {
-        Verdict::Again { not_before, uncertain, progress, reason, .. } => {
-            Verdict::Again { not_before, retrying_since: None, uncertain, progress, reason }
+        Verdict::Again { not_before, uncertain, is_pending, progress, reason, .. } => {
+            Verdict::Again { not_before, retrying_since: None, uncertain, is_pending, progress, reason }
         }
         other => other,
     }

@@ -89,6 +89,7 @@ impl Test {
             let seen = |step: Step, reply: &Reply| steps.push(format!("{step}: {}", describe(reply)));
             match self.attempt(destination, &told, egress, &notes, seen).await {
                 Delivered::Retry { progress, after: Some(pause), .. }
+                | Delivered::Pending { progress, after: pause, .. }
                     if progress != Progress::default() && waited + pause <= WAIT_MAX =>
                 {
                     tokio::time::sleep(pause).await;

@@ -121,7 +121,9 @@ pub fn try_until_settled(
         let (conversation, outcome) = converse(notifier, &job, telling, respond);
         said.extend(conversation);
         match outcome {
-            Outcome::Retry { progress, after: Some(pause), .. } if progress != notes => {
+            Outcome::Retry { progress, after: Some(pause), .. } | Outcome::Pending { progress, after: pause, .. }
+                if progress != notes =>
+            {
                 (notes, now) = (progress, now.plus(pause));
             }
             outcome => return (said, outcome),

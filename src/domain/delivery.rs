@@ -154,6 +154,16 @@ pub enum Outcome {
         /// How long nothing more is to be sent.
         pause: Duration,
     },
+    /// The destination has it, and says later what became of it: nothing else is told of its incident until then, because
+    /// what comes next depends on whether this was done.
+    Pending {
+        /// What is waited for.
+        reason: String,
+        /// At the earliest after this long it is asked.
+        after: Duration,
+        /// Notes for the next try, which asks.
+        progress: Progress,
+    },
     /// Not taken, and worth another try.
     Retry {
         /// Why, in a sentence that an operator can act on.
@@ -221,7 +231,7 @@ pub enum Scope {
 pub enum OutcomeKind {
     /// [`Outcome::Delivered`]
     Delivered,
-    /// [`Outcome::Retry`]
+    /// [`Outcome::Retry`], [`Outcome::Pending`]
     Retry,
     /// [`Outcome::Refused`]
     Refused,
@@ -258,7 +268,7 @@ impl Outcome {
             Self::Delivered { .. } | Self::DeliveredExcept { .. } | Self::DeliveredSlowDown { .. } => {
                 OutcomeKind::Delivered
             }
-            Self::Retry { .. } => OutcomeKind::Retry,
+            Self::Retry { .. } | Self::Pending { .. } => OutcomeKind::Retry,
             Self::Refused { .. } => OutcomeKind::Refused,
             Self::Gone { .. } => OutcomeKind::Gone,
             Self::Misconfigured { .. } => OutcomeKind::Misconfigured,
@@ -270,7 +280,8 @@ impl Outcome {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Delivered { .. } | Self::DeliveredExcept { .. } | Self::DeliveredSlowDown { .. } => None,
-            Self::Retry { reason, .. }
+            Self::Pending { reason, .. }
+            | Self::Retry { reason, .. }
             | Self::Refused { reason }
             | Self::Gone { reason }
             | Self::Misconfigured { reason, .. }

@@ -82,9 +82,9 @@ impl Breaker {
                 self.hold(*pause, now);
                 change
             }
-            Outcome::Retry { scope: Scope::Delivery, .. } | Outcome::Unknown { scope: Scope::Delivery, .. } => {
-                Change::None
-            }
+            Outcome::Pending { .. }
+            | Outcome::Retry { scope: Scope::Delivery, .. }
+            | Outcome::Unknown { scope: Scope::Delivery, .. } => Change::None,
             Outcome::Retry { scope: Scope::Destination, after, reason, .. } => {
                 let own = self.fail(begun, now, jitter);
                 self.pause(reason, own.max(after.unwrap_or_default()), now)

@@ -50,9 +50,14 @@ pub fn decide(outcome: Outcome, case: Case) -> Verdict {
             not_before: case.now.plus(case.held).plus(BEHIND_THE_OTHERS),
             retrying_since: None,
             uncertain: false,
+            is_pending: false,
             progress: case.progress,
             reason,
         },
+        Outcome::Pending { reason, after, progress } => {
+            let wait = after.max(backoff(case.tries, case.jitter));
+            pending(again(&case, reason, wait, progress))
+        }
         Outcome::Retry { reason, after, progress, scope: Scope::Delivery } => {
             let wait = after.unwrap_or_default().max(backoff(case.tries, case.jitter));
             again(&case, reason, wait, progress)
@@ -96,14 +101,24 @@ fn again(case: &Case, reason: String, wait: Duration, progress: Progress) -> Ver
     }
     let left = if case.is_never_given_up { wait } else { last.since(case.steady) };
     let not_before = case.now.plus(wait.min(left));
-    Verdict::Again { not_before, retrying_since: Some(since), uncertain: false, progress, reason }
+    Verdict::Again { not_before, retrying_since: Some(since), uncertain: false, is_pending: false, progress, reason }
 }
 
 /// The same, with the doubt whether it has arrived.
 fn in_doubt(verdict: Verdict) -> Verdict {
     match verdict {
-        Verdict::Again { not_before, retrying_since, progress, reason, .. } => {
-            Verdict::Again { not_before, retrying_since, uncertain: true, progress, reason }
+        Verdict::Again { not_before, retrying_since, is_pending, progress, reason, .. } => {
+            Verdict::Again { not_before, retrying_since, uncertain: true, is_pending, progress, reason }
+        }
+        settled => settled,
+    }
+}
+
+/// The same, of what the destination has and has not said the end of.
+fn pending(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Again { not_before, retrying_since, uncertain, progress, reason, .. } => {
+            Verdict::Again { not_before, retrying_since, uncertain, is_pending: true, progress, reason }
         }
         settled => settled,
     }
@@ -181,6 +196,24 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn what_is_not_finished_there_is_asked_about_after_the_pause_and_stays_what_it_is() {
+        let waits = |after_s| {
+            let after = Duration::from_secs(after_s);
+            Outcome::Pending { reason: "not yet".into(), after, progress: Progress("noted".into()) }
+        };
+        for (after_s, wanted_ms) in [(30, 30_000), (0, 2_000)] {
+            let verdict = decide(waits(after_s), case(0, None));
+            assert!(
+                matches!(&verdict, Verdict::Again { is_pending: true, uncertain: false, progress, .. } if progress.0 == "noted")
+            );
+            assert_eq!(not_before(verdict), (wanted_ms, Some(0), false));
+        }
+        assert!(matches!(decide(retry(None), case(0, None)), Verdict::Again { is_pending: false, .. }));
+        let old = decide(waits(1), case(24 * 3600, Some(0)));
+        assert!(matches!(old, Verdict::Dead { .. }), "{old:?}");
     }
 
     #[test]

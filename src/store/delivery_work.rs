@@ -156,6 +156,8 @@ pub enum Verdict {
         retrying_since: Option<Timestamp>,
         /// This try may have arrived.
         uncertain: bool,
+        /// The destination has it and has not said yet what became of it: it is settled before anything newer is told.
+        is_pending: bool,
         /// The destination's own notes.
         progress: Progress,
         /// Why.

@@ -167,6 +167,7 @@ pub fn again(not_before: i64, uncertain: bool) -> Verdict {
         not_before: at(not_before),
         retrying_since: Some(at(5)),
         uncertain,
+        is_pending: false,
         progress: Progress("note".into()),
         reason: "busy".to_owned(),
     }

@@ -24,16 +24,16 @@ impl Notifier for Opsgenie {
     }
 
     fn first(&self, job: &Job<'_>, telling: &Telling<'_>) -> Next {
-        let Some(order) = Order::of(telling) else {
+        let Some(order) = self.order(telling) else {
             return Next::Done(classify::not_supported(NAME, telling.intent.operation));
         };
-        match Taken::of(job) {
-            Some(taken) if !taken.is_overdue() => match taken.too_early(job) {
-                Some(rest) => Next::Done(taken.pending(rest)),
+        match Taken::of(job, &order.token) {
+            Some(taken) if !taken.is_overdue() && !taken.is_over(job) => match taken.too_early(job) {
+                Some(rest) => Next::Done(taken.pending(job, rest)),
                 None => self.ask(&taken),
             },
-            Some(taken) if taken.is_second() => Next::Done(order.delivered()),
-            // The request was lost, or what became of it.
+            Some(taken) if taken.is_second() && !taken.is_over(job) => Next::Done(order.delivered()),
+            // The request was lost, was not done, or it is not known what became of it.
             Some(_) if order.is_trigger() => self.look(&order),
             None if order.is_trigger() && classify::in_doubt(job) => self.look(&order),
             _ => self.send(job, telling, &order),
@@ -41,7 +41,7 @@ impl Notifier for Opsgenie {
     }
 
     fn next(&self, job: &Job<'_>, telling: &Telling<'_>, step: Step, reply: &Reply) -> Next {
-        let Some(order) = Order::of(telling) else {
+        let Some(order) = self.order(telling) else {
             return Next::Done(classify::not_supported(NAME, telling.intent.operation));
         };
         match step {
@@ -56,21 +56,11 @@ impl Notifier for Opsgenie {
 struct Order {
     operation: Operation,
     alias: String,
+    /// By which the notes of its requests are told from those of others, and of other accounts.
+    token: String,
 }
 
 impl Order {
-    /// `None` for what a pager has not.
-    fn of(telling: &Telling<'_>) -> Option<Self> {
-        let operation = telling.intent.operation;
-        let (Operation::Trigger { page } | Operation::AcknowledgePage { page } | Operation::ResolvePage { page }) =
-            operation
-        else {
-            return None;
-        };
-        // No slash: the alias becomes part of an address, where proxies take an escaped one apart.
-        Some(Self { operation, alias: format!("{}-{page}", telling.incident.id) })
-    }
-
     fn is_trigger(&self) -> bool {
         matches!(self.operation, Operation::Trigger { .. })
     }
@@ -82,6 +72,21 @@ impl Order {
 }
 
 impl Opsgenie {
+    /// What is asked for; `None` for what a pager has not.
+    fn order(&self, telling: &Telling<'_>) -> Option<Order> {
+        let operation = telling.intent.operation;
+        let (action, page) = match operation {
+            Operation::Trigger { page } => (CREATE, page),
+            Operation::AcknowledgePage { page } => (ACKNOWLEDGE, page),
+            Operation::ResolvePage { page } => (CLOSE, page),
+            _ => return None,
+        };
+        // No slash: the alias becomes part of an address, where proxies take an escaped one apart.
+        let alias = format!("{}-{page}", telling.incident.id);
+        let token = fingerprint::of(&[&self.fingerprint(), action.as_bytes(), alias.as_bytes()]);
+        Some(Order { operation, alias, token: hex::encode(&token[..4]) })
+    }
+
     fn send(&self, job: &Job<'_>, telling: &Telling<'_>, order: &Order) -> Next {
         let change = |action| by_alias(self.post(&[&order.alias, action], &content::change(job, telling)));
         match order.operation {
@@ -109,8 +114,8 @@ impl Opsgenie {
         };
         if (200..300).contains(&reply.status) {
             let answer = self.answer(job, reply, Again::Doubled);
-            return match Taken::by(&answer, Taken::of(job).as_ref()) {
-                Some(taken) => taken.pending(processing::FIRST_PAUSE),
+            return match Taken::by(&answer, job, &order.token, Taken::of(job, &order.token).as_ref()) {
+                Some(taken) => taken.pending(job, processing::FIRST_PAUSE),
                 None => answer.unknown(&format!("Opsgenie answered {} without the id of a request", reply.status)),
             };
         }
@@ -138,15 +143,21 @@ impl Opsgenie {
     }
 
     fn asked(&self, job: &Job<'_>, order: &Order, reply: &Reply) -> Outcome {
+        let taken = Taken::of(job, &order.token);
+        let unanswered = |outcome| match &taken {
+            Some(taken) => taken.unanswered(job, outcome),
+            None => outcome,
+        };
         let reply = match classify::http(job, NAME, Again::Harmless, reply) {
             Ok(reply) => reply,
-            Err(outcome) => return outcome,
+            Err(outcome) => return unanswered(outcome),
         };
         let answer = self.answer(job, reply, Again::Harmless);
         let table = if order.is_trigger() { errors::PROCESSED_ALERT } else { errors::PROCESSED_CHANGE };
-        match (processing::read(&answer, table), Taken::of(job)) {
+        match (processing::read(&answer, table), taken) {
             (Processed::Done, _) => order.delivered(),
-            (Processed::Over(outcome), _) => outcome,
+            (Processed::Over(outcome), Some(taken)) => taken.unanswered(job, outcome),
+            (Processed::Over(outcome), None) => outcome,
             (Processed::NotYet, Some(taken)) => taken.missed(job),
             (Processed::NotYet, None) => answer.unknown("Opsgenie was asked about no request"),
         }

@@ -11,34 +11,42 @@ use serde_json::{Value, json};
 use super::{errors, reply};
 use crate::destinations::classify::Answer;
 use crate::destinations::errors::ErrorRow;
-use crate::domain::{Job, Outcome, Progress, Scope, Timestamp};
+use crate::domain::{Job, Outcome, Progress, Timestamp};
 
 /// A request that was answered 202.
 pub struct Taken {
     request: String,
+    /// What it asks for: what is noted of one request says nothing of another.
+    order: String,
     /// How often Opsgenie did not know it yet.
     misses: usize,
     /// Not asked about before, in milliseconds since 1970.
     ask_at: i64,
     /// Whether it is the second one, because nothing became known of the first.
     is_second: bool,
+    /// The number of the try that has noted it.
+    tries: u32,
 }
 
 impl Taken {
     /// By the answer to the request; `before` is one of which nothing became known.
-    pub fn by(answer: &Answer<'_>, before: Option<&Self>) -> Option<Self> {
+    pub fn by(answer: &Answer<'_>, job: &Job<'_>, order: &str, before: Option<&Self>) -> Option<Self> {
         let body = answer.json().filter(|_| answer.reply.status == 202)?;
         let request = body["requestId"].as_str().filter(|id| is_id(id))?.to_owned();
-        let ask_at = answer.attempt.now.plus(FIRST_PAUSE).as_millis();
-        Some(Self { request, misses: 0, ask_at, is_second: before.is_some_and(Self::is_overdue) })
+        let ask_at = job.now.plus(FIRST_PAUSE).as_millis();
+        let (order, tries) = (order.to_owned(), job.tries);
+        Some(Self { request, order, misses: 0, ask_at, is_second: before.is_some_and(Self::is_overdue), tries })
     }
 
-    /// By the notes of an earlier try.
-    pub fn of(job: &Job<'_>) -> Option<Self> {
+    /// By the notes of an earlier try, where they are about this order.
+    pub fn of(job: &Job<'_>, order: &str) -> Option<Self> {
         let notes = &job.progress.0;
+        let order = notes["order"].as_str().filter(|noted| *noted == order)?.to_owned();
         let request = notes["request"].as_str().filter(|id| is_id(id))?.to_owned();
         let misses = usize::try_from(notes["misses"].as_u64()?).ok()?;
-        Some(Self { request, misses, ask_at: notes["ask_at"].as_i64()?, is_second: notes["second"] == true })
+        let tries = u32::try_from(notes["tries"].as_u64()?).ok()?;
+        let is_second = notes["second"] == true;
+        Some(Self { request, order, misses, ask_at: notes["ask_at"].as_i64()?, is_second, tries })
     }
 
     /// Its id.
@@ -56,6 +64,11 @@ impl Taken {
         self.misses > PAUSES.len()
     }
 
+    /// Whether a later try has left nothing about it: Opsgenie has said that it was not done, or the process ended.
+    pub fn is_over(&self, job: &Job<'_>) -> bool {
+        job.tries > self.tries.saturating_add(1)
+    }
+
     /// What is left of the pause, where the queue made the delivery due before its end.
     pub fn too_early(&self, job: &Job<'_>) -> Option<Duration> {
         let rest = Timestamp::from_millis(self.ask_at).since(job.now);
@@ -68,19 +81,33 @@ impl Taken {
         let pause = PAUSES.get(self.misses).copied().unwrap_or(FIRST_PAUSE);
         self.misses += 1;
         self.ask_at = job.now.plus(pause).as_millis();
-        self.pending(pause)
+        self.pending(job, pause)
     }
 
     /// It is asked about after the pause.
-    pub fn pending(&self, pause: Duration) -> Outcome {
-        Outcome::Retry {
+    pub fn pending(&self, job: &Job<'_>, pause: Duration) -> Outcome {
+        Outcome::Pending {
             reason: "Opsgenie has the request, and has not said yet that it is processed".to_owned(),
-            after: Some(pause),
-            scope: Scope::Delivery,
-            progress: Progress(json!({
-                "request": self.request, "misses": self.misses, "ask_at": self.ask_at, "second": self.is_second,
-            })),
+            after: pause,
+            progress: self.noted(job),
         }
+    }
+
+    /// The outcome of a question that says nothing about it: it is asked again.
+    pub fn unanswered(&self, job: &Job<'_>, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Retry { reason, after, scope, .. } => {
+                Outcome::Retry { reason, after, scope, progress: self.noted(job) }
+            }
+            other => other,
+        }
+    }
+
+    fn noted(&self, job: &Job<'_>) -> Progress {
+        Progress(json!({
+            "request": self.request, "order": self.order, "misses": self.misses, "ask_at": self.ask_at,
+            "second": self.is_second, "tries": job.tries,
+        }))
     }
 }
 

@@ -20,9 +20,18 @@ fn destination() -> Opening {
     Opening::at(&KIND, SETTINGS)
 }
 
+/// What is noted of a request that was taken with this answer.
+fn noted(taken: &str) -> Progress {
+    let event = testing::event("minimal");
+    match destination().next(&testing::job(&event), "create", &reply(202, taken)) {
+        Next::Done(Outcome::Pending { progress, .. }) => progress,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn outcome_at(step: Step, reply: &Reply) -> Outcome {
     let event = testing::event("minimal");
-    let notes = Progress(json!({ "request": REQUEST, "misses": 0, "ask_at": 0 }));
+    let notes = noted(TAKEN);
     let job = Job { progress: &notes, ..testing::job(&event) };
     match destination().next(&job, step, reply) {
         Next::Done(outcome) => outcome,
@@ -91,7 +100,8 @@ fn addresses_lie_below_the_base_and_hold_nothing_but_one_segment_each() {
     for bad in ["", "a/b", "..", "a?b", "é", &"a".repeat(101)] {
         let outcome = outcome_at("create", &reply(202, &json!({ "requestId": bad }).to_string()));
         assert_eq!(outcome.kind(), Unknown, "{bad}");
-        let notes = Progress(json!({ "request": bad, "misses": 0, "ask_at": 0 }));
+        let mut notes = noted(TAKEN);
+        notes.0["request"] = json!(bad);
         let job = Job { progress: &notes, ..testing::job(&event) };
         assert_eq!(sent(destination().first(&job)).0, "create", "{bad}");
     }
@@ -183,7 +193,7 @@ fn what_became_of_a_request() {
     for (reply, kind) in rows {
         let outcome = outcome_at("ask", reply);
         assert_eq!(outcome.kind(), *kind, "{reply:?} {outcome:?}");
-        if let Outcome::Retry { progress, .. } = outcome {
+        if let Outcome::Retry { progress, .. } | Outcome::Pending { progress, .. } = outcome {
             assert_eq!(progress.0["request"], REQUEST, "it is asked about again");
         }
     }
@@ -192,14 +202,14 @@ fn what_became_of_a_request() {
 #[test]
 fn a_request_is_asked_about_after_pauses_and_then_looked_for() {
     let event = testing::event("minimal");
-    let Outcome::Retry { after, scope, mut progress, .. } = outcome_at("create", &reply(202, TAKEN)) else { panic!() };
-    assert_eq!((after, scope), (Some(Duration::from_secs(1)), Scope::Delivery));
+    let Outcome::Pending { after, mut progress, .. } = outcome_at("create", &reply(202, TAKEN)) else { panic!() };
+    assert_eq!(after, Duration::from_secs(1));
     let mut now = testing::job(&event).now;
     for pause in [1, 2, 5, 15, 30] {
         // Due too early: it waits for the rest.
         let early = Job { progress: &progress, now: now.plus(Duration::from_millis(400)), ..testing::job(&event) };
-        let Next::Done(Outcome::Retry { after, .. }) = destination().first(&early) else { panic!() };
-        assert_eq!(after, Some(Duration::from_millis(pause * 1000 - 400)));
+        let Next::Done(Outcome::Pending { after, .. }) = destination().first(&early) else { panic!() };
+        assert_eq!(after, Duration::from_millis(pause * 1000 - 400));
         now = now.plus(Duration::from_secs(pause));
         let job = Job { progress: &progress, now, ..testing::job(&event) };
         let (step, request) = sent(destination().first(&job));
@@ -208,7 +218,7 @@ fn a_request_is_asked_about_after_pauses_and_then_looked_for() {
             (step, request.method.as_str(), request.url.as_str(), request.body.len()),
             ("ask", "GET", wanted.as_str(), 0)
         );
-        let Next::Done(Outcome::Retry { progress: notes, .. }) = destination().next(&job, step, &reply(404, NOT_YET))
+        let Next::Done(Outcome::Pending { progress: notes, .. }) = destination().next(&job, step, &reply(404, NOT_YET))
         else {
             panic!()
         };
@@ -219,13 +229,13 @@ fn a_request_is_asked_about_after_pauses_and_then_looked_for() {
     assert_eq!(sent(destination().next(&job, "look", &reply(404, "{}"))).0, "create");
     // Sent again, and nothing becomes known of that either: it is not sent a third time, which might notify a person again.
     let again = destination().next(&job, "create", &reply(202, TAKEN));
-    let Next::Done(Outcome::Retry { mut progress, .. }) = again else { panic!("{again:?}") };
+    let Next::Done(Outcome::Pending { mut progress, .. }) = again else { panic!("{again:?}") };
     for _ in 0..5 {
         now = now.plus(Duration::from_secs(30));
         let job = Job { progress: &progress, now, ..testing::job(&event) };
         assert_eq!(sent(destination().first(&job)).0, "ask");
         let asked = destination().next(&job, "ask", &reply(404, NOT_YET));
-        let Next::Done(Outcome::Retry { progress: notes, .. }) = asked else { panic!("{asked:?}") };
+        let Next::Done(Outcome::Pending { progress: notes, .. }) = asked else { panic!("{asked:?}") };
         progress = notes;
     }
     let job = Job { progress: &progress, now, ..testing::job(&event) };

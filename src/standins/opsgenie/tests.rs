@@ -20,7 +20,7 @@ async fn tell(told: &mut Told, stage: &str, operation: Operation) -> Outcome {
     for _ in 0..16 {
         let job = crate::domain::Job { progress: &progress, ..owned.job() };
         match converse(told.notifier.as_ref(), &told.egress, &job, &owned.telling()).await {
-            Outcome::Retry { progress: notes, after: Some(pause), .. } if notes.0["request"].is_string() => {
+            Outcome::Pending { progress: notes, after: pause, .. } => {
                 progress = notes;
                 owned.now = owned.now.plus(pause);
             }

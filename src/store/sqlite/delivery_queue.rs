@@ -292,12 +292,13 @@ fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> 
                 "UPDATE deliveries SET state = 2, lease_until = 0, remote = ?2, reason = NULL, progress = NULL WHERE seq = ?1",
             )?
             .execute(params![row, remote.as_ref().map(|remote| &remote.name)])?,
-        Verdict::Again { not_before, retrying_since, uncertain, progress, reason } => {
+        Verdict::Again { not_before, retrying_since, uncertain, is_pending, progress, reason } => {
             let notes = (!progress.0.is_null()).then(|| progress.0.to_string());
             transaction
                 .prepare_cached(
                     "UPDATE deliveries SET state = 0, lease_until = 0, not_before = ?2, retrying_since = ?3,
-                     uncertain = uncertain OR ?4, progress = ?5, reason = ?6 WHERE seq = ?1",
+                     uncertain = CASE WHEN uncertain = 1 OR ?4 THEN 1 WHEN uncertain = 2 OR ?7 THEN 2 ELSE 0 END,
+                     progress = ?5, reason = ?6 WHERE seq = ?1",
                 )?
                 .execute(params![
                     row,
@@ -305,7 +306,8 @@ fn write_verdict(transaction: &Transaction<'_>, row: i64, verdict: &Verdict) -> 
                     retrying_since.map(Timestamp::as_millis),
                     uncertain,
                     notes,
-                    reason
+                    reason,
+                    is_pending
                 ])?
         }
         Verdict::Gone { reason } => transaction

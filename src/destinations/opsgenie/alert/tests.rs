@@ -10,7 +10,8 @@ use crate::destinations::opsgenie::content::{
     DESCRIPTION_CHARS_MAX, DETAILS_CHARS_MAX, ENTITY_CHARS_MAX, MESSAGE_CHARS_MAX, NOTE_CHARS_MAX, SOURCE_CHARS_MAX,
     TAG_CHARS_MAX,
 };
-use crate::destinations::opsgenie::tests::{REQUEST, TAKEN};
+use crate::destinations::opsgenie::processing::FIRST_PAUSE;
+use crate::destinations::opsgenie::tests::TAKEN;
 use crate::destinations::testing::{self, body, done, reply, sent};
 use crate::domain::OutcomeKind::Refused;
 use crate::domain::{Audience, Change, Progress, Purpose};
@@ -193,15 +194,71 @@ fn after_a_doubt_an_alert_is_looked_for_and_a_change_goes_out_again() {
     }
 }
 
+/// What is noted once Opsgenie has taken the request.
+fn noted(told: &OwnedTelling) -> Progress {
+    match done(notifier().next(&told.job(), &told.telling(), CREATE, &reply(202, TAKEN))) {
+        Outcome::Pending { progress, .. } => progress,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_noted_of_one_request_says_nothing_of_another() {
+    let told = told("worse");
+    let operation = |operation| told.clone().with(Change::Raise, operation);
+    let first = |notes: &Progress, told: &OwnedTelling| {
+        let job = Job { progress: notes, tries: 2, now: told.now.plus(FIRST_PAUSE), ..told.job() };
+        sent(notifier().first(&job, &told.telling())).0
+    };
+    let all = [
+        Operation::Trigger { page: 1 },
+        Operation::Trigger { page: 2 },
+        Operation::AcknowledgePage { page: 1 },
+        Operation::ResolvePage { page: 1 },
+    ];
+    for taken in all {
+        let notes = noted(&operation(taken));
+        for asked in all {
+            let step = first(&notes, &operation(asked));
+            assert_eq!(step == ASK, taken == asked, "{taken:?} {asked:?}: {step}");
+        }
+    }
+    // Nor of the same one at another place.
+    let notes = noted(&operation(all[0]));
+    let elsewhere = testing::notifier(&KIND, &format!("{SETTINGS}\nurl = \"https://api.eu.opsgenie.com\""));
+    let told = operation(all[0]);
+    let job = Job { progress: &notes, tries: 2, now: told.now.plus(FIRST_PAUSE), ..told.job() };
+    assert_eq!(sent(elsewhere.first(&job, &told.telling())).0, CREATE);
+}
+
+#[test]
+fn a_request_that_was_not_done_goes_out_again_after_a_mend() {
+    let ignored = reply(200, r#"{"data":{"isSuccess":false,"status":"Request is ignored by the integration"}}"#);
+    for (operation, then) in [
+        (Operation::Trigger { page: 1 }, LOOK),
+        (Operation::AcknowledgePage { page: 1 }, ACKNOWLEDGE),
+        (Operation::ResolvePage { page: 1 }, CLOSE),
+    ] {
+        let told = told("worse").with(Change::Raise, operation);
+        let notes = noted(&told);
+        let at_try = |tries| Job { progress: &notes, tries, now: told.now.plus(FIRST_PAUSE), ..told.job() };
+        assert_eq!(sent(notifier().first(&at_try(2), &told.telling())).0, ASK);
+        let outcome = done(notifier().next(&at_try(2), &told.telling(), ASK, &ignored));
+        // The notes stay as they were before that try.
+        assert!(matches!(outcome, Outcome::Misconfigured { .. }), "{outcome:?}");
+        assert_eq!(sent(notifier().first(&at_try(3), &told.telling())).0, then);
+    }
+}
+
 #[test]
 fn documented_errors_mean_what_their_tables_say() {
-    let notes = Progress(json!({ "request": REQUEST, "misses": 0, "ask_at": 0 }));
     for (operation, alert, processed) in [
         (Operation::Trigger { page: 1 }, errors::ALERT, errors::PROCESSED_ALERT),
         (Operation::AcknowledgePage { page: 1 }, errors::CHANGE, errors::PROCESSED_CHANGE),
         (Operation::ResolvePage { page: 1 }, errors::CHANGE, errors::PROCESSED_CHANGE),
     ] {
         let told = told("raise").with(Change::Raise, operation);
+        let notes = noted(&told);
         let job = Job { progress: &notes, ..told.job() };
         for (step, table) in [(CREATE, alert), (ASK, processed)] {
             testing::assert_errors(table, |status, body| {

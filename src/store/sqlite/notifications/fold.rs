@@ -54,7 +54,7 @@ impl Notifications<'_> {
         let is_under_way = match stored.pending {
             Some(delivery) => self
                 .transaction
-                .prepare_cached("SELECT 1 FROM deliveries WHERE seq = ?1 AND (state = 1 OR uncertain = 1)")?
+                .prepare_cached("SELECT 1 FROM deliveries WHERE seq = ?1 AND (state = 1 OR uncertain <> 0)")?
                 .exists([delivery])?,
             None => false,
         };

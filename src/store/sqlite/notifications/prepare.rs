@@ -17,7 +17,7 @@ pub struct Candidate {
     pub row: i64,
     /// The row of the notification.
     pub notification: i64,
-    /// An earlier try may have arrived.
+    /// An earlier try may have arrived, or has and was not finished yet.
     pub is_uncertain: bool,
     /// The operator wants it sent again as it was.
     pub is_forced: bool,

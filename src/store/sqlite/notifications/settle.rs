@@ -15,7 +15,7 @@ impl Notifications<'_> {
     pub fn settle(&self, delivery: i64, notification: i64, verdict: &Verdict) -> Result<(), StoreError> {
         let sent = self
             .transaction
-            .prepare_cached("SELECT intent, is_forced, uncertain FROM deliveries WHERE seq = ?1")?
+            .prepare_cached("SELECT intent, is_forced, uncertain = 1 FROM deliveries WHERE seq = ?1")?
             .query_row([delivery], |row| Ok((optional_document(row, 0)?, row.get(1)?, row.get(2)?)));
         // The outcome is recorded, even where what was sent cannot be read any more.
         let (intent, is_forced, is_repeated): (Option<Intent>, bool, bool) = readable(sent)?.unwrap_or_default();
