@@ -1,8 +1,8 @@
 //! Which addresses a request may go to.
 //!
 //! Where the operator points a destination, requests go: loopback and private networks included. Refused are addresses
-//! that no destination has: link-local addresses, where clouds answer with the machine's own credentials, and invalid
-//! addresses. Names are checked after they are resolved, at the moment of connecting.
+//! that no destination has: link-local addresses and the others where clouds answer with the machine's own credentials, and
+//! invalid addresses. Names are checked after they are resolved, at the moment of connecting.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -44,15 +44,21 @@ pub fn is_allowed(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_allowed_v4(ip),
         IpAddr::V6(ip) => {
-            let metadata = ip.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254];
-            let refused = ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast() || metadata;
+            let refused = ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast() || is_metadata_v6(ip);
             !refused && embedded_v4(ip).into_iter().all(is_allowed_v4)
         }
     }
 }
 
 fn is_allowed_v4(ip: Ipv4Addr) -> bool {
-    !(ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast())
+    let is_special = ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast();
+    !(is_special || METADATA_V4.contains(&ip))
+}
+
+/// Where clouds answer with a machine's own credentials, beyond the link-local addresses that most of them use.
+fn is_metadata_v6(ip: Ipv6Addr) -> bool {
+    // All of what Amazon keeps for its own services within a network.
+    matches!(ip.segments(), [0xfd00, 0xec2, ..]) || METADATA_V6.contains(&ip)
 }
 
 /// The IPv4 addresses that an IPv6 address may stand for; none for most.
@@ -79,13 +85,23 @@ fn embedded_v4(ip: Ipv6Addr) -> Vec<Ipv4Addr> {
     }
 }
 
+/// Alibaba Cloud, Azure, the classic one of Oracle.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+/// Google, Oracle.
+const METADATA_V6: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe)];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn infrastructure_is_out_of_reach_and_private_networks_are_not() {
-        for allowed in ["127.0.0.1", "10.1.2.3", "192.168.0.9", "93.184.216.34", "::1", "fd12::1", "2001:db8::1"] {
+        for allowed in ["127.0.0.1", "10.1.2.3", "192.168.0.9", "93.184.216.34", "::1", "fd12::1", "2001:db8::1"]
+            .into_iter()
+            .chain(["100.100.100.201", "100.64.0.1", "168.63.129.17", "fd00:ec3::1", "fd20:ce::255", "fd20:ce:1::254"])
+        {
             assert!(is_allowed(allowed.parse().unwrap()), "{allowed}");
         }
         for refused in [
@@ -97,7 +113,15 @@ mod tests {
             "::",
             "ff02::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
             "::ffff:169.254.169.254",
+            "::ffff:100.100.100.200",
+            "64:ff9b::100.100.100.200",
         ] {
             assert!(!is_allowed(refused.parse().unwrap()), "{refused}");
         }

@@ -124,7 +124,8 @@ fn refused_host(request: &HttpRequest) -> Option<Fault> {
         Host::Ipv6(ip) => ip.into(),
         Host::Domain(_) => return None,
     };
-    let detail = format!("{ip} is a link-local or reserved address, where no destination may be");
+    let detail =
+        format!("{ip} is a link-local or reserved address, or that of a cloud's metadata, where no destination may be");
     (!is_allowed(ip)).then_some(Fault { may_have_arrived: false, detail })
 }
 
