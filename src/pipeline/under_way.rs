@@ -30,7 +30,8 @@ pub struct UnderWay {
     pub ended: Vec<Finished>,
     /// When the lease of each of them ends, by the monotonic clock.
     leases: HashMap<DeliveryId, Timestamp>,
-    /// Slots of a notifier that went to the most urgent since one went to the oldest.
+    /// Slots of a notifier that went to the most urgent since one went to the oldest; of a sink, batches since one could be of
+    /// the past.
     pub since_oldest: usize,
 }
 
@@ -51,12 +52,22 @@ impl UnderWay {
         self.running.len() + self.ended.len()
     }
 
-    /// A sink keeps everything, so less severe events may be late there. A person must be told of them within a bound.
+    /// In which order the next ones are handed out after so many that went to the most urgent. A sink keeps everything, so
+    /// less severe events may be late there, and only its replay has a share. A person must be told of them within a bound.
+    pub fn order(&self, receiver: &Receiver, slots_before_oldest: usize) -> ClaimOrder {
+        match receiver {
+            _ if self.since_oldest < slots_before_oldest => ClaimOrder::MostSevere,
+            Receiver::Sink(_) => ClaimOrder::PastFirst,
+            Receiver::Notifier(_) => ClaimOrder::LongestDue,
+        }
+    }
+
+    /// Notes what was handed out.
     pub fn note_slots(&mut self, receiver: &Receiver, order: ClaimOrder, claimed: usize) {
         match (receiver, order) {
-            (Receiver::Sink(_), _) => {}
-            (Receiver::Notifier(_), ClaimOrder::LongestDue) => self.since_oldest = 0,
-            (Receiver::Notifier(_), ClaimOrder::MostSevere) => self.since_oldest += claimed,
+            (Receiver::Sink(_), ClaimOrder::LongestDue) => {}
+            (_, ClaimOrder::LongestDue | ClaimOrder::PastFirst) => self.since_oldest = 0,
+            (_, ClaimOrder::MostSevere) => self.since_oldest += claimed,
         }
     }
 

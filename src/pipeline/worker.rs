@@ -165,8 +165,10 @@ impl Worker {
         }
         // A trial goes to what has waited longest: were it always the most severe, one message that cannot be delivered
         // would keep the others from showing that they can.
-        let is_for_the_oldest = breaker.is_on_trial() || under_way.since_oldest >= SLOTS_BEFORE_OLDEST;
-        let order = if is_for_the_oldest { ClaimOrder::LongestDue } else { ClaimOrder::MostSevere };
+        let order = match breaker.is_on_trial() {
+            true => ClaimOrder::LongestDue,
+            false => under_way.order(&self.receiver, SLOTS_BEFORE_OLDEST),
+        };
         let claiming = match &self.receiver {
             Receiver::Sink(sink) => self.outbox.claim_batches(&self.name, limit, order, sink.batch_size(), lease),
             Receiver::Notifier(_) => self.outbox.claim_deliveries(&self.name, limit, order, &self.policy, lease),
@@ -380,7 +382,8 @@ const _: () = assert!(ATTEMPT_LONGEST.as_secs() + 5 <= LEASE.as_secs());
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon an outcome that could not be written down is written again.
 const SETTLE_AGAIN: Duration = Duration::from_millis(500);
-/// Of four slots of a notifier one goes to what has been due the longest, however urgent the others are.
+/// Of four slots of a notifier one goes to what has been due the longest, however urgent the others are; of four batches of a
+/// sink one to its replay, if it has one.
 const SLOTS_BEFORE_OLDEST: usize = 3;
 /// Deliveries claimed in one piece of work: about a millisecond, so that intake need not wait for it.
 const CLAIMED_AT_ONCE: usize = 64;

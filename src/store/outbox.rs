@@ -54,7 +54,8 @@ pub trait Outbox: Send + Sync {
 
     /// Leases up to `limit` batches of a sink: those that are due, and then new ones from its position. A new batch is written
     /// before it is answered, so that after a crash the same one is handed out again, in doubt. By
-    /// [`ClaimOrder::LongestDue`], which a sink on trial is claimed by, none is formed while others wait.
+    /// [`ClaimOrder::LongestDue`], which a sink on trial is claimed by, none is formed while others wait. A batch of a replay
+    /// comes behind new events, but by [`ClaimOrder::PastFirst`].
     fn claim_batches(
         &self,
         sink: &DestinationName,
@@ -97,6 +98,8 @@ pub enum ClaimOrder {
     MostSevere,
     /// The one that has been due the longest, whatever its severity, and no other.
     LongestDue,
+    /// The most severe, then the oldest; and of a sink a batch of its replay, if it has one, before new events.
+    PastFirst,
 }
 
 /// From when and until when a claim is valid.

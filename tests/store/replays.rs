@@ -121,6 +121,32 @@ fn new_events_go_before_those_of_a_replay_and_their_position_stays() {
 }
 
 #[test]
+fn a_replay_comes_first_where_it_is_its_turn() {
+    let fixture = Fixture::new();
+    fixture.record(30, &["other"]);
+    let past = fixture.past("siem");
+    fixture.record(30, &["siem"]);
+    fixture.replay("siem", &past.iter().map(|(row, ..)| *row).collect::<Vec<_>>());
+    let size = BatchSize { events: 10, bytes: 1 << 20 };
+    let claim = |limit, order| fixture.store.claim_batches(&name("siem"), limit, order, size, lease(1)).wait().unwrap();
+    let replays = |claims: &[Claim<DeliveryWork>]| {
+        let is_past = |event: EventId| past.iter().any(|(_, id, _)| *id == event);
+        claims.iter().map(|claim| is_past(fixture.events(claim)[0].id)).collect::<Vec<_>>()
+    };
+    assert_eq!(replays(&claim(1, ClaimOrder::MostSevere).claims), [false]);
+    let first = claim(1, ClaimOrder::PastFirst);
+    assert_eq!((replays(&first.claims), first.next_due), (vec![true], Some(at(1))));
+    // One at a time, and new events beside it.
+    assert_eq!(replays(&claim(4, ClaimOrder::PastFirst).claims), [false, false]);
+    let nothing = claim(4, ClaimOrder::PastFirst);
+    assert_eq!((nothing.claims.len(), nothing.next_due), (0, None), "nothing keeps it from waiting");
+    for claim in first.claims {
+        fixture.settle(claim, delivered());
+    }
+    assert_eq!(replays(&claim(4, ClaimOrder::PastFirst).claims), [true]);
+}
+
+#[test]
 fn what_a_sink_knows_of_an_event_is_told() {
     let fixture = Fixture::new();
     fixture.record(3, &["siem"]);

@@ -12,8 +12,8 @@ use crate::domain::{
     Receipt, ReceiptId, Severity, SystemClock,
 };
 use crate::store::{
-    Access, Claim, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, PlannedEvent, Queries, ReceiptLimits,
-    ReceiptWork, Routed, SqliteStore,
+    Access, Claim, Conclusion, DeliveryFilter, DeliveryRow, Inbox, Joining, Page, Period, PlannedEvent, Queries,
+    ReceiptLimits, ReceiptWork, Routed, SinkReplays, SqliteStore,
 };
 
 const SIZE: BatchSize = BatchSize { events: 100, bytes: 1 << 20 };
@@ -148,6 +148,11 @@ const POISON: &str = "poison";
 
 /// Stores an event of each title and plans it for the destination `d`.
 async fn plan(store: &SqliteStore, titles: &[&'static str]) {
+    plan_for(store, "d", titles).await;
+}
+
+/// The same for another destination.
+async fn plan_for(store: &SqliteStore, destination: &'static str, titles: &[&'static str]) {
     let now = SystemClock.now();
     for title in titles {
         store.accept(authentic("s", title, title, now), None).await.unwrap();
@@ -158,7 +163,7 @@ async fn plan(store: &SqliteStore, titles: &[&'static str]) {
         let receipt = &claim.work().receipt;
         let title = String::from_utf8(receipt.body.to_vec()).unwrap();
         let event = Draft { title, ..Draft::default() }.into_event(receipt, "v", Severity::High, 0);
-        let deliveries = vec![("d".parse().unwrap(), "r".parse().unwrap())];
+        let deliveries = vec![(destination.parse().unwrap(), "r".parse().unwrap())];
         let joining = Joining::of(&event);
         let events = vec![PlannedEvent { event, deliveries, routed: Routed::Yes, recurrence: None, joining }];
         Conclusion { claim, events, note: None }
@@ -250,4 +255,63 @@ async fn an_event_that_panics_in_its_batch_is_found_alone_and_is_a_dead_letter_a
     assert!(metrics.render().contains(notice), "{}", metrics.render());
     let dead = "gatepost_deliveries_total{destination=\"d\",kind=\"batch\",outcome=\"dead\"} 1";
     assert!(metrics.render().contains(dead), "{}", metrics.render());
+}
+
+/// Takes one event at a time, and remembers their titles.
+#[derive(Debug, Default)]
+struct Remembering(Mutex<Vec<String>>);
+
+impl Sink for Remembering {
+    fn pace(&self) -> Pace {
+        Pace::unlimited(1)
+    }
+
+    fn batch_size(&self) -> BatchSize {
+        BatchSize { events: 1, ..SIZE }
+    }
+
+    fn first(&self, batch: &Batch<'_>) -> Next {
+        let titles = batch.events.iter().map(|event| event.document.read().unwrap().title);
+        self.0.lock().unwrap().extend(titles);
+        Next::Done(Outcome::Delivered { remote: None })
+    }
+
+    fn next(&self, _batch: &Batch<'_>, _step: Step, _reply: &Reply) -> Next {
+        Next::Done(Outcome::Delivered { remote: None })
+    }
+}
+
+#[tokio::test]
+async fn a_replay_goes_on_while_new_events_keep_coming() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+    plan_for(&store, "other", &["past 1", "past 2", "past 3"]).await;
+    let ordering = store.clone();
+    let order = move || {
+        let sink: DestinationName = "d".parse().unwrap();
+        let period = Period { since: Timestamp::default(), until: Timestamp::from_millis(i64::MAX) };
+        let rows = ordering.past_events(&sink, period, 0, 10).unwrap().iter().map(|event| event.row).collect();
+        let choice = ordering.choose(&sink, period, SystemClock.now()).unwrap().unwrap();
+        assert_eq!((ordering.add(&choice, rows), ordering.order_replay(choice)), (Ok(true), Ok(true)));
+    };
+    // Orders come from threads that may wait.
+    tokio::task::spawn_blocking(order).await.unwrap();
+    let new =
+        ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20"];
+    plan(&store, &new).await;
+    let taken = Arc::new(Remembering::default());
+    let receiver = Receiver::Sink(Arc::clone(&taken) as Arc<dyn Sink>);
+    let worker = Worker { receiver, ..worker(&store, Arc::new(SystemClock)) };
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(Arc::new(worker).run(stopped));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while taken.0.lock().unwrap().len() < 23 {
+        assert!(Instant::now() < deadline, "{taken:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.send_replace(true);
+    running.await.unwrap();
+    let titles = taken.0.lock().unwrap().clone();
+    let past: Vec<usize> = (0..titles.len()).filter(|at| titles[*at].starts_with("past")).collect();
+    assert_eq!(past, [3, 7, 11], "of four batches one is of the past: {titles:?}");
 }

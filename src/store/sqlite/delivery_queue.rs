@@ -43,7 +43,7 @@ impl<'t> Claimer<'t> {
             self.waits_below = Some(urgency);
         }
         match order {
-            ClaimOrder::MostSevere => self.most_severe(limit),
+            ClaimOrder::MostSevere | ClaimOrder::PastFirst => self.most_severe(limit),
             ClaimOrder::LongestDue => self.longest_due(limit),
         }
     }

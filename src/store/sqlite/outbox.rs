@@ -129,7 +129,14 @@ impl Outbox for SqliteStore {
             leases::free_expired(transaction, &sink, lease)?;
             let policy = Policy::default();
             let mut claimed = Claimer::of(transaction, &sink, &policy, lease).claim(limit, order)?;
-            let may_form = order == ClaimOrder::MostSevere || claimed.next_due.is_none();
+            let may_form = order != ClaimOrder::LongestDue || claimed.next_due.is_none();
+            if order == ClaimOrder::PastFirst && claimed.claims.len() < limit {
+                claimed.claims.extend(batches::form_of_replay(transaction, &sink, size, lease)?);
+                if claimed.claims.len() == limit {
+                    // New events were not looked at.
+                    claimed.next_due = Some(lease.now);
+                }
+            }
             while may_form && claimed.claims.len() < limit {
                 let formed = batches::form(transaction, &sink, size, lease)?;
                 if matches!(formed, Formed::Batch(..) | Formed::NotYet) {

@@ -1,7 +1,7 @@
 //! Replays to sinks: events of the past, chosen by the operator, taken into batches from a position of their own.
 //!
-//! The live position of a sink goes first: a batch of a replay is formed where nothing new waits, and at most one at a time is
-//! under way, so that new events wait for one request at most.
+//! The live position of a sink goes first: a batch of a replay is formed where nothing new waits, or where it is its turn among
+//! new ones, and at most one at a time is under way, so that new events wait for one request at most.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
