@@ -195,6 +195,27 @@ fn what_a_person_has_resolved_stays_so_until_it_has_grown_or_come_again() {
 }
 
 #[test]
+fn a_dead_letter_is_told_also_where_there_were_more_before_some_were_seen_to() {
+    let fixture = Fixture::new();
+    fixture.reconcile(holding([dead_letters(10)]), 0);
+    let by = Origin::CommandLine { user: "dana".to_owned() };
+    fixture.store.order(IncidentNumber(1), Order::Resolve, by, None, at(1_000)).unwrap().unwrap();
+    let state = || fixture.incidents().last().unwrap().incident.state;
+    // Some are replayed or discarded: that is no news.
+    fixture.reconcile(holding([dead_letters(4)]), 10 * MINUTE);
+    assert_eq!((state(), fixture.incidents()[0].incident.count), (IncidentState::Resolved, 1));
+    fixture.reconcile(holding([dead_letters(5)]), 11 * MINUTE);
+    assert_eq!(state(), IncidentState::Open, "one more than were left");
+    assert_eq!(fixture.incidents()[0].event.message.as_deref(), Some("5 in all"));
+    // What comes and goes in numbers is told at its peak only.
+    let refused = |amount| condition(NoticeKind::SourceRefused, "akto", amount);
+    for (amount, now) in [(100, 12), (60, 20), (600, 30)] {
+        fixture.reconcile(holding([dead_letters(5), refused(amount)]), now * MINUTE);
+    }
+    assert_eq!(fixture.incidents().last().unwrap().incident.count, 1);
+}
+
+#[test]
 fn what_is_worse_is_told_as_a_raise_and_not_again() {
     let fixture = Fixture::new();
     let disk = |severity| Condition { severity, ..condition(NoticeKind::DiskLow, "store", 1) };

@@ -10,7 +10,7 @@ use crate::domain::{Severity, Timestamp};
 pub struct Known {
     /// The highest severity that was told.
     pub severity: Severity,
-    /// The largest amount that was told.
+    /// The amount that was told last; of dead letters, what has been left of them since.
     pub amount: u64,
     /// When it was told last.
     pub told_at: Timestamp,
@@ -23,6 +23,8 @@ pub enum Step {
     Open,
     /// It is brought up to date.
     Update,
+    /// Nothing is told, but there is less of it: what comes from now on is compared with that.
+    Lower,
     /// Nothing: it is open and says enough.
     Nothing,
 }
@@ -33,6 +35,9 @@ pub fn compare(known: Option<&Known>, condition: &Condition, now: Timestamp) -> 
     let Some(known) = known else { return Step::Open };
     if condition.severity.rank() > known.severity.rank() {
         return Step::Update;
+    }
+    if condition.id.kind.is_compared_with_the_least(known.amount, condition.amount) {
+        return Step::Lower;
     }
     let has_grown = condition.id.kind.has_grown(known.amount, condition.amount);
     if has_grown && now.distance(known.told_at) >= UPDATE_EVERY { Step::Update } else { Step::Nothing }

@@ -62,6 +62,11 @@ impl NoticeKind {
         }
     }
 
+    /// Whether there is less of it, and each one beyond that is worth telling. The others go up and down by themselves.
+    pub(super) fn is_compared_with_the_least(self, told: u64, now: u64) -> bool {
+        self == Self::DeadLetters && now < told
+    }
+
     /// Whether it comes and goes: a pause in it is not its end. The others end when they are seen not to hold.
     pub(super) fn comes_and_goes(self) -> bool {
         match self {

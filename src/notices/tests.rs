@@ -180,7 +180,7 @@ fn a_condition_is_opened_once_and_told_again_when_it_has_grown_or_is_worse() {
         (Some(known(1)), dead_letters(1), at(60 * minute), Step::Nothing),
         (Some(known(1)), dead_letters(2), at(4 * minute), Step::Nothing),
         (Some(known(1)), dead_letters(2), at(5 * minute), Step::Update),
-        (Some(known(3)), dead_letters(2), at(60 * minute), Step::Nothing),
+        (Some(known(3)), dead_letters(2), at(60 * minute), Step::Lower),
         (Some(known(1)), condition_of(stopped()), at(60 * minute), Step::Nothing),
     ];
     for (known, condition, now, step) in cases {

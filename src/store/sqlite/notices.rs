@@ -76,9 +76,13 @@ impl Reconciliation<'_> {
         let mut recorder = Recorder::of(self.transaction, keys.get(self.transaction)?, self.policy, self.now)?;
         for condition in seen.holding.iter().filter(|_| !self.to.is_empty()) {
             let known = open.get(&condition.id);
-            if compare(known, condition, self.now) != Step::Nothing {
-                self.record(&mut recorder, &condition.id, begun(condition, self.now))?;
-                self.keep(condition, known)?;
+            match compare(known, condition, self.now) {
+                Step::Open | Step::Update => {
+                    self.record(&mut recorder, &condition.id, begun(condition, self.now))?;
+                    self.keep(condition, known)?;
+                }
+                Step::Lower => self.lower(condition)?,
+                Step::Nothing => {}
             }
         }
         for id in open.keys().filter(|id| has_ended(id, seen)) {
@@ -124,6 +128,14 @@ impl Reconciliation<'_> {
                 i64::try_from(amount).unwrap_or(i64::MAX),
                 self.now.as_millis()
             ])?;
+        Ok(())
+    }
+
+    fn lower(&self, condition: &Condition) -> Result<(), StoreError> {
+        let NoticeId { kind, subject } = &condition.id;
+        self.transaction
+            .prepare_cached("UPDATE notices SET amount = ?3 WHERE kind = ?1 AND subject = ?2")?
+            .execute(params![kind.as_str(), subject, i64::try_from(condition.amount).unwrap_or(i64::MAX)])?;
         Ok(())
     }
 
