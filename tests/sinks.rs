@@ -410,9 +410,9 @@ fn of_five_hundred_hostile_events_splunk_misses_the_one_that_is_refused() {
     post_with_poison(&gateway);
     let wanted = only_the_poison_is_dead(&gateway);
     let found = indexed(&collector);
-    // What stands before the refused one in its batch has been indexed each time: search tells it apart by its id.
+    // Only the one before the refused one may be there twice: search tells it apart by its id.
     assert_eq!(found.iter().cloned().collect::<BTreeSet<_>>(), wanted);
-    assert!(found.len() < 2 * 500, "{}", found.len());
+    assert!(found.len() <= 500, "{}", found.len());
 }
 
 /// Damages the event with the poison while nothing serves, with a receiver that was away until then.

@@ -164,13 +164,18 @@ impl Splunk {
         let answer = self.answer(batch, reply, Again::Doubled);
         let body = answer.json().unwrap_or_default();
         if !(200..300).contains(&reply.status) {
-            return refusal(&answer, &body);
+            let outcome = refusal(&answer, &body);
+            return match self.stopped_at(batch, reply, &body) {
+                Some(at) => rest_alone(batch, at, outcome),
+                None => outcome,
+            };
         }
+        let is_nearly_full = matches!(body["code"].as_u64(), Some(QUEUE_NEARLY_FULL | ACK_NEARLY_FULL));
         match (body["code"].as_u64(), self.channel, body["ackId"].as_u64()) {
             (Some(SUCCESS), None, _) => Outcome::Delivered { remote: None },
             (Some(QUEUE_NEARLY_FULL | ACK_NEARLY_FULL), None, _) => Outcome::DeliveredSlowDown { pause: NEARLY_FULL_PAUSE },
             (Some(SUCCESS | QUEUE_NEARLY_FULL | ACK_NEARLY_FULL), Some(_), Some(id)) => {
-                Awaited { id, since: batch.now.as_millis() }.outcome()
+                Awaited { id, since: batch.now.as_millis(), is_nearly_full }.outcome()
             }
             (Some(SUCCESS | QUEUE_NEARLY_FULL | ACK_NEARLY_FULL), Some(_), None) => answer.settings_at_fault(
                 "Splunk gives no acknowledgements: set `ack = false`, or switch indexer acknowledgement on for the token",
@@ -188,15 +193,35 @@ impl Splunk {
             return refusal(&answer, &body);
         }
         match body["acks"][awaited.id.to_string()].as_bool() {
+            Some(true) if awaited.is_nearly_full => Outcome::DeliveredSlowDown { pause: NEARLY_FULL_PAUSE },
             Some(true) => Outcome::Delivered { remote: None },
             Some(false) => awaited.outcome(),
             None => answer.unknown(&format!("Splunk answered {} without saying what is indexed", reply.status)),
         }
     }
 
+    /// The place of the event at which the collector has stopped reading, where it says so and has those before it. Where an
+    /// indexer is to acknowledge them, that they were read is not enough.
+    fn stopped_at(&self, batch: &Batch<'_>, reply: &HttpReply, body: &Value) -> Option<usize> {
+        let at = usize::try_from(body["invalid-event-number"].as_u64()?).ok()?;
+        (reply.status == 400 && self.channel.is_none() && (2..batch.events.len()).contains(&at)).then_some(at)
+    }
+
     fn answer<'a>(&self, batch: &Batch<'a>, reply: &'a HttpReply, again: Again) -> Answer<'a> {
         let secrets = self.token.expose_str().map(str::to_owned).into_iter().collect();
         Answer { attempt: batch.into(), who: NAME, reply, secrets, again }
+    }
+}
+
+/// What stands before a refused event is there and not sent again; the others are, each by itself, so that the one at fault is
+/// found. The number is counted from zero by most accounts and from one by some: the event before it is among them.
+fn rest_alone(batch: &Batch<'_>, at: usize, outcome: Outcome) -> Outcome {
+    let Outcome::Refused { reason } = outcome else { return outcome };
+    let reason = |place: usize| if place > at { BEHIND_A_REFUSED_ONE.to_owned() } else { reason.clone() };
+    let rest = batch.events.iter().enumerate().skip(at.saturating_sub(1));
+    Outcome::DeliveredExcept {
+        refused: Vec::new(),
+        again: rest.map(|(place, event)| (event.id, reason(place))).collect(),
     }
 }
 
@@ -215,6 +240,8 @@ struct Awaited {
     id: u64,
     /// When they were sent, in milliseconds since 1970.
     since: i64,
+    /// The collector has said that a queue is nearly full.
+    is_nearly_full: bool,
 }
 
 impl Awaited {
@@ -222,7 +249,8 @@ impl Awaited {
     fn of(batch: &Batch<'_>) -> Option<Self> {
         let notes = &batch.progress.0;
         let (id, since) = (notes["ack"].as_u64()?, notes["sent"].as_i64()?);
-        (batch.now.as_millis() - since < AWAITED_MS_MAX).then_some(Self { id, since })
+        let is_nearly_full = notes["nearly_full"] == true;
+        (batch.now.as_millis() - since < AWAITED_MS_MAX).then_some(Self { id, since, is_nearly_full })
     }
 
     fn outcome(self) -> Outcome {
@@ -230,12 +258,13 @@ impl Awaited {
             reason: "Splunk has the events, and no indexer has acknowledged them yet".to_owned(),
             after: Some(ASK_AGAIN),
             scope: Scope::Delivery,
-            progress: Progress(json!({ "ack": self.id, "sent": self.since })),
+            progress: Progress(json!({ "ack": self.id, "sent": self.since, "nearly_full": self.is_nearly_full })),
         }
     }
 }
 
 const NAME: &str = "Splunk";
+const BEHIND_A_REFUSED_ONE: &str = "Splunk stopped reading at an event that it refused, and this one stands behind it";
 const FORMATS: &[EventFormat] = &[EventFormat::Event, EventFormat::Ocsf];
 /// The codes of a 200.
 const SUCCESS: u64 = 0;

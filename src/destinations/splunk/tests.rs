@@ -4,7 +4,7 @@ use super::*;
 use crate::destinations::Fault;
 use crate::destinations::testing::{self, reply, reply_with, sent};
 use crate::domain::OutcomeKind::{self, Delivered, Misconfigured, Refused, Retry, Unknown};
-use crate::domain::Purpose;
+use crate::domain::{EventId, Purpose};
 
 const SETTINGS: &str = "url = \"https://splunk.acme.example:8088\"\ntoken = { env = \"SPLUNK_TOKEN\" }";
 
@@ -236,4 +236,49 @@ fn a_token_without_acknowledgements_is_a_fault_of_the_settings() {
     let found = outcome_by("ack = true", "event", &batch().as_batch(), &taken);
     let Outcome::Misconfigured { reason, scope: Scope::Destination } = found else { panic!("{found:?}") };
     assert!(reason.contains("ack = false"), "{reason}");
+}
+
+#[test]
+fn what_stands_before_a_refused_event_is_not_sent_again() {
+    let events: Vec<_> =
+        (0..6).map(|_| crate::domain::Event { id: EventId::generate(), ..testing::event("minimal") }).collect();
+    let owned = testing::batch_of(&events, Purpose::Alert);
+    let answer = |number: Value| {
+        let said = json!({ "text": "Invalid data format", "code": 6, "invalid-event-number": number });
+        reply(400, &said.to_string())
+    };
+    let Outcome::DeliveredExcept { refused, again } = outcome_by("", "event", &owned.as_batch(), &answer(json!(3)))
+    else {
+        panic!()
+    };
+    // Some versions count from one: the event before is sent by itself as well, so that none is lost.
+    let ids: Vec<EventId> = again.iter().map(|(id, _)| *id).collect();
+    assert_eq!((refused.len(), ids), (0, events[2..].iter().map(|event| event.id).collect()));
+    assert!(again[1].1.contains("cannot read an event") && again[2].1.contains("behind"), "{again:?}");
+    // Where nothing is known to be there, where a number names none of them, and where acknowledgements are waited for.
+    for odd in [json!(0), json!(1), json!(6), json!(-1), json!("3"), Value::Null] {
+        assert_eq!(outcome_by("", "event", &owned.as_batch(), &answer(odd.clone())).kind(), Refused, "{odd}");
+    }
+    assert_eq!(outcome_by("ack = true", "event", &owned.as_batch(), &answer(json!(3))).kind(), Refused);
+    assert_eq!(outcome(&answer(json!(0))).kind(), Refused, "one by itself is a dead letter");
+    let busy = json!({ "text": "Server is busy", "code": 9, "invalid-event-number": 3 }).to_string();
+    assert_eq!(outcome_by("", "event", &owned.as_batch(), &reply(503, &busy)).kind(), Retry);
+}
+
+#[test]
+fn a_queue_that_is_nearly_full_is_given_time_once_its_events_are_acknowledged() {
+    let owned = batch();
+    for (code, slow) in [(0, false), (24, true), (25, true)] {
+        let taken = reply(200, &json!({ "text": "x", "code": code, "ackId": 7 }).to_string());
+        let Outcome::Retry { progress, .. } = outcome_by("ack = true", "event", &owned.as_batch(), &taken) else {
+            panic!()
+        };
+        let later = Batch { tries: 2, progress: &progress, ..owned.as_batch() };
+        let said = |body: &str| outcome_by("ack = true", "ack", &later, &reply(200, body));
+        let Outcome::Retry { progress: still, .. } = said(r#"{"acks":{"7":false}}"#) else { panic!() };
+        assert_eq!(still, progress);
+        let pause = Duration::from_secs(1);
+        let wanted = if slow { Outcome::DeliveredSlowDown { pause } } else { Outcome::Delivered { remote: None } };
+        assert_eq!(said(r#"{"acks":{"7":true}}"#), wanted, "{code}");
+    }
 }
