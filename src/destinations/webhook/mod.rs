@@ -19,7 +19,9 @@ use super::compression::Compression;
 use super::errors::{Classified, ErrorRow};
 use super::event_format::EventFormat;
 use super::render::cloudevents;
-use super::{Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, OAuth, Pace, Reply, Sink, Step};
+use super::{
+    Build, Carrier, HttpReply, HttpRequest, Kind, Message, Method, Next, OAuth, Pace, Reply, Sink, Step, base,
+};
 use crate::domain::{Batch, BatchEvent, BatchSize, Outcome, Purpose, Secret};
 use crate::settings::Section;
 use body::BodyTemplate;
@@ -208,11 +210,21 @@ impl Webhook {
     fn credentials(&self) -> Vec<String> {
         let values = self.headers.iter().map(|(_, value)| value);
         let known = self.secrets.iter().chain(values).filter_map(Secret::expose_str).map(str::to_owned);
-        known.chain([self.url.path().to_owned()]).chain(self.url.query().map(str::to_owned)).collect()
+        let whole = [Some(self.url.path().to_owned()), self.url.query().map(str::to_owned)];
+        known.chain(whole.into_iter().flatten()).chain(self.parts_of_address()).collect()
+    }
+
+    /// The parts of the address that may be a credential. Words of its path are none: the quote would be garbled without them.
+    fn parts_of_address(&self) -> Vec<String> {
+        let is_word = |part: &&str| part.len() < TOKEN_CHARS_MIN && !part.bytes().any(|byte| byte.is_ascii_digit());
+        let words: Vec<&str> = self.url.path_segments().into_iter().flatten().filter(is_word).collect();
+        base::secrets_of(&self.url, &words)
     }
 }
 
 const NAME: &str = "The receiver";
+/// A part of a path that is so long is no word.
+const TOKEN_CHARS_MIN: usize = 16;
 const FORMATS: &[EventFormat] = &[EventFormat::Event, EventFormat::Ocsf, EventFormat::CloudEvents, EventFormat::Ecs];
 /// Set by gatepost, or by the HTTP client.
 const OWN_HEADERS: &[&str] = &[

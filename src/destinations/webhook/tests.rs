@@ -270,3 +270,22 @@ fn a_rate_limit_holds_up_the_destination_and_who_wants_no_more_stops_it() {
     assert_eq!(after, Duration::from_secs(20));
     assert!(matches!(outcome(&reply(410, "")), Outcome::Misconfigured { scope: Scope::Destination, .. }));
 }
+
+#[test]
+fn no_part_of_an_address_that_is_a_credential_is_repeated() {
+    let owned = testing::batch_of(&[testing::event("minimal")], Purpose::Alert);
+    let url = "https://soar.acme.example/hooks/events/k7Qd-2xZ9pLw4?sig=a%2Bb1c2d3e4f5g6&v=1";
+    let sink = testing::sink(&KIND, &SETTINGS.replace("https://soar.acme.example/hooks?key=not-a-real-key", url));
+    for said in [
+        "k7Qd-2xZ9pLw4",
+        "a%2Bb1c2d3e4f5g6",
+        "a+b1c2d3e4f5g6",
+        "/hooks/events/k7Qd-2xZ9pLw4",
+        "sig=a%2Bb1c2d3e4f5g6&v=1",
+    ] {
+        let answer = reply(404, &format!("no events for {said} here"));
+        let Next::Done(outcome) = sink.next(&owned.as_batch(), "post", &answer) else { panic!() };
+        let reason = outcome.reason().unwrap();
+        assert!(!reason.contains(said) && reason.contains("no events for [secret] here"), "{reason}");
+    }
+}
