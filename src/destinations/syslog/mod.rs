@@ -1,7 +1,7 @@
 //! A collector of logs, by syslog: RFC 5424 over TLS (RFC 5425), TCP with octet counting (RFC 6587) or UDP (RFC 5426).
 //!
-//! The protocol has no acknowledgement: a batch counts as delivered once it was written to the connection, and what the
-//! collector had not read when it died is lost. A repetition carries the same id of the event. A message is never longer
+//! The protocol has no acknowledgement: a batch counts as delivered once it was written to the connection. What the collector
+//! had perhaps not read when it died is written again before the next batch. A repetition carries the same id of the event. A message is never longer
 //! than the collector takes: what is too long is cut, and says so.
 
 mod address;

@@ -15,6 +15,7 @@ use super::super::address;
 use super::super::certificate;
 use super::super::handshake::{self, Protocol};
 use super::super::tls::Tls;
+use super::recent::Recent;
 use crate::destinations::{Collector, Fault, Reply, Transport};
 
 /// An open connection.
@@ -67,9 +68,10 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The connection, where it leads to this collector and the peer has not closed it.
-    pub async fn if_usable(mut self, collector: &Collector) -> Option<Self> {
+    /// The connection, where it leads to this collector and the peer has not closed it. What became of it is noted.
+    pub async fn if_usable(mut self, collector: &Collector, recent: &mut Recent) -> Option<Self> {
         if *self.collector != *collector {
+            recent.clear();
             self.close().await;
             return None;
         }
@@ -79,9 +81,10 @@ impl Connection {
             Link::Stream(stream) => match heard(stream, Duration::ZERO).await {
                 Ok(()) => Some(self),
                 Err(error) => {
+                    recent.ended(error.kind());
                     if error.kind() != io::ErrorKind::UnexpectedEof {
                         let destination = &self.collector.destination;
-                        tracing::warn!(destination, %error, "the connection to a collector broke; what it had not read is lost");
+                        tracing::warn!(destination, %error, "the connection to a collector broke; what it may not have read is written again");
                     }
                     None
                 }
@@ -89,11 +92,19 @@ impl Connection {
         }
     }
 
+    /// Whether what is written to it may be read later, and lost before.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.link, Link::Stream(_))
+    }
+
     /// Writes the messages. The connection is lost where they were not written to the end.
-    pub async fn write(mut self, messages: &[Bytes]) -> Result<Self, Fault> {
+    pub async fn write(mut self, messages: &[Bytes], recent: &mut Recent) -> Result<Self, Fault> {
         let watched = if self.is_proven { Duration::ZERO } else { WATCHED };
         match &mut self.link {
-            Link::Stream(stream) => write_frames(stream, messages, watched).await?,
+            Link::Stream(stream) => write_frames(stream, messages, watched).await.map_err(|error| {
+                recent.ended(error.kind());
+                Fault { may_have_arrived: true, detail: error.to_string() }
+            })?,
             Link::Datagrams(socket) => send_each(socket, messages, watched).await?,
         }
         self.is_proven = true;
@@ -110,16 +121,15 @@ impl Connection {
 }
 
 /// RFC 6587, 3.4.1: before each message stands its length.
-async fn write_frames(stream: &mut Box<dyn Duplex>, messages: &[Bytes], watched: Duration) -> Result<(), Fault> {
+async fn write_frames(stream: &mut Box<dyn Duplex>, messages: &[Bytes], watched: Duration) -> io::Result<()> {
     let mut frames = Vec::with_capacity(messages.iter().map(|message| message.len() + LENGTH_BYTES).sum());
-    let maybe = |error: io::Error| Fault { may_have_arrived: true, detail: error.to_string() };
     for message in messages {
-        write!(frames, "{} ", message.len()).map_err(maybe)?;
+        write!(frames, "{} ", message.len())?;
         frames.extend_from_slice(message);
     }
-    stream.write_all(&frames).await.map_err(maybe)?;
-    stream.flush().await.map_err(maybe)?;
-    heard(stream, watched).await.map_err(maybe)
+    stream.write_all(&frames).await?;
+    stream.flush().await?;
+    heard(stream, watched).await
 }
 
 /// A datagram each. A port where nothing listens is reported after the datagram, if at all.

@@ -7,16 +7,18 @@
 //! its next byte would be read as the rest of a message.
 
 mod connection;
+mod recent;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::tls::Tls;
 use crate::destinations::{Fault, Reply, SyslogMessages};
 use connection::Connection;
+use recent::Recent;
 
 /// The connections to collectors, by the name of the destination.
 #[derive(Clone, Debug)]
@@ -26,7 +28,14 @@ pub struct Collectors {
 }
 
 /// The connection of a destination, while it is not in use.
-type Slot = Arc<tokio::sync::Mutex<Option<Connection>>>;
+type Slot = Arc<tokio::sync::Mutex<Kept>>;
+
+/// What is kept of a destination between its batches.
+#[derive(Debug, Default)]
+struct Kept {
+    connection: Option<Connection>,
+    recent: Recent,
+}
 
 impl Collectors {
     /// With what its connections of TLS are made of.
@@ -42,8 +51,9 @@ impl Collectors {
         };
         let mut kept = slot.lock().await;
         // Taken out: if this is given up half-way, no connection is left that ends within a message.
-        let open = match kept.take() {
-            Some(open) => open.if_usable(&messages.collector).await,
+        let Kept { connection, recent } = &mut *kept;
+        let open = match connection.take() {
+            Some(open) => open.if_usable(&messages.collector, recent).await,
             None => None,
         };
         let connection = match open {
@@ -53,8 +63,10 @@ impl Collectors {
                 Err(_) => Err(not_written(&messages, "no connection within 5 s")),
             },
         };
+        let mut all = recent.lost(Instant::now());
+        all.extend(messages.messages.iter().cloned());
         let written = match connection {
-            Ok(connection) => match timeout(WRITE_TIMEOUT, connection.write(&messages.messages)).await {
+            Ok(connection) => match timeout(WRITE_TIMEOUT, connection.write(&all, recent)).await {
                 Ok(written) => written.map_err(|fault| Reply::Failed(named(&messages, fault))),
                 Err(_) => Err(Reply::Failed(named(&messages, late()))),
             },
@@ -62,7 +74,10 @@ impl Collectors {
         };
         match written {
             Ok(connection) => {
-                *kept = Some(connection);
+                if connection.is_stream() {
+                    recent.written(messages.messages, Instant::now());
+                }
+                kept.connection = Some(connection);
                 Reply::Written
             }
             Err(reply) => reply,
@@ -75,7 +90,7 @@ impl Collectors {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.drain().map(|(_, slot)| slot).collect()
         };
-        let idle = slots.iter().filter_map(|slot| slot.try_lock().ok()?.take());
+        let idle = slots.iter().filter_map(|slot| slot.try_lock().ok()?.connection.take());
         let closing = futures_util::future::join_all(idle.map(Connection::close));
         // A peer that takes no more bytes is told nothing.
         drop(timeout(CLOSE_TIMEOUT, closing).await);

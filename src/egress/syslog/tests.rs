@@ -203,3 +203,58 @@ async fn a_destination_that_leads_elsewhere_now_has_a_new_connection() {
     }
     crate::standins::syslog::tests::until(|| one.goodbyes() == 1).await;
 }
+
+/// Takes two connections: the first is read of to no more than `read` bytes, and dropped with what is left, which resets it; all
+/// that comes over the second is handed out.
+async fn dies_once(listener: tokio::net::TcpListener, read: usize, die: tokio::sync::oneshot::Receiver<()>) -> String {
+    use tokio::io::AsyncReadExt;
+    let (mut first, _) = listener.accept().await.unwrap();
+    let mut bytes = vec![0; read];
+    first.read_exact(&mut bytes).await.unwrap();
+    die.await.unwrap();
+    drop(first);
+    let (mut second, _) = listener.accept().await.unwrap();
+    let mut all = Vec::new();
+    // Until nothing more comes.
+    while let Ok(Ok(length)) = timeout(Duration::from_secs(1), second.read_buf(&mut all)).await
+        && length > 0
+    {}
+    String::from_utf8(all).unwrap()
+}
+
+async fn after_the_death_of_a_collector(read: usize) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (collectors, collector) =
+        (collectors(), collector(&format!("tcp://{}", listener.local_addr().unwrap()), AUTHORITY));
+    let (kill, die) = tokio::sync::oneshot::channel();
+    let peer = tokio::spawn(dies_once(listener, read, die));
+    for numbers in [0..2, 2..4] {
+        assert!(matches!(collectors.send(batch(&collector, numbers)).await, Reply::Written));
+    }
+    kill.send(()).unwrap();
+    crate::standins::syslog::tests::pause().await;
+    assert!(matches!(collectors.send(batch(&collector, 4..5)).await, Reply::Written));
+    peer.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_collector_that_died_had_not_read_is_written_again_to_the_next() {
+    let found = after_the_death_of_a_collector(10).await;
+    let numbers: Vec<bool> = (0..5).map(|number| found.contains(&format!("n=\"{number}\""))).collect();
+    assert_eq!(numbers, [true; 5], "{found}");
+    assert!(found.find("n=\"0\"") < found.find("n=\"4\""), "in their order: {found}");
+    // Whole frames, each with its length.
+    let mut rest = found.as_bytes();
+    while !rest.is_empty() {
+        let space = rest.iter().position(|byte| *byte == b' ').unwrap();
+        let length: usize = std::str::from_utf8(&rest[..space]).unwrap().parse().unwrap();
+        rest = &rest[space + 1 + length..];
+    }
+}
+
+#[tokio::test]
+async fn what_a_collector_had_read_is_not_written_again() {
+    let one = batch(&collector("tcp://127.0.0.1:1", AUTHORITY), 0..1).messages[0].len();
+    let found = after_the_death_of_a_collector(4 * (one + format!("{one} ").len())).await;
+    assert!(found.contains("n=\"4\"") && !found.contains("n=\"3\""), "{found}");
+}
