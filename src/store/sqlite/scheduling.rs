@@ -1,9 +1,9 @@
 //! Scheduling of intake and background work on the writer thread.
 //!
 //! Requests wait for their answers, background work does not: while arrivals keep coming, work goes with them into
-//! their transactions, and after each piece leaves them the thread for some multiple of the time that it took. The
-//! multiple grows while many arrivals come at once, and shrinks while they do not. It is bounded, so that work never
-//! starves. Each line of work pauses for its own pieces only.
+//! their transactions, and after each piece leaves them the thread for a moment, or for some multiple of the time that it
+//! took. The multiple grows while many arrivals come at once, and shrinks while they do not. What gathered behind work
+//! says nothing of that. It is bounded, so that work never starves. Each line of work pauses for its own pieces only.
 
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,9 @@ pub struct Schedule {
     intake_shares: u32,
     /// When that changed, or many arrivals last came at once.
     unchanged_since: Option<Instant>,
+    /// Whether work was done in this transaction, and in the one before, during which the arrivals of this one came.
+    has_worked: bool,
+    had_worked: bool,
 }
 
 impl Default for Schedule {
@@ -33,6 +36,8 @@ impl Default for Schedule {
             later_not_before: None,
             intake_shares: INTAKE_SHARES_LEAST,
             unchanged_since: None,
+            has_worked: false,
+            had_worked: false,
         }
     }
 }
@@ -63,21 +68,27 @@ impl Schedule {
         if alone { SLICE_ALONE } else { SLICE_SHARED }
     }
 
+    /// The next transaction begins, with what came during the one before.
+    pub fn transaction_begins(&mut self) {
+        self.had_worked = std::mem::take(&mut self.has_worked);
+    }
+
     /// So many arrivals are committed at once.
     pub fn intake_ends(&mut self, arrivals: usize, now: Instant) {
         self.last_intake = Some(now);
         let unchanged = self.unchanged_since.map_or(Duration::MAX, |since| now.duration_since(since));
-        if arrivals >= LOADED {
-            self.intake_shares = (self.intake_shares * 2).min(INTAKE_SHARES_MOST);
+        if arrivals >= LOADED && !self.had_worked {
+            self.intake_shares = (self.intake_shares * 2).clamp(1, INTAKE_SHARES_MOST);
             self.unchanged_since = Some(now);
         } else if unchanged > EASE {
-            self.intake_shares = (self.intake_shares / 2).max(INTAKE_SHARES_LEAST);
+            self.intake_shares /= 2;
             self.unchanged_since = Some(now);
         }
     }
 
     /// Work of a line has had the thread for so long; so many of its pieces are left.
     pub fn work_ends(&mut self, line: WorkLine, took: Duration, now: Instant, left: usize) {
+        self.has_worked = true;
         let share = took * self.intake_shares;
         let least = if left < PIECES_FEW { PAUSE } else { PAUSE_SHORT };
         let not_before = match line {
@@ -100,10 +111,10 @@ const PIECES_FEW: usize = 4;
 const LOADED: usize = 24;
 /// After so long without load, work gets more time again.
 const EASE: Duration = Duration::from_millis(20);
-/// So many shares mean that they did three times lately.
+/// So many shares mean that they did four times lately.
 const CROWDED_SHARES: u32 = 8;
-/// While arrivals come, intake has at least as much of the thread as work.
-const INTAKE_SHARES_LEAST: u32 = 1;
+/// While few arrivals come at once, intake has the thread for the pause alone.
+const INTAKE_SHARES_LEAST: u32 = 0;
 /// And at most thirty-two times as much.
 const INTAKE_SHARES_MOST: u32 = 32;
 /// How long work goes on in a transaction with arrivals.
@@ -149,8 +160,8 @@ mod tests {
             "they may be about to come"
         );
         assert_eq!(schedule.open_lines(after(begun, 11_500), true), OpenLines::ALL, "they did not");
-        schedule.intake_ends(1, after(begun, 19_700));
-        assert_eq!(schedule.open_lines(after(begun, 20_000), false), OpenLines::ALL, "work is never put off for ever");
+        schedule.intake_ends(1, after(begun, 11_700));
+        assert_eq!(schedule.open_lines(after(begun, 12_000), false), OpenLines::ALL, "work is never put off for ever");
     }
 
     #[test]
@@ -172,6 +183,27 @@ mod tests {
         assert_eq!(schedule.first_not_before, Some(begun + PAUSE));
         schedule.work_ends(WorkLine::First, Duration::from_micros(100), begun, PIECES_FEW);
         assert_eq!(schedule.first_not_before, Some(begun + PAUSE_SHORT));
+    }
+
+    #[test]
+    fn what_gathered_behind_work_is_no_crowd() {
+        let begun = Instant::now();
+        let mut schedule = Schedule::default();
+        for _ in 0..100 {
+            schedule.transaction_begins();
+            schedule.work_ends(WorkLine::First, Duration::from_millis(2), begun, 9);
+            schedule.intake_ends(LOADED, begun);
+        }
+        // The first came before any work.
+        assert_eq!((schedule.intake_shares, schedule.is_crowded(begun)), (1, false));
+        for _ in 0..3 {
+            assert!(!schedule.is_crowded(begun));
+            schedule.has_worked = false;
+            schedule.transaction_begins();
+            schedule.intake_ends(LOADED, begun);
+        }
+        assert!(schedule.is_crowded(begun));
+        assert!(!schedule.is_crowded(begun + EASE), "they come no more");
     }
 
     #[test]
