@@ -23,6 +23,8 @@ pub struct Schedule {
     intake_shares: u32,
     /// When that changed, or many arrivals last came at once.
     unchanged_since: Option<Instant>,
+    /// Since when many arrivals have come at once, time and again.
+    crowded_since: Option<Instant>,
     /// Whether work was done in this transaction, and in the one before, during which the arrivals of this one came.
     has_worked: bool,
     had_worked: bool,
@@ -36,6 +38,7 @@ impl Default for Schedule {
             later_not_before: None,
             intake_shares: INTAKE_SHARES_LEAST,
             unchanged_since: None,
+            crowded_since: None,
             has_worked: false,
             had_worked: false,
         }
@@ -58,9 +61,11 @@ impl Schedule {
         OpenLines { first: is_due(self.first_not_before), later: is_due(self.later_not_before) }
     }
 
-    /// Whether arrivals come many at once, time and again.
+    /// Whether arrivals have come many at once for a while. After a checkpoint, or any other moment in which none were
+    /// answered, they do so for some milliseconds, however few they are.
     pub fn is_crowded(&self, now: Instant) -> bool {
-        self.intake_shares >= CROWDED_SHARES && self.last_intake.is_some_and(|last| now < last + EASE)
+        self.crowded_since.is_some_and(|since| now >= since + CROWDED_AFTER)
+            && self.unchanged_since.is_some_and(|last| now < last + EASE)
     }
 
     /// How long work may go on now.
@@ -80,7 +85,9 @@ impl Schedule {
         if arrivals >= LOADED && !self.had_worked {
             self.intake_shares = (self.intake_shares * 2).clamp(1, INTAKE_SHARES_MOST);
             self.unchanged_since = Some(now);
+            self.crowded_since.get_or_insert(now);
         } else if unchanged > EASE {
+            self.crowded_since = None;
             self.intake_shares /= 2;
             self.unchanged_since = Some(now);
         }
@@ -111,12 +118,12 @@ const PIECES_FEW: usize = 4;
 const LOADED: usize = 24;
 /// After so long without load, work gets more time again.
 const EASE: Duration = Duration::from_millis(20);
-/// So many shares mean that they did four times lately.
-const CROWDED_SHARES: u32 = 8;
+/// So long many arrivals come at once before that is a crowd.
+const CROWDED_AFTER: Duration = Duration::from_millis(100);
 /// While few arrivals come at once, intake has the thread for the pause alone.
 const INTAKE_SHARES_LEAST: u32 = 0;
-/// And at most thirty-two times as much.
-const INTAKE_SHARES_MOST: u32 = 32;
+/// And at most four times as much as work.
+const INTAKE_SHARES_MOST: u32 = 4;
 /// How long work goes on in a transaction with arrivals.
 const SLICE_SHARED: Duration = Duration::from_millis(1);
 /// How long work goes on in a transaction of its own: arrivals may come meanwhile, and wait.
@@ -195,15 +202,25 @@ mod tests {
             schedule.intake_ends(LOADED, begun);
         }
         // The first came before any work.
-        assert_eq!((schedule.intake_shares, schedule.is_crowded(begun)), (1, false));
-        for _ in 0..3 {
-            assert!(!schedule.is_crowded(begun));
-            schedule.has_worked = false;
-            schedule.transaction_begins();
-            schedule.intake_ends(LOADED, begun);
-        }
-        assert!(schedule.is_crowded(begun));
-        assert!(!schedule.is_crowded(begun + EASE), "they come no more");
+        assert_eq!(schedule.intake_shares, 1);
+        assert!(!schedule.is_crowded(begun));
+    }
+
+    #[test]
+    fn many_at_once_for_a_while_are_a_crowd_until_they_come_no_more() {
+        let begun = Instant::now();
+        let mut schedule = Schedule::default();
+        let crowd = |schedule: &mut Schedule, from: u64, to: u64| {
+            (from..=to).step_by(5).for_each(|ms| schedule.intake_ends(LOADED, after(begun, ms * 1_000)));
+        };
+        crowd(&mut schedule, 0, 30);
+        assert!(!schedule.is_crowded(after(begun, 30_000)), "a checkpoint may have held them up");
+        schedule.intake_ends(1, after(begun, 60_000));
+        crowd(&mut schedule, 65, 160);
+        assert!(!schedule.is_crowded(after(begun, 160_000)));
+        crowd(&mut schedule, 165, 170);
+        assert!(schedule.is_crowded(after(begun, 170_000)));
+        assert!(!schedule.is_crowded(after(begun, 190_000)), "they come no more");
     }
 
     #[test]
@@ -212,7 +229,7 @@ mod tests {
         let mut schedule = Schedule::default();
         (0..100).for_each(|_| schedule.intake_ends(LOADED, begun));
         schedule.work_ends(WorkLine::First, Duration::from_millis(1), begun, 0);
-        assert_eq!(schedule.first_not_before, Some(begun + Duration::from_millis(32)));
+        assert_eq!(schedule.first_not_before, Some(begun + Duration::from_millis(4)));
         (0..100).for_each(|_| schedule.intake_ends(LOADED - 1, begun));
         assert_eq!(schedule.intake_shares, INTAKE_SHARES_MOST, "not at once");
         (1..7).for_each(|step| schedule.intake_ends(1, begun + EASE * 2 * step));
