@@ -57,7 +57,7 @@ const BATCH_RECEIPTS_MIN: usize = PIECE_EVENTS_FIRST;
 /// How long a piece may have the thread that writes before the next one is made smaller.
 const PIECE_TIME: Duration = Duration::from_micros(2_500);
 const PIECE_EVENTS_FIRST: usize = 24;
-const PIECE_EVENTS_MIN: usize = 12;
+const PIECE_EVENTS_MIN: usize = 24;
 const PIECE_EVENTS_MAX: usize = 192;
 /// Small receipts taken at once, at most.
 pub(super) const SMALL: ReceiptLimits = ReceiptLimits { size: Some(ReceiptSize::Small), receipts: 512, bytes: 1 << 20 };
@@ -78,8 +78,8 @@ mod tests {
         let (quick, fair, slow) = (PIECE_TIME / 4, PIECE_TIME / 2, PIECE_TIME * 2);
         assert_eq!([after(24, fair), after(23, quick)], [24, 24], "nothing says that more would be quick");
         assert_eq!([24, 48, 96, 192].map(|events| after(events, quick)), [48, 96, 192, 192]);
-        assert_eq!([192, 96, 48, 24, 12].map(|events| after(events, slow)), [96, 48, 24, 12, 12]);
-        assert_eq!(after(12, quick), 24);
+        assert_eq!([192, 96, 48, 24].map(|events| after(events, slow)), [96, 48, 24, 24]);
+        assert_eq!(after(24, quick), 48);
     }
 
     #[test]
