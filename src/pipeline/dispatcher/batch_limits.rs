@@ -55,7 +55,7 @@ const BATCH_TIME: Duration = Duration::from_millis(40);
 /// Fewer receipts take no less time.
 const BATCH_RECEIPTS_MIN: usize = PIECE_EVENTS_FIRST;
 /// How long a piece may have the thread that writes before the next one is made smaller.
-const PIECE_TIME: Duration = Duration::from_micros(2_500);
+const PIECE_TIME: Duration = Duration::from_micros(1_200);
 const PIECE_EVENTS_FIRST: usize = 24;
 const PIECE_EVENTS_MIN: usize = 24;
 const PIECE_EVENTS_MAX: usize = 192;

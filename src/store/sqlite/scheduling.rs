@@ -111,7 +111,7 @@ const QUIET: Duration = Duration::from_millis(1);
 /// The pause after work while arrivals come, at least: most of them go without it.
 const PAUSE: Duration = Duration::from_millis(1);
 /// The same while so much work waits that it must go on.
-const PAUSE_SHORT: Duration = Duration::from_micros(250);
+const PAUSE_SHORT: Duration = Duration::from_micros(500);
 /// Fewer pieces are a short queue.
 const PIECES_FEW: usize = 2;
 /// So many arrivals at once mean load.
@@ -125,7 +125,7 @@ const INTAKE_SHARES_LEAST: u32 = 0;
 /// And at most four times as much as work.
 const INTAKE_SHARES_MOST: u32 = 4;
 /// How long work goes on in a transaction with arrivals.
-const SLICE_SHARED: Duration = Duration::from_millis(2);
+const SLICE_SHARED: Duration = Duration::from_millis(1);
 /// How long work goes on in a transaction of its own: arrivals may come meanwhile, and wait.
 const SLICE_ALONE: Duration = Duration::from_millis(5);
 
