@@ -85,7 +85,7 @@ impl Dispatcher {
             let is_stopping = *stop.borrow();
             let is_crowded = self.outbox.is_intake_crowded();
             // What is read before a rest would wait for its end.
-            let may_read = !is_stopping && !(is_crowded && unrecorded.is_some());
+            let may_read = !(is_stopping || is_crowded && unrecorded.is_some());
             let limits = may_read.then(|| batches.limits());
             // Before the claim, so that it comes first to the thread that writes.
             let (recorded, read) =

@@ -6,9 +6,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::access::Access;
 use super::open_error::{OpenError, unusable};
-use super::{
-    id_order, incident_schema, numbers, operator_schema, replay_schema, runs, sink_schema, token_schema,
-};
+use super::{id_order, incident_schema, numbers, operator_schema, replay_schema, runs, sink_schema, token_schema};
 
 /// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
 /// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a
