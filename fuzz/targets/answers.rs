@@ -180,6 +180,10 @@ fn check(name: &str, outcome: &Outcome, answers: &Answers<'_>) {
             assert!(answers.has_said_yes, "{name}: delivered without a yes");
             refused.iter().chain(again).map(|(_, reason)| reason.as_str()).collect()
         }
+        Outcome::Pending { reason, after, .. } => {
+            assert!(after.as_secs() <= DAY_SECONDS, "{name}: a pause of {after:?}");
+            vec![reason]
+        }
         Outcome::Retry { reason, after, .. } => {
             assert!(after.is_none_or(|after| after.as_secs() <= DAY_SECONDS), "{name}: a pause of {after:?}");
             vec![reason]
