@@ -46,6 +46,20 @@ impl IdOrder {
     }
 }
 
+/// What was stored while the clock was ahead becomes strays instead of all that comes until that time: at a start, before
+/// anything is stored. `present`: an id of now.
+pub fn forget_the_future(connection: &Connection, present: &Id) -> rusqlite::Result<()> {
+    for table in [Numbered::Receipts, Numbered::Events] {
+        let Some((first, _)) = first_from(connection, table, present)? else { continue };
+        let marked = connection.execute(statements(table).mark, [first])?;
+        tracing::warn!(
+            rows = marked,
+            "ids were made while the clock was ahead; they are kept in an index of their own"
+        );
+    }
+    Ok(())
+}
+
 /// The row of an id.
 pub fn find(connection: &Connection, table: Numbered, id: &Id) -> rusqlite::Result<Option<i64>> {
     let stray = connection
@@ -95,6 +109,8 @@ struct Statements {
     greatest: &'static str,
     ends: &'static str,
     next: &'static str,
+    /// Makes the rows from a number on strays.
+    mark: &'static str,
 }
 
 fn statements(table: Numbered) -> Statements {
@@ -105,6 +121,8 @@ fn statements(table: Numbered) -> Statements {
             ends: "SELECT min(seq), max(seq) FROM receipts",
             next: "SELECT r.seq, r.id FROM receipts r WHERE r.seq BETWEEN ?1 AND ?2 AND NOT EXISTS
                 (SELECT 1 FROM stray_ids s WHERE s.kind = 0 AND s.seq = r.seq) ORDER BY r.seq LIMIT 1",
+            mark: "INSERT INTO stray_ids (kind, id, seq) SELECT 0, id, seq FROM receipts WHERE seq >= ?1
+                ON CONFLICT DO NOTHING",
         },
         Numbered::Events => Statements {
             greatest: "SELECT e.id FROM events e WHERE NOT EXISTS
@@ -112,6 +130,8 @@ fn statements(table: Numbered) -> Statements {
             ends: "SELECT min(seq), max(seq) FROM events",
             next: "SELECT e.seq, e.id FROM events e WHERE e.seq BETWEEN ?1 AND ?2 AND NOT EXISTS
                 (SELECT 1 FROM stray_ids s WHERE s.kind = 1 AND s.seq = e.seq) ORDER BY e.seq LIMIT 1",
+            mark: "INSERT INTO stray_ids (kind, id, seq) SELECT 1, id, seq FROM events WHERE seq >= ?1
+                ON CONFLICT DO NOTHING",
         },
     }
 }
@@ -194,6 +214,7 @@ mod tests {
         connection
             .execute_batch(
                 "CREATE TABLE receipts (seq INTEGER PRIMARY KEY, id BLOB);
+                 CREATE TABLE events (seq INTEGER PRIMARY KEY, id BLOB);
                  CREATE TABLE stray_ids (kind INTEGER, id BLOB, seq INTEGER, PRIMARY KEY (kind, id)) WITHOUT ROWID",
             )
             .unwrap();
@@ -245,6 +266,24 @@ mod tests {
         assert_eq!(rows(11, 19), (4, 3), "none");
         assert_eq!(rows(0, 255), (1, i64::MAX));
         assert_eq!(rows(41, 50), (i64::MAX, i64::MAX));
+    }
+
+    #[test]
+    fn ids_of_a_clock_that_was_ahead_do_not_make_strays_of_those_to_come() {
+        let mut connection = table(&[(1, 10), (2, 20), (3, 200), (4, 201), (5, 21)]);
+        forget_the_future(&connection, &[30; 16]).unwrap();
+        assert_eq!(strays(&connection), 3, "the fifth was one before");
+        let transaction = connection.transaction().unwrap();
+        let mut order = IdOrder::load(Numbered::Receipts, &transaction).unwrap();
+        assert_eq!(order.greatest, Some([20; 16]));
+        transaction.execute("INSERT INTO receipts VALUES (6, ?1)", [[31_u8; 16]]).unwrap();
+        order.note(&transaction, 6, &[31; 16]).unwrap();
+        assert_eq!(strays(&transaction), 3);
+        for (byte, row) in [(10, 1), (20, 2), (200, 3), (201, 4), (21, 5), (31, 6)] {
+            assert_eq!(find(&transaction, Numbered::Receipts, &[byte; 16]), Ok(Some(row)));
+        }
+        forget_the_future(&transaction, &[40; 16]).unwrap();
+        assert_eq!(strays(&transaction), 3, "nothing is ahead any more");
     }
 
     #[test]

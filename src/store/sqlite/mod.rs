@@ -90,6 +90,7 @@ use turns::Turns;
 use writer::Writer;
 
 use super::Soundness;
+use crate::domain::ReceiptId;
 
 pub use access::Access;
 pub use open_error::OpenError;
@@ -238,6 +239,8 @@ impl Connections {
         if access == Access::Serve {
             leases::release_all(&connection).map_err(|error| unusable(path, error))?;
             bodies::remove_loose(&connection).map_err(|error| unusable(path, error))?;
+            let present = ReceiptId::generate();
+            id_order::forget_the_future(&connection, present.as_bytes()).map_err(|error| unusable(path, error))?;
             keys.get(&connection).map_err(|error| unusable(path, error))?;
             backlogs.load(&connection).map_err(|error| unusable(path, error))?;
         }
