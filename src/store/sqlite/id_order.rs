@@ -107,6 +107,7 @@ fn first_from(connection: &Connection, table: Numbered, id: &Id) -> rusqlite::Re
 /// How the ids of a table are read, without strays.
 struct Statements {
     greatest: &'static str,
+    /// Each end by itself: both together would read the whole table.
     ends: &'static str,
     next: &'static str,
     /// Makes the rows from a number on strays.
@@ -118,7 +119,7 @@ fn statements(table: Numbered) -> Statements {
         Numbered::Receipts => Statements {
             greatest: "SELECT r.id FROM receipts r WHERE NOT EXISTS
                 (SELECT 1 FROM stray_ids s WHERE s.kind = 0 AND s.seq = r.seq) ORDER BY r.seq DESC LIMIT 1",
-            ends: "SELECT min(seq), max(seq) FROM receipts",
+            ends: "SELECT (SELECT min(seq) FROM receipts), (SELECT max(seq) FROM receipts)",
             next: "SELECT r.seq, r.id FROM receipts r WHERE r.seq BETWEEN ?1 AND ?2 AND NOT EXISTS
                 (SELECT 1 FROM stray_ids s WHERE s.kind = 0 AND s.seq = r.seq) ORDER BY r.seq LIMIT 1",
             mark: "INSERT INTO stray_ids (kind, id, seq) SELECT 0, id, seq FROM receipts WHERE seq >= ?1
@@ -127,7 +128,7 @@ fn statements(table: Numbered) -> Statements {
         Numbered::Events => Statements {
             greatest: "SELECT e.id FROM events e WHERE NOT EXISTS
                 (SELECT 1 FROM stray_ids s WHERE s.kind = 1 AND s.seq = e.seq) ORDER BY e.seq DESC LIMIT 1",
-            ends: "SELECT min(seq), max(seq) FROM events",
+            ends: "SELECT (SELECT min(seq) FROM events), (SELECT max(seq) FROM events)",
             next: "SELECT e.seq, e.id FROM events e WHERE e.seq BETWEEN ?1 AND ?2 AND NOT EXISTS
                 (SELECT 1 FROM stray_ids s WHERE s.kind = 1 AND s.seq = e.seq) ORDER BY e.seq LIMIT 1",
             mark: "INSERT INTO stray_ids (kind, id, seq) SELECT 1, id, seq FROM events WHERE seq >= ?1
@@ -253,6 +254,24 @@ mod tests {
         }
         assert_eq!(strays(&table(tables[0])), 0);
         assert_eq!(strays(&table(tables[3])), 5);
+    }
+
+    #[test]
+    fn no_row_is_looked_for_by_reading_the_whole_table() {
+        let connection = table(&[(1, 10)]);
+        for table in [Numbered::Receipts, Numbered::Events] {
+            let Statements { greatest, ends, next, .. } = statements(table);
+            for statement in [greatest, ends, next] {
+                let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+                let count = plan.parameter_count();
+                let values = vec![rusqlite::types::Value::Integer(1); count];
+                let steps = plan.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+                let steps: Vec<String> = steps.map(Result::unwrap).collect();
+                // The greatest is read from the end, and no further than strays go.
+                let scans = steps.iter().filter(|step| step.starts_with("SCAN") && !step.contains("CONSTANT")).count();
+                assert!(scans == 0 || statement == greatest, "{statement}: {steps:#?}");
+            }
+        }
     }
 
     #[test]
