@@ -4,7 +4,8 @@
 //! A row whose id is not above all before it is a *stray*: the clock had been ahead when the process before this one ended, or
 //! two bodies were read side by side. Strays are few; their ids are in `stray_ids`, and the search passes over their rows.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::numbers::Numbered;
 
@@ -28,8 +29,8 @@ pub struct Rows {
 impl IdOrder {
     /// Of a table as it is.
     pub fn load(table: Numbered, connection: &Connection) -> rusqlite::Result<Self> {
-        let greatest = connection.query_row(statements(table).greatest, [], |row| row.get(0)).optional()?;
-        Ok(Self { table, greatest })
+        let greatest = connection.query_row(statements(table).greatest, [], |row| Ok(id_in(row, 0))).optional()?;
+        Ok(Self { table, greatest: greatest.and_then(|id| Id::try_from(id).ok()) })
     }
 
     /// A row has been written behind all others. That this may be rolled back makes no difference: the next one is a stray
@@ -70,7 +71,7 @@ pub fn find(connection: &Connection, table: Numbered, id: &Id) -> rusqlite::Resu
         return Ok(stray);
     }
     let found = first_from(connection, table, id)?;
-    Ok(found.filter(|(_, found)| found == id).map(|(row, _)| row))
+    Ok(found.filter(|(_, found)| found.as_slice() == id).map(|(row, _)| row))
 }
 
 /// The rows of the ids between two, both included.
@@ -82,7 +83,7 @@ pub fn range(connection: &Connection, table: Numbered, low: &Id, high: &Id) -> r
 }
 
 /// The first row, but for strays, whose id is not below.
-fn first_from(connection: &Connection, table: Numbered, id: &Id) -> rusqlite::Result<Option<(i64, Id)>> {
+fn first_from(connection: &Connection, table: Numbered, id: &Id) -> rusqlite::Result<Option<(i64, Vec<u8>)>> {
     let ends = connection
         .prepare_cached(statements(table).ends)?
         .query_row([], |row| Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?)))?;
@@ -91,10 +92,11 @@ fn first_from(connection: &Connection, table: Numbered, id: &Id) -> rusqlite::Re
     let mut found = None;
     while low <= high {
         let middle = low + (high - low) / 2;
-        let row: Option<(i64, Id)> = next.query_row([middle, high], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let row: Option<(i64, Vec<u8>)> =
+            next.query_row([middle, high], |row| Ok((row.get(0)?, id_in(row, 1)))).optional()?;
         match row {
             None => high = middle - 1,
-            Some((row, of_row)) if of_row < *id => low = row + 1,
+            Some((row, of_row)) if of_row.as_slice() < id.as_slice() => low = row + 1,
             Some(row) => {
                 found = Some(row);
                 high = middle - 1;
@@ -102,6 +104,14 @@ fn first_from(connection: &Connection, table: Numbered, id: &Id) -> rusqlite::Re
         }
     }
     Ok(found)
+}
+
+/// What stands in the place of an id: a row that is damaged must not keep the others from being found.
+fn id_in(row: &Row<'_>, column: usize) -> Vec<u8> {
+    match row.get_ref(column) {
+        Ok(ValueRef::Blob(bytes) | ValueRef::Text(bytes)) => bytes.to_vec(),
+        _ => Vec::new(),
+    }
 }
 
 /// How the ids of a table are read, without strays.
