@@ -17,8 +17,9 @@
 //! ```
 //!
 //! Each arrow is a call to a lower layer or a row left in the store. A wake-up carries no data: the task that is woken reads
-//! the store again, so that a restart or a missed wake-up needs no path of its own. The 200 is written after the receipt is
-//! committed and synced. Intake goes before everything else that writes.
+//! the store again, so that a restart or a missed wake-up needs no path of its own. What the store has just committed it hands
+//! out from memory, bounded; its tables alone say what waits. The 200 is written after the receipt is committed and synced.
+//! Intake goes before everything else that writes.
 //!
 //! # Two kinds of destination
 //!
