@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::super::{Policy, StoreError};
 use super::rows::{document, readable, row_of, to_text};
-use crate::domain::{Incident, IncidentNumber, IncidentState, Milestone, Timestamp};
+use crate::domain::{Incident, IncidentNumber, IncidentState, Milestone, MilestoneKind, Timestamp};
 use crate::incidents;
 
 /// Rows of incidents in one transaction.
@@ -57,7 +57,9 @@ impl<'t> IncidentRows<'t> {
         for milestone in milestones {
             insert.execute(params![row_of(incident), to_text(milestone)?])?;
         }
-        if milestones.is_empty() { Ok(()) } else { self.forget_milestones(incident) }
+        // One that was just opened has no others.
+        let is_first = milestones.first().is_some_and(|first| first.what == MilestoneKind::Opened);
+        if milestones.is_empty() || is_first { Ok(()) } else { self.forget_milestones(incident) }
     }
 
     /// An incident may live for ever: its opening and the newest milestones are kept.

@@ -104,7 +104,13 @@ impl<'t> Incidents<'t> {
             if folded_into.is_none() || subject.incident.fold.is_some() {
                 *absorption.opened.entry(source.clone()).or_default() += usize::from(is_opened);
                 self.save(&subject, shown)?;
-                self.tell(&subject.incident, &of_subject, &mut absorption.to_tell)?;
+                let notifications = Notifications::of(self.transaction, self.policy, self.now);
+                let to_tell = &mut absorption.to_tell;
+                if is_opened {
+                    notifications.tell_first(&subject.incident, &of_subject, to_tell)?;
+                } else {
+                    notifications.tell(&subject.incident, &of_subject, to_tell)?;
+                }
             }
             if let Some(folded_into) = folded_into {
                 let reason = if subject.incident.fold.is_some_and(|fold| fold.is_digest) { "digest" } else { "storm" };
@@ -148,9 +154,7 @@ impl<'t> Incidents<'t> {
         notifiers: &BTreeMap<DestinationName, RouteName>,
         to_tell: &mut BTreeSet<DestinationName>,
     ) -> Result<(), StoreError> {
-        let notifications = Notifications::of(self.transaction, self.policy, self.now);
-        notifications.join(incident, notifiers)?;
-        notifications.arm(incident, to_tell)
+        Notifications::of(self.transaction, self.policy, self.now).tell(incident, notifiers, to_tell)
     }
 
     /// Adds an incident to the digest of what a notifier was not told, which is told it instead; the number of the digest.

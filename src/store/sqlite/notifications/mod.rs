@@ -50,28 +50,77 @@ impl<'t> Notifications<'t> {
         NotificationRows::of(self.transaction, self.now)
     }
 
+    /// Notifiers that are to know of an incident from now on, and what every notifier of it is to be told next.
+    /// Destinations for which it is due now are added to `to_tell`.
+    pub fn tell(
+        &self,
+        incident: &Incident,
+        notifiers: &BTreeMap<DestinationName, RouteName>,
+        to_tell: &mut BTreeSet<DestinationName>,
+    ) -> Result<(), StoreError> {
+        self.join(incident, notifiers)?;
+        self.arm(incident, to_tell)
+    }
+
+    /// The same for an incident that was just opened, of which nothing is stored yet.
+    pub fn tell_first(
+        &self,
+        incident: &Incident,
+        notifiers: &BTreeMap<DestinationName, RouteName>,
+        to_tell: &mut BTreeSet<DestinationName>,
+    ) -> Result<(), StoreError> {
+        for (destination, route) in notifiers {
+            let Some(mut stored) = self.join_one(incident, destination, route)? else { continue };
+            if self.arm_one(incident, &mut stored)? {
+                to_tell.insert(stored.destination);
+            }
+        }
+        Ok(())
+    }
+
     /// Notifiers that are to know of an incident from now on.
     pub fn join(
         &self,
         incident: &Incident,
         notifiers: &BTreeMap<DestinationName, RouteName>,
     ) -> Result<(), StoreError> {
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO notifications (id, incident, destination, route, fingerprint, document)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (incident, destination) DO NOTHING",
-        )?;
-        for (destination, route) in notifiers {
-            let Some(notifier) = self.policy.notifier(destination) else { continue };
-            insert.execute(params![
-                NotificationId::generate().as_bytes(),
+        notifiers.iter().try_for_each(|(destination, route)| self.join_one(incident, destination, route).map(drop))
+    }
+
+    /// One of them; `None` where it is not configured, or knew before.
+    fn join_one(
+        &self,
+        incident: &Incident,
+        destination: &DestinationName,
+        route: &RouteName,
+    ) -> Result<Option<Stored>, StoreError> {
+        let Some(notifier) = self.policy.notifier(destination) else { return Ok(None) };
+        let (id, told) = (NotificationId::generate(), Notification::new(self.now));
+        let added = self
+            .transaction
+            .prepare_cached(
+                "INSERT INTO notifications (id, incident, destination, route, fingerprint, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (incident, destination) DO NOTHING",
+            )?
+            .execute(params![
+                id.as_bytes(),
                 row_of(incident.number),
                 destination.as_str(),
                 route.as_str(),
                 notifier.fingerprint,
-                to_text(&Notification::new(self.now))?,
+                to_text(&told)?,
             ])?;
-        }
-        Ok(())
+        Ok((added > 0).then(|| Stored {
+            row: self.transaction.last_insert_rowid(),
+            id,
+            incident: incident.number,
+            destination: destination.clone(),
+            route: route.clone(),
+            fingerprint: Some(notifier.fingerprint),
+            pending: None,
+            refused: Vec::new(),
+            told,
+        }))
     }
 
     /// Plans for every notifier of an incident what it is to be told next. Destinations for which it is due now are
