@@ -17,6 +17,7 @@ mod check;
 mod commands;
 mod commit_loop;
 mod connection;
+mod crowd;
 mod database;
 mod delivery_candidates;
 mod delivery_queue;
