@@ -6,7 +6,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, para
 
 use super::super::{Acceptance, StoreError};
 use super::id_order::IdOrder;
-use super::key_partitions::{self, Key, Parts, Table};
+use super::key_partitions::{self, GENERATION_PARTS, PART_KEYS, Parts, Table};
+use super::key_places::Key;
 use super::numbers::Numbered;
 use crate::domain::{DedupeKey, EventKey, ReceiptId, RequestKey, Timestamp};
 
@@ -184,14 +185,22 @@ pub fn prune(transaction: &Transaction<'_>, before: Timestamp, limit: usize) -> 
 }
 
 static REQUESTS: Table = Table {
-    all: "SELECT part, key FROM dedupe_keys ORDER BY part",
-    oldest: "SELECT min(part) FROM dedupe_keys",
+    kind: 0,
+    part_keys: PART_KEYS,
+    generation_parts: GENERATION_PARTS,
+    keys: "SELECT part, key FROM dedupe_keys WHERE part BETWEEN ?1 AND ?2 ORDER BY part",
+    next: "SELECT min(part) FROM dedupe_keys WHERE part >= ?1",
+    newest: "SELECT max(part) FROM dedupe_keys",
     prune: "DELETE FROM dedupe_keys WHERE part = ?1 AND key IN
         (SELECT key FROM dedupe_keys WHERE part = ?1 AND seen_at < ?2 LIMIT ?3)",
 };
 static EVENTS: Table = Table {
-    all: "SELECT part, key FROM event_keys ORDER BY part",
-    oldest: "SELECT min(part) FROM event_keys",
+    kind: 1,
+    part_keys: PART_KEYS,
+    generation_parts: GENERATION_PARTS,
+    keys: "SELECT part, key FROM event_keys WHERE part BETWEEN ?1 AND ?2 ORDER BY part",
+    next: "SELECT min(part) FROM event_keys WHERE part >= ?1",
+    newest: "SELECT max(part) FROM event_keys",
     prune: "DELETE FROM event_keys WHERE part = ?1 AND key IN
         (SELECT key FROM event_keys WHERE part = ?1 AND seen_at < ?2 LIMIT ?3)",
 };

@@ -6,7 +6,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::access::Access;
 use super::open_error::{OpenError, unusable};
-use super::{id_order, incident_schema, numbers, operator_schema, replay_schema, runs, sink_schema, token_schema};
+use super::{
+    id_order, incident_schema, numbers, operator_schema, replay_schema, runs, sink_schema, stored_places, token_schema,
+};
 
 /// Refuses a newer or foreign file, before anything in it is changed. An older one is refused as well for a command of the
 /// operator's: only the process that serves, which has the file for itself, brings it to the newest schema. A command of a
@@ -92,12 +94,14 @@ const APPLICATION_ID: i64 = 0x6761_7465;
 ///   [`numbers`] and [`id_order`].
 /// - `notices` and `source_activity` are for what the operator is told: see [`operator_schema`].
 /// - `token_chains` holds refresh tokens: see [`token_schema`].
+/// - `key_places` says in which parts keys are, so that not all are read at a start: see [`stored_places`].
 const MIGRATIONS: &[&[&str]] = &[
     &[KEYS, FIRST],
     &[runs::SCHEMA, incident_schema::SCHEMA],
     &[sink_schema::SCHEMA],
     &[replay_schema::SCHEMA, operator_schema::NOTICES, operator_schema::FALLBACKS],
     &[numbers::SCHEMA, id_order::SCHEMA, token_schema::SCHEMA],
+    &[stored_places::SCHEMA],
 ];
 
 /// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).
