@@ -420,7 +420,6 @@ mod tests {
             "DELETE FROM key_places WHERE generation = 1",
             "UPDATE key_places SET places = x'' WHERE generation = 1",
             "UPDATE key_places SET places = 'text' WHERE generation = 1",
-            "UPDATE key_places SET places = NULL || places WHERE false",
             "UPDATE key_places SET places = zeroblob(length(places)) WHERE generation = 1",
             "UPDATE key_places SET places = CAST(substr(places, 1, 50) || x'31' || substr(places, 52) AS BLOB) WHERE generation = 1",
             "DROP TABLE key_places; CREATE TABLE key_places (kind, generation, places, UNIQUE (kind, generation))",

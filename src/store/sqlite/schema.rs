@@ -296,4 +296,18 @@ mod tests {
         prepare(&mut connection, Path::new("test.db")).unwrap();
         assert_eq!(rows(&connection, "SELECT * FROM runs"), [""; 0]);
     }
+
+    #[test]
+    fn the_keys_of_a_store_without_their_places_are_known_after_the_migration_and_their_places_are_stored() {
+        let mut connection = first(
+            "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 9)
+             INSERT INTO dedupe_keys SELECT 500 * n, zeroblob(15) || char(65 + n), x'00', n FROM n;
+             UPDATE dedupe_keys SET key = CAST(key AS BLOB);",
+        );
+        prepare(&mut connection, Path::new("test.db")).unwrap();
+        super::super::keys::Keys::load(&connection).unwrap();
+        let stored = rows(&connection, "SELECT kind, generation FROM key_places ORDER BY generation");
+        // The highest part is 4500: five generations of 896 parts have been filled, and the sixth is open.
+        assert_eq!(stored, (0..5).map(|number| format!("Integer(0) Integer({number})")).collect::<Vec<_>>());
+    }
 }
