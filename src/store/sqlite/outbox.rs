@@ -15,7 +15,7 @@ use super::batches::{Formed, MoreWaits};
 use super::delivery_queue::{Claimer, Settler, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
-use super::record::{Recorder, add_result, conclude, document};
+use super::record::{Recorder, add_result, conclude, documents};
 use super::work::WorkLine;
 use super::{SqliteStore, batches, leases};
 use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
@@ -40,7 +40,7 @@ impl Outbox for SqliteStore {
         lease: Lease,
     ) -> Ticket<Extended> {
         // Serialized here and not in the transaction, to keep the writer thread free.
-        let documents = match events.iter().map(document).collect::<Result<Vec<_>, _>>() {
+        let documents = match documents(events.iter()) {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
         };
@@ -69,8 +69,7 @@ impl Outbox for SqliteStore {
     }
 
     fn conclude(&self, conclusions: Arc<Vec<Conclusion>>, policy: &Arc<Policy>, now: Timestamp) -> Ticket<Dispatched> {
-        let events = conclusions.iter().flat_map(|conclusion| &conclusion.events);
-        let documents = match events.map(document).collect::<Result<Vec<_>, _>>() {
+        let documents = match documents(conclusions.iter().flat_map(|conclusion| &conclusion.events)) {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
         };
@@ -79,12 +78,7 @@ impl Outbox for SqliteStore {
             let begun = Instant::now();
             let mut total = Dispatched::default();
             let mut recorder = Recorder::of(transaction, keys.get(transaction)?, &policy, now)?;
-            let mut documents = documents.as_slice();
-            for conclusion in conclusions.iter() {
-                let (its, rest) = documents.split_at(conclusion.events.len());
-                conclude(transaction, &mut recorder, conclusion, its, &mut total)?;
-                documents = rest;
-            }
+            conclude(transaction, &mut recorder, &conclusions, &documents, &mut total)?;
             let absorption = recorder.finish()?;
             for (source, opened) in absorption.opened {
                 total.by_source.entry(source).or_default().incidents_opened += opened;

@@ -4,8 +4,9 @@
 //! concluded.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use super::super::{
     Backlog, Claim, ClaimedReceipts, Lease, ReceiptLimits, ReceiptSize, ReceiptWork, SetAside, StoreError,
@@ -198,13 +199,27 @@ impl<'t> Batch<'t> {
         }
         run.store(self.transaction)?;
         self.note_gone(queue.source, &before, &run);
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO receipt_queue (seq, lease_until, generation, tries, large) VALUES (?1, ?2, 1, 1, ?3)",
-        )?;
-        for (_, claim) in &self.claims[first..] {
-            insert.execute(params![claim.row, self.lease.until().as_millis(), runs::is_large(queue.size)])?;
-        }
+        let rows: Vec<i64> = self.claims[first..].iter().map(|(_, claim)| claim.row).collect();
+        self.insert(&rows, queue.size)?;
         Ok(rows_taken)
+    }
+
+    /// Writes rows for what is claimed for the first time. Those of a run have consecutive numbers, and many of these are
+    /// written by one statement.
+    fn insert(&self, rows: &[i64], size: ReceiptSize) -> rusqlite::Result<()> {
+        let (until, large) = (self.lease.until().as_millis(), runs::is_large(size));
+        let mut one = self.transaction.prepare_cached(INSERT_ONE)?;
+        let mut many = self.transaction.prepare_cached(&INSERT_MANY)?;
+        let consecutive = rows.chunk_by(|row, next| row + 1 == *next);
+        for some in consecutive.flat_map(|rows| rows.chunks(INSERTED_AT_ONCE)) {
+            match some {
+                [first, ..] if some.len() == INSERTED_AT_ONCE => {
+                    many.execute(params![first, until, large]).map(drop)?
+                }
+                _ => some.iter().try_for_each(|row| one.execute(params![row, until, large]).map(drop))?,
+            }
+        }
+        Ok(())
     }
 
     /// Claims receipts from the beginning of a run as far as they are in memory; how many.
@@ -314,6 +329,49 @@ fn receipt_claim(connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Cla
     Ok(Claim::new(row.get(0)?, row.get::<_, i64>(1)? + 1, work))
 }
 
+/// Takes receipts off the queue whose claims still hold; which of these do, in their order. Consecutive receipts are looked
+/// for and taken off by one statement.
+pub struct Release<'t> {
+    held: CachedStatement<'t>,
+    some: CachedStatement<'t>,
+    one: CachedStatement<'t>,
+}
+
+impl<'t> Release<'t> {
+    pub fn of(transaction: &'t Transaction<'t>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            held: transaction
+                .prepare_cached("SELECT count(*) FROM receipt_queue WHERE seq BETWEEN ?1 AND ?2 AND generation = ?3")?,
+            some: transaction
+                .prepare_cached("DELETE FROM receipt_queue WHERE seq BETWEEN ?1 AND ?2 AND generation = ?3")?,
+            one: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
+        })
+    }
+
+    pub fn release<'c>(&mut self, claims: impl Iterator<Item = &'c Claim<ReceiptWork>>) -> rusqlite::Result<Vec<bool>> {
+        let places: Vec<(i64, i64)> = claims.map(|claim| (claim.row, claim.generation)).collect();
+        let mut released = Vec::with_capacity(places.len());
+        for some in places.chunk_by(|(row, generation), next| (row + 1, *generation) == *next) {
+            if let [(first, generation), .., (last, _)] = some
+                && self.are_held(*first, *last, *generation)?
+            {
+                self.some.execute([first, last, generation])?;
+                released.extend(some.iter().map(|_| true));
+                continue;
+            }
+            for (row, generation) in some {
+                released.push(self.one.execute([row, generation])? == 1);
+            }
+        }
+        Ok(released)
+    }
+
+    fn are_held(&mut self, first: i64, last: i64, generation: i64) -> rusqlite::Result<bool> {
+        let count: i64 = self.held.query_row([first, last, generation], |row| row.get(0))?;
+        Ok(count == last - first + 1)
+    }
+}
+
 /// Whether the claim still holds; if so its lease begins anew.
 pub fn renew(transaction: &Transaction<'_>, claim: &Claim<ReceiptWork>, lease: Lease) -> Result<bool, StoreError> {
     let until = lease.until().as_millis();
@@ -331,6 +389,15 @@ fn claimed_before(size: ReceiptSize) -> &'static str {
     }
 }
 
+/// So many rows one statement writes.
+const INSERTED_AT_ONCE: usize = 16;
+const INSERT_ONE: &str =
+    "INSERT INTO receipt_queue (seq, lease_until, generation, tries, large) VALUES (?1, ?2, 1, 1, ?3)";
+/// The same of [`INSERTED_AT_ONCE`] consecutive ones, the first of which is `?1`.
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| {
+    let others: String = (1..INSERTED_AT_ONCE).map(|place| format!(", (?1 + {place}, ?2, 1, 1, ?3)")).collect();
+    format!("{INSERT_ONE}{others}")
+});
 /// How many turns of sources fit into a batch.
 const TURNS_A_BATCH: usize = 8;
 

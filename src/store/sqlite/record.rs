@@ -13,12 +13,35 @@ use super::incidents::{Absorption, Incidents};
 use super::keys::{EventKeyTable, Keys, Seen};
 use super::notifications::Notifications;
 use super::numbers::Numbered;
+use super::receipt_queue::Release;
 use super::single_events::SingleEvent;
 use super::sink_plans::{Destinations, SinkPlanner};
 use super::urgency::urgency_of_event;
-use crate::domain::{Event, EventState, IncidentNumber, Severity, SourceName, Timestamp};
+use crate::domain::{DestinationName, Event, EventState, IncidentNumber, RouteName, Severity, SourceName, Timestamp};
 
+/// Records what receipts hold whose claims still hold. `documents`: those of all their events.
 pub fn conclude(
+    transaction: &Transaction<'_>,
+    recorder: &mut Recorder<'_>,
+    conclusions: &[Conclusion],
+    mut documents: &[String],
+    total: &mut Dispatched,
+) -> Result<(), StoreError> {
+    let claims = conclusions.iter().map(|conclusion| &conclusion.claim);
+    let released = Release::of(transaction)?.release(claims)?;
+    for (conclusion, is_released) in conclusions.iter().zip(released) {
+        let (its, rest) = documents.split_at(conclusion.events.len());
+        documents = rest;
+        if is_released {
+            conclude_one(transaction, recorder, conclusion, its, total)?;
+        } else {
+            total.leases_lost += 1;
+        }
+    }
+    Ok(())
+}
+
+fn conclude_one(
     transaction: &Transaction<'_>,
     recorder: &mut Recorder<'_>,
     conclusion: &Conclusion,
@@ -26,10 +49,6 @@ pub fn conclude(
     total: &mut Dispatched,
 ) -> Result<(), StoreError> {
     let claim = &conclusion.claim;
-    if recorder.release.execute(params![claim.row, claim.generation])? == 0 {
-        total.leases_lost += 1;
-        return Ok(());
-    }
     let (tally, _) = recorder.record(claim, conclusion.events.iter().zip(documents))?;
     let work = claim.work();
     let is_usual = tally.events_new == 1 && tally.events_duplicate == 0 && conclusion.note.is_none();
@@ -65,16 +84,23 @@ pub fn add_result(
     Ok(())
 }
 
-/// The event as it is kept.
-pub fn document(planned: &PlannedEvent) -> Result<String, StoreError> {
-    serde_json::to_string(&planned.event).map_err(|error| StoreError::Failed(error.to_string()))
+/// Events as they are kept.
+pub fn documents<'e>(events: impl Iterator<Item = &'e PlannedEvent>) -> Result<Vec<String>, StoreError> {
+    let mut length = DOCUMENT_BYTES;
+    let document = |planned: &PlannedEvent| {
+        // The next one is about as long as this one, and is written without moving what has been written.
+        let mut text = Vec::with_capacity(length + length / 8);
+        serde_json::to_writer(&mut text, &planned.event).map_err(|error| StoreError::Failed(error.to_string()))?;
+        length = text.len();
+        String::from_utf8(text).map_err(|error| StoreError::Failed(error.to_string()))
+    };
+    events.map(document).collect()
 }
 
 /// Records events and their deliveries, with statements that are prepared once for all of them.
 pub struct Recorder<'t> {
     transaction: &'t Transaction<'t>,
     now: Timestamp,
-    release: CachedStatement<'t>,
     keys: &'t mut Keys,
     key_table: EventKeyTable<'t>,
     event: CachedStatement<'t>,
@@ -106,7 +132,6 @@ impl<'t> Recorder<'t> {
             repeated: BTreeMap::new(),
             repetitions: BTreeMap::new(),
             key_table: EventKeyTable::of(transaction)?,
-            release: transaction.prepare_cached("DELETE FROM receipt_queue WHERE seq = ?1 AND generation = ?2")?,
             event: transaction.prepare_cached(
                 "INSERT INTO events
                  (seq, id, receipt, source, received_at, severity, unrouted, quarantined, title, document)
@@ -241,11 +266,10 @@ impl<'t> Recorder<'t> {
 
     /// Notes a new event for its sinks, and has the notifiers told of its incident. Returns how many sinks there are.
     fn plan(&mut self, event: i64, planned: &PlannedEvent) -> Result<usize, StoreError> {
-        let (notifiers, sinks) = self.by_kind(planned);
-        self.gather(event, planned, notifiers);
-        let count = sinks.len();
-        self.sinks.plan(event, sinks)?;
-        Ok(count)
+        let policy = self.policy;
+        let is_notifier = |(destination, _): &&(DestinationName, RouteName)| policy.notifier(destination).is_some();
+        self.gather(event, planned, planned.deliveries.iter().filter(is_notifier).cloned().collect());
+        self.sinks.plan(event, planned.deliveries.iter().filter(|place| !is_notifier(place)))
     }
 
     /// The notifiers and the sinks of an event.
@@ -372,6 +396,8 @@ fn known_from(event: &Event) -> Timestamp {
     event.received_at.max(event.time.min(event.received_at.plus(AHEAD_MAX)))
 }
 
+/// About as long as an event is.
+const DOCUMENT_BYTES: usize = 1_024;
 const DEAD: i64 = 3;
 const SUPERSEDED: i64 = 4;
 /// Why an event is not told that is known already.

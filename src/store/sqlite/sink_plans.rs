@@ -19,6 +19,15 @@ pub struct SinkPlanner<'t> {
     /// The plans that this transaction has met.
     known: HashMap<Destinations, i64>,
     planned: BTreeMap<DestinationName, Planned>,
+    /// What the events before had in common, which is not in `planned` yet: most have the same sinks as the one before.
+    same: Option<Same>,
+}
+
+/// Events that were handed in one after the other for the same sinks.
+struct Same {
+    sinks: Destinations,
+    plan: i64,
+    planned: Planned,
 }
 
 /// Consecutive events of one plan.
@@ -40,19 +49,46 @@ struct Planned {
 
 impl<'t> SinkPlanner<'t> {
     pub fn of(transaction: &'t Transaction<'t>) -> Self {
-        Self { transaction, run: None, known: HashMap::new(), planned: BTreeMap::new() }
+        Self { transaction, run: None, known: HashMap::new(), planned: BTreeMap::new(), same: None }
     }
 
-    /// Notes the sinks of an event that was just recorded: events are handed in by their rows, ascending.
-    pub fn plan(&mut self, event: i64, sinks: Destinations) -> Result<(), StoreError> {
-        if sinks.is_empty() {
-            return Ok(());
+    /// Notes the sinks of an event that was just recorded: events are handed in by their rows, ascending. Returns how many
+    /// sinks there are.
+    pub fn plan<'d>(
+        &mut self,
+        event: i64,
+        sinks: impl Iterator<Item = &'d (DestinationName, RouteName)> + Clone,
+    ) -> Result<usize, StoreError> {
+        let count = sinks.clone().count();
+        if count == 0 {
+            return Ok(0);
         }
-        for (destination, _) in &sinks {
-            let planned = self.planned.entry(destination.clone()).or_insert(Planned { first: event, events: 0 });
-            planned.events += 1;
+        let plan = match &mut self.same {
+            Some(same) if same.sinks.iter().eq(sinks.clone()) => {
+                same.planned.events += 1;
+                same.plan
+            }
+            _ => {
+                self.note_same();
+                let sinks: Destinations = sinks.cloned().collect();
+                let plan = self.number_of(sinks.clone())?;
+                self.same = Some(Same { sinks, plan, planned: Planned { first: event, events: 1 } });
+                plan
+            }
+        };
+        self.note_in_run(event, plan)?;
+        Ok(count)
+    }
+
+    /// Counts for each sink what the last events had in common.
+    fn note_same(&mut self) {
+        let Some(Same { sinks, planned: Planned { first, events }, .. }) = self.same.take() else { return };
+        for (destination, _) in sinks {
+            self.planned.entry(destination).or_insert(Planned { first, events: 0 }).events += events;
         }
-        let plan = self.number_of(sinks)?;
+    }
+
+    fn note_in_run(&mut self, event: i64, plan: i64) -> Result<(), StoreError> {
         if self.run.is_none() {
             self.run = self.last_run()?;
         }
@@ -71,6 +107,7 @@ impl<'t> SinkPlanner<'t> {
 
     /// Writes what is still held. A sink that is planned for the first time begins with its first event.
     pub fn finish(mut self) -> Result<(), StoreError> {
+        self.note_same();
         self.write_run()?;
         let mut upsert = self.transaction.prepare_cached(
             "INSERT INTO sinks (destination, position, planned, batched) VALUES (?1, ?2, ?3, 0)
@@ -136,6 +173,7 @@ impl<'t> SinkPlanner<'t> {
     /// destination and discarded is neither.
     pub fn is_kept_for(&mut self, event: i64, destination: &DestinationName) -> Result<bool, StoreError> {
         // The event may have been planned in this transaction.
+        self.note_same();
         self.write_run()?;
         let is_new = self.planned.get(destination).is_some_and(|planned| planned.first <= event);
         let is_live = self.is_planned(event, destination)?
