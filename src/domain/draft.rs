@@ -77,8 +77,11 @@ pub struct Draft {
 impl Draft {
     /// What it has in common with the same thing happening again, where nothing tells the two apart.
     pub fn recurring_key(&self, source: &SourceName) -> Option<EventKey> {
+        if !self.recurs || self.key.is_empty() {
+            return None;
+        }
         let parts: Vec<&str> = self.key.iter().map(String::as_str).collect();
-        (self.recurs && !parts.is_empty()).then(|| EventKey::of(source, &parts))
+        Some(EventKey::of(source, &parts))
     }
 
     /// The severity if none is stated: the source's, and at least high where nothing in it was understood. What an attacker
@@ -91,15 +94,15 @@ impl Draft {
     /// Gives the draft its identity and holds it to the limits. `position` is its place in the receipt, the
     /// last resort of identification.
     pub fn into_event(self, receipt: &Receipt, vendor: &str, default_severity: Severity, position: usize) -> Event {
-        let (id, position) = (receipt.id.to_string(), position.to_string());
+        // Destinations fold what has the same key: each time that it happens needs its own.
+        let place = (self.key.is_empty() || self.recurs).then(|| (receipt.id.to_string(), position.to_string()));
         let mut parts: Vec<&str> = self.key.iter().map(String::as_str).collect();
-        if parts.is_empty() || self.recurs {
-            // Destinations fold what has the same key: each time that it happens needs its own.
-            parts.extend(["receipt", &id, &position]);
+        if let Some((id, position)) = &place {
+            parts.extend(["receipt", id, position]);
         }
         let key = EventKey::of(&receipt.source, &parts);
         let severity = self.severity.unwrap_or_else(|| self.default_severity(default_severity));
-        let kind = line(&self.kind, KIND_CHARS_MAX).unwrap_or_else(|| "unknown".to_owned());
+        let kind = line(self.kind, KIND_CHARS_MAX).unwrap_or_else(|| "unknown".to_owned());
         Event {
             id: EventId::generate(),
             key,
@@ -110,7 +113,7 @@ impl Draft {
             time: self.time.unwrap_or(receipt.received_at),
             received_at: receipt.received_at,
             severity,
-            title: line(&self.title, TITLE_CHARS_MAX).unwrap_or_else(|| kind.clone()),
+            title: line(self.title, TITLE_CHARS_MAX).unwrap_or_else(|| kind.clone()),
             kind,
             message: text(self.message),
             rule: self.rule.and_then(Rule::limited),
@@ -147,7 +150,7 @@ impl Actor {
 
 impl Target {
     fn limited(self) -> Option<Self> {
-        let url = self.url.and_then(|url| line(&url, URL_CHARS_MAX));
+        let url = self.url.and_then(|url| line(url, URL_CHARS_MAX));
         let target = Self { method: short(self.method), url, host: short(self.host), agent: short(self.agent) };
         (target != Self::default()).then_some(target)
     }
@@ -161,21 +164,37 @@ impl Link {
 }
 
 /// One line without control characters, at most `chars_max` long; `None` when nothing is left.
-fn line(text: &str, chars_max: usize) -> Option<String> {
+fn line(text: String, chars_max: usize) -> Option<String> {
+    if is_plain_line(&text, chars_max) {
+        return Some(text);
+    }
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = clean.trim();
     (!clean.is_empty()).then(|| clean.chars().take(chars_max).collect())
 }
 
+/// Whether a text is certainly what [`line`] would make of it: most are.
+fn is_plain_line(text: &str, chars_max: usize) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
+    !text.is_empty()
+        && text.len() <= chars_max
+        && !text.starts_with(' ')
+        && !text.ends_with(' ')
+        && text.bytes().all(is_plain)
+}
+
 /// A short value on one line.
 fn short(value: Option<String>) -> Option<String> {
-    value.and_then(|value| line(&value, SHORT_CHARS_MAX))
+    value.and_then(|value| line(value, SHORT_CHARS_MAX))
 }
 
 /// A value that tells things apart: one that is too long is cut, and ends in a hash of the whole.
 fn identity(value: Option<String>) -> Option<String> {
     let value = value?;
-    let shown = line(&value, SHORT_CHARS_MAX)?;
+    if is_plain_line(&value, SHORT_CHARS_MAX) {
+        return Some(value);
+    }
+    let shown = line(value.clone(), SHORT_CHARS_MAX)?;
     if shown == value {
         return Some(shown);
     }
@@ -199,9 +218,8 @@ fn text(value: Option<String>) -> Option<String> {
 }
 
 fn limited_labels(labels: BTreeMap<String, String>, severity_word: Option<String>) -> BTreeMap<String, String> {
-    let limited =
-        labels.into_iter().filter_map(|(name, value)| Some((line(&name, 64)?, line(&value, SHORT_CHARS_MAX)?)));
-    let word = severity_word.and_then(|word| line(&word, SEVERITY_WORD_CHARS_MAX));
+    let limited = labels.into_iter().filter_map(|(name, value)| Some((line(name, 64)?, line(value, SHORT_CHARS_MAX)?)));
+    let word = severity_word.and_then(|word| line(word, SEVERITY_WORD_CHARS_MAX));
     let room = LABELS_MAX - usize::from(word.is_some());
     limited.take(room).chain(word.map(|word| (SEVERITY_WORD.to_owned(), word))).collect()
 }
@@ -213,6 +231,11 @@ fn limited_unmapped(mut unmapped: Map<String, Value>) -> Map<String, Value> {
             *value = Value::String(value.to_string());
         }
     }
+    // To write the values only to learn how long they are would cost as much as to store them.
+    let most: usize = unmapped.iter().map(|(name, value)| name.len() + json_bytes_most(value)).sum();
+    if most <= UNMAPPED_BYTES_MAX {
+        return unmapped;
+    }
     let mut sizes: Vec<(usize, String)> =
         unmapped.iter().map(|(name, value)| (name.len() + value.to_string().len(), name.clone())).collect();
     let mut total: usize = sizes.iter().map(|(size, _)| size).sum();
@@ -223,6 +246,20 @@ fn limited_unmapped(mut unmapped: Map<String, Value>) -> Map<String, Value> {
         total -= size;
     }
     unmapped
+}
+
+/// No more than so many bytes is a value in JSON: each byte of a text is escaped, each number as long as any.
+fn json_bytes_most(value: &Value) -> usize {
+    let of_text = |text: &str| ESCAPED_BYTES * text.len() + 2;
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => NUMBER_BYTES,
+        Value::String(text) => of_text(text),
+        Value::Array(items) => items.iter().map(|item| json_bytes_most(item) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| of_text(name) + json_bytes_most(value) + 2).sum::<usize>() + 2
+        }
+    }
 }
 
 /// Whether a value nests more than `levels` deep.
@@ -244,6 +281,10 @@ const SEVERITY_WORD_CHARS_MAX: usize = 64;
 const LINKS_MAX: usize = 8;
 const LABELS_MAX: usize = 32;
 const UNMAPPED_BYTES_MAX: usize = 8192;
+/// `\u0000`.
+const ESCAPED_BYTES: usize = 6;
+/// A double: sign, 17 digits, point and exponent.
+const NUMBER_BYTES: usize = 32;
 /// What is stored must be readable again, and every reader has its own limit on nesting.
 const UNMAPPED_DEPTH_MAX: usize = 16;
 
@@ -293,6 +334,51 @@ mod tests {
         for word in ["", "detected", "alert", "failed", "unknown", "true", "blocked by no rule", "not blocked"] {
             assert_eq!(EventOutcome::from_vendor_word(word), None, "{word}");
         }
+    }
+
+    #[test]
+    fn a_plain_line_is_what_any_other_line_would_become() {
+        let of_any = |text: &str| {
+            // What is not ASCII is never taken for plain.
+            let found = line(format!("é{text}"), SHORT_CHARS_MAX + 1)?;
+            found.strip_prefix('é').map(str::trim_start).filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        for text in ["", " ", "a", " a", "a ", "a b", "a\tb", "\na", "a\u{7f}", "~", "a\u{0}", "é", "a\u{85}b"] {
+            assert_eq!(line(text.to_owned(), SHORT_CHARS_MAX), of_any(text), "{text:?}");
+        }
+        for length in SHORT_CHARS_MAX - 1..=SHORT_CHARS_MAX + 1 {
+            let found = line("x".repeat(length), SHORT_CHARS_MAX).unwrap();
+            assert_eq!(found.len(), length.min(SHORT_CHARS_MAX));
+        }
+    }
+
+    #[test]
+    fn no_value_is_longer_in_json_than_the_bound_says() {
+        for value in [
+            serde_json::json!(null),
+            serde_json::json!(false),
+            serde_json::json!(-1.797_693_134_862_315_7e308),
+            serde_json::json!(-2.225_073_858_507_201_4e-308),
+            serde_json::json!(i64::MIN),
+            serde_json::json!("\u{0}\u{1f}\"\\\u{7f}é"),
+            serde_json::json!([]),
+            serde_json::json!([[], {}, [1, "\u{0}"], {"\u{0}\u{1}": {"a": [null]}}]),
+            serde_json::json!({"a": 1, "b": "\u{2}"}),
+        ] {
+            assert!(value.to_string().len() <= json_bytes_most(&value), "{value}");
+        }
+    }
+
+    #[test]
+    fn of_what_is_unmapped_the_largest_goes_only_where_all_is_too_long() {
+        let unmapped = |bytes: usize| {
+            let fields = [("big".to_owned(), Value::from("x".repeat(bytes))), ("small".to_owned(), Value::from(1))];
+            limited_unmapped(fields.into_iter().collect()).keys().cloned().collect::<Vec<_>>()
+        };
+        // "big", "small", 1 and two quotes beside the text.
+        assert_eq!(unmapped(UNMAPPED_BYTES_MAX - 11), ["big", "small"]);
+        assert_eq!(unmapped(UNMAPPED_BYTES_MAX - 10), ["small"]);
+        assert_eq!(unmapped(1_000), ["big", "small"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The fields of one object, taken out one by one, whatever form the vendor gave them.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +20,7 @@ impl Fields {
 
     /// Whether the field is there and not null.
     pub fn has(&self, name: &str) -> bool {
-        self.key(name).and_then(|key| self.0.get(&key)).is_some_and(|value| !value.is_null())
+        self.key(name).and_then(|key| self.0.get(key.as_ref())).is_some_and(|value| !value.is_null())
     }
 
     /// Whether the field is there and a list.
@@ -46,12 +48,9 @@ impl Fields {
     pub fn text(&mut self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            let value = self.0.get(&key)?;
-            let text = text_of(value);
-            if text.is_some() || is_nothing(value) {
-                return self.0.remove(&key).and(text);
-            }
-            None
+            let value = self.0.get(key.as_ref())?;
+            let is_taken = !matches!(value, Value::Array(_) | Value::Object(_)) || is_nothing(value);
+            is_taken.then(|| self.0.remove(key.as_ref())).flatten().and_then(into_text)
         })
     }
 
@@ -59,10 +58,10 @@ impl Fields {
     pub fn long_text(&mut self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            if !self.0.get(&key)?.is_string() {
+            if !self.0.get(key.as_ref())?.is_string() {
                 return None;
             }
-            match self.0.remove(&key) {
+            match self.0.remove(key.as_ref()) {
                 Some(Value::String(text)) => Some(text).filter(|text| !text.trim().is_empty()),
                 _ => None,
             }
@@ -73,8 +72,8 @@ impl Fields {
     pub fn time(&mut self, names: &[&str]) -> Option<Timestamp> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            let time = time_of(self.0.get(&key)?)?;
-            self.0.remove(&key);
+            let time = time_of(self.0.get(key.as_ref())?)?;
+            self.0.remove(key.as_ref());
             Some(time)
         })
     }
@@ -82,32 +81,32 @@ impl Fields {
     /// A truth value.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         let key = self.key(name)?;
-        let flag = self.0.get(&key)?.as_bool()?;
-        self.0.remove(&key);
+        let flag = self.0.get(key.as_ref())?.as_bool()?;
+        self.0.remove(key.as_ref());
         Some(flag)
     }
 
     /// A whole number that is not negative, also where it is written as text.
     pub fn count(&mut self, name: &str) -> Option<u64> {
         let key = self.key(name)?;
-        let count = text_of(self.0.get(&key)?)?.parse().ok()?;
-        self.0.remove(&key);
+        let count = text_of(self.0.get(key.as_ref())?)?.parse().ok()?;
+        self.0.remove(key.as_ref());
         Some(count)
     }
 
     /// An object.
     pub fn object(&mut self, name: &str) -> Option<Fields> {
         let key = self.key(name)?;
-        self.0.get(&key)?.is_object().then(|| self.0.remove(&key)).flatten().and_then(Self::of)
+        self.0.get(key.as_ref())?.is_object().then(|| self.0.remove(key.as_ref())).flatten().and_then(Self::of)
     }
 
     /// A list.
     pub fn list(&mut self, name: &str) -> Option<Vec<Value>> {
         let key = self.key(name)?;
-        if !self.0.get(&key)?.is_array() {
+        if !self.0.get(key.as_ref())?.is_array() {
             return None;
         }
-        match self.0.remove(&key) {
+        match self.0.remove(key.as_ref()) {
             Some(Value::Array(items)) => Some(items),
             _ => None,
         }
@@ -116,7 +115,7 @@ impl Fields {
     /// Whatever the field holds.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         let key = self.key(name)?;
-        self.0.remove(&key)
+        self.0.remove(key.as_ref())
     }
 
     /// Every value of the field, where its key came several times. Null is none.
@@ -148,12 +147,17 @@ impl Fields {
         }
     }
 
-    fn key(&self, name: &str) -> Option<String> {
+    /// Under which of its forms a name is there. Most names that are asked for are not, and that takes no memory.
+    fn key<'n>(&self, name: &'n str) -> Option<Cow<'n, str>> {
         if self.0.contains_key(name) {
-            return Some(name.to_owned());
+            return Some(Cow::Borrowed(name));
         }
-        let snake = name.bytes().any(|byte| byte.is_ascii_uppercase()).then(|| snake_case(name))?;
-        self.0.contains_key(&snake).then_some(snake)
+        if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return None;
+        }
+        let mut buffer = [0; SNAKE_BYTES_MAX];
+        let snake = snake_case(name, &mut buffer)?;
+        self.0.contains_key(snake).then(|| Cow::Owned(snake.to_owned()))
     }
 }
 
@@ -245,6 +249,14 @@ fn epoch(number: f64) -> Option<Timestamp> {
     Some(Timestamp::from_millis(millis as i64))
 }
 
+/// The same as [`text_of`], of a value that is not needed any more.
+fn into_text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) if text.trim().len() == text.len() => Some(text).filter(|text| !text.is_empty()),
+        other => text_of(&other),
+    }
+}
+
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
@@ -264,17 +276,22 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-fn snake_case(name: &str) -> String {
-    let mut snake = String::with_capacity(name.len() + 4);
-    for character in name.chars() {
-        if character.is_ascii_uppercase() {
-            snake.push('_');
+/// A name in camel case as it is written in snake case; `None` where it is very long.
+fn snake_case<'b>(name: &str, buffer: &'b mut [u8; SNAKE_BYTES_MAX]) -> Option<&'b str> {
+    let underscores = name.bytes().filter(u8::is_ascii_uppercase).count();
+    let snake = buffer.get_mut(..name.len() + underscores)?;
+    let mut places = snake.iter_mut();
+    for byte in name.bytes() {
+        if byte.is_ascii_uppercase() {
+            *places.next()? = b'_';
         }
-        snake.push(character.to_ascii_lowercase());
+        *places.next()? = byte.to_ascii_lowercase();
     }
-    snake
+    std::str::from_utf8(snake).ok()
 }
 
+/// A longer name is looked for only as it is asked for.
+const SNAKE_BYTES_MAX: usize = 128;
 /// No time is written longer.
 const TIME_BYTES_MAX: usize = 64;
 
@@ -299,6 +316,19 @@ mod tests {
         assert_eq!((fields.flag("on"), fields.flag("data"), fields.count("n")), (Some(true), None, Some(5)));
         assert!(fields.has("data") && !fields.has("none") && !fields.has("id"));
         assert_eq!(Value::Object(fields.rest()), json!({"data": {"x": 1}}));
+    }
+
+    #[test]
+    fn a_name_in_camel_case_also_finds_its_snake_case() {
+        let of = |name: &str, field: &str| fields(json!({field: "x"})).text(&[name]).is_some();
+        for (name, field) in [("agentId", "agent_id"), ("agentId", "agentId"), ("aBCd", "a_b_cd"), ("éA", "é_a")] {
+            assert!(of(name, field), "{name} {field}");
+        }
+        assert!(!of("agentid", "agent_id") && !of("agent_id", "agentId") && !of("Agent", "agent"));
+        let long = "x".repeat(SNAKE_BYTES_MAX);
+        assert!(of(&long, &long) && !of(&format!("{long}A"), &format!("{long}_a")));
+        let fitting = "x".repeat(SNAKE_BYTES_MAX - 2);
+        assert!(of(&format!("{fitting}A"), &format!("{fitting}_a")));
     }
 
     #[test]
