@@ -2,6 +2,7 @@
 //!
 //! Events are complete and not redacted. A probe says so in its title and its labels.
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::render::{cloudevents, ecs, ocsf};
@@ -55,12 +56,13 @@ impl EventFormat {
     /// # Errors
     ///
     /// If what is stored is no event, which is a defect of gatepost. What need not be read is not.
-    pub fn line(self, event: &BatchEvent, purpose: Purpose) -> serde_json::Result<Vec<u8>> {
-        match (self, purpose) {
-            (Self::Event, Purpose::Alert) => Ok(event.document.json().to_vec()),
+    pub fn line(self, event: &BatchEvent, purpose: Purpose) -> serde_json::Result<Bytes> {
+        let line = match (self, purpose) {
+            (Self::Event, Purpose::Alert) => return Ok(event.document.bytes()),
             (Self::Event, Purpose::Probe) => serde_json::to_vec(&read(event, purpose)?),
             _ => serde_json::to_vec(&self.document(event, purpose)?.1),
-        }
+        };
+        line.map(Bytes::from)
     }
 
     /// The event as the destination may show it, for forms that need a part of it, and its document.

@@ -97,7 +97,7 @@ impl Sink for File {
 
 impl File {
     fn line(&self, batch: &Batch<'_>, event: &BatchEvent) -> serde_json::Result<Line> {
-        Ok(Line { text: self.format.line(event, batch.purpose)?.into(), id: event.id })
+        Ok(Line { text: self.format.line(event, batch.purpose)?, id: event.id })
     }
 
     fn append(&self, batch: &Batch<'_>, lines: Vec<Line>) -> Append {

@@ -116,8 +116,8 @@ fn read(
     let read = AssertUnwindSafe(|| {
         let unread = |shown: &[u8], why: &str| (Reading::unparsed(shown, why), false);
         let body = match receipt.encoding {
-            _ if body.is_empty() => Vec::new(),
-            Encoding::Identity => Vec::from(body),
+            _ if body.is_empty() => Bytes::new(),
+            Encoding::Identity => body,
             Encoding::Unknown => return Err(unread(&body, "its Content-Encoding is none that is read here")),
             Encoding::Gzip if !source.gzip => {
                 return Err(unread(&body, "it is compressed, and `gzip` is off for this source"));
@@ -130,7 +130,7 @@ fn read(
                     unread(if inflated.is_empty() { &body } else { &inflated }, &fault.to_string())
                 })?;
                 drop(body);
-                inflated
+                Bytes::from(inflated)
             }
         };
         Ok(source.normalizer.read(&body, plan))

@@ -164,15 +164,15 @@ impl Webhook {
     /// The body, or why there can be none.
     fn body(&self, batch: &Batch<'_>) -> Result<Vec<u8>, String> {
         let events = batch.events.iter().map(|event| self.one(event, batch.purpose));
-        let events = events.collect::<Result<Vec<Vec<u8>>, String>>()?.join(&b","[..]);
+        let events = events.collect::<Result<Vec<Bytes>, String>>()?.join(&b","[..]);
         Ok(if self.events_max == 1 { events } else { [b"[", events.as_slice(), b"]"].concat() })
     }
 
-    fn one(&self, event: &BatchEvent, purpose: Purpose) -> Result<Vec<u8>, String> {
+    fn one(&self, event: &BatchEvent, purpose: Purpose) -> Result<Bytes, String> {
         let defect = |error: serde_json::Error| format!("the event cannot be written as JSON: {error}");
         let Some(template) = &self.template else { return self.format.line(event, purpose).map_err(defect) };
         let (event, _) = EventFormat::Event.document(event, purpose).map_err(defect)?;
-        template.render(&event).map_err(|error| format!("the template of the body, {error}"))
+        template.render(&event).map(Bytes::from).map_err(|error| format!("the template of the body, {error}"))
     }
 
     fn request(&self, batch: &Batch<'_>, body: Vec<u8>) -> HttpRequest {

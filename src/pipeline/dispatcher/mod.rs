@@ -8,6 +8,7 @@
 
 mod batch_limits;
 mod held_log;
+mod read_events;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use batch_limits::{BatchLimits, LARGE, SMALL};
 pub use held_log::HeldLog;
+use read_events::ReadEvents;
 use reader::{Arriving, Piece, Shipper, read_all};
 
 use super::beat::Beat;
@@ -156,6 +158,7 @@ impl Dispatcher {
         let reader = tokio::task::spawn_blocking(move || processor_time(read_all));
         let mut read = Arriving::of(receiver);
         let mut destinations = Vec::new();
+        let mut counts = ReadEvents::of(&self.metrics);
         let mut conclusions = vec![Vec::new()];
         let mut events = 0;
         for mut claim in claims {
@@ -164,6 +167,7 @@ impl Dispatcher {
                     tracing::error!("a batch of receipts could not be read; it is taken up again when its lease ends");
                     break;
                 };
+                counts.add(&claim.work().receipt.source, planned.len());
                 self.count(&claim, &planned, &undecided);
                 note_destinations(&planned, &mut destinations);
                 let Some(end) = end else {
@@ -271,7 +275,6 @@ impl Dispatcher {
     fn count(&self, claim: &Claim<ReceiptWork>, events: &[PlannedEvent], undecided: &[(String, String)]) {
         let source = || BySource { source: claim.work().receipt.source.to_string() };
         let unrouted = events.iter().filter(|planned| planned.routed == Routed::No).count();
-        self.metrics.events_read.get_or_create(&source()).inc_by(events.len() as u64);
         if unrouted > 0 {
             self.metrics.events_unrouted.get_or_create(&source()).inc_by(unrouted as u64);
         }
