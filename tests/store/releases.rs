@@ -16,7 +16,9 @@ fn accept(fixture: &Fixture, count: usize) {
     let tickets: Vec<_> = (0..count)
         .map(|number| fixture.store.accept(fixture.arrival("s", &number.to_string(), &number.to_string()), None))
         .collect();
-    tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+    for ticket in tickets {
+        ticket.wait().unwrap();
+    }
 }
 
 #[test]
