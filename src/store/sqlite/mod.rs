@@ -1,6 +1,6 @@
 //! The store on SQLite: one file, one writer thread, nothing to install.
 //!
-//! The writer thread owns the only connection that writes while gatepost serves. It commits whatever has gathered as
+//! The writer thread owns the only connection that commits while gatepost serves. It commits whatever has gathered as
 //! one transaction (group commit) and lets intake go first: requests that wait for their 200 are committed before the
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
@@ -14,6 +14,7 @@ mod batch_search;
 mod batches;
 mod bodies;
 mod check;
+mod checkpointer;
 mod commands;
 mod commit_loop;
 mod connection;
@@ -74,6 +75,7 @@ mod work;
 mod work_queue;
 mod writer;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -82,6 +84,7 @@ use rusqlite::Connection;
 
 use backlogs::Backlogs;
 use check::SoundnessCheck;
+use checkpointer::Checkpointer;
 use connection::{connect, connect_read_only, connect_to_read, create_private};
 use database::Service;
 use keys::KeysAtHand;
@@ -133,14 +136,16 @@ impl SqliteStore {
             }
             opened => opened,
         };
-        let Connections { connection, keys, backlogs, reader, forgets } = opened?;
-        let reader = Arc::new(ReadConnection::new(reader));
+        let Connections { connection, keys, backlogs, reader, handle, forgets } = opened?;
+        let checkpointer = handle.clone().map(|handle| Checkpointer::start(path, handle)).transpose()?;
+        let reader = Arc::new(ReadConnection::new(reader, handle));
         let check = SoundnessCheck::new(path.to_owned());
         let service = lock.zip(reserve).map(|(lock, reserve)| Service {
             lock,
             reserve,
             reader: Arc::clone(&reader),
             check: check.clone(),
+            checkpointer,
         });
         let writer = Writer::start(connection, path.to_owned(), (keys, backlogs), service)
             .map_err(|error| unusable(path, error))?;
@@ -165,7 +170,7 @@ impl SqliteStore {
         Ok(Self {
             path: Arc::new(path.to_owned()),
             writer: Arc::new(Writer::absent()),
-            reader: Arc::new(ReadConnection::new(connection)),
+            reader: Arc::new(ReadConnection::new(connection, None)),
             forgets: Arc::new(AtomicBool::new(forgets)),
             turns: Arc::default(),
             incident_walk: Arc::default(),
@@ -220,6 +225,7 @@ struct Connections {
     keys: KeysAtHand,
     backlogs: Backlogs,
     reader: Connection,
+    handle: Option<Arc<File>>,
     forgets: bool,
 }
 
@@ -250,6 +256,10 @@ impl Connections {
         let reader = connect_to_read(path, access)?;
         let forgets = reader.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
         let forgets = forgets.map_err(|error| unusable(path, error))?;
-        Ok(Self { connection, keys, backlogs, reader, forgets })
+        let handle = match access {
+            Access::Serve => Some(Arc::new(File::open(path).map_err(|error| unusable(path, error))?)),
+            Access::Operate => None,
+        };
+        Ok(Self { connection, keys, backlogs, reader, handle, forgets })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! By default SQLite checkpoints within the commit that has made the WAL long, before any request is answered, and
 //! ignores it when that fails: it goes on with a handle of the database that has failed to sync. Here the checkpoint
-//! runs after the answers are sent, and its failure is a failure of the database. A process that does not serve never
+//! runs after the answers are sent, most of it on [a thread of its own](super::checkpointer), and its failure is a failure
+//! of the database. A process that does not serve never
 //! checkpoints: what it reads of the WAL was perhaps never synced, see [`wal_resync`](super::wal_resync).
 
 use std::cell::Cell;
@@ -14,7 +15,7 @@ use rusqlite::config::DbConfig;
 use super::pragmas::{BUSY_TIMEOUT, PAGE_BYTES};
 
 thread_local! {
-    /// Pages in the WAL after the last commit of this thread.
+    /// Pages in the WAL after the last commit of this thread, until that is asked for.
     static PAGES: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -32,14 +33,29 @@ pub fn empty_on_close(connection: &Connection, does: bool) -> rusqlite::Result<(
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !does).map(drop)
 }
 
-/// Checkpoints the WAL if the last commit of this thread has left it with `limit` pages or more. Pages that a reader
-/// still uses stay for the next time.
-pub fn empty_beyond(connection: &Connection, limit: u32) -> rusqlite::Result<()> {
-    if PAGES.get() < limit {
-        return Ok(());
-    }
-    PAGES.set(0);
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+/// Pages in the WAL after the last commit of this thread; `None` if none has added to it since this was last asked.
+pub fn length_after_commit() -> Option<u32> {
+    Some(PAGES.take()).filter(|pages| *pages > 0)
+}
+
+/// Checkpoints the WAL. Pages that a reader still uses stay for the next time, and all of them while another connection
+/// checkpoints. How many are in the database now.
+pub fn empty(connection: &Connection) -> rusqlite::Result<u32> {
+    copied(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|(_, copied)| copied)
+}
+
+/// Whether some pages of the WAL are taken to be in the database, but not all. They were copied and perhaps never
+/// synced: SQLite syncs the database with the last of them.
+pub fn is_half_copied(connection: &Connection) -> rusqlite::Result<bool> {
+    let (pages, copied) = copied(connection, "PRAGMA wal_checkpoint(NOOP)")?;
+    Ok(0 < copied && copied < pages)
+}
+
+/// Pages in the WAL, and how many of them are in the database.
+fn copied(connection: &Connection, checkpoint: &str) -> rusqlite::Result<(u32, u32)> {
+    // SQLite says -1 where it could not look.
+    let pages = |found: i64| u32::try_from(found).unwrap_or(0);
+    connection.query_row(checkpoint, [], |row| Ok((pages(row.get(1)?), pages(row.get(2)?))))
 }
 
 /// Checkpoints the WAL and truncates the file, whatever its length. Does not block: pages that a reader still uses stay
