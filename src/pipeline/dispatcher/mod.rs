@@ -370,7 +370,7 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How long a wake-up that was missed, or another process's replay, waits at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// While requests come in crowds they have the processors for so many times as long as a batch was worked on.
-const REST_SHARES: u32 = 8;
+const REST_SHARES: u32 = 6;
 /// And no longer than this: what is urgent waits for the end of a rest.
 const REST_LONGEST: Duration = Duration::from_millis(60);
 /// How soon conclusions that could not be recorded are recorded again.

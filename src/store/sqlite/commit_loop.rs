@@ -1,9 +1,9 @@
 //! The one thread that writes.
 //!
 //! It takes whatever has gathered: all waiting arrivals become one transaction, then those that came meanwhile, and so
-//! on. A single one is committed at once; only in a dense crowd does a commit wait for more, half a millisecond. Background
-//! work shares the transactions of arrivals, and so their syncs; when no arrivals come it has the thread to itself.
-//! [`Schedule`] says when it may run. A long body is stored piece by piece, one in each transaction, see [`bodies`].
+//! on. No arrival is delayed to fill a batch: a single one is committed at once. Background work shares the
+//! transactions of arrivals, and so their syncs; when no arrivals come it has the thread to itself. [`Schedule`] says
+//! when it may run. A long body is stored piece by piece, one in each transaction, see [`bodies`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -95,8 +95,6 @@ impl CommitLoop {
         let mut gathered = Gathered::default();
         loop {
             self.waiting.shut(self.database.is_shut());
-            // Asleep, and not waiting: each arrival would wake it.
-            std::thread::sleep(self.schedule.gathers_for(Instant::now()));
             let open = self.gather(commands, &mut gathered);
             if open && self.tried.elapsed() >= REMOVE_AGAIN {
                 self.tried = Instant::now();

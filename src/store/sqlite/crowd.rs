@@ -33,29 +33,14 @@ impl Crowd {
 
     /// Whether they come in crowds now.
     pub fn is_here(&self, now: Instant) -> bool {
-        self.at_once(now) >= CROWD
-    }
-
-    /// Whether there are so many that a commit should wait for more of them.
-    pub fn is_dense(&self, now: Instant) -> bool {
-        self.at_once(now) >= DENSE
-    }
-
-    /// How many came at once, on average.
-    fn at_once(&self, now: Instant) -> usize {
-        match self.before {
-            Some((at_once, ended)) if now < ended + WINDOW * 2 => at_once,
-            _ => 0,
-        }
+        self.before.is_some_and(|(at_once, ended)| at_once >= CROWD && now < ended + WINDOW * 2)
     }
 }
 
 /// How long commits are counted before they say something.
 const WINDOW: Duration = Duration::from_millis(100);
 /// So many arrivals a commit are a crowd: as many as 64 connections bring that ask again as soon as they are answered.
-const CROWD: usize = 24;
-/// And so many a dense one: as many as 256 of them bring.
-const DENSE: usize = 48;
+const CROWD: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -74,10 +59,10 @@ mod tests {
         commits(&mut crowd, begun, 0..90, |_| CROWD);
         assert!(!crowd.is_here(at(90)), "too soon to tell");
         commits(&mut crowd, begun, 90..110, |_| CROWD);
-        assert_eq!((crowd.is_here(at(110)), crowd.is_dense(at(110))), (true, false));
+        assert!(crowd.is_here(at(110)));
         assert!(!crowd.is_here(at(310)), "none come");
-        commits(&mut crowd, begun, 110..310, |_| DENSE);
-        assert!(crowd.is_dense(at(310)));
+        commits(&mut crowd, begun, 110..310, |_| CROWD);
+        assert!(crowd.is_here(at(310)));
         commits(&mut crowd, begun, 310..510, |_| CROWD - 1);
         assert!(!crowd.is_here(at(510)));
     }
@@ -87,7 +72,7 @@ mod tests {
         let begun = Instant::now();
         let mut crowd = Crowd::default();
         // Behind work, behind a slow sync.
-        commits(&mut crowd, begun, 0..1_000, |ms| if ms % 10 == 0 { 100 } else { 5 });
+        commits(&mut crowd, begun, 0..1_000, |ms| if ms % 10 == 0 { 60 } else { 5 });
         assert!(!crowd.is_here(begun + Duration::from_secs(1)));
     }
 

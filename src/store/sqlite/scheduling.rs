@@ -2,8 +2,7 @@
 //!
 //! Requests wait for their answers, background work does not: while arrivals keep coming, work goes with them into
 //! their transactions, and after each piece leaves them the thread for a moment, or, where they come in [crowds](Crowd), for
-//! some multiple of the time that it took: work never starves. Each line of work pauses for its own pieces only. Of a dense
-//! crowd more are awaited before each commit, because a sync costs as much for few as for many.
+//! some multiple of the time that it took: work never starves. Each line of work pauses for its own pieces only.
 
 use std::time::{Duration, Instant};
 
@@ -45,14 +44,6 @@ impl Schedule {
         self.crowd.is_here(now)
     }
 
-    /// How long the next commit waits for more of a dense crowd.
-    pub fn gathers_for(&self, now: Instant) -> Duration {
-        match self.last_intake {
-            Some(last) if self.crowd.is_dense(now) => (last + GATHER).saturating_duration_since(now),
-            _ => Duration::ZERO,
-        }
-    }
-
     /// How long work may go on now.
     pub fn slice(&self, alone: bool) -> Duration {
         if alone { SLICE_ALONE } else { SLICE_SHARED }
@@ -86,8 +77,6 @@ const PAUSE_SHORT: Duration = Duration::from_micros(500);
 const PIECES_FEW: usize = 2;
 /// In a crowd, intake has the thread for so many times as long as work has had it.
 const INTAKE_SHARES: u32 = 4;
-/// In a dense crowd, so much time lies between the answers of a commit and the next commit.
-const GATHER: Duration = Duration::from_micros(500);
 /// How long work goes on in a transaction with arrivals.
 const SLICE_SHARED: Duration = Duration::from_millis(1);
 /// How long work goes on in a transaction of its own: arrivals may come meanwhile, and wait.
@@ -170,18 +159,6 @@ mod tests {
             let now = after(begun, 100_000);
             schedule.work_ends(WorkLine::First, Duration::from_millis(1), now, 0);
             assert_eq!(schedule.first_not_before, Some(now + pause), "{arrivals}");
-        }
-    }
-
-    #[test]
-    fn only_a_dense_crowd_waits_for_more_and_for_a_moment() {
-        let begun = Instant::now();
-        let now = after(begun, 100_000);
-        for (arrivals, wait) in [(1, Duration::ZERO), (30, Duration::ZERO), (100, GATHER)] {
-            let mut schedule = Schedule::default();
-            crowd(&mut schedule, begun, 100, arrivals);
-            assert_eq!(schedule.gathers_for(now), wait, "{arrivals}");
-            assert_eq!(schedule.gathers_for(now + GATHER), Duration::ZERO);
         }
     }
 }
