@@ -8,6 +8,7 @@ mod labels;
 mod lines;
 mod logging;
 mod metrics;
+mod processor_time;
 
 pub use labels::{
     ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
@@ -16,3 +17,4 @@ pub use labels::{
 pub use lines::{Line, LineBudget, TELL_AFTER};
 pub use logging::{LogError, LogFormat, start_logging};
 pub use metrics::Metrics;
+pub use processor_time::processor_time;

@@ -31,11 +31,11 @@ use super::rules::Rules;
 use super::severity_log::SeverityLog;
 use super::worker_registry::WorkerRegistry;
 use crate::domain::{Clock, DestinationName, Note, Receipt, SourceName, Timestamp};
-use crate::processor_time::processor_time;
 use crate::store::{
     Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Routed,
     SetAside, StoreError, Tally,
 };
+use crate::telemetry::processor_time;
 use crate::telemetry::{ByReason, ByRoute, BySource, Metrics};
 
 /// Takes receipts off the store, reads them, and records what they hold and who must know.
