@@ -13,7 +13,6 @@ use std::time::Duration;
 use super::failure::Outcome;
 use super::runtime::runtime;
 use super::terminal;
-use crate::app::App;
 use crate::domain::{Clock, SystemClock};
 use crate::standins::Style;
 use extra::EXTRAS;
@@ -37,7 +36,7 @@ impl Demo {
 
     async fn play(&self) -> Outcome {
         let setting = Setting::start(&self.with).await?;
-        let app = App::start(setting.config()?).await?;
+        let app = setting.serve().await?;
         let style = if terminal::is_watched() { Style::Ansi } else { Style::Plain };
         let script = Script { setting: &setting, app: &app, style, begun: SystemClock.now() };
         let shown = script.play().await;

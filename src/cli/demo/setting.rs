@@ -1,10 +1,12 @@
 //! The environment of the demo: stand-ins, a folder, a configuration.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::super::failure::{Failure, io};
 use super::super::new_secret::new_secret;
 use super::extra::{Extra, Gets};
+use crate::app::{App, AppError};
 use crate::config::Config;
 use crate::domain::ReceiptId;
 use crate::standins::{StandIn, jira, pagerduty, slack};
@@ -41,9 +43,29 @@ impl Setting {
             extras: started,
             folder,
         };
-        let file = setting.file();
-        std::fs::write(&file, setting.text()?).map_err(io(format!("{} cannot be written", file.display())))?;
+        setting.write()?;
         Ok(setting)
+    }
+
+    /// Serves the configuration.
+    pub async fn serve(&self) -> Result<App, Failure> {
+        let mut tries = 1;
+        loop {
+            match App::start(self.config()?).await {
+                // Another program was given the port since it was found free.
+                Err(AppError::Listen { source, .. }) if source.kind() == ErrorKind::AddrInUse && tries < TRIES => {
+                    tries += 1;
+                    self.write()?;
+                }
+                started => return Ok(started?),
+            }
+        }
+    }
+
+    /// Writes the configuration, with ports that are free now.
+    fn write(&self) -> Result<(), Failure> {
+        let file = self.file();
+        std::fs::write(&file, self.text()?).map_err(io(format!("{} cannot be written", file.display())))
     }
 
     /// The configuration file, which other commands can use while the demo stays up.
@@ -161,4 +183,23 @@ impl Setting {
 fn free_port() -> Result<u16, Failure> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(io("loopback cannot be listened on"))?;
     listener.local_addr().map(|address| address.port()).map_err(io("loopback cannot be listened on"))
+}
+
+/// How often free ports are looked for.
+const TRIES: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_port_that_was_taken_meanwhile_is_not_insisted_on() {
+        let setting = Setting::start(&[]).await.unwrap();
+        let address = setting.config().unwrap().listen;
+        let _taken = std::net::TcpListener::bind(address).unwrap();
+        let app = setting.serve().await.unwrap();
+        assert_ne!(app.public_address(), address);
+        app.stop().await;
+        setting.clear();
+    }
 }
