@@ -14,6 +14,9 @@
 //!   using the WAL from its begin.
 //! - While the thread works the writer does not checkpoint: two syncs at a time would tell only one of them of a failure.
 //!   A WAL that reaches its limit has the writer wait.
+//! - Until the database is synced, transactions may read pages of it that are only in the system's memory, as beside any
+//!   checkpoint that a reader keeps from its end. A system that drops such a page when it cannot write it shows its former
+//!   content until the sync tells of it.
 //! - A failure of the thread is one of the database, with the same consequences as one of the writer. It does not come to
 //!   light before the thread is looked after: commits until then are in the WAL, which is whole.
 
@@ -102,7 +105,11 @@ impl Checkpointer {
             Step::Nothing => {}
             Step::Mark => {
                 // A transaction reads what there is at its first statement.
-                self.mark.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1")?;
+                if let Err(error) = self.mark.execute_batch("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1") {
+                    // What has failed is told, and not that there is nothing to end.
+                    drop(self.mark.execute_batch("ROLLBACK"));
+                    return Err(error.into());
+                }
                 self.stage = Stage::Marked;
             }
             Step::Copy => {

@@ -23,6 +23,7 @@ use super::check::SoundnessCheck;
 use super::checkpointer::Checkpointer;
 use super::connection::{connect, connect_to_read};
 use super::lock::Lock;
+use super::open_error::{OpenError, unusable};
 use super::pragmas::PAGE_BYTES;
 use super::read_connection::ReadConnection;
 use super::reserve::Reserve;
@@ -259,10 +260,8 @@ impl Service {
         self.checkpointer = None;
         let (connection, checkpointer) = self.reader.renew(|| -> Result<_, Fault> {
             let connection = connect(path, Access::Serve)?;
+            refuse_half_copied(&connection, path)?;
             resync_wal(&connection, path)?;
-            if wal::is_half_copied(&connection)? {
-                return Err(HALF_COPIED.into());
-            }
             let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
                 self.check.note(Soundness::Damaged { reason: verdict.clone() });
@@ -283,9 +282,16 @@ impl Service {
     }
 }
 
-/// Pages that were copied into the database before the failure may never come to the disk. SQLite copies all of the WAL
-/// once more where it has to find out by itself what the WAL holds, which is so when no process has the file open.
-const HALF_COPIED: &str = "another process has it open, which must end first";
+/// Pages that were copied into the database before a failure may never come to the disk, and a later sync says nothing of
+/// them. SQLite copies all of the WAL once more where it has to find out by itself what the WAL holds, which is so when no
+/// process has the file open.
+pub fn refuse_half_copied(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match wal::is_half_copied(connection) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(OpenError::HalfCopied { path: path.to_owned() }),
+        Err(error) => Err(unusable(path, error)),
+    }
+}
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -296,7 +302,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Connections, OpenError, SqliteStore};
+    use super::super::{Connections, SqliteStore};
     use super::*;
     use crate::authentic::authentic;
     use crate::domain::Timestamp;
@@ -405,6 +411,24 @@ mod tests {
         database.tend();
         assert_eq!(rows(&mut database), Ok(written));
         assert_eq!(write(&mut database, 200), 200, "the thread works again");
+    }
+
+    #[test]
+    fn a_start_does_not_build_on_what_was_copied_and_perhaps_not_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let (mut database, reader) = with_checkpointer(&path, Path::new("/dev/null"));
+        let other = connect_to_read(&path, Access::Operate).unwrap();
+        other.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).unwrap();
+        let written = write(&mut database, 500);
+        database.close();
+        drop(reader);
+        let refused = SqliteStore::open(&path, Access::Serve);
+        assert!(matches!(refused, Err(OpenError::HalfCopied { .. })), "{refused:?}");
+        drop(other);
+        drop(SqliteStore::open(&path, Access::Serve).unwrap());
+        let found = connect_to_read(&path, Access::Operate).unwrap();
+        assert_eq!(found.query_row("SELECT count(*) FROM t", [], |row| row.get(0)), Ok(written));
     }
 
     #[test]

@@ -236,6 +236,7 @@ impl Connections {
         }
         let mut connection = connect(path, access)?;
         if access == Access::Serve {
+            database::refuse_half_copied(&connection, path)?;
             wal_resync::resync_wal(&connection, path).map_err(|error| unusable(path, error))?;
             wal::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
         }

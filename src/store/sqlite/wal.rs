@@ -41,21 +41,30 @@ pub fn length_after_commit() -> Option<u32> {
 /// Checkpoints the WAL. Pages that a reader still uses stay for the next time, and all of them while another connection
 /// checkpoints. How many are in the database now.
 pub fn empty(connection: &Connection) -> rusqlite::Result<u32> {
-    copied(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|(_, copied)| copied)
+    copied(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|found| found.copied)
 }
 
 /// Whether some pages of the WAL are taken to be in the database, but not all. They were copied and perhaps never
-/// synced: SQLite syncs the database with the last of them.
+/// synced: SQLite syncs the database with the last of them. Also where that cannot be told, because another process is
+/// just writing.
 pub fn is_half_copied(connection: &Connection) -> rusqlite::Result<bool> {
-    let (pages, copied) = copied(connection, "PRAGMA wal_checkpoint(NOOP)")?;
-    Ok(0 < copied && copied < pages)
+    let Copied { is_busy, pages, copied } = copied(connection, "PRAGMA wal_checkpoint(NOOP)")?;
+    Ok(is_busy || 0 < copied && copied < pages)
 }
 
-/// Pages in the WAL, and how many of them are in the database.
-fn copied(connection: &Connection, checkpoint: &str) -> rusqlite::Result<(u32, u32)> {
+/// How far the WAL is in the database.
+struct Copied {
+    is_busy: bool,
+    pages: u32,
+    copied: u32,
+}
+
+fn copied(connection: &Connection, checkpoint: &str) -> rusqlite::Result<Copied> {
     // SQLite says -1 where it could not look.
     let pages = |found: i64| u32::try_from(found).unwrap_or(0);
-    connection.query_row(checkpoint, [], |row| Ok((pages(row.get(1)?), pages(row.get(2)?))))
+    connection.query_row(checkpoint, [], |row| {
+        Ok(Copied { is_busy: row.get(0)?, pages: pages(row.get(1)?), copied: pages(row.get(2)?) })
+    })
 }
 
 /// Checkpoints the WAL and truncates the file, whatever its length. Does not block: pages that a reader still uses stay
