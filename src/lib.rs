@@ -108,6 +108,8 @@ mod authentic;
 mod needs;
 pub mod notices;
 pub(crate) mod pipeline;
+#[cfg(test)]
+mod processor_time;
 pub(crate) mod routing;
 #[cfg_attr(not(test), warn(clippy::indexing_slicing))]
 pub(crate) mod server;

@@ -8,7 +8,6 @@ mod labels;
 mod lines;
 mod logging;
 mod metrics;
-mod processor_time;
 
 pub use labels::{
     ByAttempt, ByCheck, ByDestination, ByEnd, ByIncidentState, ByOutcome, ByQueue, ByReason, ByRoute, BySource, ByTask,
@@ -17,4 +16,3 @@ pub use labels::{
 pub use lines::{Line, LineBudget, TELL_AFTER};
 pub use logging::{LogError, LogFormat, start_logging};
 pub use metrics::Metrics;
-pub use processor_time::processor_time;

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::{Normalizer, Reading, VENDORS, find};
 use crate::domain::{Encoding, Event, EventId, Headers, Note, Receipt, ReceiptId, Request, Severity, Timestamp};
+use crate::processor_time::processor_time;
 use crate::settings::{Document, Environment};
-use crate::telemetry::processor_time;
 
 /// Builds the normalizer of a vendor from lines of settings; the faults where there are any.
 pub(super) fn build(vendor: &str, settings: &str) -> Result<Box<dyn Normalizer>, Vec<String>> {

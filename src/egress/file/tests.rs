@@ -43,7 +43,7 @@ fn a_long_end_of_a_file_is_searched_once_and_not_for_each_line() {
     let text = |n: usize| format!(r#"{{"id":"01a20038-f1cf-7086-8aa5-{n:012}","title":"{}"}}"#, "\"x".repeat(n % 90));
     let tail: String = (0..20_000).map(|n| text(n) + "\n").collect();
     let line = |n: usize| Line { id: text(n)[7..43].parse().unwrap(), text: text(n).into() };
-    let (found, spent) = crate::telemetry::processor_time(|| {
+    let (found, spent) = crate::processor_time::processor_time(|| {
         let tail = Tail::of(&tail);
         (0..4_000).map(|n| n * 10).filter(|n| tail.holds(&line(*n))).count()
     });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::store::{ReceiptLimits, ReceiptSize};
 
-/// How many receipts are claimed at once: as many as were recently done in [`BATCH_TIME`].
+/// How many receipts are claimed at once: as many as were recently done in `BATCH_TIME`.
 #[derive(Debug)]
 pub(super) struct BatchLimits {
     most: ReceiptLimits,
@@ -22,7 +22,7 @@ impl BatchLimits {
         ReceiptLimits { receipts: self.receipts, ..self.most }
     }
 
-    /// A batch of so many receipts was worked on for so long.
+    /// A batch of so many receipts took so long, from its claim to its last commit.
     pub(super) fn note(&mut self, receipts: usize, took: Duration) {
         if receipts > 0 && took > BATCH_TIME {
             self.receipts = (self.receipts / 2).max(BATCH_RECEIPTS_MIN.min(self.most.receipts));
@@ -49,9 +49,9 @@ impl BatchLimits {
     }
 }
 
-/// How long a batch may be worked on before the next one is made smaller. An urgent receipt waits for the end of one batch and the
+/// How long a batch may take before the next one is made smaller. An urgent receipt waits for the end of one batch and the
 /// claim of the next.
-const BATCH_TIME: Duration = Duration::from_millis(20);
+const BATCH_TIME: Duration = Duration::from_millis(40);
 /// Fewer receipts take no less time.
 const BATCH_RECEIPTS_MIN: usize = PIECE_EVENTS_FIRST;
 /// How long a piece may have the thread that writes before the next one is made smaller.

@@ -2,9 +2,8 @@
 //!
 //! Small and large receipts are worked on side by side: a body of five thousand records takes seconds to read, and an
 //! urgent alert must not wait for it. What comes while a batch is worked on waits for its end, however urgent it is: so a
-//! batch holds as many receipts as are 20 ms of work. While requests come in crowds the dispatcher rests after each batch, for
-//! longer than it worked on it: most of what an event costs is paid on the processors that answer requests. What a batch has
-//! waited for does not count: where much else is to be done, all would be waited for ever longer.
+//! batch holds as many receipts as were recently done in 40 ms. While requests come in crowds the dispatcher rests after each
+//! batch, for longer than that took: most of what an event costs is paid on the processors that answer requests.
 
 mod batch_limits;
 mod held_log;
@@ -35,7 +34,6 @@ use crate::store::{
     Claim, ClaimedReceipts, Conclusion, Lease, Outbox, PlannedEvent, Policy, ReceiptLimits, ReceiptWork, Routed,
     SetAside, StoreError, Tally,
 };
-use crate::telemetry::processor_time;
 use crate::telemetry::{ByReason, ByRoute, BySource, Metrics};
 
 /// Takes receipts off the store, reads them, and records what they hold and who must know.
@@ -103,10 +101,10 @@ impl Dispatcher {
                     // What was recorded may have kept back a receipt that is only read alone.
                     let may_be_more = !is_stopping && (unrecorded.is_some() || recorded.is_some());
                     if let Some(recorded) = recorded {
-                        batches.note(recorded.receipts, recorded.cost);
+                        batches.note(recorded.receipts, recorded.took);
                         batches.note_pieces(&recorded.pieces);
                         if is_crowded && !is_stopping {
-                            rest(recorded.cost, &mut stop).await;
+                            rest(recorded.took, &mut stop).await;
                         }
                     }
                     if may_be_more {
@@ -127,7 +125,8 @@ impl Dispatcher {
     /// is recorded as it is read: a body of many events is never in memory as events, and no transaction holds intake up
     /// for long.
     async fn read_batch(&self, limits: Option<ReceiptLimits>, piece_events: usize) -> Result<ReadBatch, StoreError> {
-        let Some(limits) = limits else { return Ok(ReadBatch::default()) };
+        let begun = tokio::time::Instant::now();
+        let Some(limits) = limits else { return Ok(ReadBatch::of_nothing(begun)) };
         let ClaimedReceipts { mut claims, set_aside, is_other_size_waiting, .. } =
             self.outbox.claim_receipts(limits, self.lease()).await?;
         for SetAside { row, reason } in &set_aside {
@@ -136,7 +135,7 @@ impl Dispatcher {
         }
         let receipts = claims.len() + set_aside.len();
         if claims.is_empty() {
-            return Ok(ReadBatch { receipts, is_other_size_waiting, ..ReadBatch::default() });
+            return Ok(ReadBatch { receipts, is_other_size_waiting, ..ReadBatch::of_nothing(begun) });
         }
         let rules = self.rules.borrow().clone();
         let (now, keys) = (*self.vouched.borrow(), self.retention.borrow().keys);
@@ -154,8 +153,7 @@ impl Dispatcher {
         };
         let works: Vec<(Receipt, u32, Horizon)> = claims.iter_mut().map(work).collect();
         let (sender, receiver) = mpsc::channel(1);
-        let read_all = move || read_all(works, &rules, Shipper::new(sender, piece_events));
-        let reader = tokio::task::spawn_blocking(move || processor_time(read_all));
+        let reader = tokio::task::spawn_blocking(move || read_all(works, &rules, Shipper::new(sender, piece_events)));
         let mut read = Arriving::of(receiver);
         let mut destinations = Vec::new();
         let mut counts = ReadEvents::of(&self.metrics);
@@ -191,17 +189,16 @@ impl Dispatcher {
                 break;
             }
         }
-        let cost = reader.await.map_or(Duration::ZERO, |((), took)| took);
-        Ok(ReadBatch { cost, receipts, is_other_size_waiting, conclusions, destinations })
+        drop(reader.await);
+        Ok(ReadBatch { begun, receipts, is_other_size_waiting, conclusions, destinations })
     }
 
     /// Records what a batch holds, in pieces.
     async fn record(&self, batch: Option<ReadBatch>) -> Result<Option<Recorded>, StoreError> {
-        let Some(ReadBatch { cost, receipts, conclusions, destinations, .. }) = batch else { return Ok(None) };
+        let Some(ReadBatch { begun, receipts, conclusions, destinations, .. }) = batch else { return Ok(None) };
         let pieces = try_join_all(conclusions.into_iter().map(|piece| self.conclude(piece))).await?;
         self.workers.wake(&destinations);
-        let cost = cost + pieces.iter().map(|(_, took)| *took).sum::<Duration>();
-        Ok(Some(Recorded { receipts, cost, pieces }))
+        Ok(Some(Recorded { receipts, took: begun.elapsed(), pieces }))
     }
 
     /// Records conclusions, and retries them from memory while the store cannot take them: if they were dropped, their
@@ -325,10 +322,9 @@ impl Dispatcher {
 }
 
 /// A batch that was read and is to be recorded.
-#[derive(Default)]
 struct ReadBatch {
-    /// How much of a processor it took to read.
-    cost: Duration,
+    /// When it was claimed.
+    begun: tokio::time::Instant,
     /// How many receipts were claimed or set aside.
     receipts: usize,
     /// Whether there is work for the other worker.
@@ -343,16 +339,22 @@ struct ReadBatch {
 struct Recorded {
     /// How many receipts that were.
     receipts: usize,
-    /// How long they were worked on, without what they waited for.
-    cost: Duration,
+    /// How long they took from their claim.
+    took: Duration,
     /// The events of each piece, and how long it had the thread that writes.
     pieces: Vec<(usize, Duration)>,
 }
 
-/// Leaves the processors to those who wait for an answer, after a batch that cost so much of them.
-async fn rest(cost: Duration, stop: &mut watch::Receiver<bool>) {
+impl ReadBatch {
+    fn of_nothing(begun: tokio::time::Instant) -> Self {
+        Self { begun, receipts: 0, is_other_size_waiting: false, conclusions: Vec::new(), destinations: Vec::new() }
+    }
+}
+
+/// Leaves the processors to those who wait for an answer, after a batch that took so long.
+async fn rest(took: Duration, stop: &mut watch::Receiver<bool>) {
     tokio::select! {
-        () = tokio::time::sleep((cost * REST_SHARES).min(REST_LONGEST)) => {}
+        () = tokio::time::sleep((took * REST_SHARES).min(REST_LONGEST)) => {}
         _ = stop.changed() => {}
     }
 }
@@ -369,8 +371,8 @@ fn note_destinations(events: &[PlannedEvent], destinations: &mut Vec<Destination
 const LEASE: Duration = Duration::from_secs(30);
 /// How long a wake-up that was missed, or another process's replay, waits at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// While requests come in crowds they have the processors for so many times as long as a batch was worked on.
-const REST_SHARES: u32 = 6;
+/// While requests come in crowds they have the processors for so many times as long as a batch took.
+const REST_SHARES: u32 = 3;
 /// And no longer than this: what is urgent waits for the end of a rest.
 const REST_LONGEST: Duration = Duration::from_millis(60);
 /// How soon conclusions that could not be recorded are recorded again.

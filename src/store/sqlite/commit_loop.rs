@@ -158,6 +158,7 @@ impl CommitLoop {
     /// at least one piece if there is one. Failing work does not fail arrivals: if all of it together cannot be
     /// committed, the arrivals are committed alone.
     fn commit(&mut self, gathered: &mut Gathered, lines: OpenLines) {
+        self.schedule.transaction_begins();
         let Gathered { arrivals, long, works } = gathered;
         let mut done = Vec::new();
         let staged = long.pop_front();

@@ -18,7 +18,6 @@ mod checkpointer;
 mod commands;
 mod commit_loop;
 mod connection;
-mod crowd;
 mod database;
 mod delivery_candidates;
 mod delivery_queue;

@@ -1,26 +1,48 @@
 //! Scheduling of intake and background work on the writer thread.
 //!
 //! Requests wait for their answers, background work does not: while arrivals keep coming, work goes with them into
-//! their transactions, and after each piece leaves them the thread for a moment, or, where they come in [crowds](Crowd), for
-//! some multiple of the time that it took: work never starves. Each line of work pauses for its own pieces only.
+//! their transactions, and after each piece leaves them the thread for a moment, or for some multiple of the time that it
+//! took. The multiple grows while many arrivals come at once, and shrinks while they do not. What gathered behind work
+//! says nothing of that. It is bounded, so that work never starves. Each line of work pauses for its own pieces only.
 
 use std::time::{Duration, Instant};
 
-use super::crowd::Crowd;
 use super::work::WorkLine;
 use super::work_queue::OpenLines;
 
 /// What may run now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Schedule {
     /// When arrivals were last committed.
     last_intake: Option<Instant>,
-    /// How they have come of late.
-    crowd: Crowd,
     /// While arrivals come, the first line of work goes on no earlier.
     first_not_before: Option<Instant>,
     /// The same of the later line.
     later_not_before: Option<Instant>,
+    /// How much longer than a piece of work intake has the thread afterwards.
+    intake_shares: u32,
+    /// When that changed, or many arrivals last came at once.
+    unchanged_since: Option<Instant>,
+    /// Since when many arrivals have come at once, time and again.
+    crowded_since: Option<Instant>,
+    /// Whether work was done in this transaction, and in the one before, during which the arrivals of this one came.
+    has_worked: bool,
+    had_worked: bool,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            last_intake: None,
+            first_not_before: None,
+            later_not_before: None,
+            intake_shares: INTAKE_SHARES_LEAST,
+            unchanged_since: None,
+            crowded_since: None,
+            has_worked: false,
+            had_worked: false,
+        }
+    }
 }
 
 impl Schedule {
@@ -39,9 +61,11 @@ impl Schedule {
         OpenLines { first: is_due(self.first_not_before), later: is_due(self.later_not_before) }
     }
 
-    /// Whether arrivals come in crowds.
+    /// Whether arrivals have come many at once for a while. After a checkpoint, or any other moment in which none were
+    /// answered, they do so for some milliseconds, however few they are.
     pub fn is_crowded(&self, now: Instant) -> bool {
-        self.crowd.is_here(now)
+        self.crowded_since.is_some_and(|since| now >= since + CROWDED_AFTER)
+            && self.unchanged_since.is_some_and(|last| now < last + EASE)
     }
 
     /// How long work may go on now.
@@ -49,15 +73,30 @@ impl Schedule {
         if alone { SLICE_ALONE } else { SLICE_SHARED }
     }
 
+    /// The next transaction begins, with what came during the one before.
+    pub fn transaction_begins(&mut self) {
+        self.had_worked = std::mem::take(&mut self.has_worked);
+    }
+
     /// So many arrivals are committed at once.
     pub fn intake_ends(&mut self, arrivals: usize, now: Instant) {
         self.last_intake = Some(now);
-        self.crowd.note(arrivals, now);
+        let unchanged = self.unchanged_since.map_or(Duration::MAX, |since| now.duration_since(since));
+        if arrivals >= LOADED && !self.had_worked {
+            self.intake_shares = (self.intake_shares * 2).clamp(1, INTAKE_SHARES_MOST);
+            self.unchanged_since = Some(now);
+            self.crowded_since.get_or_insert(now);
+        } else if unchanged > EASE {
+            self.crowded_since = None;
+            self.intake_shares /= 2;
+            self.unchanged_since = Some(now);
+        }
     }
 
     /// Work of a line has had the thread for so long; so many of its pieces are left.
     pub fn work_ends(&mut self, line: WorkLine, took: Duration, now: Instant, left: usize) {
-        let share = if self.is_crowded(now) { took * INTAKE_SHARES } else { Duration::ZERO };
+        self.has_worked = true;
+        let share = took * self.intake_shares;
         let least = if left < PIECES_FEW { PAUSE } else { PAUSE_SHORT };
         let not_before = match line {
             WorkLine::First => &mut self.first_not_before,
@@ -75,8 +114,16 @@ const PAUSE: Duration = Duration::from_millis(1);
 const PAUSE_SHORT: Duration = Duration::from_micros(500);
 /// Fewer pieces are a short queue.
 const PIECES_FEW: usize = 2;
-/// In a crowd, intake has the thread for so many times as long as work has had it.
-const INTAKE_SHARES: u32 = 4;
+/// So many arrivals at once mean load.
+const LOADED: usize = 24;
+/// After so long without load, work gets more time again.
+const EASE: Duration = Duration::from_millis(20);
+/// So long many arrivals come at once before that is a crowd.
+const CROWDED_AFTER: Duration = Duration::from_millis(100);
+/// While few arrivals come at once, intake has the thread for the pause alone.
+const INTAKE_SHARES_LEAST: u32 = 0;
+/// And at most four times as much as work.
+const INTAKE_SHARES_MOST: u32 = 4;
 /// How long work goes on in a transaction with arrivals.
 const SLICE_SHARED: Duration = Duration::from_millis(1);
 /// How long work goes on in a transaction of its own: arrivals may come meanwhile, and wait.
@@ -145,20 +192,47 @@ mod tests {
         assert_eq!(schedule.first_not_before, Some(begun + PAUSE_SHORT));
     }
 
-    /// A commit a millisecond with so many arrivals, for so long.
-    fn crowd(schedule: &mut Schedule, begun: Instant, ms: u64, arrivals: usize) {
-        (0..=ms).for_each(|ms| schedule.intake_ends(arrivals, after(begun, ms * 1_000)));
+    #[test]
+    fn what_gathered_behind_work_is_no_crowd() {
+        let begun = Instant::now();
+        let mut schedule = Schedule::default();
+        for _ in 0..100 {
+            schedule.transaction_begins();
+            schedule.work_ends(WorkLine::First, Duration::from_millis(2), begun, 9);
+            schedule.intake_ends(LOADED, begun);
+        }
+        // The first came before any work.
+        assert_eq!(schedule.intake_shares, 1);
+        assert!(!schedule.is_crowded(begun));
     }
 
     #[test]
-    fn work_gets_less_while_arrivals_come_in_crowds_but_never_nothing() {
+    fn many_at_once_for_a_while_are_a_crowd_until_they_come_no_more() {
         let begun = Instant::now();
-        for (arrivals, pause) in [(1, PAUSE), (30, Duration::from_millis(4))] {
-            let mut schedule = Schedule::default();
-            crowd(&mut schedule, begun, 100, arrivals);
-            let now = after(begun, 100_000);
-            schedule.work_ends(WorkLine::First, Duration::from_millis(1), now, 0);
-            assert_eq!(schedule.first_not_before, Some(now + pause), "{arrivals}");
-        }
+        let mut schedule = Schedule::default();
+        let crowd = |schedule: &mut Schedule, from: u64, to: u64| {
+            (from..=to).step_by(5).for_each(|ms| schedule.intake_ends(LOADED, after(begun, ms * 1_000)));
+        };
+        crowd(&mut schedule, 0, 30);
+        assert!(!schedule.is_crowded(after(begun, 30_000)), "a checkpoint may have held them up");
+        schedule.intake_ends(1, after(begun, 60_000));
+        crowd(&mut schedule, 65, 160);
+        assert!(!schedule.is_crowded(after(begun, 160_000)));
+        crowd(&mut schedule, 165, 170);
+        assert!(schedule.is_crowded(after(begun, 170_000)));
+        assert!(!schedule.is_crowded(after(begun, 190_000)), "they come no more");
+    }
+
+    #[test]
+    fn work_gets_less_while_arrivals_come_many_at_once_but_never_nothing() {
+        let begun = Instant::now();
+        let mut schedule = Schedule::default();
+        (0..100).for_each(|_| schedule.intake_ends(LOADED, begun));
+        schedule.work_ends(WorkLine::First, Duration::from_millis(1), begun, 0);
+        assert_eq!(schedule.first_not_before, Some(begun + Duration::from_millis(4)));
+        (0..100).for_each(|_| schedule.intake_ends(LOADED - 1, begun));
+        assert_eq!(schedule.intake_shares, INTAKE_SHARES_MOST, "not at once");
+        (1..7).for_each(|step| schedule.intake_ends(1, begun + EASE * 2 * step));
+        assert_eq!(schedule.intake_shares, INTAKE_SHARES_LEAST);
     }
 }

@@ -288,7 +288,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::telemetry::processor_time;
+    use crate::processor_time::processor_time;
 
     fn read(mut fields: Fields) -> Result<Draft, Fields> {
         let Some(id) = fields.text(&["id"]) else { return Err(fields) };

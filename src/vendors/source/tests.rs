@@ -1,7 +1,7 @@
 use super::super::tests::build;
 use super::super::{VENDORS, find};
 use super::*;
-use crate::telemetry::processor_time;
+use crate::processor_time::processor_time;
 use crate::verify::{Scheme, Verifier};
 
 fn source(vendor: &'static str, settings: &str) -> Source {
