@@ -28,8 +28,6 @@ struct Point {
     calls: &'static str,
     fault: &'static str,
     number: u64,
-    /// Only calls on the database itself count, and none on its WAL.
-    on_database: bool,
 }
 
 impl Point {
@@ -55,7 +53,7 @@ async fn a_call_that_fails_is_answered_with_503_or_ends_the_process() {
             1 => vec![1 + dice.below(20), 30 + dice.below(60), 90 + dice.below(100)],
             _ => vec![40 + dice.below(150)],
         };
-        points.extend(numbers.into_iter().map(|number| Point { calls, fault, number, on_database: false }));
+        points.extend(numbers.into_iter().map(|number| Point { calls, fault, number }));
     }
     let Some(outcomes) = in_parallel(points, &mut dice, fails).await else { return };
     let count = |wanted: fn(&Failed) -> bool| outcomes.iter().filter(|outcome| wanted(outcome)).count();
@@ -71,34 +69,6 @@ async fn a_call_that_fails_is_answered_with_503_or_ends_the_process() {
     );
     assert!(count(|outcome| outcome.was_met) * 10 >= outcomes.len() * 9, "most faults were not met");
     assert!(count(|outcome| outcome.refused > 0) > 0, "nothing was refused");
-}
-
-/// The thread that copies the WAL makes most of the calls on the database, and of each thread it is the first to make so
-/// many of them: the writer only finishes what it has begun.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_checkpoint_that_fails_beside_the_writer_is_answered_with_503_as_well() {
-    let _turn = schedule::beside_others().await;
-    let mut dice = Dice::of("failing checkpoints");
-    let point = |calls, fault, number| Point { calls, fault, number, on_database: true };
-    let mut points = Vec::new();
-    for _ in 0..if is_long() { 40 } else { 2 } {
-        points.push(point(SYNC, "error=EIO", CALLS_AT_START + 1));
-        points.extend(
-            ["error=EIO", "error=ENOSPC"].map(|fault| point(WRITE, fault, CALLS_AT_START + 1 + dice.below(60))),
-        );
-    }
-    let Some(outcomes) = in_parallel(points, &mut dice, fails).await else { return };
-    println!(
-        "failing checkpoints: {} processes, {} met their fault, {} refused requests; {} answered 200, 0 lost",
-        outcomes.len(),
-        outcomes.iter().filter(|outcome| outcome.was_met).count(),
-        outcomes.iter().filter(|outcome| outcome.refused > 0).count(),
-        outcomes.iter().map(|outcome| outcome.acknowledged).sum::<usize>(),
-    );
-    assert!(outcomes.iter().all(|outcome| outcome.healed.is_some()), "a failing checkpoint has ended a process");
-    let met = outcomes.iter().filter(|outcome| outcome.was_met).count();
-    assert!(met * 10 >= outcomes.len() * 9, "most faults were not met");
-    assert!(outcomes.iter().any(|outcome| outcome.refused > 0), "nothing was refused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,8 +89,7 @@ async fn a_process_that_dies_at_any_call_loses_nothing() {
         ("close", 20, vec![]),
     ] {
         let numbers = if is_long() { (1..=long).collect() } else { short };
-        let point = |number| Point { calls, fault: "signal=KILL", number, on_database: false };
-        points.extend(numbers.into_iter().map(point));
+        points.extend(numbers.into_iter().map(|number| Point { calls, fault: "signal=KILL", number }));
     }
     let Some(deaths) = in_parallel(points, &mut dice, dies).await else { return };
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
@@ -155,13 +124,6 @@ async fn fails(point: Point, mut dice: Dice) -> Option<Failed> {
     let strace = Strace::new(folder.path().join("calls"), "fsync,fdatasync,pwrite64,close")?.inject(&point.text());
     let world = World::with_store_in(Some(folder.path())).await;
     let expectations = Arc::new(Expectations::new(&mut dice));
-    let strace = if point.on_database {
-        // A start on a store that is there already writes to the database once.
-        Gateway::ready(&world, &expectations).await.stop().await;
-        strace.on(world.store())
-    } else {
-        strace
-    };
     let started_at = Instant::now();
     let mut gateway = Gateway::start_under(&world, &strace);
     let process = gateway.pid();
@@ -336,6 +298,4 @@ where
 
 const ONLY_ARCHIVED: Amount =
     Amount { connections: 4, pause: Duration::from_millis(5), paced: [0.0, 0.0, 0.0], padding: 600 };
-/// As often a start on a store that is there already syncs the database, and writes to it.
-const CALLS_AT_START: u64 = 1;
 const AT_ONCE: usize = 4;

@@ -51,12 +51,6 @@ impl Strace {
         self
     }
 
-    /// Only for calls on this file: others are neither recorded nor counted.
-    pub fn on(mut self, file: &Path) -> Self {
-        self.options.extend(["-P".to_owned(), file.display().to_string()]);
-        self
-    }
-
     /// The command whose arguments are still to come: the program and its own.
     pub fn command(&self) -> Command {
         let mut command = Command::new("strace");

@@ -1,4 +1,4 @@
-//! Connections to the file: the one that writes, the one that copies the WAL, those that read, and those of a process that must not write.
+//! Connections to the file: the one that writes, those that read, and those of a process that must not write.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
@@ -55,20 +55,6 @@ pub fn connect_to_read(path: &Path, access: Access) -> Result<Connection, OpenEr
     connection.execute_batch("PRAGMA synchronous=FULL; PRAGMA mmap_size=0;").map_err(|error| unusable(path, error))?;
     wal::empty_on_close(&connection, access == Access::Serve).map_err(|error| unusable(path, error))?;
     Ok(connection)
-}
-
-/// A connection that copies pages of the WAL into the database and syncs nothing, see [`checkpointer`](super::checkpointer).
-pub fn connect_to_copy(path: &Path) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        wal::empty_on_close(&connection, false)?;
-        // A checkpoint does nothing on a connection that has not read yet.
-        run_to_the_end(&connection, "PRAGMA synchronous=OFF; PRAGMA mmap_size=0; SELECT count(*) FROM sqlite_schema;")?;
-        Ok(connection)
-    };
-    open().map_err(|error| unusable(path, error))
 }
 
 /// A connection that only reads, also beside a process that serves: nothing is created, written or migrated, and nothing

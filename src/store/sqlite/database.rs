@@ -10,7 +10,6 @@
 //! outcomes are recorded, and new arrivals are refused until there is space again. Only the process that serves does
 //! so; an operator's command that meets a fault fails.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,10 +19,8 @@ use rusqlite::Connection;
 use super::super::{Soundness, StoreError};
 use super::access::Access;
 use super::check::SoundnessCheck;
-use super::checkpointer::Checkpointer;
 use super::connection::{connect, connect_to_read};
 use super::lock::Lock;
-use super::open_error::{OpenError, unusable};
 use super::pragmas::PAGE_BYTES;
 use super::read_connection::ReadConnection;
 use super::reserve::Reserve;
@@ -52,8 +49,6 @@ pub struct Service {
     pub reader: Arc<ReadConnection>,
     /// The check that reads on a connection of its own.
     pub check: SoundnessCheck,
-    /// The thread that copies the WAL; `None` while the database is being reopened.
-    pub checkpointer: Option<Checkpointer>,
 }
 
 /// The disk is full, and the reserve released.
@@ -109,36 +104,19 @@ impl Database {
         }
     }
 
-    /// Checkpoints the WAL if the last commit has left it long, or has that done by the thread for it.
+    /// Checkpoints the WAL if it has grown long.
     pub fn empty_log(&mut self) {
-        let (Some(service), Some(connection)) = (self.service.as_mut(), self.connection.as_ref()) else { return };
-        let (Some(pages), Some(checkpointer)) = (wal::length_after_commit(), service.checkpointer.as_mut()) else {
+        if self.service.is_none() {
             return;
-        };
-        if let Err(fault) = checkpointer.after_commit(connection, pages, self.log_limit) {
-            self.note(&fault);
         }
-    }
-
-    /// Looks whether the thread that copies the WAL has failed.
-    fn look_after_checkpointer(&mut self) {
-        let checkpointer = self.service.as_mut().and_then(|service| service.checkpointer.as_mut());
-        if let Some(Err(fault)) = checkpointer.map(Checkpointer::look) {
-            self.note(&fault);
-        }
-    }
-
-    /// Waits until nothing copies the WAL.
-    fn stop_copying(&mut self) {
-        let checkpointer = self.service.as_mut().and_then(|service| service.checkpointer.as_mut());
-        if let Some(Err(fault)) = checkpointer.map(Checkpointer::finish) {
-            self.note(&fault);
+        let emptied = self.connection.as_ref().map(|connection| wal::empty_beyond(connection, self.log_limit));
+        if let Some(Err(error)) = emptied {
+            self.note(&StoreError::from(error));
         }
     }
 
     /// Does what is due: opens the database again, frees space on a full disk.
     pub fn tend(&mut self) {
-        self.look_after_checkpointer();
         if self.shortage.as_ref().is_some_and(|shortage| shortage.tried.elapsed() >= TEND_INTERVAL) {
             self.reclaim_space();
         }
@@ -187,7 +165,6 @@ impl Database {
     /// Frees what can be freed on a full disk: checkpoints the WAL and truncates it, and checks whether that is enough.
     /// Before that the reserve must not take the space that the checkpoint needs, and the WAL's own space is not new.
     fn reclaim_space(&mut self) {
-        self.stop_copying();
         let (Some(shortage), Some(connection)) = (self.shortage.as_mut(), self.connection.as_ref()) else { return };
         shortage.tried = Instant::now();
         match wal::truncate(connection) {
@@ -233,17 +210,8 @@ impl Database {
     }
 
     /// Closes the connection.
-    pub fn close(mut self) {
-        self.stop_copying();
-        let Self { connection, service, .. } = self;
-        if connection.is_none()
-            && let Some(service) = &service
-            && let Err(error) = wal::empty_on_close(&service.reader.lock(), false)
-        {
-            tracing::warn!(%error, "the log of a database that has failed cannot be kept");
-        }
-        drop(service);
-        if let Some(connection) = connection
+    pub fn close(self) {
+        if let Some(connection) = self.connection
             && let Err((_, error)) = connection.close()
         {
             tracing::warn!(%error, "the database did not close cleanly; nothing that was acknowledged is lost");
@@ -257,10 +225,8 @@ impl Service {
         // Before everything else: where nothing is mounted, a connection would create an empty store.
         let elsewhere = self.lock.renew()?;
         let _held = self.check.hold();
-        self.checkpointer = None;
-        let (connection, checkpointer) = self.reader.renew(|| -> Result<_, Fault> {
+        let connection = self.reader.renew(|| -> Result<_, Fault> {
             let connection = connect(path, Access::Serve)?;
-            refuse_half_copied(&connection, path)?;
             resync_wal(&connection, path)?;
             let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
             if verdict != "ok" {
@@ -269,27 +235,13 @@ impl Service {
             }
             self.check.note(Soundness::Sound);
             wal::empty_on_close(&connection, true)?;
-            let handle = Arc::new(File::open(path)?);
-            let checkpointer = Checkpointer::start(path, Arc::clone(&handle))?;
-            Ok(((connection, checkpointer), connect_to_read(path, Access::Serve)?, handle))
+            Ok((connection, connect_to_read(path, Access::Serve)?))
         })?;
-        self.checkpointer = Some(checkpointer);
         let Some(lock) = elsewhere else { return Ok((connection, false)) };
         self.lock = lock;
         self.reserve = Reserve::beside(path);
         tracing::warn!("another file stands in the place of the database, and is served from now on");
         Ok((connection, true))
-    }
-}
-
-/// Pages that were copied into the database before a failure may never come to the disk, and a later sync says nothing of
-/// them. SQLite copies all of the WAL once more where it has to find out by itself what the WAL holds, which is so when no
-/// process has the file open.
-pub fn refuse_half_copied(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    match wal::is_half_copied(connection) {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(OpenError::HalfCopied { path: path.to_owned() }),
-        Err(error) => Err(unusable(path, error)),
     }
 }
 
@@ -302,7 +254,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Connections, SqliteStore};
+    use super::super::{OpenError, SqliteStore};
     use super::*;
     use crate::authentic::authentic;
     use crate::domain::Timestamp;
@@ -354,120 +306,5 @@ mod tests {
         assert!(Reserve::path(&folder.path().join("test.db")).exists());
         accept(&store, "a").unwrap();
         assert!(!store.is_full());
-    }
-
-    /// A database that another handle is synced for, and the connection that others read on.
-    fn with_checkpointer(path: &Path, synced: &Path) -> (Database, Arc<ReadConnection>) {
-        let lock = Lock::take(path).unwrap();
-        let Connections { connection, reader, handle, .. } = Connections::open(path, Access::Serve).unwrap();
-        let checkpointer = Checkpointer::start(path, Arc::new(File::open(synced).unwrap())).unwrap();
-        let reader = Arc::new(ReadConnection::new(reader, handle));
-        let service = Service {
-            lock,
-            reserve: Reserve::beside(path),
-            reader: Arc::clone(&reader),
-            check: SoundnessCheck::new(path.to_owned()),
-            checkpointer: Some(checkpointer),
-        };
-        let database = Database::new(connection, path.to_owned(), Some(service));
-        (database, reader)
-    }
-
-    /// Writes as long as that goes on, or so often. How many rows there are then.
-    fn write(database: &mut Database, times: u32) -> u32 {
-        for written in 0..times {
-            database.tend();
-            let Ok(connection) = database.ready() else { return written };
-            connection.execute_batch("CREATE TABLE IF NOT EXISTS t (x)").unwrap();
-            connection.execute("INSERT INTO t VALUES (randomblob(80000))", []).unwrap();
-            database.empty_log();
-        }
-        times
-    }
-
-    fn rows(database: &mut Database) -> Result<u32, StoreError> {
-        Ok(database.ready()?.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)
-    }
-
-    fn log_of(path: &Path) -> PathBuf {
-        PathBuf::from(format!("{}-wal", path.display()))
-    }
-
-    #[test]
-    fn a_sync_that_fails_beside_the_writer_has_the_database_opened_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.db");
-        let (mut database, _reader) = with_checkpointer(&path, Path::new("/dev/null"));
-        let other = connect_to_read(&path, Access::Operate).unwrap();
-        other.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).unwrap();
-        let written = write(&mut database, 500);
-        assert!((50..500).contains(&written), "{written} rows");
-        assert!(matches!(database.ready(), Err(StoreError::Broken(_))));
-        std::thread::sleep(TEND_INTERVAL);
-        database.tend();
-        assert!(rows(&mut database).is_err(), "what was copied and not synced is taken to be in the database");
-        drop(other);
-        std::thread::sleep(TEND_INTERVAL);
-        database.tend();
-        assert_eq!(rows(&mut database), Ok(written));
-        assert_eq!(write(&mut database, 200), 200, "the thread works again");
-    }
-
-    #[test]
-    fn a_start_does_not_build_on_what_was_copied_and_perhaps_not_synced() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.db");
-        let (mut database, reader) = with_checkpointer(&path, Path::new("/dev/null"));
-        let other = connect_to_read(&path, Access::Operate).unwrap();
-        other.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).unwrap();
-        let written = write(&mut database, 500);
-        database.close();
-        drop(reader);
-        let refused = SqliteStore::open(&path, Access::Serve);
-        assert!(matches!(refused, Err(OpenError::HalfCopied { .. })), "{refused:?}");
-        drop(other);
-        drop(SqliteStore::open(&path, Access::Serve).unwrap());
-        let found = connect_to_read(&path, Access::Operate).unwrap();
-        assert_eq!(found.query_row("SELECT count(*) FROM t", [], |row| row.get(0)), Ok(written));
-    }
-
-    #[test]
-    fn the_log_is_emptied_at_the_end_unless_a_sync_has_failed() {
-        for fails in [false, true] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("test.db");
-            let synced = if fails { Path::new("/dev/null") } else { &path };
-            let (mut database, reader) = with_checkpointer(&path, synced);
-            let is_copying = |database: &Database| {
-                let service = database.service.as_ref().unwrap();
-                service.checkpointer.as_ref().unwrap().is_copying()
-            };
-            while !is_copying(&database) {
-                assert_eq!(write(&mut database, 1), 1);
-            }
-            database.close();
-            drop(reader);
-            assert_eq!(log_of(&path).exists(), fails);
-        }
-    }
-
-    #[test]
-    fn the_locks_on_the_file_are_held_as_long_as_it_is_served() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = serve(folder.path());
-        let path = folder.path().join("test.db");
-        let are_held = || {
-            let inode = format!(":{} ", std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap()));
-            let process = format!(" {} ", std::process::id());
-            let locks = std::fs::read_to_string("/proc/locks").unwrap();
-            locks.lines().any(|lock| lock.contains(&inode) && lock.contains(&process) && lock.contains("POSIX"))
-        };
-        assert!(are_held());
-        fail(&store, StoreError::Broken("a sync".to_owned()));
-        std::thread::sleep(TEND_INTERVAL + Duration::from_millis(100));
-        accept(&store, "a").unwrap();
-        assert!(are_held());
-        store.writer.stop();
-        assert!(are_held(), "another process may empty the log that is read here");
     }
 }

@@ -1,6 +1,6 @@
 //! The store on SQLite: one file, one writer thread, nothing to install.
 //!
-//! The writer thread owns the only connection that commits while gatepost serves. It commits whatever has gathered as
+//! The writer thread owns the only connection that writes while gatepost serves. It commits whatever has gathered as
 //! one transaction (group commit) and lets intake go first: requests that wait for their 200 are committed before the
 //! next piece of background work is begun. Durability is WAL with `synchronous=FULL`, set and read back at every start.
 //! The operator's commands open the same file from another process; SQLite's locks keep them apart.
@@ -14,7 +14,6 @@ mod batch_search;
 mod batches;
 mod bodies;
 mod check;
-mod checkpointer;
 mod commands;
 mod commit_loop;
 mod connection;
@@ -74,7 +73,6 @@ mod work;
 mod work_queue;
 mod writer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -83,7 +81,6 @@ use rusqlite::Connection;
 
 use backlogs::Backlogs;
 use check::SoundnessCheck;
-use checkpointer::Checkpointer;
 use connection::{connect, connect_read_only, connect_to_read, create_private};
 use database::Service;
 use keys::KeysAtHand;
@@ -135,16 +132,14 @@ impl SqliteStore {
             }
             opened => opened,
         };
-        let Connections { connection, keys, backlogs, reader, handle, forgets } = opened?;
-        let checkpointer = handle.clone().map(|handle| Checkpointer::start(path, handle)).transpose()?;
-        let reader = Arc::new(ReadConnection::new(reader, handle));
+        let Connections { connection, keys, backlogs, reader, forgets } = opened?;
+        let reader = Arc::new(ReadConnection::new(reader));
         let check = SoundnessCheck::new(path.to_owned());
         let service = lock.zip(reserve).map(|(lock, reserve)| Service {
             lock,
             reserve,
             reader: Arc::clone(&reader),
             check: check.clone(),
-            checkpointer,
         });
         let writer = Writer::start(connection, path.to_owned(), (keys, backlogs), service)
             .map_err(|error| unusable(path, error))?;
@@ -169,7 +164,7 @@ impl SqliteStore {
         Ok(Self {
             path: Arc::new(path.to_owned()),
             writer: Arc::new(Writer::absent()),
-            reader: Arc::new(ReadConnection::new(connection, None)),
+            reader: Arc::new(ReadConnection::new(connection)),
             forgets: Arc::new(AtomicBool::new(forgets)),
             turns: Arc::default(),
             incident_walk: Arc::default(),
@@ -224,7 +219,6 @@ struct Connections {
     keys: KeysAtHand,
     backlogs: Backlogs,
     reader: Connection,
-    handle: Option<Arc<File>>,
     forgets: bool,
 }
 
@@ -235,7 +229,6 @@ impl Connections {
         }
         let mut connection = connect(path, access)?;
         if access == Access::Serve {
-            database::refuse_half_copied(&connection, path)?;
             wal_resync::resync_wal(&connection, path).map_err(|error| unusable(path, error))?;
             wal::empty_on_close(&connection, true).map_err(|error| unusable(path, error))?;
         }
@@ -256,10 +249,6 @@ impl Connections {
         let reader = connect_to_read(path, access)?;
         let forgets = reader.query_row("SELECT forgets FROM pulse WHERE id = 1", [], |row| row.get(0));
         let forgets = forgets.map_err(|error| unusable(path, error))?;
-        let handle = match access {
-            Access::Serve => Some(Arc::new(File::open(path).map_err(|error| unusable(path, error))?)),
-            Access::Operate => None,
-        };
-        Ok(Self { connection, keys, backlogs, reader, handle, forgets })
+        Ok(Self { connection, keys, backlogs, reader, forgets })
     }
 }

@@ -13,15 +13,6 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// A checkpoint has not ended, and it cannot be known whether what it has copied is on the disk.
-    #[error(
-        "{path} was left in the middle of a checkpoint, and another process has it open, which must end first: a gatepost \
-         on the command line, or a shell of SQLite, which should be killed and not told to quit"
-    )]
-    HalfCopied {
-        /// The file.
-        path: PathBuf,
-    },
     /// The operator's commands do not create stores.
     #[error("there is no store at {path} yet; `gatepost serve` creates it")]
     Absent {

@@ -1,24 +1,17 @@
 //! A connection for reads behind a lock; a poisoned lock is taken over, because a read leaves nothing half done.
 
-use std::fs::File;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
 use super::wal;
 
 #[derive(Debug)]
-pub struct ReadConnection {
-    connection: Mutex<Connection>,
-    /// The handle by which the database is synced beside SQLite. This connection is the last to be closed, and the handle
-    /// goes after it: with any handle of a file that is closed a process loses all its locks on that file.
-    handle: Mutex<Option<Arc<File>>>,
-}
+pub struct ReadConnection(Mutex<Connection>);
 
 impl ReadConnection {
-    /// `handle`: in the process that serves, that by which the database is synced beside SQLite.
-    pub fn new(connection: Connection, handle: Option<Arc<File>>) -> Self {
-        Self { connection: Mutex::new(connection), handle: Mutex::new(handle) }
+    pub fn new(connection: Connection) -> Self {
+        Self(Mutex::new(connection))
     }
 
     /// Closes the connection, has everything opened anew, and uses the connection that results. There are no reads
@@ -28,25 +21,19 @@ impl ReadConnection {
     /// connections that are gone to new ones: also a handle that has failed to sync.
     pub fn renew<T, E: From<rusqlite::Error>>(
         &self,
-        open: impl FnOnce() -> Result<(T, Connection, Arc<File>), E>,
+        open: impl FnOnce() -> Result<(T, Connection), E>,
     ) -> Result<T, E> {
         let mut connection = self.lock();
         let before = std::mem::replace(&mut *connection, Connection::open_in_memory()?);
         // What has failed is left as it is.
         wal::empty_on_close(&before, false)?;
         drop(before);
-        *lock(&self.handle) = None;
-        let (opened, fresh, handle) = open()?;
+        let (opened, fresh) = open()?;
         *connection = fresh;
-        *lock(&self.handle) = Some(handle);
         Ok(opened)
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Connection> {
-        lock(&self.connection)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

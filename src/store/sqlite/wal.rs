@@ -2,8 +2,7 @@
 //!
 //! By default SQLite checkpoints within the commit that has made the WAL long, before any request is answered, and
 //! ignores it when that fails: it goes on with a handle of the database that has failed to sync. Here the checkpoint
-//! runs after the answers are sent, most of it on [a thread of its own](super::checkpointer), and its failure is a failure
-//! of the database. A process that does not serve never
+//! runs after the answers are sent, and its failure is a failure of the database. A process that does not serve never
 //! checkpoints: what it reads of the WAL was perhaps never synced, see [`wal_resync`](super::wal_resync).
 
 use std::cell::Cell;
@@ -15,7 +14,7 @@ use rusqlite::config::DbConfig;
 use super::pragmas::{BUSY_TIMEOUT, PAGE_BYTES};
 
 thread_local! {
-    /// Pages in the WAL after the last commit of this thread, until that is asked for.
+    /// Pages in the WAL after the last commit of this thread.
     static PAGES: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -33,38 +32,14 @@ pub fn empty_on_close(connection: &Connection, does: bool) -> rusqlite::Result<(
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !does).map(drop)
 }
 
-/// Pages in the WAL after the last commit of this thread; `None` if none has added to it since this was last asked.
-pub fn length_after_commit() -> Option<u32> {
-    Some(PAGES.take()).filter(|pages| *pages > 0)
-}
-
-/// Checkpoints the WAL. Pages that a reader still uses stay for the next time, and all of them while another connection
-/// checkpoints. How many are in the database now.
-pub fn empty(connection: &Connection) -> rusqlite::Result<u32> {
-    copied(connection, "PRAGMA wal_checkpoint(PASSIVE)").map(|found| found.copied)
-}
-
-/// Whether some pages of the WAL are taken to be in the database, but not all. They were copied and perhaps never
-/// synced: SQLite syncs the database with the last of them. Also where that cannot be told, because another process is
-/// just writing.
-pub fn is_half_copied(connection: &Connection) -> rusqlite::Result<bool> {
-    let Copied { is_busy, pages, copied } = copied(connection, "PRAGMA wal_checkpoint(NOOP)")?;
-    Ok(is_busy || 0 < copied && copied < pages)
-}
-
-/// How far the WAL is in the database.
-struct Copied {
-    is_busy: bool,
-    pages: u32,
-    copied: u32,
-}
-
-fn copied(connection: &Connection, checkpoint: &str) -> rusqlite::Result<Copied> {
-    // SQLite says -1 where it could not look.
-    let pages = |found: i64| u32::try_from(found).unwrap_or(0);
-    connection.query_row(checkpoint, [], |row| {
-        Ok(Copied { is_busy: row.get(0)?, pages: pages(row.get(1)?), copied: pages(row.get(2)?) })
-    })
+/// Checkpoints the WAL if the last commit of this thread has left it with `limit` pages or more. Pages that a reader
+/// still uses stay for the next time.
+pub fn empty_beyond(connection: &Connection, limit: u32) -> rusqlite::Result<()> {
+    if PAGES.get() < limit {
+        return Ok(());
+    }
+    PAGES.set(0);
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Checkpoints the WAL and truncates the file, whatever its length. Does not block: pages that a reader still uses stay
