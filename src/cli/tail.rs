@@ -138,17 +138,10 @@ impl<'s> Follower<'s> {
         Ok(follower)
     }
 
-    /// What is new.
+    /// What is new. Where the store cannot be read nothing is taken as seen: the next look finds it.
     fn look(&mut self) -> Result<Vec<News>, StoreError> {
-        let mut news = Vec::new();
-        for row in self.store.events_after(self.position.event, BATCH)? {
-            self.position.event = row.cursor;
-            news.push(News::Event(Box::new(row)));
-        }
-        for row in self.store.milestones_after(self.milestone, BATCH)? {
-            self.milestone = row.cursor;
-            news.push(News::Milestone(Box::new(row)));
-        }
+        let events = self.store.events_after(self.position.event, BATCH)?;
+        let milestones = self.store.milestones_after(self.milestone, BATCH)?;
         for row in self.store.deliveries_after(self.position.delivery, BATCH)? {
             self.position.delivery = row.cursor;
             self.open.insert(row.cursor, Some(0));
@@ -161,9 +154,13 @@ impl<'s> Follower<'s> {
             self.open.pop_first();
         }
         let cursors: Vec<i64> = self.open.keys().copied().collect();
-        for row in self.store.deliveries_at(&cursors)? {
-            news.extend(self.progress(row));
-        }
+        let deliveries = self.store.deliveries_at(&cursors)?;
+        self.position.event = events.last().map_or(self.position.event, |row| row.cursor);
+        self.milestone = milestones.last().map_or(self.milestone, |row| row.cursor);
+        let events = events.into_iter().map(|row| News::Event(Box::new(row)));
+        let milestones = milestones.into_iter().map(|row| News::Milestone(Box::new(row)));
+        let mut news: Vec<News> = events.chain(milestones).collect();
+        news.extend(deliveries.into_iter().filter_map(|row| self.progress(row)));
         Ok(news)
     }
 

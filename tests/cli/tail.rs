@@ -70,6 +70,8 @@ fn events_and_what_becomes_of_them_are_shown_as_they_come() {
         post(&format!("during_{posted}"));
         scripts.lines().iter().any(|line| line.starts_with("{\"event\"")).then_some(())
     });
+    // So that the next event is alone in its batch, which is named after its first.
+    until("the others are in the file", || (gateway.folder.lines("events.ndjson").len() == posted + 1).then_some(()));
     post("after \u{9b}31m\u{202e}");
     people.shows("the event", |line| {
         line.contains("event") && line.contains("HIGH") | line.contains("high") && line.contains("after")
