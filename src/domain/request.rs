@@ -29,8 +29,9 @@ impl Headers {
     /// Adds a line; several lines of one name stay several.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let begin = self.text.len();
-        self.text.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
+        self.text.extend_from_slice(name.as_bytes());
         let middle = self.text.len();
+        self.text[begin..].make_ascii_lowercase();
         self.text.extend_from_slice(value.as_ref());
         self.lines.push(Line { begin, value: middle, end: self.text.len() });
     }

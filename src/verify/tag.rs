@@ -26,6 +26,9 @@ impl Tag {
         if text.len() > TEXT_BYTES_MAX {
             return Err(format!("it is {} characters long", text.len()));
         }
+        if let (SignatureEncoding::Hex, Some(tag)) = (encoding, Self::from_hex(text, algorithm)) {
+            return Ok(tag);
+        }
         let bytes = match encoding {
             SignatureEncoding::Hex => hex::decode(text).ok(),
             SignatureEncoding::Base64 => decode_base64(text.as_bytes()),
@@ -35,6 +38,13 @@ impl Tag {
             Some(bytes) => Err(wrong_length(bytes.len(), algorithm)),
             None => Err(not_encoded(text, encoding, algorithm)),
         }
+    }
+
+    /// Reads hexadecimal of the algorithm's length.
+    fn from_hex(text: &str, algorithm: Algorithm) -> Option<Self> {
+        let mut tag = [0; TAG_BYTES_MAX];
+        hex::decode_to_slice(text, tag.get_mut(..algorithm.tag_bytes())?).ok()?;
+        Some(Self(tag))
     }
 
     /// Writes the tag as a sender would.

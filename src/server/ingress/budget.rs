@@ -187,7 +187,12 @@ fn take_from<K: std::hash::Hash + Eq>(sums: &mut HashMap<K, u64>, key: &K, bytes
     }
 }
 
-impl Share<'_> {
+impl<'b> Share<'b> {
+    /// Whose body it is.
+    pub fn sender(&self) -> Sender<'b> {
+        self.sender
+    }
+
     /// Takes more, if need be from slower bodies; `false` when this one is the slowest, or was given up before. A single
     /// body always fits, whatever its size.
     pub fn take(&mut self, bytes: u64, now: Instant) -> bool {
