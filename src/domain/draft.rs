@@ -168,9 +168,16 @@ fn line(text: String, chars_max: usize) -> Option<String> {
     if is_plain_line(&text, chars_max) {
         return Some(text);
     }
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let clean = clean.trim();
-    (!clean.is_empty()).then(|| clean.chars().take(chars_max).collect())
+    let clean = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+    let end = clean.char_indices().nth(chars_max).map_or(clean.len(), |(end, _)| end);
+    let kept = &clean[..end];
+    if kept.is_empty() {
+        None
+    } else if kept.contains(char::is_control) {
+        Some(kept.replace(char::is_control, " "))
+    } else {
+        Some(kept.to_owned())
+    }
 }
 
 /// Whether a text is certainly what [`line`] would make of it: most are.
@@ -333,6 +340,21 @@ mod tests {
         assert_eq!(EventOutcome::from_vendor_word(" BLOCK "), Some(EventOutcome::Blocked));
         for word in ["", "detected", "alert", "failed", "unknown", "true", "blocked by no rule", "not blocked"] {
             assert_eq!(EventOutcome::from_vendor_word(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_no_controls_and_no_outer_blanks_and_is_cut_at_a_character() {
+        for (given, expected) in [
+            ("\u{7}\u{a0}é\nb\t ", Some("é b")),
+            ("é\r\nb", Some("é  b")),
+            (" \u{85}\t", None),
+            ("", None),
+            ("ééééé", Some("éééé")),
+            ("ééé é", Some("ééé ")),
+            ("é\u{9b}31m", Some("é 31")),
+        ] {
+            assert_eq!(line(given.to_owned(), 4).as_deref(), expected, "{given:?}");
         }
     }
 

@@ -28,18 +28,19 @@ pub struct KindWords {
 impl KindWords {
     /// Notes a word for type, rule or outcome. `place` tells equal words in different places apart.
     pub fn note_rule(&mut self, place: &str, word: &str) {
-        self.rule.add(place, word.as_bytes());
+        self.rule.add(place, [word.as_bytes()]);
     }
 
     /// Notes a text that stands for a missing rule. Digits make no difference: they count and date what happens.
     pub fn note_text(&mut self, place: &str, text: &str) {
-        let without_digits: Vec<u8> = text.bytes().take(WORD_BYTES_MAX).filter(|byte| !byte.is_ascii_digit()).collect();
-        self.rule.add(place, &without_digits);
+        let text = text.as_bytes();
+        let beginning = text.get(..WORD_BYTES_MAX).unwrap_or(text);
+        self.rule.add(place, beginning.split(u8::is_ascii_digit));
     }
 
     /// Notes a word for the victim.
     pub fn note_victim(&mut self, place: &str, word: &str) {
-        self.victim.add(place, word.as_bytes());
+        self.victim.add(place, [word.as_bytes()]);
     }
 
     /// Whether a word for type, rule or outcome has been noted.
@@ -62,13 +63,16 @@ struct WordSet {
 }
 
 impl WordSet {
-    fn add(&mut self, place: &str, word: &[u8]) {
+    /// Adds a word that comes in pieces.
+    fn add<'w>(&mut self, place: &str, word: impl IntoIterator<Item = &'w [u8]>) {
         let (known, free) = self.hashes.split_at_mut(self.count);
         let Some(free) = free.first_mut() else { return };
         let mut hasher = DefaultHasher::new();
         hasher.write(place.as_bytes());
         hasher.write_u8(0);
-        hasher.write(word.get(..WORD_BYTES_MAX).unwrap_or(word));
+        for piece in word {
+            hasher.write(piece.get(..WORD_BYTES_MAX).unwrap_or(piece));
+        }
         let hash = hasher.finish();
         if !known.contains(&hash) {
             *free = hash;

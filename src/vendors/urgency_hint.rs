@@ -5,6 +5,8 @@
 //! once. It is no parser: its result only orders requests that wait. A word nested deeper than the vendor's own fields
 //! may be written by an attacker, and can only make a request more urgent.
 
+use memchr::memchr2;
+
 use super::KindWords;
 use crate::domain::{EventOutcome, Severity};
 
@@ -138,10 +140,14 @@ impl<'b> Look<'b> {
     fn text(&mut self) -> Option<&'b [u8]> {
         let begin = self.at;
         loop {
-            match self.next()? {
-                b'"' => return self.text.get(begin..self.at - 1),
-                b'\\' => self.at += 1,
-                _ => {}
+            let end = self.at + memchr2(b'"', b'\\', self.text.get(self.at..)?)?;
+            match self.text.get(end) {
+                Some(b'"') => {
+                    self.at = end + 1;
+                    return self.text.get(begin..end);
+                }
+                // What stands behind a backslash ends nothing.
+                _ => self.at = end + 2,
             }
         }
     }
