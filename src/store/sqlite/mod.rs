@@ -20,6 +20,7 @@ mod connection;
 mod database;
 mod delivery_candidates;
 mod delivery_queue;
+mod density;
 mod error_codes;
 mod fallbacks;
 mod gathered;

@@ -3,10 +3,12 @@
 //! Requests wait for their answers, background work does not: while arrivals keep coming, work goes with them into
 //! their transactions, and after each piece leaves them the thread for a moment, or for some multiple of the time that it
 //! took. The multiple grows while many arrivals come at once, and shrinks while they do not. What gathered behind work
-//! says nothing of that. It is bounded, so that work never starves. Each line of work pauses for its own pieces only.
+//! says nothing of that, unless so much comes on average that there is [work in every transaction](Density). It is bounded,
+//! so that work never starves. Each line of work pauses for its own pieces only.
 
 use std::time::{Duration, Instant};
 
+use super::density::Density;
 use super::work::WorkLine;
 use super::work_queue::OpenLines;
 
@@ -28,6 +30,8 @@ pub struct Schedule {
     /// Whether work was done in this transaction, and in the one before, during which the arrivals of this one came.
     has_worked: bool,
     had_worked: bool,
+    /// How many come at once on average.
+    density: Density,
 }
 
 impl Default for Schedule {
@@ -41,6 +45,7 @@ impl Default for Schedule {
             crowded_since: None,
             has_worked: false,
             had_worked: false,
+            density: Density::default(),
         }
     }
 }
@@ -64,8 +69,8 @@ impl Schedule {
     /// Whether arrivals have come many at once for a while. After a checkpoint, or any other moment in which none were
     /// answered, they do so for some milliseconds, however few they are.
     pub fn is_crowded(&self, now: Instant) -> bool {
-        self.crowded_since.is_some_and(|since| now >= since + CROWDED_AFTER)
-            && self.unchanged_since.is_some_and(|last| now < last + EASE)
+        let is_long = self.crowded_since.is_some_and(|since| now >= since + CROWDED_AFTER);
+        is_long && self.unchanged_since.is_some_and(|last| now < last + EASE) || self.density.is_high(now)
     }
 
     /// How long work may go on now.
@@ -81,6 +86,7 @@ impl Schedule {
     /// So many arrivals are committed at once.
     pub fn intake_ends(&mut self, arrivals: usize, now: Instant) {
         self.last_intake = Some(now);
+        self.density.note(arrivals, now);
         let unchanged = self.unchanged_since.map_or(Duration::MAX, |since| now.duration_since(since));
         if arrivals >= LOADED && !self.had_worked {
             self.intake_shares = (self.intake_shares * 2).clamp(1, INTAKE_SHARES_MOST);
@@ -96,7 +102,7 @@ impl Schedule {
     /// Work of a line has had the thread for so long; so many of its pieces are left.
     pub fn work_ends(&mut self, line: WorkLine, took: Duration, now: Instant, left: usize) {
         self.has_worked = true;
-        let share = took * self.intake_shares;
+        let share = took * if self.density.is_high(now) { INTAKE_SHARES_MOST } else { self.intake_shares };
         let least = if left < PIECES_FEW { PAUSE } else { PAUSE_SHORT };
         let not_before = match line {
             WorkLine::First => &mut self.first_not_before,
@@ -221,6 +227,21 @@ mod tests {
         crowd(&mut schedule, 165, 170);
         assert!(schedule.is_crowded(after(begun, 170_000)));
         assert!(!schedule.is_crowded(after(begun, 190_000)), "they come no more");
+    }
+
+    #[test]
+    fn what_comes_densely_is_a_crowd_also_behind_work() {
+        let begun = Instant::now();
+        let mut schedule = Schedule::default();
+        for ms in 0..=100 {
+            schedule.transaction_begins();
+            schedule.work_ends(WorkLine::First, Duration::from_millis(1), after(begun, ms * 1_000), 9);
+            schedule.intake_ends(100, after(begun, ms * 1_000));
+        }
+        let now = after(begun, 100_000);
+        assert!(schedule.is_crowded(now));
+        schedule.work_ends(WorkLine::First, Duration::from_millis(1), now, 9);
+        assert_eq!(schedule.first_not_before, Some(now + Duration::from_millis(4)));
     }
 
     #[test]
