@@ -13,14 +13,17 @@ pub struct Density {
     begun: Option<Instant>,
     commits: usize,
     arrivals: usize,
-    /// Until when those counted before say that requests come densely.
-    dense_until: Option<Instant>,
+    /// When they were last counted.
+    last: Option<Instant>,
+    /// When that last showed that they come densely.
+    shown: Option<Instant>,
 }
 
 impl Density {
     /// So many arrivals were committed at once.
     pub fn note(&mut self, arrivals: usize, now: Instant) {
         let begun = *self.begun.get_or_insert(now);
+        self.last = Some(now);
         self.commits += 1;
         self.arrivals += arrivals;
         let length = now.duration_since(begun);
@@ -28,19 +31,24 @@ impl Density {
             return;
         }
         // After a silence the window says nothing of what comes now.
-        let is_dense = length < WINDOW * 2 && self.arrivals >= DENSE * self.commits;
-        self.dense_until = is_dense.then_some(now + WINDOW * 2);
+        if length < WINDOW * 2 && self.arrivals >= DENSE * self.commits {
+            self.shown = Some(now);
+        }
         (self.begun, self.commits, self.arrivals) = (Some(now), 0, 0);
     }
 
-    /// Whether they come densely.
+    /// Whether they come densely. That background work gets less then has them come less densely: it takes a while until
+    /// this shows that they do.
     pub fn is_high(&self, now: Instant) -> bool {
-        self.dense_until.is_some_and(|until| now < until)
+        let was_within = |time: Option<Instant>, length| time.is_some_and(|time| now < time + length);
+        was_within(self.shown, HOLD) && was_within(self.last, WINDOW)
     }
 }
 
 /// For how long commits are counted.
 const WINDOW: Duration = Duration::from_millis(50);
+/// For how long they count as dense after they were.
+const HOLD: Duration = Duration::from_secs(1);
 /// So many arrivals a commit are many. Measured over 0.1 s: 51 to 114 with 256 connections that ask again at once, at most
 /// 33 with 64 of them, and at given rates up to 24,000 a second.
 const DENSE: usize = 40;
@@ -55,18 +63,18 @@ mod tests {
     }
 
     #[test]
-    fn many_a_commit_are_dense_until_they_come_no_more() {
+    fn many_a_commit_are_dense_for_a_while_unless_they_come_no_more() {
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
         let mut density = Density::default();
         commits(&mut density, begun, 0..50, |_| DENSE);
         assert!(!density.is_high(at(49)), "too soon to tell");
-        commits(&mut density, begun, 50..52, |_| DENSE);
-        assert!(density.is_high(at(52)) && !density.is_high(at(250)), "none came since");
-        commits(&mut density, begun, 52..200, |_| DENSE);
-        assert!(density.is_high(at(200)));
-        commits(&mut density, begun, 200..310, |_| DENSE - 1);
-        assert!(!density.is_high(at(310)));
+        commits(&mut density, begun, 50..60, |_| DENSE);
+        assert!(density.is_high(at(60)) && !density.is_high(at(160)), "none came since");
+        commits(&mut density, begun, 60..1_000, |_| DENSE - 1);
+        assert!(density.is_high(at(1_000)), "work may be the reason");
+        commits(&mut density, begun, 1_000..1_200, |_| DENSE - 1);
+        assert!(!density.is_high(at(1_200)));
     }
 
     #[test]
@@ -74,7 +82,7 @@ mod tests {
         let begun = Instant::now();
         let mut density = Density::default();
         // Behind work, behind a slow sync.
-        commits(&mut density, begun, 0..1_000, |ms| if ms % 10 == 0 { 200 } else { 20 });
+        commits(&mut density, begun, 0..1_000, |ms| if ms % 10 == 0 { 150 } else { 20 });
         assert!(!density.is_high(begun + Duration::from_secs(1)));
     }
 
