@@ -254,7 +254,9 @@ fn an_event_is_shown_with_everything_it_holds() {
             assert!(found, "not shown: {text}\n{shown}");
         }
     }
-    let shown = gateway.run(&["events", "show", gateway.list("events", &[])[0]["id"].as_str().unwrap()]).done();
+    let shown = gateway
+        .run(&["events", "show", gateway.list("events", &["--source", "adrian"])[0]["id"].as_str().unwrap()])
+        .done();
     shown.prints("unmapped    /a~0~1b/deep/0/x: innermost").prints("unmapped    /note: outer");
 }
 
