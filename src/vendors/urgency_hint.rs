@@ -225,6 +225,12 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_backslash_ends_no_text() {
+        assert_eq!(found(r#"{"x":"\"a\":1,\"","b":2}"#), [(1, "b", "2")]);
+        assert_eq!(found(r#"{"a":"\\\"","b":"\"#), [(1, "a", r#"\\\""#)]);
+    }
+
+    #[test]
     fn what_stands_in_a_text_is_no_field() {
         assert_eq!(found(r#"{"x":"{\"a\":\"no\"}","b":"yes\\"}"#), [(1, "b", r"yes\\")]);
         assert_eq!(found(r#"{"x":"a","y":["a","b"],"a":"yes"}"#), [(1, "a", "yes")]);
