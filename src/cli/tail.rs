@@ -266,3 +266,42 @@ const TEXT_CHARS_MAX: usize = 240;
 pub const BATCH: usize = 500;
 /// Deliveries that are watched at the same time.
 const OPEN_MAX: usize = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, params};
+
+    use super::*;
+    use crate::destinations::testing::event;
+    use crate::store::Access;
+
+    #[test]
+    fn what_one_look_could_not_show_the_next_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let store = SqliteStore::open(&path, Access::Serve).unwrap();
+        let mut follower = Follower::start(&store).unwrap();
+        let event = event("minimal");
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute(
+                "INSERT INTO events (id, receipt, source, received_at, severity, unrouted, quarantined, title, document)
+                 VALUES (?1, ?2, ?3, ?4, 0, 0, 0, '', ?5)",
+                params![
+                    event.id.as_bytes(),
+                    event.receipt.as_bytes(),
+                    event.source.as_str(),
+                    event.received_at.as_millis(),
+                    serde_json::to_string(&event).unwrap()
+                ],
+            )
+            .unwrap();
+        // The events are read, what comes after them is not.
+        connection.execute_batch("ALTER TABLE milestones RENAME TO away").unwrap();
+        assert!(follower.look().is_err());
+        connection.execute_batch("ALTER TABLE away RENAME TO milestones").unwrap();
+        let news = follower.look().unwrap();
+        assert!(matches!(news.as_slice(), [News::Event(row)] if row.event.id == event.id), "{}", news.len());
+        assert!(follower.look().unwrap().is_empty());
+    }
+}
