@@ -1,12 +1,13 @@
 //! What to do about a store that cannot be opened.
 
 use std::error::Error;
-use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 
 /// What the operator can do, after the words `cannot be opened;`.
 pub fn remedy(path: &Path, source: &(dyn Error + 'static)) -> String {
@@ -28,10 +29,13 @@ pub fn remedy(path: &Path, source: &(dyn Error + 'static)) -> String {
 
 /// The file of the store, or the folder that leads to it, which this process may not use.
 fn denied(path: &Path) -> Option<PathBuf> {
-    let is_denied = |error: std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+    // To open and close a file would drop the locks that this process holds on it.
+    let is_denied = |place: &Path, access| {
+        matches!(accessat(CWD, place, access, AtFlags::EACCESS), Err(Errno::ACCESS | Errno::PERM))
+    };
     let beside = |end: &str| PathBuf::from(format!("{}{end}", path.display()));
     for file in [path.to_owned(), beside("-wal"), beside("-shm"), beside(".lock")] {
-        if File::options().read(true).write(true).open(&file).is_err_and(is_denied) {
+        if is_denied(&file, Access::READ_OK | Access::WRITE_OK) {
             // A file that cannot even be looked at is in a folder that cannot be entered.
             let nearest = file.ancestors().find(|place| std::fs::metadata(place).is_ok());
             return nearest.map(Path::to_owned).or(Some(file));
@@ -39,8 +43,7 @@ fn denied(path: &Path) -> Option<PathBuf> {
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A disk that is mounted to be read only is no matter of permissions.
-    let access = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK);
-    (access == Err(rustix::io::Errno::ACCESS)).then(|| folder.to_owned())
+    is_denied(folder, Access::WRITE_OK).then(|| folder.to_owned())
 }
 
 fn owned(path: &Path) -> String {
