@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::{Failure, Outcome};
 use super::moment::short;
-use super::names;
 use super::output::out;
+use super::{names, terminal};
 use crate::config::Outline;
 use crate::destinations;
 use crate::domain::{Clock, DestinationName, SystemClock, Timestamp};
@@ -27,13 +27,16 @@ pub(super) struct ReplayTo<'a> {
 }
 
 /// What was found in the period.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Found {
     chosen: u64,
     sent_before: u64,
     waiting: u64,
     quarantined: u64,
     routed_elsewhere: u64,
+    unreadable: u64,
+    /// The row of the first of those, and why.
+    first_unreadable: Option<(i64, String)>,
 }
 
 impl ReplayTo<'_> {
@@ -119,11 +122,18 @@ impl ReplayTo<'_> {
     /// What is not sent, each with the reason.
     fn tell_rest(&self, found: Found, period: Period, again: bool) -> Outcome {
         let sink = self.sink;
+        let unreadable = found.first_unreadable.map_or_else(String::new, |(row, reason)| {
+            format!(
+                "that cannot be read; the first is row {row} of the store: {}",
+                terminal::line(&reason, REASON_CHARS)
+            )
+        });
         let lines = [
             (if again { 0 } else { found.sent_before }, format!("sent to {sink} before; --again sends them too")),
             (found.waiting, format!("waiting for {sink} anyway")),
             (found.quarantined, "in quarantine".to_owned()),
             (found.routed_elsewhere, format!("sent to {sink} by no route of now")),
+            (found.unreadable, unreadable),
         ];
         for (count, text) in lines.iter().filter(|(count, _)| *count > 0) {
             out!("  left out: {count} {text}")?;
@@ -189,8 +199,16 @@ impl Chooser<'_> {
             found.waiting += 1;
             return false;
         }
+        let event = match &past.event {
+            Ok(event) => event,
+            Err(reason) => {
+                found.unreadable += 1;
+                found.first_unreadable.get_or_insert_with(|| (past.row, reason.clone()));
+                return false;
+            }
+        };
         let is_sent_there = |(destination, _): &(DestinationName, _)| *destination == self.sink;
-        if !self.router.plan(&past.event).deliveries.iter().any(is_sent_there) {
+        if !self.router.plan(event).deliveries.iter().any(is_sent_there) {
             found.routed_elsewhere += 1;
             return false;
         }
@@ -218,5 +236,7 @@ fn events(count: u64) -> String {
 
 /// Few enough that the process that serves need not wait for what is written of them.
 const EVENTS_AT_ONCE: usize = 500;
+/// Of the reason why an event cannot be read.
+const REASON_CHARS: usize = 160;
 /// What an order means: this process sends nothing itself.
 pub(super) const CARRIED_OUT: &str = "`gatepost serve` carries it out, at once or when it starts";

@@ -59,8 +59,8 @@ pub struct Period {
 pub struct PastEvent {
     /// Its row.
     pub row: i64,
-    /// The event.
-    pub event: Event,
+    /// The event, or why it cannot be read.
+    pub event: Result<Event, String>,
     /// It is in quarantine: no destination is told.
     pub is_quarantined: bool,
     /// What the sink knows of it.

@@ -19,7 +19,7 @@ fn ever() -> Period {
 impl Fixture {
     fn past(&self, sink: &str) -> Vec<(i64, EventId, Known)> {
         let past = self.store.past_events(&name(sink), ever(), 0, 100_000).unwrap();
-        past.into_iter().map(|past| (past.row, past.event.id, past.known)).collect()
+        past.into_iter().map(|past| (past.row, past.event.unwrap().id, past.known)).collect()
     }
 
     fn known(&self, sink: &str, known: Known) -> usize {

@@ -110,16 +110,16 @@ impl SinkReplays for SqliteStore {
 }
 
 fn past_event(row: &Row<'_>) -> Result<PastEvent, StoreError> {
-    let number: i64 = row.get(0)?;
-    let document = EventDocument::new(row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?.to_vec());
-    let event =
-        document.read().map_err(|error| StoreError::Failed(format!("event {number} cannot be read: {error}")))?;
+    let event = match row.get_ref(1)?.as_bytes() {
+        Ok(document) => EventDocument::new(document.to_vec()).read().map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
     let known = match row.get(3)? {
         0 => Known::Unsent,
         1 => Known::Sent,
         _ => Known::Waits,
     };
-    Ok(PastEvent { row: number, event, is_quarantined: row.get(2)?, known })
+    Ok(PastEvent { row: row.get(0)?, event, is_quarantined: row.get(2)?, known })
 }
 
 fn open_replay(transaction: &Transaction<'_>, sink: &DestinationName) -> Result<Option<SinkReplay>, StoreError> {
