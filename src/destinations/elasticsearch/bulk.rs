@@ -11,7 +11,7 @@ use crate::destinations::HttpReply;
 use crate::destinations::classify::{Again, Answer};
 use crate::destinations::errors::{Classified, ErrorRow};
 use crate::destinations::event_format::EventFormat;
-use crate::domain::{Batch, EventId, Outcome};
+use crate::domain::{Batch, EventId, Outcome, Scope};
 
 /// The body of a request. Data streams take nothing but `create`, and no document without `@timestamp`.
 pub(super) fn body(batch: &Batch<'_>, format: EventFormat) -> serde_json::Result<Vec<u8>> {
@@ -48,7 +48,18 @@ pub(super) fn outcome(batch: &Batch<'_>, answer: &Answer<'_>) -> Outcome {
     {
         return failed.swap_remove(at).1;
     }
-    excepted(failed)
+    match of_many(&failed) {
+        Some(at) => failed.swap_remove(at).1,
+        None => excepted(failed),
+    }
+}
+
+/// Where so many have to wait that all are sent again: a delivery for each would keep a busy cluster busy. What it has taken
+/// it knows by its id.
+fn of_many(failed: &[(EventId, Outcome)]) -> Option<usize> {
+    let is_busy = |(_, outcome): &(_, Outcome)| matches!(outcome, Outcome::Retry { scope: Scope::Destination, .. });
+    let busy = failed.iter().filter(|failure| is_busy(failure)).count();
+    if busy > SINGLED_OUT_MAX { failed.iter().position(is_busy) } else { None }
 }
 
 /// Where none was taken: the failure that holds for all of them. What is a single event's own fault does not.
@@ -117,5 +128,7 @@ impl Item {
     }
 }
 
+/// So many documents of a request that must wait get deliveries of their own.
+const SINGLED_OUT_MAX: usize = 8;
 /// The id is taken: by the event itself, because ids are not used twice.
 const ALREADY_THERE: &str = "version_conflict_engine_exception";

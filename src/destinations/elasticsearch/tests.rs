@@ -17,7 +17,7 @@ fn sink(settings: &str) -> Box<dyn Sink> {
 
 /// The outcome of a batch of so many events.
 fn outcome_of(events: usize, reply: &Reply) -> Outcome {
-    let events: Vec<Event> = testing::every_event().into_iter().take(events).collect();
+    let events: Vec<Event> = testing::every_event().into_iter().cycle().take(events).collect();
     let owned = testing::batch_of(&events, Purpose::Alert);
     match sink(SETTINGS).next(&owned.as_batch(), "bulk", reply) {
         Next::Done(outcome) => outcome,
@@ -206,6 +206,23 @@ fn what_holds_for_all_documents_is_held_against_none() {
     assert!(matches!(&both, Outcome::DeliveredExcept { refused, again } if refused.len() == 2 && again.is_empty()));
     let mixed = outcome_of(2, &items(&[(400, PARSING), (429, REJECTED)]));
     assert!(matches!(&mixed, Outcome::DeliveredExcept { refused, again } if refused.len() == 1 && again.len() == 1));
+}
+
+#[test]
+fn where_many_documents_must_wait_all_are_sent_again_later() {
+    let answer = |busy: usize| {
+        let documents = [vec![(201, ""), (409, CONFLICT), (400, PARSING)], vec![(429, REJECTED); busy]].concat();
+        outcome_of(documents.len(), &items(&documents))
+    };
+    let Outcome::DeliveredExcept { refused, again } = answer(8) else { panic!() };
+    assert_eq!((refused.len(), again.len()), (1, 8));
+    let Outcome::Retry { scope, after, reason, .. } = answer(9) else { panic!() };
+    assert_eq!((scope, after), (Scope::Destination, Some(Duration::from_secs(5))));
+    assert!(reason.contains("queues are full"), "{reason}");
+    // The next time those that waited are taken, and the one at fault is named.
+    let taken = [vec![(409, CONFLICT); 2], vec![(400, PARSING)], vec![(201, ""); 9]].concat();
+    let Outcome::DeliveredExcept { refused, again } = outcome_of(12, &items(&taken)) else { panic!() };
+    assert_eq!((refused.len(), again.len()), (1, 0));
 }
 
 #[test]
