@@ -267,6 +267,7 @@ verify = { scheme = "token" }
 [destinations.archive]
 type = "file"
 path = "x"
+rotate = { every = "1d" }
 [destinations.webhook]
 type = "slack"
 webhook_url = { env = "SLACK_WEBHOOK_URL" }

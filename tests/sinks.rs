@@ -293,7 +293,7 @@ fn events_wait_for_a_collector_that_is_away_and_are_not_lost_when_it_closes_conn
 #[test]
 fn a_file_that_is_rotated_has_every_event_once_although_the_process_is_killed() {
     let destination =
-        "type = \"file\"\npath = \"events.ndjson\"\nrotate_size = \"1MiB\"\nrotate_every = \"1d\"\nkeep = 50";
+        "type = \"file\"\npath = \"events.ndjson\"\nrotate = { size = \"1MiB\", every = \"1d\", keep = 50 }";
     let mut gateway = Gateway::start(&config(destination));
     let now = SystemClock.now().as_millis();
     let padding = "x".repeat(800);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::event_format::EventFormat;
 use super::{Append, Build, Carrier, Fault, Kind, Line, Message, Next, Pace, Reply, Rotation, Sink, Step, classify};
 use crate::domain::{Batch, BatchEvent, BatchSize, Outcome, Scope};
-use crate::settings::Section;
+use crate::settings::{Section, parse_duration, parse_size};
 
 /// The `file` destination.
 pub const KIND: Kind = Kind {
@@ -19,16 +19,17 @@ pub const KIND: Kind = Kind {
     schema: r##"{
   "path": {"type": "string", "description": "The file; - is standard output"},
   "format": {"enum": ["event", "ocsf", "cloudevents", "ecs"]},
-  "rotate_size": {"$ref": "#/$defs/size", "description": "The file is put away before it is longer"},
-  "rotate_every": {"$ref": "#/$defs/duration", "description": "The file is put away at multiples of this, in UTC"},
-  "keep": {"type": "integer", "minimum": 1, "maximum": 10000, "description": "How many files that were put away are kept; default: all"}
+  "rotate": {"description": "When the file is put away: a size, a time, or both with the number of those that are kept",
+    "oneOf": [{"$ref": "#/$defs/size"}, {"$ref": "#/$defs/duration"},
+      {"type": "object", "additionalProperties": false, "anyOf": [{"required": ["size"]}, {"required": ["every"]}], "properties": {
+        "size": {"$ref": "#/$defs/size", "description": "The file is put away before it is longer"},
+        "every": {"$ref": "#/$defs/duration", "description": "The file is put away at multiples of this, in UTC"},
+        "keep": {"type": "integer", "minimum": 1, "maximum": 10000, "description": "How many files that were put away are kept; default: all"}}}]}
 }"##,
     required: &["path"],
     template: r#"path = "events.ndjson"              # "-" is standard output
 # format = "event"                  # or "ocsf", "cloudevents", "ecs"
-# rotate_size = "100MiB"            # put the file away before it is longer
-# rotate_every = "1d"               # and at midnight UTC
-# keep = 30                         # of those that were put away; default: all
+# rotate = { size = "100MiB", every = "1d", keep = 30 }  # put it away before it is longer, and at midnight UTC
 "#,
     examples: &[],
 };
@@ -37,28 +38,64 @@ pub const KIND: Kind = Kind {
 struct File {
     path: PathBuf,
     format: EventFormat,
+    rotate: Option<Rotate>,
+}
+
+/// When the file is put away, and how many of those that were are kept.
+#[derive(Clone, Copy, Debug)]
+struct Rotate {
     size: Option<u64>,
     every: Option<Duration>,
     keep: Option<usize>,
 }
 
+impl Rotate {
+    /// `rotate = "100MiB"`, `"1d"` or `{ size = "100MiB", every = "1d", keep = 30 }`.
+    fn of(section: &Section) -> Option<Self> {
+        if section.is_table("rotate") {
+            return Self::of_table(&section.section("rotate")?);
+        }
+        let text = section.text("rotate")?;
+        match (parse_size(&text), parse_duration(&text)) {
+            (Some(_), _) => {
+                let size = Some(section.size("rotate", ROTATE_BYTES_MIN..ROTATE_BYTES_MAX)?);
+                Some(Self { size, every: None, keep: None })
+            }
+            (None, Some(_)) => {
+                let every = Some(section.duration("rotate", ROTATE_EVERY_MIN..ROTATE_EVERY_MAX)?);
+                Some(Self { size: None, every, keep: None })
+            }
+            (None, None) => {
+                let message = format!("'{text}' is neither a size nor a duration");
+                section.fault("rotate", &message, "write it like 100MiB or 1d");
+                None
+            }
+        }
+    }
+
+    fn of_table(table: &Section) -> Option<Self> {
+        let size = table.size("size", ROTATE_BYTES_MIN..ROTATE_BYTES_MAX);
+        let every = table.duration("every", ROTATE_EVERY_MIN..ROTATE_EVERY_MAX);
+        let keep = table.integer("keep", 1..KEPT_MAX + 1).and_then(|keep| usize::try_from(keep).ok());
+        let is_never = !table.has("size") && !table.has("every");
+        if is_never {
+            table.fault("", "does not say when the file is put away", "add size = \"100MiB\" or every = \"1d\"");
+        }
+        table.finish();
+        (!is_never).then_some(Self { size, every, keep })
+    }
+}
+
 fn build(section: &Section) -> Option<Box<dyn Sink>> {
     let format = EventFormat::setting(section, FORMATS, EventFormat::Event);
-    let size = section.size("rotate_size", ROTATE_BYTES_MIN..ROTATE_BYTES_MAX);
-    let every = section.duration("rotate_every", ROTATE_EVERY_MIN..ROTATE_EVERY_MAX);
-    let keep = section.integer("keep", 1..KEPT_MAX + 1).and_then(|keep| usize::try_from(keep).ok());
+    let rotate = Rotate::of(section);
     let path = section.required_text("path")?;
-    let is_rotated = section.has("rotate_size") || section.has("rotate_every");
-    if section.has("keep") && !is_rotated {
-        section.fault("keep", "has a meaning only where the file is rotated", "set `rotate_size` or `rotate_every`");
-        return None;
-    }
-    if path == STDOUT && is_rotated {
-        section.fault("path", "is standard output, which is not rotated", "leave out `rotate_size` and `rotate_every`");
+    if path == STDOUT && section.has("rotate") {
+        section.fault("path", "is standard output, which is not rotated", "leave out `rotate`");
         return None;
     }
     let path = if path == STDOUT { PathBuf::from(STDOUT) } else { section.path_of(&path) };
-    Some(Box::new(File { path, format: format?, size, every, keep }))
+    Some(Box::new(File { path, format: format?, rotate }))
 }
 
 impl Sink for File {
@@ -101,9 +138,7 @@ impl File {
     }
 
     fn append(&self, batch: &Batch<'_>, lines: Vec<Line>) -> Append {
-        let (size, every, keep) = (self.size, self.every, self.keep);
-        let is_rotated = size.is_some() || every.is_some();
-        let rotation = is_rotated.then_some(Rotation { size, every, keep, now: batch.now });
+        let rotation = self.rotate.map(|Rotate { size, every, keep }| Rotation { size, every, keep, now: batch.now });
         Append { path: self.path.clone(), lines, may_be_there: classify::in_doubt(batch), rotation }
     }
 
@@ -155,8 +190,9 @@ mod tests {
             "path = \"-\"\nformat = \"ocsf\"",
             "path = \"a\"\nformat = \"cloudevents\"",
             "path = \"a\"\nformat = \"ecs\"",
-            "path = \"a\"\nrotate_size = \"1MiB\"",
-            "path = \"a\"\nrotate_size = \"2GiB\"\nrotate_every = \"1d\"\nkeep = 1",
+            "path = \"a\"\nrotate = \"1MiB\"",
+            "path = \"a\"\nrotate = \"1d\"",
+            "path = \"a\"\nrotate = { size = \"2GiB\", every = \"1d\", keep = 1 }",
         ] {
             assert!(testing::build(&KIND, good).is_ok(), "{good}");
         }
@@ -165,11 +201,19 @@ mod tests {
             ("path = \"\"", "is empty"),
             ("path = \"a\"\nformat = \"csv\"", "'csv' is not known"),
             ("path = \"a\"\nformt = \"ocsf\"", "did you mean 'format'?"),
-            ("path = \"a\"\nrotate_size = \"1KiB\"", "rotate_size: '1KiB' is out of range"),
-            ("path = \"a\"\nrotate_every = \"1s\"", "rotate_every: '1s' is out of range"),
-            ("path = \"a\"\nkeep = 3", "only where the file is rotated"),
-            ("path = \"a\"\nrotate_every = \"1d\"\nkeep = 0", "keep: 0 is out of range"),
-            ("path = \"-\"\nrotate_every = \"1d\"", "standard output, which is not rotated"),
+            ("path = \"a\"\nrotate = \"1KiB\"", "rotate: '1KiB' is out of range"),
+            ("path = \"a\"\nrotate = \"1s\"", "rotate: '1s' is out of range"),
+            (
+                "path = \"a\"\nrotate = \"daily\"",
+                "rotate: 'daily' is neither a size nor a duration; write it like 100MiB or 1d",
+            ),
+            ("path = \"a\"\nrotate = 5", "rotate: is an integer"),
+            ("path = \"a\"\nrotate = { size = \"1KiB\" }", "rotate.size: '1KiB' is out of range"),
+            ("path = \"a\"\nrotate = { every = \"1s\" }", "rotate.every: '1s' is out of range"),
+            ("path = \"a\"\nrotate = { keep = 3 }", "rotate: does not say when the file is put away"),
+            ("path = \"a\"\nrotate = { every = \"1d\", keep = 0 }", "rotate.keep: 0 is out of range"),
+            ("path = \"a\"\nrotate = { every = \"1d\", keeps = 1 }", "did you mean 'keep'?"),
+            ("path = \"-\"\nrotate = \"1d\"", "standard output, which is not rotated"),
         ] {
             let faults = testing::build(&KIND, bad).unwrap_err();
             assert!(faults.contains(said), "{bad}: {faults}");
@@ -207,9 +251,16 @@ mod tests {
         let owned = testing::batch_of(&[testing::event("minimal")], Purpose::Alert);
         let rotation = |settings: &str| append(sink(settings).first(&owned.as_batch())).rotation;
         assert!(rotation("path = \"a\"").is_none());
-        let found = rotation("path = \"a\"\nrotate_size = \"2MiB\"\nrotate_every = \"12h\"\nkeep = 5").unwrap();
-        assert_eq!((found.size, found.keep, found.now), (Some(2 << 20), Some(5), owned.as_batch().now));
-        assert_eq!(found.every, Some(Duration::from_secs(12 * 3600)));
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (rotate, size, every, keep) in [
+            ("{ size = \"2MiB\", every = \"12h\", keep = 5 }", Some(2 << 20), seconds(12 * 3600), Some(5)),
+            ("\"2MiB\"", Some(2 << 20), None, None),
+            ("\"5m\"", None, seconds(300), None),
+        ] {
+            let found = rotation(&format!("path = \"a\"\nrotate = {rotate}")).unwrap();
+            assert_eq!((found.size, found.every, found.keep), (size, every, keep), "{rotate}");
+            assert_eq!(found.now, owned.as_batch().now);
+        }
     }
 
     #[test]
