@@ -4,8 +4,10 @@
 
 mod harness;
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
 
 use harness::{Gateway, Post, until};
 use serde_json::Value;
@@ -35,6 +37,33 @@ fn lines(gateway: &Gateway, message: &str) -> Vec<Value> {
     let parsed = gateway.log();
     let lines = parsed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["message"] == message).collect()
+}
+
+/// A process that is killed at the end.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let mut gateway = Gateway::start(CONFIG);
+    assert!(gateway.stop().success());
+    // As where the log is a file on a full disk.
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = gateway.folder.command(&["serve", "--log-format", "json"]);
+    let mut serving = Killed(command.stdout(Stdio::null()).stderr(full).spawn().unwrap());
+    until("it listens", || TcpStream::connect(gateway.server).ok());
+    for n in 0..20 {
+        let body = format!(r#"{{"id":"evt_{n}","type":"agent.error"}}"#);
+        gateway.post_signed("adrian", SECRET, body.as_bytes()).accepted();
+    }
+    until("all are in the file", || (gateway.folder.lines("events.ndjson").len() == 20).then_some(()));
+    assert!(serving.0.try_wait().unwrap().is_none());
 }
 
 #[test]

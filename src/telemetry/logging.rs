@@ -41,7 +41,10 @@ pub fn start_logging(format: LogFormat, default_level: &str) -> Result<(), LogEr
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // What cannot be written is lost, as where the log is a file on a full disk. To say so on standard error, which is where it
+    // could not be written, would end in a panic of whatever thread had something to log.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let started = if human {
         builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
     } else {
