@@ -1,6 +1,7 @@
 //! The handle of the writer thread: submitted commands wait here until the [`commit_loop`](super::commit_loop) takes
 //! them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,8 +73,15 @@ impl Writer {
         let recent = Arc::<RecentReceipts>::default();
         let database = Database::new(connection, path, service);
         let commit_loop = CommitLoop::new(database, keys, Arc::clone(&waiting), Arc::clone(&recent));
-        let thread =
-            std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || commit_loop.run(&receiver))?;
+        let run = move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| commit_loop.run(&receiver)));
+            if ended.is_err() {
+                // Without it nothing is accepted or told. What is committed is safe, and so is a new start.
+                tracing::error!("the thread that writes has panicked; the process ends, so that it is started again");
+                std::process::abort();
+            }
+        };
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(run)?;
         Ok(Self { commands: Mutex::new(Some(sender)), waiting, recent, thread: Mutex::new(Some(thread)) })
     }
 
@@ -170,10 +178,9 @@ impl Writer {
     /// Finishes what was handed in and ends the thread.
     pub fn stop(&self) {
         drop(lock(&self.commands).take());
-        if let Some(thread) = lock(&self.thread).take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the store's writer thread ended in a panic");
+        if let Some(thread) = lock(&self.thread).take() {
+            // Where it panics the process ends.
+            drop(thread.join());
         }
     }
 
@@ -190,4 +197,33 @@ impl Drop for Writer {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::super::super::Access;
+    use super::super::SqliteStore;
+    use super::*;
+
+    /// What tells the process that is to end.
+    const IS_TO_END: &str = "GATEPOST_TEST_PANICS";
+    /// SIGABRT.
+    const ABORTED: i32 = 6;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "it tells one process of the test from the other")]
+    fn where_the_thread_panics_the_process_ends() {
+        if std::env::var_os(IS_TO_END).is_some() {
+            let folder = tempfile::tempdir().unwrap();
+            let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
+            let panicked = store.writer.write(|_| -> Result<(), StoreError> { panic!("as a defect would") }).wait();
+            panic!("it goes on: {panicked:?}");
+        }
+        let name = "store::sqlite::writer::tests::where_the_thread_panics_the_process_ends";
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = again.args(["--exact", name]).env(IS_TO_END, "1").output().unwrap().status;
+        assert_eq!(ended.signal(), Some(ABORTED));
+    }
 }
