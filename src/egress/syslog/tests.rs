@@ -182,6 +182,8 @@ async fn a_try_that_is_given_up_half_way_leaves_no_connection_behind() {
     let (collectors, collector) = (collectors(), collector(&standin.address(), AUTHORITY));
     assert!(matches!(collectors.send(batch(&collector, 0..1)).await, Reply::Written));
     standin.set(Conduct::Deaf);
+    // Until the connection that stands has ended.
+    crate::standins::syslog::tests::pause().await;
     let long =
         SyslogMessages { collector: Arc::clone(&collector), messages: vec![Bytes::from(vec![b'x'; 8 << 20]); 4] };
     let given_up = timeout(Duration::from_secs(2), collectors.send(long)).await;
