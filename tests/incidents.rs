@@ -83,8 +83,12 @@ impl Fixture {
 
     /// Accepts and records these events, all in one transaction.
     fn take(&self, now: i64, alerts: &[Alert]) -> Dispatched {
+        self.take_of("s", now, alerts)
+    }
+
+    fn take_of(&self, source: &str, now: i64, alerts: &[Alert]) -> Dispatched {
         for alert in alerts {
-            let arrival = authentic("s", &format!("{now}-{}", alert.id), &alert.id, at(now));
+            let arrival = authentic(source, &format!("{now}-{}", alert.id), &alert.id, at(now));
             self.store.accept(arrival, None).wait().unwrap();
         }
         let claims = self.store.claim_receipts(ReceiptLimits::of_any_size(1000), lease(now)).wait().unwrap().claims;
@@ -545,6 +549,32 @@ fn the_most_urgent_goes_first_and_many_openings_do_not_hold_up_a_critical_one() 
     fixture.take(1, &[Alert { host: "db", severity: Severity::Critical, ..alert("critical") }]);
     let claim = fixture.claim("pager", 1).unwrap();
     assert_eq!(change(&claim).incident.rank.severity, Severity::Critical);
+}
+
+#[test]
+fn among_equals_the_sources_are_told_in_turn_and_each_its_oldest_first() {
+    let fixture = Fixture::new();
+    let opened = |host| Alert { host, ..alert(host) };
+    fixture.take_of("busy", 0, &["a1", "a2", "a3", "a4", "a5"].map(opened));
+    fixture.take_of("calm", 1, &["b1", "b2"].map(opened));
+    fixture.take_of("late", 2, &["c1"].map(opened));
+    // Two at a time, and then one by one: the turns go on.
+    let told = |limit, now| {
+        let claims = fixture.claim_all("pager", limit, now);
+        let hosts = claims.iter().map(|claim| change(claim).incident.title.replace("sqli at ", "")).collect::<Vec<_>>();
+        for claim in claims {
+            fixture.settle(claim, delivered(), now);
+        }
+        hosts
+    };
+    let order: Vec<String> = [2, 1, 1, 2, 5].into_iter().flat_map(|limit| told(limit, 2)).collect();
+    assert_eq!(order, ["a1", "b1", "c1", "a2", "b2", "a3", "a4", "a5"]);
+    // What is worse does not wait for its turn.
+    fixture.take_of("calm", 3, &[opened("b3"), opened("b4")]);
+    fixture.take_of("busy", 4, &[Alert { severity: Severity::Critical, ..opened("a6") }]);
+    fixture.take_of("calm", 4, &[Alert { severity: Severity::Critical, ..opened("b5") }]);
+    let order: Vec<String> = (0..4).flat_map(|_| told(1, 4)).collect();
+    assert_eq!(order, ["b5", "a6", "b3", "b4"]);
 }
 
 #[test]

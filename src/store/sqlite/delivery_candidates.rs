@@ -41,12 +41,23 @@ impl Candidate {
         let mut rows = select.query(params![destination.as_str(), urgency, now.as_millis(), row_limit(limit)])?;
         let mut candidates = Vec::new();
         while let Some(row) = rows.next()? {
-            candidates.push(match candidate(row) {
-                Ok(candidate) => Ok(candidate),
-                Err(error) => Err(set_aside(row.get(0)?, error)?),
-            });
+            candidates.push(readable(row)?);
         }
         Ok(candidates)
+    }
+
+    /// These, in this order.
+    pub fn of_rows(transaction: &Transaction<'_>, rows: &[i64]) -> Result<Vec<Result<Self, SetAside>>, StoreError> {
+        let mut select = transaction.prepare_cached(CANDIDATE)?;
+        let candidates = rows.iter().map(|row| select.query_row([row], |row| Ok(readable(row)))?);
+        candidates.collect()
+    }
+}
+
+fn readable(row: &Row<'_>) -> Result<Result<Candidate, SetAside>, StoreError> {
+    match candidate(row) {
+        Ok(candidate) => Ok(Ok(candidate)),
+        Err(error) => Ok(Err(set_aside(row.get(0)?, error)?)),
     }
 }
 
@@ -81,9 +92,20 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
     })
 }
 
-const CANDIDATES: &str = "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress,
-    d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route, d.first_event, d.last_event, d.events,
-    d.replay
-    FROM deliveries d LEFT JOIN events e ON e.seq = d.event
-    WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
-    ORDER BY d.not_before, d.seq LIMIT ?4";
+macro_rules! select {
+    ($end:literal) => {
+        concat!(
+            "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress,
+             d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route, d.first_event, d.last_event,
+             d.events, d.replay
+             FROM deliveries d LEFT JOIN events e ON e.seq = d.event ",
+            $end
+        )
+    };
+}
+
+const CANDIDATES: &str = select!(
+    "WHERE d.destination = ?1 AND d.urgency = ?2 AND d.state = 0 AND d.not_before <= ?3
+     ORDER BY d.not_before, d.seq LIMIT ?4"
+);
+const CANDIDATE: &str = select!("WHERE d.seq = ?1");

@@ -10,6 +10,7 @@ use super::batches::{self, BatchRow};
 use super::delivery_candidates::{Candidate, CandidateContent};
 use super::notifications::{Notifications, Prepared};
 use super::rows::row_limit;
+use super::source_turns::SourceTurns;
 use super::update_digest::{Surplus, UpdateDigest};
 use crate::domain::{BatchEvent, DestinationName, EventDocument, Timestamp};
 
@@ -18,6 +19,7 @@ pub struct Claimer<'t> {
     transaction: &'t Transaction<'t>,
     destination: &'t DestinationName,
     policy: &'t Policy,
+    turns: &'t mut SourceTurns,
     lease: Lease,
     claimed: Claimed,
     /// Deliveries that were looked at and not handed out.
@@ -31,9 +33,19 @@ impl<'t> Claimer<'t> {
         transaction: &'t Transaction<'t>,
         destination: &'t DestinationName,
         policy: &'t Policy,
+        turns: &'t mut SourceTurns,
         lease: Lease,
     ) -> Self {
-        Self { transaction, destination, policy, lease, claimed: Claimed::default(), passed_over: 0, waits_below: None }
+        Self {
+            transaction,
+            destination,
+            policy,
+            turns,
+            lease,
+            claimed: Claimed::default(),
+            passed_over: 0,
+            waits_below: None,
+        }
     }
 
     pub fn claim(mut self, limit: usize, order: ClaimOrder) -> Result<Claimed, StoreError> {
@@ -66,7 +78,7 @@ impl<'t> Claimer<'t> {
         Ok(Claimed { next_due, ..self.claimed })
     }
 
-    /// The most urgent, then the oldest.
+    /// The most urgent, then the oldest of each source in turn.
     fn most_severe(mut self, limit: usize) -> Result<Claimed, StoreError> {
         let mut next_due = None;
         for urgency in self.urgencies()? {
@@ -118,8 +130,14 @@ impl<'t> Claimer<'t> {
         Ok(())
     }
 
-    fn due_of(&self, urgency: u8, limit: usize) -> Result<Vec<Result<Candidate, SetAside>>, StoreError> {
-        Candidate::due(self.transaction, self.destination, urgency, self.lease.now, limit)
+    /// At a notifier the sources take turns; a sink has its events in their order.
+    fn due_of(&mut self, urgency: u8, limit: usize) -> Result<Vec<Result<Candidate, SetAside>>, StoreError> {
+        let (transaction, now) = (self.transaction, self.lease.now);
+        if self.policy.notifier(self.destination).is_none() {
+            return Candidate::due(transaction, self.destination, urgency, now, limit);
+        }
+        let rows = self.turns.take(transaction, self.destination, urgency, now, limit)?;
+        Candidate::of_rows(transaction, &rows)
     }
 
     fn hand_out(&mut self, candidate: Candidate) -> Result<(), StoreError> {

@@ -61,6 +61,7 @@ mod schema;
 mod single_events;
 mod sink_plans;
 mod sink_schema;
+mod source_turns;
 mod stored_places;
 mod token_chains;
 mod token_schema;
@@ -89,6 +90,7 @@ use lock::Lock;
 use open_error::unusable;
 use read_connection::ReadConnection;
 use reserve::Reserve;
+use source_turns::SourceTurns;
 use turns::Turns;
 use writer::Writer;
 
@@ -108,6 +110,8 @@ pub struct SqliteStore {
     forgets: Arc<AtomicBool>,
     /// Which source's turn it is to have its receipts claimed. It need not outlive the process.
     turns: Arc<Mutex<Turns>>,
+    /// Which source was told last at each notifier. It need not outlive the process.
+    source_turns: Arc<Mutex<SourceTurns>>,
     incident_walk: Arc<Mutex<IncidentWalk>>,
     check: SoundnessCheck,
 }
@@ -145,9 +149,16 @@ impl SqliteStore {
         let writer = Writer::start(connection, path.to_owned(), (keys, backlogs), service)
             .map_err(|error| unusable(path, error))?;
         let forgets = Arc::new(AtomicBool::new(forgets));
-        let (turns, incident_walk) = (Arc::default(), Arc::default());
-        let writer = Arc::new(writer);
-        Ok(Self { path: Arc::new(path.to_owned()), writer, reader, forgets, turns, incident_walk, check })
+        Ok(Self {
+            path: Arc::new(path.to_owned()),
+            writer: Arc::new(writer),
+            reader,
+            forgets,
+            turns: Arc::default(),
+            source_turns: Arc::default(),
+            incident_walk: Arc::default(),
+            check,
+        })
     }
 
     /// The database at `path` and everything that is kept beside it under names of ours or of SQLite.
@@ -168,6 +179,7 @@ impl SqliteStore {
             reader: Arc::new(ReadConnection::new(connection)),
             forgets: Arc::new(AtomicBool::new(forgets)),
             turns: Arc::default(),
+            source_turns: Arc::default(),
             incident_walk: Arc::default(),
             check: SoundnessCheck::new(path.to_owned()),
         })

@@ -16,6 +16,7 @@ use super::delivery_queue::{Claimer, Settler, make_due};
 use super::incidents::Incidents;
 use super::receipt_queue::{claim_receipts, renew};
 use super::record::{Recorder, add_result, conclude, documents};
+use super::source_turns::SourceTurns;
 use super::work::WorkLine;
 use super::{SqliteStore, batches, leases};
 use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
@@ -97,12 +98,13 @@ impl Outbox for SqliteStore {
         lease: Lease,
     ) -> Ticket<Claimed> {
         let line = line_of(policy, destination);
-        let (destination, policy) = (destination.clone(), Arc::clone(policy));
+        let (destination, policy, turns) = (destination.clone(), Arc::clone(policy), Arc::clone(&self.source_turns));
         self.writer.write_in(line, move |transaction| {
             leases::free_expired(transaction, &destination, lease)?;
             let is_notifier = policy.notifier(&destination).is_some();
             let is_handed_over = !is_notifier || batches::hand_over(transaction, &destination, lease)?;
-            let mut claimed = Claimer::of(transaction, &destination, &policy, lease).claim(limit, order)?;
+            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut claimed = Claimer::of(transaction, &destination, &policy, &mut turns, lease).claim(limit, order)?;
             if !is_handed_over {
                 claimed.next_due = Some(lease.now);
             }
@@ -121,8 +123,8 @@ impl Outbox for SqliteStore {
         let sink = sink.clone();
         self.writer.write_in(WorkLine::Later, move |transaction| {
             leases::free_expired(transaction, &sink, lease)?;
-            let policy = Policy::default();
-            let mut claimed = Claimer::of(transaction, &sink, &policy, lease).claim(limit, order)?;
+            let (policy, mut turns) = (Policy::default(), SourceTurns::default());
+            let mut claimed = Claimer::of(transaction, &sink, &policy, &mut turns, lease).claim(limit, order)?;
             let may_form = order != ClaimOrder::LongestDue || claimed.next_due.is_none();
             if order == ClaimOrder::PastFirst && claimed.claims.len() < limit {
                 claimed.claims.extend(batches::form_of_replay(transaction, &sink, size, lease)?);
