@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::domain::{
-    Attempt, Audience, Change, DeliveryState, DestinationName, DigestFacts, DigestOf, Draft, EventOutcome, EventState,
-    IncidentKind, IncidentNumber, IncidentState, MilestoneKind, NotifierClass, Operation, Origin, OutcomeKind,
-    Progress, Reference, Rule, Severity, Target, Timestamp,
+    Attempt, Audience, BatchSize, Change, DeliveryState, DestinationName, DigestFacts, DigestOf, Draft, EventOutcome,
+    EventState, IncidentKind, IncidentNumber, IncidentState, MilestoneKind, NotifierClass, Operation, Origin,
+    OutcomeKind, Progress, Reference, Rule, Severity, Target, Timestamp,
 };
 use gatepost::incidents::{GroupBy, Joined, Order, OrderError, StormLimits, Timing};
 use gatepost::store::{
@@ -251,6 +251,26 @@ fn every_event_knows_its_incident_and_why_it_was_not_told_by_itself() {
     assert_eq!((first.incident, first.joined), (Some(IncidentNumber(1)), Joined::Opened));
     assert_eq!(place("sqli at api", "1").unwrap().joined, Joined::Counted);
     assert_eq!(place("sqli at api", "2"), None, "no route sends it to a notifier");
+    let mut listed = fixture.store.events(&ALL, &Default::default()).unwrap();
+    listed.reverse();
+    let listed: Vec<_> = listed.iter().map(|row| (row.event.incident, row.joined)).collect();
+    let of_first = |joined| (Some(IncidentNumber(1)), Some(joined));
+    assert_eq!(listed, [of_first(Joined::Opened), of_first(Joined::Counted), (None, None)]);
+}
+
+#[test]
+fn what_a_sink_is_sent_names_the_incident_of_each_event() {
+    let fixture = Fixture::new();
+    let both = |id| Alert { to: vec!["pager", "archive"], ..alert(id) };
+    fixture.take(0, &[both(1), both(2), Alert { to: vec!["archive"], ..alert(3) }]);
+    let (sink, size) = (name("archive"), BatchSize { events: 10, bytes: 1 << 20 });
+    let claimed = fixture.store.claim_batches(&sink, 1, ClaimOrder::PastFirst, size, lease(0)).wait().unwrap();
+    let Content::Batch(range) = &claimed.claims[0].work().content else { panic!("no batch") };
+    let events = fixture.store.batch_events(&sink, *range).unwrap();
+    let incidents: Vec<_> = events.iter().map(|event| event.document.read().unwrap().incident).collect();
+    assert_eq!(incidents, [Some(IncidentNumber(1)), Some(IncidentNumber(1)), None]);
+    let line = String::from_utf8(events[1].document.json().to_vec()).unwrap();
+    assert!(line.ends_with(r#","incident":1}"#), "{line}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::table::{Cell, Table};
 use super::{find, moment, names, show};
 use crate::config::Outline;
 use crate::domain::{IdPrefix, IncidentNumber, Severity};
+use crate::incidents::Joined;
 use crate::store::{DeliveryFilter, EventFilter, EventRow, Page, Queries};
 
 #[derive(Args)]
@@ -116,7 +117,7 @@ impl Events {
 }
 
 fn table(rows: &[EventRow]) -> Table {
-    let mut table = Table::with_id(&["RECEIVED (UTC)", "EVENT", "SEVERITY", "SOURCE", "TITLE"]);
+    let mut table = Table::with_id(&["RECEIVED (UTC)", "EVENT", "SEVERITY", "SOURCE", "INCIDENT", "TITLE"]);
     for row in rows {
         let event = &row.event;
         table.row(vec![
@@ -124,10 +125,18 @@ fn table(rows: &[EventRow]) -> Table {
             event.id.to_string().into(),
             Cell::new(Tone::of_severity(event.severity), event.severity.as_str()),
             event.source.as_str().into(),
+            place(row).into(),
             format!("{}{}", mark(row), headline(event)).into(),
         ]);
     }
     table
+}
+
+/// `#4711 counted`, `nothing to resolve`: where it belongs, and what it did there or why it belongs nowhere.
+fn place(row: &EventRow) -> String {
+    let number = row.event.incident.map(|number| number.to_string());
+    let joined = row.joined.filter(|joined| *joined != Joined::NotTold).map(|joined| joined.as_str().to_owned());
+    number.into_iter().chain(joined).collect::<Vec<_>>().join(" ")
 }
 
 /// What sets an event apart from those that people were told.

@@ -53,8 +53,13 @@ pub fn event(row: &EventRow, annotation: &Annotation, planned: &[DeliveryRow], j
     let event = &row.event;
     whole(event)?;
     said(annotation).try_for_each(|(what, text)| fact(what, text))?;
-    if let Some(incident) = row.incident {
-        fact("incident", &format!("{incident} (gatepost incidents show {})", incident.0))?;
+    match (event.incident, row.joined) {
+        (Some(incident), joined) => {
+            let joined = joined.map(|joined| format!("{} · ", joined.as_str())).unwrap_or_default();
+            fact("incident", &format!("{incident} ({joined}gatepost incidents show {})", incident.0))?;
+        }
+        (None, Some(joined)) => fact("incident", &format!("none: {}", joined.as_str()))?,
+        (None, None) => {}
     }
     if row.unrouted {
         out!("  no route took it")?;

@@ -321,7 +321,9 @@ mod tests {
 
     #[test]
     fn the_published_schema_names_every_field_and_no_other() {
-        let full = serde_json::to_value(testing::event("full")).unwrap();
+        let full =
+            crate::domain::Event { incident: Some(crate::domain::IncidentNumber(4711)), ..testing::event("full") };
+        let full = serde_json::to_value(full).unwrap();
         let text = std::fs::read_to_string(testing::project("schemas/event.v1.schema.json")).unwrap();
         let schema: Value = serde_json::from_str(&text).unwrap();
         let keys =

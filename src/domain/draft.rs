@@ -123,6 +123,7 @@ impl Draft {
             group: identity(self.group),
             correlation: identity(self.correlation),
             state: self.state,
+            incident: None,
             status: short(self.status),
             impact: text(self.impact),
             remediation: text(self.remediation),

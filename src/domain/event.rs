@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{EventId, EventKey, ReceiptId, Severity, SourceName, Timestamp};
+use super::{EventId, EventKey, IncidentNumber, ReceiptId, Severity, SourceName, Timestamp};
 
 /// A normalized event. Its JSON form is published as `schemas/event.v1.schema.json`; what is absent is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct Event {
     /// Whether the alert fires or is over, where the vendor documents it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<EventState>,
+    /// The incident that it joined. The store keeps it beside the event, and puts it in when the event is read or sent to a sink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentNumber>,
     /// The vendor's state of the finding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,

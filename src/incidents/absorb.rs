@@ -45,6 +45,12 @@ pub enum Joined {
     NotTold,
 }
 
+impl serde::Serialize for Joined {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Joined {
     /// All of them, in the order of their numbers in the store.
     pub const ALL: [Self; 11] = [

@@ -7,6 +7,7 @@ use crate::domain::{
     Attempt, Delivery, DeliveryId, DeliveryState, DestinationName, Event, EventId, IdPrefix, IncidentNumber, Note,
     Receipt, ReceiptId, Severity, SourceName, Timestamp,
 };
+use crate::incidents::Joined;
 
 /// The operator's reads, and replay. Calls block on the disk: not for the threads that answer requests.
 pub trait Queries: Send + Sync {
@@ -148,9 +149,9 @@ pub struct EventRow {
     pub unrouted: bool,
     /// It is in quarantine: no destination is told before its receipt is replayed.
     pub quarantined: bool,
-    /// The incident that it belongs to.
+    /// What it did to its incident, or why it has none; none until that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub incident: Option<IncidentNumber>,
+    pub joined: Option<Joined>,
     /// The event.
     #[serde(flatten)]
     pub event: Event,

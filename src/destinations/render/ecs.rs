@@ -115,10 +115,12 @@ fn list(value: Option<&str>) -> Value {
 
 /// Flat and of texts only. A dot in a name would make an object of it.
 fn labels(event: &Event) -> Value {
+    let incident = event.incident.map(|number| number.0.to_string());
     let own = [
         ("vendor_id", event.vendor_id.as_deref()),
         ("correlation", event.correlation.as_deref()),
         ("group", event.group.as_deref()),
+        ("incident", incident.as_deref()),
         ("state", event.state.map(|state| state.as_str())),
         ("status", event.status.as_deref()),
         ("outcome", event.outcome.map(EventOutcome::as_str)),

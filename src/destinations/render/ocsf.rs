@@ -14,6 +14,7 @@ pub fn document(event: &Event) -> Value {
     let mut rest = Map::new();
     rest.insert("receipt".into(), json!(event.receipt));
     rest.extend(event.group.as_ref().map(|group| ("group".into(), json!(group))));
+    rest.extend(event.incident.map(|number| ("incident".into(), json!(number))));
     rest.extend(event.state.map(|state| ("state".into(), json!(state))));
     let is_resolved = event.state == Some(EventState::Resolved);
     let (activity_id, activity) = if is_resolved { (ACTIVITY_CLOSE, "Close") } else { (ACTIVITY_CREATE, "Create") };
@@ -209,7 +210,7 @@ const HTTP_METHODS: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", 
 mod tests {
     use super::super::super::testing;
     use super::*;
-    use crate::domain::{Link, Rule, Severity, Timestamp};
+    use crate::domain::{IncidentNumber, Link, Rule, Severity, Timestamp};
 
     /// The way back, written against the class and not against the code above: it proves that nothing was lost.
     fn event_of(document: &Value) -> Event {
@@ -255,6 +256,7 @@ mod tests {
             actor: (actor != Actor::default()).then_some(actor),
             target: (target != Target::default()).then_some(target),
             group: ours["group"].as_str().map(str::to_owned),
+            incident: ours["incident"].as_u64().map(IncidentNumber),
             correlation: text("/finding_info/uid_alt"),
             state: ours.get("state").map(|state| serde_json::from_value(state.clone()).unwrap()),
             outcome: match (document["disposition_id"].as_u64(), document["is_suspected_breach"].as_bool()) {
@@ -292,6 +294,7 @@ mod tests {
         events.push(odd.clone());
         for (_, outcome) in EventOutcome::ALL {
             events.push(Event { outcome: Some(outcome), vendor_id: Some("v-1".into()), ..odd.clone() });
+            events.push(Event { incident: Some(IncidentNumber(4711)), ..odd.clone() });
         }
         for (_, state) in EventState::ALL {
             let status = (state == EventState::Firing).then(|| "resolved".to_owned());

@@ -29,7 +29,7 @@ impl<'t> Adoption<'t> {
     /// Takes the event of a delivery into its incident; the delivery has come to an end, or has become a change in doubt.
     pub fn adopt(&self, candidate: &Candidate, destination: &DestinationName) -> Result<(), StoreError> {
         let CandidateContent::Event { row, document, .. } = &candidate.content else { return Ok(()) };
-        let event: Event = match serde_json::from_slice(document) {
+        let event: Event = match document.read() {
             Ok(event) => event,
             Err(error) => return self.end(candidate, DEAD, &format!("its event cannot be read: {error}")),
         };

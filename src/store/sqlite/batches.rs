@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::super::{Claim, Content, DeliveryWork, EventRange, Lease, StoreError, Verdict};
 use super::batch_search::Search;
 use super::numbers::Numbered;
-use super::rows::name;
+use super::rows::{incident_number, name};
 use super::single_events::SingleEvent;
 use super::urgency::urgency_of_event;
 use super::{id_order, replays};
@@ -233,11 +233,11 @@ pub fn events(
     range: EventRange,
 ) -> Result<Vec<BatchEvent>, StoreError> {
     let (of, whose) = chosen(destination, range);
-    let mut select = connection.prepare_cached(&format!("SELECT e.id, e.document {of} {IN_ORDER}"))?;
+    let mut select = connection.prepare_cached(&format!("SELECT e.id, e.document, e.incident {of} {IN_ORDER}"))?;
     let rows = select.query_map(params![range.first, range.last, whose], |row| {
         Ok(BatchEvent {
             id: EventId::from_bytes(row.get(0)?),
-            document: EventDocument::new(row.get_ref(1)?.as_bytes()?.to_vec()),
+            document: EventDocument::with_incident(row.get_ref(1)?.as_bytes()?, incident_number(row, 2)?),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -5,8 +5,8 @@ use rusqlite::{Row, Transaction, params};
 use super::super::{EventRange, SetAside, StoreError};
 use super::batches;
 use super::notifications::Candidate as ChangeCandidate;
-use super::rows::{name, optional_document, row_limit, set_aside};
-use crate::domain::{DeliveryId, DestinationName, EventId, Progress, RouteName, Timestamp};
+use super::rows::{incident_number, name, optional_document, row_limit, set_aside};
+use crate::domain::{DeliveryId, DestinationName, EventDocument, EventId, Progress, RouteName, Timestamp};
 
 /// A delivery that is due.
 pub struct Candidate {
@@ -23,7 +23,7 @@ pub struct Candidate {
 
 /// What it tells.
 pub enum CandidateContent {
-    Event { row: i64, id: EventId, document: Vec<u8> },
+    Event { row: i64, id: EventId, document: EventDocument },
     Batch(EventRange),
     Change(ChangeCandidate),
 }
@@ -41,7 +41,7 @@ impl Candidate {
         let mut rows = select.query(params![destination.as_str(), urgency, now.as_millis(), row_limit(limit)])?;
         let mut candidates = Vec::new();
         while let Some(row) = rows.next()? {
-            candidates.push(readable(row)?);
+            candidates.push(or_set_aside(row)?);
         }
         Ok(candidates)
     }
@@ -49,12 +49,13 @@ impl Candidate {
     /// These, in this order.
     pub fn of_rows(transaction: &Transaction<'_>, rows: &[i64]) -> Result<Vec<Result<Self, SetAside>>, StoreError> {
         let mut select = transaction.prepare_cached(CANDIDATE)?;
-        let candidates = rows.iter().map(|row| select.query_row([row], |row| Ok(readable(row)))?);
+        let candidates = rows.iter().map(|row| select.query_row([row], |row| Ok(or_set_aside(row)))?);
         candidates.collect()
     }
 }
 
-fn readable(row: &Row<'_>) -> Result<Result<Candidate, SetAside>, StoreError> {
+/// The candidate, or that it is to be set aside because it cannot be read.
+fn or_set_aside(row: &Row<'_>) -> Result<Result<Candidate, SetAside>, StoreError> {
     match candidate(row) {
         Ok(candidate) => Ok(Ok(candidate)),
         Err(error) => Ok(Err(set_aside(row.get(0)?, error)?)),
@@ -76,7 +77,7 @@ fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
         (None, None) => CandidateContent::Event {
             row: row.get(10)?,
             id: EventId::from_bytes(row.get(11)?),
-            document: row.get_ref(12)?.as_bytes()?.to_vec(),
+            document: EventDocument::with_incident(row.get_ref(12)?.as_bytes()?, incident_number(row, 18)?),
         },
     };
     Ok(Candidate {
@@ -97,7 +98,7 @@ macro_rules! select {
         concat!(
             "SELECT d.seq, d.generation, d.id, d.tries, d.uncertain, d.retrying_since, d.progress,
              d.notification, d.is_forced, d.intent, d.event, e.id, e.document, d.route, d.first_event, d.last_event,
-             d.events, d.replay
+             d.events, d.replay, e.incident
              FROM deliveries d LEFT JOIN events e ON e.seq = d.event ",
             $end
         )

@@ -12,7 +12,7 @@ use super::notifications::{Notifications, Prepared};
 use super::rows::row_limit;
 use super::source_turns::SourceTurns;
 use super::update_digest::{Surplus, UpdateDigest};
-use crate::domain::{BatchEvent, DestinationName, EventDocument, Timestamp};
+use crate::domain::{BatchEvent, DestinationName, Timestamp};
 
 /// Claims deliveries of one destination, in one transaction.
 pub struct Claimer<'t> {
@@ -155,7 +155,7 @@ impl<'t> Claimer<'t> {
             }
             CandidateContent::Batch(range) => Some(Content::Batch(range)),
             CandidateContent::Event { id, ref document, .. } => {
-                Some(Content::Event(BatchEvent { id, document: EventDocument::new(document.clone()) }))
+                Some(Content::Event(BatchEvent { id, document: document.clone() }))
             }
             CandidateContent::Change(ref change) => {
                 match Notifications::of(self.transaction, self.policy, self.lease.now).prepare(change)? {

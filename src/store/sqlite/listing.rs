@@ -3,11 +3,12 @@
 use rusqlite::Row;
 
 use super::super::{DeliveryRow, EventRow, ReceiptRow};
-use super::rows::{name, unreadable};
+use super::rows::{incident_number, name, unreadable};
 use super::runs;
 use crate::domain::{
-    Change, Delivery, DeliveryId, DeliveryState, Event, EventId, IncidentNumber, Note, ReceiptId, Severity, Timestamp,
+    Change, Delivery, DeliveryId, DeliveryState, Event, EventId, Note, ReceiptId, Severity, Timestamp,
 };
+use crate::incidents::Joined;
 
 /// A receipt, from a row of [`select_receipts`].
 pub fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
@@ -44,8 +45,9 @@ pub fn receipt_row(row: &Row<'_>) -> rusqlite::Result<ReceiptRow> {
 pub fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     let document: String = row.get(3)?;
     let event: Event = serde_json::from_str(&document).map_err(|fault| unreadable(3, fault))?;
-    let incident = row.get::<_, Option<i64>>(4)?.map(|number| IncidentNumber(number.unsigned_abs()));
-    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, quarantined: row.get(2)?, incident, event })
+    let event = Event { incident: incident_number(row, 4)?, ..event };
+    let joined = row.get::<_, Option<u8>>(5)?.and_then(Joined::from_number);
+    Ok(EventRow { cursor: row.get(0)?, unrouted: row.get(1)?, quarantined: row.get(2)?, joined, event })
 }
 
 /// A delivery, from a row of [`DELIVERIES`].
@@ -58,7 +60,7 @@ pub fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         id: DeliveryId::from_bytes(row.get(1).unwrap_or_default()),
         event: row.get::<_, Option<[u8; 16]>>(2)?.filter(|_| events.is_none()).map(EventId::from_bytes),
         events,
-        incident: row.get::<_, Option<i64>>(14)?.map(|number| IncidentNumber(number.unsigned_abs())),
+        incident: incident_number(row, 14)?,
         change: row.get::<_, Option<String>>(15)?.and_then(|word| Change::from_word(&word)),
         destination: name(row, 3)?,
         route: name(row, 4)?,
@@ -109,7 +111,7 @@ pub fn state_number(state: DeliveryState) -> i64 {
 
 /// What is shown for the name of a source that is none.
 const UNREADABLE_NAME: &str = "unreadable";
-pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document, e.incident FROM events e";
+pub const EVENTS: &str = "SELECT e.seq, e.unrouted, e.quarantined, e.document, e.incident, e.joined FROM events e";
 /// A change whose notification was discarded leads to no incident any more.
 pub const DELIVERIES: &str = "SELECT d.seq, d.id, e.id, d.destination, d.route, d.state, d.tries, d.created_at,
     d.not_before, d.remote, d.reason, coalesce(e.title, iif(json_valid(i.document), json_extract(i.document, '$.title'), NULL), ''),

@@ -52,6 +52,11 @@ pub fn name<N: FromStr<Err = NameError>>(row: &Row<'_>, column: usize) -> rusqli
     text.parse().map_err(|fault| unreadable(column, fault))
 }
 
+/// The number of an incident in a column of a row, where it holds one.
+pub fn incident_number(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<IncidentNumber>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(|number| IncidentNumber(number.unsigned_abs())))
+}
+
 /// The row of an incident.
 pub fn row_of(number: IncidentNumber) -> i64 {
     i64::try_from(number.0).unwrap_or(i64::MAX)
