@@ -1,7 +1,5 @@
 //! The events that notices are made of.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use super::{Condition, NoticeId, NoticeKind};
@@ -19,7 +17,8 @@ pub fn begun(condition: &Condition, now: Timestamp) -> Event {
         message: Some(message.clone()),
         remediation: Some(remedy.clone()),
         state: Some(EventState::Firing),
-        labels: BTreeMap::from([("amount".to_owned(), amount.to_string())]),
+        // One is what is not counted.
+        labels: (*amount > 1).then(|| ("amount".to_owned(), amount.to_string())).into_iter().collect(),
         ..draft(id)
     };
     event(draft, *severity, now)

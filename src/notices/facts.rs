@@ -26,6 +26,8 @@ pub struct DestinationFacts {
     pub waiting: u64,
     /// How long the oldest of them has been due.
     pub oldest_waiting: Duration,
+    /// Who is told instead of it for as long as it takes nothing.
+    pub fallback: Option<DestinationName>,
     /// Dead letters, without those of notices.
     pub dead: u64,
 }

@@ -30,8 +30,9 @@ fn down(facts: &DestinationFacts, limits: &Limits) -> Option<Condition> {
     let name = &facts.name;
     let waiting = match facts.waiting {
         0 => String::new(),
-        waiting => format!("; {waiting} wait for it"),
+        waiting => format!("; {waiting} wait for it, the oldest for {}", in_words(facts.oldest_waiting)),
     };
+    let instead = facts.fallback.as_ref().map(|other| format!("; {other} is told instead")).unwrap_or_default();
     let (severity, title, reason, remedy, holds_for) = match &facts.health {
         Health::Running | Health::Untried | Health::Unconfigured => return None,
         Health::Failing { reason } => (
@@ -54,7 +55,7 @@ fn down(facts: &DestinationFacts, limits: &Limits) -> Option<Condition> {
         id,
         severity,
         title,
-        message: format!("{reason}{waiting}"),
+        message: format!("{reason}{waiting}{instead}"),
         remedy,
         amount: 1,
         holds_for,

@@ -15,7 +15,14 @@ fn minutes(minutes: u64) -> Duration {
 }
 
 fn destination(health: Health) -> DestinationFacts {
-    DestinationFacts { name: "oncall".parse().unwrap(), health, waiting: 0, oldest_waiting: Duration::ZERO, dead: 0 }
+    DestinationFacts {
+        name: "oncall".parse().unwrap(),
+        health,
+        waiting: 0,
+        oldest_waiting: Duration::ZERO,
+        fallback: None,
+        dead: 0,
+    }
 }
 
 fn source() -> SourceFacts {
@@ -53,8 +60,11 @@ fn each_condition_is_found_from_its_facts_and_from_no_others() {
     assert_eq!(of_destination(destination(Health::Running)), []);
     assert_eq!(of_destination(destination(failing())), down(Severity::Medium, "no answer"));
     let waiting = DestinationFacts { waiting: 3, oldest_waiting: minutes(90), ..destination(stopped()) };
-    let text = "the key is not accepted; 3 wait for it";
+    let text = "the key is not accepted; 3 wait for it, the oldest for 90 min";
     assert_eq!(of_destination(waiting.clone()), down(Severity::High, text), "what waits there is not a second notice");
+    let covered = DestinationFacts { fallback: Some("soc".parse().unwrap()), ..waiting.clone() };
+    let text = "the key is not accepted; 3 wait for it, the oldest for 90 min; soc is told instead";
+    assert_eq!(of_destination(covered), down(Severity::High, text));
 
     let behind = |text: &str| vec![(NoticeKind::DestinationBehind, Severity::Medium, text.to_owned())];
     let running = DestinationFacts { health: Health::Running, ..waiting.clone() };

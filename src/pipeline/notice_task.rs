@@ -134,6 +134,7 @@ impl NoticeTask {
 
     fn destinations(&self, dead_notices: &BTreeMap<DestinationName, u64>) -> Vec<DestinationFacts> {
         let (states, queues) = (self.workers.states(), self.queues.read());
+        let policy = Arc::clone(&self.rules.borrow().policy);
         let names: std::collections::BTreeSet<&DestinationName> = states.keys().chain(queues.keys()).collect();
         let facts = |name: &DestinationName| {
             let queue = queues.get(name).copied().unwrap_or_default();
@@ -149,6 +150,7 @@ impl NoticeTask {
                 health,
                 waiting: queue.waiting,
                 oldest_waiting: queue.oldest_waiting,
+                fallback: policy.fallbacks.get(name).map(|fallback| fallback.to.clone()),
                 dead: queue.dead.saturating_sub(dead_notices.get(name).copied().unwrap_or_default()),
             }
         };

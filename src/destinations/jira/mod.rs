@@ -58,8 +58,7 @@ project = "SEC"                     # the project's key or id
 # priority = true                   # sets Highest … Lowest, where the project has these names
 # resolve_transition = "Done"       # by name or id, once the incident is resolved; default: the status is left alone
 # reopen_transition = "Reopen"      # for a closed ticket whose incident is back; default: a new ticket, linked to it
-# deployment = "datacenter"         # then, instead of email and api_token:
-# token = { env = "JIRA_TOKEN" }    # a personal access token
+# token = { env = "JIRA_TOKEN" }    # Data Center: a personal access token, instead of email and api_token
 "#,
     examples: &["url", "email", "project"],
 };
@@ -104,7 +103,10 @@ struct Extent {
 
 fn read(section: &Section) -> Option<Jira> {
     let words = [("cloud", Deployment::Cloud), ("datacenter", Deployment::DataCenter)];
-    let deployment = if section.has("deployment") { section.choice("deployment", &words) } else { Some(words[0].1) };
+    let is_data_center = section.has("token") && !section.has("email") && !section.has("api_token");
+    let by_credentials = if is_data_center { Deployment::DataCenter } else { Deployment::Cloud };
+    let deployment =
+        if section.has("deployment") { section.choice("deployment", &words) } else { Some(by_credentials) };
     let base = base::setting(section, None);
     warn_of_examples(section, base.as_ref());
     let project = project(section);

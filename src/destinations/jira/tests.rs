@@ -49,6 +49,16 @@ fn settings_are_read_and_faults_named() {
 }
 
 #[test]
+fn a_token_without_an_account_is_that_of_a_data_center() {
+    let untold = DATA_CENTER.replace("deployment = \"datacenter\"\n", "");
+    assert_ne!(untold, DATA_CENTER);
+    let (_, job) = &testing::jobs()[0];
+    let request = |settings| testing::transcript(&sent(destination(settings).first(&job.as_job())).1);
+    assert_eq!(request(&untold), request(DATA_CENTER));
+    assert_ne!(request(&untold), request(CLOUD));
+}
+
+#[test]
 fn requests_are_golden() {
     for (name, job) in &testing::jobs() {
         let cloud = format!("{CLOUD}\n{OPTIONAL}");
