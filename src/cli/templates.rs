@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::failure::{Failure, Outcome, io};
 use super::names;
@@ -25,7 +26,11 @@ pub struct Templates {
 #[derive(Subcommand)]
 enum Action {
     /// List which templates each type of notifier takes
-    List,
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Print one default template: the built-in words
     Show {
         /// The type of the destination, such as slack
@@ -33,6 +38,9 @@ enum Action {
         kind: String,
         /// title, subject, text or fields
         template: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Write the default templates into a folder, to be changed, and print the settings that use them
     Copy {
@@ -47,21 +55,25 @@ enum Action {
 impl Templates {
     pub fn run(&self) -> Outcome {
         match &self.action {
-            Action::List => list(),
-            Action::Show { kind, template } => show(&found(kind)?.1, kind, template),
+            Action::List { json } => list(*json),
+            Action::Show { kind, template, json } => show(&found(kind)?.1, kind, template, *json),
             Action::Copy { kind, folder } => copy(&found(kind)?.1, kind, folder),
         }
     }
 }
 
-fn list() -> Outcome {
+fn list(json: bool) -> Outcome {
     let all = KINDS.iter().filter_map(|kind| Some((kind, defaults(kind)?)));
-    all.into_iter().try_for_each(|(kind, templates)| out!("{:<11} {}", kind.name, given(&templates).join(", ")))
+    all.into_iter().try_for_each(|(kind, templates)| match json {
+        true => out!("{}", json!({ "type": kind.name, "templates": given(&templates) })),
+        false => out!("{:<11} {}", kind.name, given(&templates).join(", ")),
+    })
 }
 
-fn show(templates: &DefaultTemplates, kind: &str, name: &str) -> Outcome {
+fn show(templates: &DefaultTemplates, kind: &str, name: &str, json: bool) -> Outcome {
     let text = templates.texts.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
     match text.or(templates.fields.filter(|_| name == "fields")) {
+        Some(text) if json => out!("{}", json!({ "type": kind, "template": name, "text": text.trim_end() })),
         Some(text) => out!("{}", text.trim_end()),
         None => {
             let given = given(templates).join(", ");

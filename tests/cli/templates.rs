@@ -13,6 +13,12 @@ fn the_default_templates_are_listed_printed_and_copied_and_are_sound_as_they_are
     let listed = listed.prints("pagerduty   title, fields").prints("email       subject, title, text, fields");
     assert!(!listed.stdout.contains("syslog"), "{listed}");
     folder.run(&["templates", "show", "slack", "title"]).done().prints("{{ headline }}");
+    let shown = folder.run(&["templates", "show", "slack", "title", "--json"]).done().stdout;
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown["type"], &shown["template"]), (&"slack".into(), &"title".into()));
+    assert!(shown["text"].as_str().unwrap().contains("{{ headline }}"), "{shown}");
+    let listed = folder.run(&["templates", "list", "--json"]).done();
+    listed.prints(r#"{"templates":["title","text","fields"],"type":"slack"}"#);
     folder.run(&["templates", "show", "pagerduty", "fields"]).done().prints("\"what is new\" = \"{{ news }}\"");
     folder.run(&["templates", "show", "pagerduty", "text"]).ended(1).complains("there are: title, fields");
     folder.run(&["templates", "show", "slak", "title"]).ended(1).complains("did you mean 'slack'?");
