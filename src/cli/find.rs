@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::failure::Failure;
+use super::output::note;
 use super::{moment, terminal};
 use crate::domain::{DeliveryId, EventId, IdPrefix, ReceiptId};
 use crate::store::{
@@ -95,7 +96,7 @@ fn taken<T: Copy + Ord + std::fmt::Display>(
         return Err(Failure::Found(format!("there is no {which} in the store")));
     }
     let taken = one(id, found.into_iter().collect())?;
-    eprintln!("{id} leads to {kind} {taken}");
+    note!("{id} leads to {kind} {taken}");
     Ok(taken)
 }
 

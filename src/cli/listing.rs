@@ -3,7 +3,7 @@
 use super::failure::{Failure, Outcome};
 use super::moment::parse_moment;
 use super::number::{parse_count, parse_cursor};
-use super::output::out;
+use super::output::{note, out};
 use super::table::Table;
 use crate::domain::Timestamp;
 use crate::store::Page;
@@ -47,12 +47,12 @@ impl Paging {
             return rows.iter().try_for_each(|row| out!("{}", as_json(row)?));
         }
         let Some(last) = rows.last() else {
-            eprintln!("there is nothing like that in the store");
+            note!("there is nothing like that in the store");
             return Ok(());
         };
         as_table(rows).print()?;
         if rows.len() == self.limit as usize {
-            eprintln!("there may be more: --before {}", cursor(last));
+            note!("there may be more: --before {}", cursor(last));
         }
         Ok(())
     }

@@ -56,6 +56,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::config::ConfigError;
 use crate::telemetry::{LogFormat, start_logging};
 use failure::{Failure, Outcome};
+use output::note;
 
 /// Verifies, stores and routes security-alert webhooks to the people who must act on them.
 #[derive(Parser)]
@@ -185,7 +186,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn report(failure: &Failure) -> ExitCode {
-    eprintln!("gatepost: {}", terminal::clean(&with_causes(failure)));
+    note!("gatepost: {}", terminal::clean(&with_causes(failure)));
     if let Failure::Config(ConfigError::Faulty { path, faults }) = failure {
         terminal::print_faults(path, faults);
     }

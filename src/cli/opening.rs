@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::failure::{Failure, Outcome};
+use super::output::note;
 use super::terminal;
 use crate::config::{Config, Outline};
 use crate::settings::Level;
@@ -12,7 +13,7 @@ use crate::store::{Access, SqliteStore};
 pub(super) fn load(path: &Path) -> Result<Config, Failure> {
     let config = load_quietly(path)?;
     for warning in config.warnings.iter().filter(|fault| fault.level == Level::Warning) {
-        eprintln!("{}: warning: {}", path.display(), terminal::clean(&warning.to_string()));
+        note!("{}: warning: {}", path.display(), terminal::clean(&warning.to_string()));
     }
     Ok(config)
 }
@@ -44,7 +45,7 @@ pub(super) fn outline_to_read(path: &Path) -> Result<Outline, Failure> {
     require(path)?;
     let outline = Outline::load_what_can_be_read(path)?;
     if let Some(fault) = &outline.fault {
-        eprintln!(
+        note!(
             "{}: warning: {}; the store is taken to be {}, and a `gatepost serve` that runs keeps the settings that it has \
              read before",
             path.display(),

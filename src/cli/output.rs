@@ -1,4 +1,4 @@
-//! Standard output.
+//! Standard output and standard error.
 
 /// Writes to standard output; a closed pipe ends the command without an error.
 macro_rules! out {
@@ -8,3 +8,12 @@ macro_rules! out {
     }};
 }
 pub(super) use out;
+
+/// Writes to standard error. Where that cannot be written, on a full disk, the line is lost, and the command goes on.
+macro_rules! note {
+    ($($argument:tt)*) => {{
+        use std::io::Write;
+        drop(writeln!(std::io::stderr().lock(), $($argument)*));
+    }};
+}
+pub(super) use note;

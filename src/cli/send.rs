@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::failure::{Failure, Outcome, io};
 use super::number::parse_count;
 use super::opening::load;
-use super::output::out;
+use super::output::{note, out};
 use super::runtime::runtime;
 use super::{help, names, terminal};
 use crate::config::Config;
@@ -61,7 +61,7 @@ impl Send {
             report(&url, &reply, |status| next_step(status, source, &config))?;
         }
         if any_duplicate && with_new_id(&body).is_ok() {
-            eprintln!("a duplicate is not told again; with --fresh each post is a new event");
+            note!("a duplicate is not told again; with --fresh each post is a new event");
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
+use super::output::note;
 use crate::settings::{Fault, Level};
 pub use crate::text::{escape_json as escaped, for_terminal as clean};
 
@@ -24,7 +25,7 @@ pub fn print_faults(path: &Path, faults: &[Fault]) {
             Level::Error => "error",
             Level::Warning => "warning",
         };
-        eprintln!("{}: {level}: {}", path.display(), clean(&fault.to_string()));
+        note!("{}: {level}: {}", path.display(), clean(&fault.to_string()));
     }
 }
 

@@ -72,3 +72,13 @@ fn wrong_usage_is_answered_with_what_is_wanted() {
         assert!(!ran.stderr.contains("invalid digit"), "{ran}");
     }
 }
+
+#[test]
+fn a_message_that_cannot_be_written_is_lost_and_the_exit_code_is_not() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for (arguments, code) in [(&["frobnicate"][..], 2), (&["check", "-c", "absent.toml"], 1)] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        let ended = command.args(arguments).stderr(full()).status().unwrap();
+        assert_eq!(ended.code(), Some(code), "{arguments:?}");
+    }
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::failure::{Failure, io};
 use super::super::new_secret::new_secret;
+use super::super::output::note;
 use super::extra::{Extra, Gets};
 use crate::app::{App, AppError};
 use crate::config::Config;
@@ -86,7 +87,7 @@ impl Setting {
     /// Removes the folder.
     pub fn clear(self) {
         if let Err(error) = std::fs::remove_dir_all(&self.folder) {
-            eprintln!("the demo's folder {} was not removed: {error}", Path::new(&self.folder).display());
+            note!("the demo's folder {} was not removed: {error}", Path::new(&self.folder).display());
         }
     }
 

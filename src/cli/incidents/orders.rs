@@ -7,7 +7,7 @@ use super::super::failure::{Failure, Outcome};
 use super::super::names;
 use super::super::number::parse_incident;
 use super::super::opening::{open_store, outline, read_store};
-use super::super::output::out;
+use super::super::output::{note, out};
 use super::super::terminal;
 use super::filter::Which;
 use super::unknown;
@@ -268,7 +268,7 @@ impl Change {
             [] => Ok(()),
             [only] if numbers.len() == 1 => Err(Failure::Found(only.clone())),
             refusals => {
-                refusals.iter().for_each(|why| eprintln!("{}", terminal::clean(why)));
+                refusals.iter().for_each(|why| note!("{}", terminal::clean(why)));
                 Err(Failure::Found(format!("{} of {} incidents are as they were", refusals.len(), numbers.len())))
             }
         }
@@ -288,7 +288,7 @@ impl Change {
                 Ok(incident) => out!("{number} would be {} · {}", self.word, line(&incident))?,
                 Err(Failure::Found(why)) => {
                     refused += 1;
-                    eprintln!("{}", terminal::clean(&why));
+                    note!("{}", terminal::clean(&why));
                 }
                 Err(failure) => return Err(failure),
             }
