@@ -192,8 +192,9 @@ impl Explained {
                 Some(Decision::Fails) => out!("  ✘ {}: {condition} does not hold", route.name)?,
                 Some(Decision::Undecided(why)) => {
                     let why = terminal::line(&why, 200);
+                    let stops = if route.flow == Flow::Stop { " and stops nothing" } else { "" };
                     out!(
-                        "  ? {}: {condition} cannot be decided ({why}), so it counts as met -> {to}{stops}",
+                        "  ? {}: {condition} cannot be decided ({why}), so it takes the event{stops} -> {to}",
                         route.name
                     )?;
                 }

@@ -21,7 +21,7 @@ pub struct Route {
 pub enum Flow {
     /// They are asked as well.
     Continue,
-    /// They are not asked (`stop = true`).
+    /// They are not asked (`stop = true`), if its condition holds: see [`Router::explain`].
     Stop,
 }
 
@@ -86,14 +86,14 @@ impl Router {
         plan
     }
 
-    /// What each route says of `event`, in order.
+    /// What each route says of `event`, in order. One that cannot be decided takes the event and stops nothing, or the text
+    /// of an alert could keep it from the routes below.
     pub fn explain(&self, event: &Event) -> Vec<Considered<'_>> {
         let facts = Facts::of(event, &self.asked);
         let mut stopped = false;
         let consider = |route| {
             let decision = (!stopped).then(|| evaluate(route, &facts));
-            let taken = matches!(decision, Some(Decision::Holds | Decision::Undecided(_)));
-            stopped |= taken && route.flow == Flow::Stop;
+            stopped |= decision == Some(Decision::Holds) && route.flow == Flow::Stop;
             Considered { route, decision }
         };
         self.routes.iter().map(consider).collect()
@@ -159,6 +159,21 @@ mod tests {
         assert_eq!(planned(&router, Severity::High), [("soc".to_owned(), "rest".to_owned())]);
         let low = event(Severity::Low);
         assert!(router.explain(&low)[1].decision.is_none());
+    }
+
+    #[test]
+    fn a_route_that_cannot_be_decided_takes_the_event_and_stops_nothing() {
+        let router = Router::new(vec![
+            route("quiet", "event.unmapped.anomaly < 0.3", &["archive"], Flow::Stop),
+            route("page", "event.severity >= critical", &["oncall"], Flow::Continue),
+        ]);
+        let mut odd = event(Severity::Critical);
+        odd.unmapped.insert("anomaly".to_owned(), "0.97".into());
+        let plan = router.plan(&odd);
+        let told: Vec<&str> = plan.deliveries.iter().map(|(to, _)| to.as_str()).collect();
+        assert_eq!((told, plan.undecided.len()), (vec!["archive", "oncall"], 1));
+        odd.unmapped.insert("anomaly".to_owned(), 0.1.into());
+        assert_eq!(router.plan(&odd).deliveries.len(), 1, "decided, it stops the search");
     }
 
     #[test]

@@ -21,6 +21,7 @@ stop = true
 name = "odd"
 when = 'event.unmapped.n > 3'
 to = ["archive"]
+stop = true
 "#;
     let gateway = Gateway::start(&format!("{SOURCES}{}{routes}", ARCHIVE.split("[[routes]]").next().unwrap()));
     let body = br#"{"id":"evt_1","type":"agent.error","data":{"n":"text"}}"#;
@@ -48,7 +49,7 @@ to = ["archive"]
         .prints("no route takes it: it is kept, and marked unrouted");
     explain(br#"{"id":"evt_2","type":"alert.triggered","data":{"n":"x"}}"#)
         .prints("? odd")
-        .prints("so it counts as met");
+        .prints("so it takes the event and stops nothing -> archive");
     explain(br#"{"type":"ping"}"#).prints("the body is ping").prints("no destination would be told");
     explain(br#"{"id":"1","type":"a"}"#).prints("HIGH · ");
     assert_eq!(gateway.list("events", &[]).len(), 1, "explaining stores nothing");
