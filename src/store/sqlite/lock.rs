@@ -1,7 +1,7 @@
 //! The file beside the database that says who serves it.
 
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, Permissions, TryLockError};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::open_error::{OpenError, unusable};
@@ -14,10 +14,12 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock, for this process alone.
+    /// Takes the lock, for this process alone. No other user may open its file: who can open it can lock it.
     pub fn take(database: &Path) -> Result<Self, OpenError> {
-        let opened = File::options().create(true).append(true).open(beside(database));
+        let opened = File::options().create(true).append(true).mode(OWN_MODE).open(beside(database));
         let file = opened.map_err(|error| unusable(database, error))?;
+        // One that is there already may be open to others. Where it belongs to another user it stays as it is.
+        drop(file.set_permissions(Permissions::from_mode(OWN_MODE)));
         match file.try_lock() {
             Ok(()) => Ok(Self { file, database: database.to_owned() }),
             Err(TryLockError::WouldBlock) => Err(OpenError::Served { path: database.to_owned() }),
@@ -43,6 +45,9 @@ impl Lock {
     }
 }
 
+/// The mode of the database's own files.
+const OWN_MODE: u32 = 0o600;
+
 fn beside(database: &Path) -> PathBuf {
     PathBuf::from(format!("{}.lock", database.display()))
 }
@@ -60,6 +65,18 @@ mod tests {
         assert!(lock.renew().unwrap().is_none(), "it is still the same");
         drop(lock);
         Lock::take(&database).unwrap();
+    }
+
+    #[test]
+    fn no_other_user_can_open_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("store.db");
+        let mode = || beside(&database).metadata().unwrap().permissions().mode() & 0o777;
+        drop(Lock::take(&database).unwrap());
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(beside(&database), Permissions::from_mode(0o644)).unwrap();
+        drop(Lock::take(&database).unwrap());
+        assert_eq!(mode(), 0o600, "one of an earlier version is closed too");
     }
 
     #[test]
