@@ -28,6 +28,10 @@ impl<'d> Section<'d> {
     /// The content of the file at a path that is written as a text, and that other users should not be able to read.
     pub fn secret_file_content(&self, key: &'static str) -> Option<Vec<u8>> {
         let value = self.value(key)?;
+        if value.get_ref().as_str().is_some_and(is_address) {
+            self.fault_at(value.span(), key, "is an address and not the path of a file", "write the path of a file");
+            return None;
+        }
         let content = self.file_content(key)?;
         if let Some(file) = value.get_ref().as_str() {
             self.warn_if_exposed(value.span(), key, file);
@@ -87,6 +91,19 @@ impl<'d> Section<'d> {
         };
         let value_span = value.span();
         let bytes = match kind.get_ref().as_ref() {
+            // What stands here may be the secret itself: it is repeated only where it reads as a name or as a path.
+            "env" if !is_name(text) && (self.document.environment.variable)(text).is_none() => {
+                let message = "what stands after env is not the name of an environment variable";
+                let fix = "set a variable to the secret, and write its name, such as { env = \"NAME\" }";
+                self.fault_at(value.span(), key, message, fix);
+                return None;
+            }
+            "file" if is_address(text) => {
+                let message = "what stands after file is an address and not a path";
+                let fix = "put the secret into a file, and write its path, such as { file = \"PATH\" }";
+                self.fault_at(value.span(), key, message, fix);
+                return None;
+            }
             "env" => match (self.document.environment.variable)(text) {
                 Some(value) => {
                     let what = format!("the environment variable {text}");
@@ -151,4 +168,14 @@ impl<'d> Section<'d> {
         }
         bytes
     }
+}
+
+/// Whether it may be the name of an environment variable: `[A-Za-z_][A-Za-z0-9_]*`.
+fn is_name(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    text.bytes().all(is_part) && text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+fn is_address(text: &str) -> bool {
+    text.contains("://")
 }

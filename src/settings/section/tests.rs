@@ -60,6 +60,32 @@ fn secrets_come_from_outside_the_file() {
 }
 
 #[test]
+fn what_is_pasted_in_place_of_a_reference_is_not_repeated() {
+    let text = "a = { env = \"https://h.example/services/TSECRET\" }\nb = { file = \"https://h.example/services/TSECRET\" }\n\
+                c = { env = \"\" }\nd = { env = \"1TSECRET\" }\n\
+                f = \"http://TSECRET\"\n[e]\nx = { y = { env = \"T-SECRET\" } }\n";
+    let environment = environment();
+    let document = Document::new(text, &environment);
+    let table = document.parse();
+    let root = document.root(table.get_ref());
+    assert!(["a", "b", "c", "d"].iter().all(|key| root.secret(key).is_none()));
+    assert!(root.section("e").unwrap().secret_map("x", |_| true).is_empty());
+    assert!(root.secret_file_content("f").is_none());
+    let faults: Vec<String> = document.into_faults().iter().map(Fault::to_string).collect();
+    assert!(!faults.iter().any(|fault| fault.contains("SECRET")), "{faults:?}");
+    assert_eq!(
+        faults.first().unwrap(),
+        "line 1: a: what stands after env is not the name of an environment variable; \
+         set a variable to the secret, and write its name, such as { env = \"NAME\" }"
+    );
+    assert_eq!(
+        faults.get(1).unwrap(),
+        "line 2: b: what stands after file is an address and not a path; \
+         put the secret into a file, and write its path, such as { file = \"PATH\" }"
+    );
+}
+
+#[test]
 fn broken_toml_is_a_fault_and_not_the_end() {
     let environment = environment();
     let document = Document::new("a = \n[b]\nc = 1\n[b]\n", &environment);
