@@ -195,7 +195,8 @@ impl Normalizer for Generic {
         let elements = list.and_then(|(_, list)| list).or(parsed.value.as_array());
         let elements = elements.map_or(std::slice::from_ref(&parsed.value), Vec::as_slice);
         let around = list.map(|_| &parsed.value);
-        for (name, pointer) in self.places.all() {
+        let key = self.places.key.iter().map(|pointer| ("key", pointer));
+        for (name, pointer) in self.places.all().chain(key) {
             let fits = |element: &Value| self.fits(name, pointer, element, around);
             let missing = elements.iter().filter(|element| !fits(element)).count();
             look(&format!("map.{name}"), pointer, missing, elements.len());
@@ -347,12 +348,12 @@ impl Generic {
         names.len() == 1 && names.next().flatten().is_some_and(|name| is_bare_number(&name))
     }
 
-    /// The mapped key; else the id of the request with the element's place in it; else the element's content. Where the id
+    /// The mapped key, if all parts of it are there: without one, many alerts would have the same. Else the id of the request with the element's place in it; else the element's content. Where the id
     /// is in a header, nothing: the receipt, which is one an id, then tells its events apart.
     fn key(&self, found: &mut Found, delivery: Option<(&str, usize)>) -> Vec<String> {
-        let parts: Vec<Option<String>> = self.places.key.iter().map(|pointer| found.at(pointer)).collect();
-        if parts.iter().any(Option::is_some) {
-            let parts = parts.into_iter().map(Option::unwrap_or_default);
+        let parts: Option<Vec<String>> = values(found.element, &self.places.key).collect();
+        if let Some(parts) = parts.filter(|parts| !parts.is_empty()) {
+            found.used.extend_from_slice(&self.places.key);
             return std::iter::once(KEY.to_owned()).chain(parts).collect();
         }
         match (&self.id, delivery) {

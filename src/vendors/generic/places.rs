@@ -7,7 +7,7 @@ use crate::settings::Section;
 /// Where the fields of an element are, as JSON pointers.
 #[derive(Default)]
 pub(super) struct Places {
-    /// What makes two events the same, together; none where nothing is mapped.
+    /// What makes two events the same, all together; none where nothing is mapped.
     pub(super) key: Vec<String>,
     /// The vendor's own group, together; also in the message around the list.
     pub(super) group: Vec<String>,

@@ -118,8 +118,6 @@ fn a_key_may_be_made_of_several_fields() {
     assert_eq!(keys[0], ["key", "f1", "1", "firing"]);
     assert_eq!(keys[1], ["key", "f1", "1", "resolved"]);
     assert_eq!((keys[2][2].as_str(), keys[3][0].as_str()), ("2", "content"));
-    let part = read("map = { key = [\"/a\", \"/b\"] }", &json!({"b": 1})).drafts.remove(0);
-    assert_eq!(part.key, ["key", "", "1"], "an absent part is no other part");
     for (settings, fault) in [
         ("map = { key = [] }", "is an empty list"),
         ("map = { key = [\"/a\", \"b\"] }", "'b' is no JSON pointer"),
@@ -131,6 +129,27 @@ fn a_key_may_be_made_of_several_fields() {
         assert!(faults.iter().any(|found| found.contains(fault)), "{settings}: {faults:?}");
     }
     assert!(build("generic", "map = { key = \"/alert_id\" }").is_ok());
+}
+
+#[test]
+fn a_key_with_an_absent_part_is_none() {
+    let settings = "map = { key = [\"/fingerprint\", \"/startsAt\", \"/status\"] }";
+    let draft = |settings: &str, body: &Value| read(settings, body).drafts.remove(0);
+    let disk = json!({"title": "DiskFull", "host": "a", "status": "firing"});
+    let shell = json!({"title": "RootShell", "host": "b", "status": "firing", "severity": "critical"});
+    let (disk_event, shell_event) = (draft(settings, &disk), draft(settings, &shell));
+    assert_eq!((disk_event.key[0].as_str(), shell_event.key[0].as_str()), ("content", "content"));
+    assert_ne!(disk_event.key, shell_event.key, "what two alerts have in common is no name of both");
+    let part = draft("map = { key = [\"/a\", \"/b\"] }", &json!({"b": 1}));
+    assert!(part.is_unrecognized && part.unmapped.contains_key("b"), "half a key is not understood: {part:?}");
+    let by_id = draft(&format!("id = {{ pointer = \"/id\" }}\n{settings}"), &json!({"id": "d1", "status": "firing"}));
+    assert_eq!(by_id.key, ["delivery", "d1", "0"]);
+    let normalizer = build("generic", settings).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let unfound = normalizer.unfound(disk.to_string().as_bytes());
+    assert_eq!(
+        unfound.iter().map(Unfound::to_string).collect::<Vec<_>>(),
+        ["map.key = \"/fingerprint\" found nothing that fits", "map.key = \"/startsAt\" found nothing that fits",]
+    );
 }
 
 #[test]
