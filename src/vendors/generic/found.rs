@@ -33,7 +33,7 @@ impl Found<'_> {
         let own: Vec<Option<String>> = values(self.element, pointers).collect();
         let around = around.iter().cloned().chain(std::iter::repeat(None));
         let parts: Option<Vec<String>> = own.iter().cloned().zip(around).map(|(own, around)| own.or(around)).collect();
-        let text = parts.filter(|parts| !parts.is_empty())?.join(" · ");
+        let text = joined(parts.filter(|parts| !parts.is_empty())?);
         let found = pointers.iter().zip(&own).filter(|(_, own)| own.is_some());
         self.used.extend(found.map(|(pointer, _)| pointer.clone()));
         Some(text)
@@ -77,6 +77,15 @@ impl Found<'_> {
         };
         given.or_else(|| (!MATTERS_OF_TRUST.contains(&name)).then(guessed))
     }
+}
+
+/// The parts as one text that other parts do not make: between two of them stands one dot, and so a dot of theirs is
+/// written twice.
+fn joined(mut parts: Vec<String>) -> String {
+    if let [_, _, ..] = parts.as_slice() {
+        parts.iter_mut().filter(|part| part.contains(DOT)).for_each(|part| *part = part.replace(DOT, "··"));
+    }
+    parts.join(" · ")
 }
 
 pub(super) fn actor(found: &mut Found) -> Option<Actor> {
@@ -175,4 +184,6 @@ pub(super) fn severity_word(mut value: &Value) -> Option<String> {
 
 /// How much is kept of a severity that is no plain word; more than the label of the event holds.
 pub(super) const ODD_SEVERITY_BYTES_MAX: usize = 256;
+/// Between the parts of a name.
+const DOT: char = '·';
 const COUNTER_DIGITS_MAX: usize = 12;

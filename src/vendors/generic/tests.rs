@@ -213,6 +213,26 @@ fn what_can_be_read_in_two_ways_neither_joins_an_incident_nor_ends_one() {
 }
 
 #[test]
+fn what_names_an_alert_by_several_fields_names_no_other() {
+    let named = |body: Value| {
+        let draft = read("map = { correlation = [\"/a\", \"/b\"], group = [\"/a\", \"/b\"] }", &body).drafts.remove(0);
+        assert_eq!(draft.correlation, draft.group);
+        draft.correlation.unwrap()
+    };
+    for (one, other) in [
+        (json!({"a": "prod", "b": "x · y"}), json!({"a": "prod · x", "b": "y"})),
+        (json!({"a": "x ·", "b": "y"}), json!({"a": "x", "b": "· y"})),
+        (json!({"a": "x ··", "b": "y"}), json!({"a": "x", "b": "·· y"})),
+        (json!({"a": "x · ·", "b": "y"}), json!({"a": "x", "b": "· · y"})),
+    ] {
+        assert_ne!(named(one.clone()), named(other), "{one}");
+    }
+    assert_eq!(named(json!({"a": "CORP\\eve", "b": "a#b"})), "CORP\\eve · a#b", "an ordinary name stays as it is");
+    let alone = read("map = { correlation = \"/a\" }", &json!({"a": "x · y"})).drafts.remove(0);
+    assert_eq!(alone.correlation.as_deref(), Some("x · y"));
+}
+
+#[test]
 fn the_group_of_a_message_is_that_of_its_events() {
     let settings = "events = \"/alerts\"\nmap = { group = \"/groupKey\" }";
     let groups = |settings: &str, body: Value| {
