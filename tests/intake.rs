@@ -667,6 +667,31 @@ fn a_captured_request_is_known_under_every_id() {
 }
 
 #[test]
+fn a_captured_request_with_a_signed_time_is_known_under_every_id() {
+    let source = format!(
+        "[sources.timed]\nvendor = \"generic\"\nsecrets = [{{ value = \"{SCANNER}\" }}]\nid = {{ header = \"x-delivery-id\" }}\n\
+         verify = {{ scheme = \"hmac\", header = \"x-signature\", signed = \"{{timestamp}}.{{body}}\", timestamp = {{ header = \"x-time\" }} }}\n"
+    );
+    let gateway = Gateway::start(&format!("{source}{}", config()));
+    let body = br#"{"title":"captured","severity":"high"}"#;
+    let now = unix_now();
+    let post = |time: i64, id: Option<&str>| {
+        let signature = hmac_hex(SCANNER, &[format!("{time}.").as_bytes(), body].concat());
+        let post =
+            Post::to("/webhooks/timed").line("x-signature", signature).line("x-time", time.to_string()).body(body);
+        id.into_iter().fold(post, |post, id| post.line("x-delivery-id", id)).send(gateway.server)
+    };
+    let first = post(now, Some("n0")).accepted();
+    for id in [Some("n1"), Some("n2"), Some("n3"), None, Some("n0")] {
+        assert_eq!(post(now, id).duplicate(), first, "{id:?}");
+    }
+    assert_eq!(post(now + 1, Some("n0")).duplicate(), first, "a retry is signed anew");
+    post(now + 1, Some("n4")).accepted();
+    gateway.settle();
+    assert_eq!(gateway.list("events", &["--source", "timed"]).len(), 2);
+}
+
+#[test]
 fn the_operators_listener_answers_no_foreign_page() {
     let settings = format!("{}\n", config());
     let gateway = Gateway::start(&settings);

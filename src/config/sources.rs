@@ -86,7 +86,7 @@ fn warn_of_trusted_ids(section: &Section<'_>, source: &Source) {
     match (source.danger_trust_unsigned_id, source.has_replayable_ids()) {
         (true, true) => {
             let message = "a captured request is told again each time that it is sent under another id";
-            section.warn("danger_trust_unsigned_id", message, "remove it, or have the vendor sign the time or the id");
+            section.warn("danger_trust_unsigned_id", message, "remove it, or have the vendor sign the id");
         }
         (true, false) => {
             let message = "is not needed: no captured request can be sent under another id";

@@ -39,7 +39,7 @@ pub struct RequestKey {
     /// What would have been recorded a while ago, where a request is known for a while only.
     pub earlier: Option<Box<[DedupeKey; 2]>>,
     /// The same with the request's id, where `own` leaves the id out: recorded beside it, to tell a retry from the same
-    /// body under another id.
+    /// body under another id. Where there is no id, what [`RequestKey::of_body`] records.
     pub with_id: Option<DedupeKey>,
 }
 
@@ -64,6 +64,27 @@ impl RequestKey {
     pub fn of_replayable(source: &SourceName, id: Option<&str>, body: &[u8]) -> Self {
         let own = DedupeKey(digest(&[b"replayable", source.as_str().as_bytes(), body]));
         Self { own, earlier: None, with_id: Some(DedupeKey::of_id_and_body(source, id.unwrap_or_default(), body)) }
+    }
+
+    /// From the raw body and the text of its signed time, whatever id an unsigned header carries: until that time is too
+    /// old, the request can be sent again under any id, or under none. A retry may be signed anew: it is known by its id and
+    /// the body, and without an id as [`RequestKey::of_body`] says.
+    pub fn of_timed(
+        source: &SourceName,
+        id: Option<&str>,
+        signed_time: &str,
+        body: &[u8],
+        known_for: Duration,
+        steady: Timestamp,
+    ) -> Self {
+        let own = DedupeKey(digest(&[b"timed", source.as_str().as_bytes(), signed_time.as_bytes(), body]));
+        match id {
+            Some(id) => Self { own, earlier: None, with_id: Some(DedupeKey::of_id_and_body(source, id, body)) },
+            None => {
+                let bare = Self::of_body(source, body, known_for, steady);
+                Self { own, earlier: bare.earlier, with_id: Some(bare.own) }
+            }
+        }
     }
 }
 

@@ -77,22 +77,27 @@ impl Source {
         }
     }
 
-    /// Whether a captured request stays authentic for ever and can be sent again under any id: it is signed without its
-    /// time, and its id is in a header that is not signed.
+    /// Whether a captured request can be sent again under any id: it is signed, and its id is in a header that is not. It
+    /// stays authentic for ever, or until its time is too old, where that is signed.
     pub fn has_replayable_ids(&self) -> bool {
-        self.verifier.is_replayable() && self.normalizer.id_header().is_some() && !self.vouches_for_ids()
+        let is_signed = self.verifier.is_replayable() || self.verifier.signs_time();
+        is_signed && self.normalizer.id_header().is_some() && !self.vouches_for_ids()
     }
 
     /// The key by which a repetition of a request is recognized. Only for requests that have been verified: the id of
     /// an unauthenticated client must not be looked at. An unauthenticated id counts only together with the body, or an
     /// attacker that has captured one request could use up the ids of later ones; where a captured request stays
-    /// authentic for ever, the body counts alone. Without an id the body is known for a while; `steady` is the present
-    /// by the monotonic clock.
+    /// authentic under another id, the body counts without it, with its time where that is signed. Without an id the body
+    /// is known for a while; `steady` is the present by the monotonic clock.
     pub(super) fn dedupe_key(&self, verified: &Verified, steady: Timestamp) -> RequestKey {
         let request = verified.request();
         let id = self.normalizer.event_id(request);
         if self.has_replayable_ids() && !self.danger_trust_unsigned_id {
-            return RequestKey::of_replayable(&self.name, id.as_deref(), &request.body);
+            let (id, body) = (id.as_deref(), &request.body);
+            return match self.verifier.signed_time(&request.headers) {
+                Some(time) => RequestKey::of_timed(&self.name, id, time, body, self.repeat_window, steady),
+                None => RequestKey::of_replayable(&self.name, id, body),
+            };
         }
         match id {
             Some(id) if !self.vouches_for_ids() => DedupeKey::of_id_and_body(&self.name, &id, &request.body).into(),

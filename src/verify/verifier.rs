@@ -102,6 +102,14 @@ impl Verifier {
         }
     }
 
+    /// The text of the time that the headers of a verified request state, where it is part of what is signed.
+    pub fn signed_time<'h>(&self, headers: &'h Headers) -> Option<&'h str> {
+        match &self.kind {
+            Kind::Signature(verifier) if verifier.signs_time() => verifier.timestamp(headers).ok().flatten(),
+            _ => None,
+        }
+    }
+
     /// Whether a captured request stays authentic without an end, although its captor could not have made it: it is signed,
     /// and its time is not. With a captured token any request can be made.
     pub fn is_replayable(&self) -> bool {

@@ -1,8 +1,9 @@
 use super::super::tests::build;
-use super::super::{VENDORS, find};
+use super::super::{Authenticated, VENDORS, find};
 use super::*;
+use crate::domain::{Headers, Request, Secret};
 use crate::processor_time::processor_time;
-use crate::verify::{Scheme, Verifier};
+use crate::verify::{HmacScheme, Scheme, SignedPart, TimestampFormat, TimestampRule, Verifier};
 
 fn source(vendor: &'static str, settings: &str) -> Source {
     let vendor = find(vendor).unwrap();
@@ -20,6 +21,33 @@ fn source(vendor: &'static str, settings: &str) -> Source {
         on_old: OnOld::Deliver,
         danger_trust_unsigned_id: false,
     }
+}
+
+/// A source that signs the body, perhaps with its time, and has the id in a header that is not signed.
+fn with_unsigned_id(is_timed: bool) -> Source {
+    let timestamp = TimestampRule {
+        header: "x-time".to_owned(),
+        prefix: String::new(),
+        separator: None,
+        format: TimestampFormat::Unix,
+        tolerance: Duration::from_secs(300),
+    };
+    let mut scheme = HmacScheme::sha256_hex("x-signature");
+    if is_timed {
+        scheme.signed = vec![SignedPart::Timestamp, SignedPart::Literal(".".to_owned()), SignedPart::Body];
+        scheme.timestamp = Some(timestamp);
+    }
+    let secret = Secret::new("0123456789abcdef0123456789abcdef");
+    let verifier = Verifier::new(Scheme::Hmac(scheme), vec![secret]).unwrap();
+    Source { verifier, ..source("generic", "id = { header = \"x-id\" }") }
+}
+
+/// What the source makes of a body that is signed at `now`, with further header lines.
+fn signed(source: &Source, now: Timestamp, body: &[u8], lines: &[(&str, &str)]) -> Authenticated {
+    let mut headers: Headers = lines.iter().copied().collect();
+    source.verifier.sign(body, now, "").iter().for_each(|(name, value)| headers.push(name, value.expose()));
+    let request = Request { headers, body: body.to_vec().into(), received_at: now };
+    source.authenticate(request, now).unwrap()
 }
 
 fn holds(source: &Source, cases: &[(&str, Urgency)]) {
@@ -330,4 +358,37 @@ fn no_body_takes_long_to_look_at() {
             assert!(took < Duration::from_millis(200), "{} {}: {took:?}", vendor.name, &body[..20]);
         }
     }
+}
+
+#[test]
+fn a_captured_request_with_a_signed_time_is_known_under_every_id_and_its_retry_at_every_time() {
+    let source = with_unsigned_id(true);
+    let key = |second: i64, id: Option<&str>, body: &[u8]| {
+        let now = Timestamp::from_millis(1_795_000_000_000 + second * 1_000);
+        let lines: Vec<(&str, &str)> = id.into_iter().map(|id| ("x-id", id)).collect();
+        signed(&source, now, body, &lines).key().clone()
+    };
+    let knows = |later: &RequestKey, first: &RequestKey| {
+        let recorded = [Some(first.own), first.with_id];
+        let looked_for = [Some(later.own), later.with_id].into_iter().flatten();
+        looked_for.chain(later.earlier.iter().flat_map(|keys| **keys)).any(|key| recorded.contains(&Some(key)))
+    };
+    let first = key(0, Some("n0"), b"{}");
+    for (known, second, id, body) in [
+        (true, 0, Some("n0"), &b"{}"[..]),
+        (true, 0, Some("n1"), b"{}"),
+        (true, 0, None, b"{}"),
+        // A retry is signed anew.
+        (true, 60, Some("n0"), b"{}"),
+        // The same thing happens again.
+        (false, 60, Some("n1"), b"{}"),
+        (false, 60, None, b"{}"),
+        (false, 0, Some("n0"), b"[]"),
+    ] {
+        assert_eq!(knows(&key(second, id, body), &first), known, "{second} {id:?} {body:?}");
+    }
+    let without = key(0, None, b"{}");
+    assert!(knows(&key(0, Some("n1"), b"{}"), &without) && !knows(&key(60, Some("n1"), b"{}"), &without));
+    assert!(knows(&key(1, None, b"{}"), &without), "a retry without an id, within the window of repetition");
+    assert!(!knows(&key(60, None, b"{}"), &without), "after the window it happens again");
 }
