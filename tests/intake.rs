@@ -692,6 +692,17 @@ fn a_captured_request_with_a_signed_time_is_known_under_every_id() {
 }
 
 #[test]
+fn a_content_encoding_that_is_not_signed_does_not_change_a_signed_request() {
+    let gateway = Gateway::start(&config());
+    let body = alert("evt_1");
+    let post = || signed(&body, &[&hmac_hex(ADRIAN, &body)]);
+    let captured = post().line("content-encoding", "br").send(gateway.server).accepted();
+    assert_eq!(post().send(gateway.server).duplicate(), captured);
+    gateway.settle();
+    assert_eq!(gateway.show("receipts", &captured)["events"][0]["type"], "alert.triggered");
+}
+
+#[test]
 fn the_operators_listener_answers_no_foreign_page() {
     let settings = format!("{}\n", config());
     let gateway = Gateway::start(&settings);

@@ -48,6 +48,16 @@ impl Encoding {
         }
     }
 
+    /// How a body is encoded whose `Content-Encoding` says this without being signed: whoever sends a captured request again
+    /// may have added the header, changed it or left it out, so what can be told by the body itself counts.
+    pub fn of_body(self, body: &[u8]) -> Self {
+        match self {
+            _ if body.starts_with(GZIP_MAGIC) => Self::Gzip,
+            Self::Unknown if !begins_as_text(body) => Self::Unknown,
+            _ => Self::Identity,
+        }
+    }
+
     /// The word in `Content-Encoding` and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -62,6 +72,21 @@ impl Encoding {
         [Self::Identity, Self::Gzip].into_iter().find(|one| one.as_str() == word).unwrap_or(Self::Unknown)
     }
 }
+
+/// Whether the body begins as text does, in UTF-8 or with a mark of UTF-16: JSON also where bytes in it are no UTF-8.
+fn begins_as_text(body: &[u8]) -> bool {
+    let beginning = body.get(..BEGINNING_BYTES).unwrap_or(body);
+    match beginning.trim_ascii_start() {
+        [b'{' | b'[' | b'"', ..] | [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => true,
+        // A character may be cut off at the end.
+        _ => std::str::from_utf8(beginning).map_or_else(|fault| fault.error_len().is_none(), |_| true),
+    }
+}
+
+/// RFC 1952, section 2.3.1.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
+/// So much is looked at to tell whether a body is text.
+const BEGINNING_BYTES: usize = 512;
 
 /// What processing a receipt found, beside its events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

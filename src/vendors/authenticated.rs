@@ -29,7 +29,9 @@ impl Source {
         let received_at = request.received_at;
         let verified = self.verifier.verify(request, received_at)?;
         let key = self.dedupe_key(&verified, steady);
-        let encoding = Encoding::of(verified.headers());
+        let stated = Encoding::of(verified.headers());
+        let is_vouched_for = self.verifier.vouches_for_header("content-encoding");
+        let encoding = if is_vouched_for { stated } else { stated.of_body(verified.body()) };
         let content_type = content_type(verified.headers());
         Ok(Authenticated { verified, source: self.name.clone(), key, content_type, encoding, urgency: Urgency::Normal })
     }
@@ -67,7 +69,7 @@ impl Authenticated {
         self.content_type.as_deref()
     }
 
-    /// How the body is encoded.
+    /// How the body is encoded: as its header says where that is authenticated, else as can be told by the body.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }

@@ -392,3 +392,23 @@ fn a_captured_request_with_a_signed_time_is_known_under_every_id_and_its_retry_a
     assert!(knows(&key(1, None, b"{}"), &without), "a retry without an id, within the window of repetition");
     assert!(!knows(&key(60, None, b"{}"), &without), "after the window it happens again");
 }
+
+#[test]
+fn a_content_encoding_that_is_not_signed_does_not_change_how_a_body_is_read() {
+    let source = with_unsigned_id(false);
+    let encoding = |body: &[u8], stated: Option<&str>| {
+        let lines: Vec<(&str, &str)> = stated.into_iter().map(|stated| ("content-encoding", stated)).collect();
+        signed(&source, Timestamp::default(), body, &lines).encoding()
+    };
+    for text in
+        [&b" {\"a\":\"\xff\"}"[..], b"[", b"\xef\xbb\xbf{}", b"\xff\xfe{\0}\0", b"a=b", "é".repeat(400).as_bytes(), b""]
+    {
+        for stated in [None, Some("br"), Some("gzip"), Some("gzip, gzip"), Some("deflate")] {
+            assert_eq!(encoding(text, stated), Encoding::Identity, "{stated:?} {text:?}");
+        }
+    }
+    for stated in [None, Some("br"), Some("gzip"), Some("identity")] {
+        assert_eq!(encoding(b"\x1f\x8b\x08\0", stated), Encoding::Gzip, "{stated:?}");
+    }
+    assert_eq!(encoding(b"\x8b\x07\x80\xffabc", Some("br")), Encoding::Unknown, "what is no text may be so encoded");
+}
