@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Akto, threat};
 use crate::domain::Draft;
-use crate::vendors::lenient::{self, Fields};
+use crate::vendors::lenient::{self, Fields, Parsed};
 use crate::vendors::own_words;
 
 impl Akto {
@@ -27,7 +27,7 @@ impl Akto {
         }
         let read =
             |fields: Fields| if threat::is_threat(&fields) { Ok(self.threat(fields)) } else { Ok(plain(fields)) };
-        Some(lenient::drafts(lenient::each(facts), read))
+        Some(lenient::drafts(facts.into_iter().map(Ok), read))
     }
 }
 
@@ -37,7 +37,7 @@ fn content(attachment: Value) -> Option<Fields> {
 }
 
 /// Sets of facts and blocks of text, also inside of containers and columns.
-fn gather(elements: Vec<Value>, facts: &mut Vec<Value>, texts: &mut Vec<String>) {
+fn gather(elements: Vec<Value>, facts: &mut Vec<Parsed>, texts: &mut Vec<String>) {
     for element in elements {
         let Some(mut element) = Fields::of(element) else { continue };
         match element.text(&["type"]).as_deref() {
@@ -53,16 +53,16 @@ fn gather(elements: Vec<Value>, facts: &mut Vec<Value>, texts: &mut Vec<String>)
 }
 
 /// Titles end in a colon; a title that comes again is kept as doubled keys are.
-fn fact_set(facts: Vec<Value>) -> Value {
-    let mut map = Map::new();
+fn fact_set(facts: Vec<Value>) -> Parsed {
+    let (mut map, mut doubled) = (Map::new(), false);
     for fact in facts.into_iter().filter_map(Fields::of) {
         let mut fact = fact;
         let name = fact.text(&["title"]).map(|title| title.trim_end_matches(':').trim().to_owned());
         if let (Some(name), Some(value)) = (name, fact.text(&["value"])) {
-            lenient::insert(&mut map, name, Value::String(value));
+            doubled |= lenient::insert(&mut map, name, Value::String(value));
         }
     }
-    Value::Object(map)
+    Parsed::part(Value::Object(map), doubled)
 }
 
 fn told(texts: Vec<String>) -> Draft {

@@ -108,7 +108,7 @@ impl Normalizer for Akto {
         match text.parse() {
             Ok(parsed) => {
                 let mut count = 0;
-                let known = self.read_value(parsed.value, &mut |draft| {
+                let known = self.read_value(parsed.value, parsed.doubled, &mut |draft| {
                     count += 1;
                     take(draft);
                 });
@@ -194,12 +194,12 @@ fn is_of_record(field: &Field<'_>) -> bool {
 impl Akto {
     /// Hands out the events of a body that is no list of records; `None`, and none handed out, where its form is not
     /// known.
-    fn read_value(&self, value: Value, take: &mut dyn FnMut(Draft)) -> Option<()> {
+    fn read_value(&self, value: Value, any_doubled: bool, take: &mut dyn FnMut(Draft)) -> Option<()> {
         match value {
             Value::Null => Some(()),
             Value::Array(items) => items.is_empty().then_some(()),
             Value::Object(map) if map.is_empty() => Some(()),
-            Value::Object(map) => self.read_object(Fields::new(map), take),
+            Value::Object(map) => self.read_object(Fields::read(map, any_doubled), take),
             Value::String(text) => options::object_names(&text).map(|count| take(self.exploits(count))),
             _ => None,
         }
@@ -223,8 +223,8 @@ impl Akto {
     }
 
     /// The records of a list.
-    fn threats(&self, items: Vec<Value>) -> Vec<Draft> {
-        lenient::drafts(lenient::each(items), |fields| self.threat_if(fields))
+    fn threats(&self, items: Vec<Value>, any_doubled: bool) -> Vec<Draft> {
+        lenient::drafts(lenient::each(items, any_doubled), |fields| self.threat_if(fields))
     }
 
     fn threat_if(&self, fields: Fields) -> Result<Draft, Fields> {

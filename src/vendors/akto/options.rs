@@ -13,14 +13,17 @@ impl Akto {
     pub(super) fn options(&self, mut body: Fields) -> Option<Vec<Draft>> {
         let mut drafts = Vec::new();
         let mut known = false;
+        let any_doubled = body.any_doubled();
         for threats in body.every("API Threat payloads") {
             known = true;
-            drafts.extend(self.threat_payloads(threats));
+            drafts.extend(self.threat_payloads(threats, any_doubled));
         }
         if let Some(endpoints) = body.list("New Sensitive Endpoint") {
             known = true;
             body.value("New Sensitive Endpoint Count");
-            drafts.extend(lenient::drafts(lenient::each(endpoints), |fields| Ok(self.sensitive_endpoint(fields))));
+            drafts.extend(lenient::drafts(lenient::each(endpoints, any_doubled), |fields| {
+                Ok(self.sensitive_endpoint(fields))
+            }));
         }
         if let Some(endpoints) = body.list("New Endpoint") {
             known = true;
@@ -56,7 +59,7 @@ impl Akto {
     }
 
     /// Threats as objects (until November 2025), or only as the names of Java objects (since then).
-    fn threat_payloads(&self, value: Value) -> Vec<Draft> {
+    fn threat_payloads(&self, value: Value, any_doubled: bool) -> Vec<Draft> {
         let items = match value {
             Value::Array(items) => items,
             Value::Null => return Vec::new(),
@@ -65,7 +68,7 @@ impl Akto {
         let (names, items): (Vec<Value>, Vec<Value>) =
             items.into_iter().partition(|item| item.as_str().and_then(object_names).is_some());
         let count = names.iter().filter_map(Value::as_str).filter_map(object_names).sum();
-        let mut drafts = self.threats(items);
+        let mut drafts = self.threats(items, any_doubled);
         if count > 0 {
             drafts.push(self.exploits(count));
         }

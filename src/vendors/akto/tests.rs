@@ -348,6 +348,18 @@ fn a_doubled_key_takes_the_identity_away() {
 }
 
 #[test]
+fn a_name_with_a_hash_in_it_is_no_doubled_name() {
+    let threat = r##"{"id":"1","id#2":"2","filterId":"XSS"}"##;
+    for body in [format!("[{threat}]"), format!("{{\"maliciousEvents\":[{threat}]}}"), threat.to_owned()] {
+        let draft = &read(&body).drafts[0];
+        assert_eq!(draft.key, ["id", "1"], "{body}");
+        assert!(!draft.labels.contains_key("doubled_keys"), "{body}");
+    }
+    let card = r#"{"body":[{"type":"FactSet","facts":[{"title":"filter:","value":"XSS"},{"title":"filter:","value":"SSRF"}]}]}"#;
+    assert!(read(card).drafts[0].labels.contains_key("doubled_keys"), "facts of a card are kept like names");
+}
+
+#[test]
 fn the_dashboard_may_be_written_as_the_browser_shows_it() {
     for base in
         ["https://a.example", "https://a.example/", "https://a.example/dashboard", "https://a.example/dashboard/?x#y"]

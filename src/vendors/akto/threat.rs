@@ -19,6 +19,7 @@ impl Akto {
     /// The body of the documentation: threats, with one explanation and one remedy for all of them. The remedy is text
     /// and nothing else: in the documented body it belongs to another finding. `None` where there are no threats in it.
     pub(super) fn documented(&self, mut body: Fields, take: &mut dyn FnMut(Draft)) -> Option<()> {
+        let any_doubled = body.any_doubled();
         let events: Vec<Value> = body.every("maliciousEvents").into_iter().flat_map(listed).collect();
         if !events.is_empty() && !events.iter().any(Value::is_object) {
             return None;
@@ -30,7 +31,7 @@ impl Akto {
         let impact = overview.text(&["impact"]).map(short);
         let remediation = body.value("remediation").and_then(remediation).map(short);
         let mut rest = Some(body.rest());
-        lenient::hand_out(lenient::each(events), |fields| self.threat_if(fields), &mut |mut draft| {
+        lenient::hand_out(lenient::each(events, any_doubled), |fields| self.threat_if(fields), &mut |mut draft| {
             draft.message = draft.message.take().or_else(|| description.clone());
             draft.impact = draft.impact.take().or_else(|| impact.clone());
             draft.remediation = draft.remediation.take().or_else(|| remediation.clone());

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::vendors::lenient::{self, Record, truncated};
+use crate::vendors::lenient::{self, Parsed, Record, truncated};
 
 /// The items of the body, one for each place where one begins; `None` where none does.
 pub fn items(text: &str) -> Option<impl Iterator<Item = Record>> {
@@ -39,7 +39,7 @@ fn item(text: &str) -> Record {
         map.insert("apiCollectionId".to_owned(), Value::from(unquoted(collection)));
     }
     if map.contains_key("filter") || map.contains_key("url") {
-        Ok(Value::Object(map))
+        Ok(Parsed::part(Value::Object(map), false))
     } else {
         Err(truncated(text, EXCERPT_BYTES_MAX))
     }
@@ -91,20 +91,20 @@ mod tests {
         {
             let items = items(body(url).as_bytes()).unwrap();
             assert_eq!(items.len(), 2, "{url}");
-            let (first, second) = (items[0].as_ref().unwrap(), items[1].as_ref().unwrap());
+            let [first, second] = [0, 1].map(|n| &items[n].as_ref().unwrap().value);
             assert_eq!((&first["filter"], &first["IPs"]), (&"XSS".into(), &"[20.65.193.78]".into()), "{url}");
             assert_eq!(first["apiCollectionId"], "7");
             assert_eq!(second["sample"]["method"], "POST");
         }
         let items = items(body("/q=\"><b>").as_bytes()).unwrap();
-        assert_eq!(items[0].as_ref().unwrap()["url"], "/q=\"><b>");
+        assert_eq!(items[0].as_ref().unwrap().value["url"], "/q=\"><b>");
     }
 
     #[test]
     fn a_start_that_an_attacker_wrote_costs_no_item() {
         let items = items(body("/{ \"apiCollectionId\":\"9").as_bytes()).unwrap();
         assert_eq!(items.len(), 3);
-        assert!(items.iter().any(|item| item.as_ref().is_ok_and(|item| item["filter"] == "XSS")));
+        assert!(items.iter().any(|item| item.as_ref().is_ok_and(|item| item.value["filter"] == "XSS")));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use found::{Found, actor, add_what_was_done, is_bare_number, rest, says_nothing,
 use kind_place::{KindPlace, kind_places};
 use places::{Places, end_of, pointer};
 
-use super::lenient::{self, Fields, Records, Text};
+use super::lenient::{self, Fields, Parsed, Records, Text};
 use super::outcomes::Outcomes;
 use super::severities::Severities;
 use super::urgency_hint;
@@ -212,14 +212,15 @@ impl Normalizer for Generic {
         let text = Text::of(body);
         if is_list && let Some(records) = Records::of(&text) {
             let message = Message::default();
-            let read = |fields: Fields| Ok(self.draft(Value::Object(fields.into_map()), &message, 0));
+            let read = |fields: Fields| Ok(self.draft(fields, &message, 0));
             let repaired = records.hand_out(read, take);
             return repaired.then_some(Note::Repaired);
         }
         match text.parse() {
             Ok(parsed) => {
-                let note = self.read_value(parsed.value, parsed.repaired, body, take);
-                note.or(parsed.repaired.then_some(Note::Repaired))
+                let repaired = parsed.repaired;
+                let note = self.read_value(parsed, body, take);
+                note.or(repaired.then_some(Note::Repaired))
             }
             Err(why) => Reading::unparsed(body, why).hand_out(take),
         }
@@ -240,7 +241,8 @@ impl Generic {
 
     /// One event an element of the list: the one that `events` leads to, or the body where it is a list itself. Anything
     /// else is one event.
-    fn read_value(&self, mut value: Value, repaired: bool, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
+    fn read_value(&self, parsed: Parsed, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
+        let Parsed { mut value, repaired, doubled } = parsed;
         if says_nothing(&value) {
             return Some(Note::Empty);
         }
@@ -254,7 +256,7 @@ impl Generic {
         let elements = match (list.map(std::mem::take), value) {
             (Some(mut elements), root) => {
                 // A doubled key may hide a second list: the rest of the body then counts as one more event.
-                if lenient::holds_doubled(&root) {
+                if doubled && lenient::holds_doubled(&root) {
                     elements.push(root);
                 } else {
                     message.group = values(&root, &self.places.group).collect();
@@ -273,16 +275,18 @@ impl Generic {
         }
         let mut position = 0;
         let read = |fields: Fields| {
-            let draft = self.draft(Value::Object(fields.into_map()), &message, position);
+            let draft = self.draft(fields, &message, position);
             position += 1;
             Ok(draft)
         };
-        lenient::hand_out(lenient::each(elements), read, take);
+        lenient::hand_out(lenient::each(elements, doubled), read, take);
         None
     }
 
-    fn draft(&self, element: Value, message: &Message, position: usize) -> Draft {
-        let is_doubled = lenient::holds_doubled(&element);
+    fn draft(&self, fields: Fields, message: &Message, position: usize) -> Draft {
+        let any_doubled = fields.any_doubled();
+        let element = Value::Object(fields.into_map());
+        let is_doubled = any_doubled && lenient::holds_doubled(&element);
         let mut found = Found { element: &element, map: &self.places.map, used: Vec::new() };
         let mut draft = Draft {
             kind: found.text("type").unwrap_or_else(|| "alert".to_owned()),

@@ -213,6 +213,35 @@ fn what_can_be_read_in_two_ways_neither_joins_an_incident_nor_ends_one() {
 }
 
 #[test]
+fn a_name_with_a_hash_in_it_is_no_doubled_name() {
+    let map = "map = { group = \"/g\", correlation = \"/c\", key = \"/k\" }";
+    let first = |body: &str| {
+        let events = if body.starts_with('[') { "" } else { "events = \"/alerts\"\n" };
+        let normalizer = build("generic", &format!("{events}{map}")).unwrap_or_else(|faults| panic!("{faults:?}"));
+        normalizer.normalize(body.as_bytes()).drafts.remove(0)
+    };
+    let alert = r##"{"title":"d1 low","severity":"low","c":"c","k":1,"headers":{"x":"1","x#":"2","y":1,"y#2":3}}"##;
+    for body in [
+        alert.to_owned(),
+        format!("[{alert}]"),
+        format!(r##"{{"alerts":[{alert}],"g":"g","g#2":"h"}}"##),
+        // Another record holds a name twice, and one that was repaired otherwise does not.
+        format!(r#"[{alert},{{"c":"d","c":"e"}}]"#),
+        format!("[{alert},]"),
+    ] {
+        let draft = first(&body);
+        assert_eq!((draft.severity, draft.correlation.as_deref()), (Some(Severity::Low), Some("c")), "{body}");
+        assert_eq!((draft.key, draft.incident_parts.len()), (vec!["key".to_owned(), "1".to_owned()], 0), "{body}");
+        assert!(!draft.labels.contains_key("doubled_keys"), "{body}");
+        assert_eq!(draft.group.is_some(), body.contains("\"g\""), "{body}");
+    }
+    for body in [r##"{"k#2":5,"k":1,"k":2}"##, r##"[{"x":{"k#2":5,"k":1,"k":2,}}]"##] {
+        let draft = first(body);
+        assert!(draft.labels.contains_key("doubled_keys") && draft.key.is_empty(), "{body}");
+    }
+}
+
+#[test]
 fn what_names_an_alert_by_several_fields_names_no_other() {
     let named = |body: Value| {
         let draft = read("map = { correlation = [\"/a\", \"/b\"], group = [\"/a\", \"/b\"] }", &body).drafts.remove(0);

@@ -48,7 +48,7 @@ pub fn strict(body: &[u8], allowance: &Allowance) -> Option<Parsed> {
     let value = build.deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     let is_exact = !fractional.get() || !may_hold_rounded(body);
-    is_exact.then(|| Parsed { value, repaired: doubled.get() })
+    is_exact.then(|| Parsed::part(value, doubled.get()))
 }
 
 /// Reads the valid JSON at the beginning of the text, as [`strict`] does; the value, and where it ends.
@@ -59,7 +59,7 @@ pub fn strict_first(text: &[u8], allowance: &Allowance) -> Option<(Parsed, usize
     let value = build.deserialize(&mut deserializer).ok()?;
     let end = deserializer.into_iter::<IgnoredAny>().byte_offset();
     let is_exact = !fractional.get() || !may_hold_rounded(text.get(..end).unwrap_or(text));
-    is_exact.then(|| (Parsed { value, repaired: doubled.get() }, end))
+    is_exact.then(|| (Parsed::part(value, doubled.get()), end))
 }
 
 /// Whether a text may hold a number with more digits than a double keeps, or one so small that it becomes zero. It looks at

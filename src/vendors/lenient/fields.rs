@@ -10,37 +10,51 @@ use crate::domain::{EventOutcome, Severity, Timestamp};
 /// An object that is being read: what is understood is taken out, and [`Fields::rest`] is what was not understood. A name
 /// in camel case also finds its snake case form.
 #[derive(Clone, Debug, Default)]
-pub struct Fields(Map<String, Value>);
+pub struct Fields {
+    map: Map<String, Value>,
+    /// Whether the parser saw a key twice in what the object is a part of.
+    any_doubled: bool,
+}
 
 impl Fields {
-    /// The fields of the object.
+    /// The fields of an object that holds no key twice.
     pub fn new(map: Map<String, Value>) -> Self {
-        Self(map)
+        Self::read(map, false)
+    }
+
+    /// The fields of an object that was read; whether the parser saw a key twice in it or around it.
+    pub fn read(map: Map<String, Value>, any_doubled: bool) -> Self {
+        Self { map, any_doubled }
     }
 
     /// Whether the field is there and not null.
     pub fn has(&self, name: &str) -> bool {
-        self.key(name).and_then(|key| self.0.get(key.as_ref())).is_some_and(|value| !value.is_null())
+        self.key(name).and_then(|key| self.map.get(key.as_ref())).is_some_and(|value| !value.is_null())
     }
 
     /// Whether the field is there and a list.
     pub fn is_list(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(Value::is_array)
+        self.map.get(name).is_some_and(Value::is_array)
     }
 
     /// Whether the object held one of its keys more than once. Such an object's identity cannot be trusted.
     pub fn doubled(&self) -> bool {
-        is_doubled(&self.0)
+        self.any_doubled && is_doubled(&self.map)
+    }
+
+    /// Whether the parser saw a key twice in the object or around it.
+    pub fn any_doubled(&self) -> bool {
+        self.any_doubled
     }
 
     /// The names of the fields that are there now.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.map.keys().map(String::as_str)
     }
 
     /// A hash of the object as it is now.
     pub fn digest(&self) -> String {
-        digest(&self.0)
+        digest(&self.map)
     }
 
     /// The first of the names that holds a text, a number or a truth value, as text without outer blanks. Objects
@@ -48,9 +62,9 @@ impl Fields {
     pub fn text(&mut self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            let value = self.0.get(key.as_ref())?;
+            let value = self.map.get(key.as_ref())?;
             let is_taken = !matches!(value, Value::Array(_) | Value::Object(_)) || is_nothing(value);
-            is_taken.then(|| self.0.remove(key.as_ref())).flatten().and_then(into_text)
+            is_taken.then(|| self.map.remove(key.as_ref())).flatten().and_then(into_text)
         })
     }
 
@@ -58,10 +72,10 @@ impl Fields {
     pub fn long_text(&mut self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            if !self.0.get(key.as_ref())?.is_string() {
+            if !self.map.get(key.as_ref())?.is_string() {
                 return None;
             }
-            match self.0.remove(key.as_ref()) {
+            match self.map.remove(key.as_ref()) {
                 Some(Value::String(text)) => Some(text).filter(|text| !text.trim().is_empty()),
                 _ => None,
             }
@@ -72,8 +86,8 @@ impl Fields {
     pub fn time(&mut self, names: &[&str]) -> Option<Timestamp> {
         names.iter().find_map(|name| {
             let key = self.key(name)?;
-            let time = time_of(self.0.get(key.as_ref())?)?;
-            self.0.remove(key.as_ref());
+            let time = time_of(self.map.get(key.as_ref())?)?;
+            self.map.remove(key.as_ref());
             Some(time)
         })
     }
@@ -81,32 +95,35 @@ impl Fields {
     /// A truth value.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
         let key = self.key(name)?;
-        let flag = self.0.get(key.as_ref())?.as_bool()?;
-        self.0.remove(key.as_ref());
+        let flag = self.map.get(key.as_ref())?.as_bool()?;
+        self.map.remove(key.as_ref());
         Some(flag)
     }
 
     /// A whole number that is not negative, also where it is written as text.
     pub fn count(&mut self, name: &str) -> Option<u64> {
         let key = self.key(name)?;
-        let count = text_of(self.0.get(key.as_ref())?)?.parse().ok()?;
-        self.0.remove(key.as_ref());
+        let count = text_of(self.map.get(key.as_ref())?)?.parse().ok()?;
+        self.map.remove(key.as_ref());
         Some(count)
     }
 
     /// An object.
     pub fn object(&mut self, name: &str) -> Option<Fields> {
         let key = self.key(name)?;
-        self.0.get(key.as_ref())?.is_object().then(|| self.0.remove(key.as_ref())).flatten().and_then(Self::of)
+        match self.map.get(key.as_ref())?.is_object().then(|| self.map.remove(key.as_ref()))?? {
+            Value::Object(map) => Some(Self::read(map, self.any_doubled)),
+            _ => None,
+        }
     }
 
     /// A list.
     pub fn list(&mut self, name: &str) -> Option<Vec<Value>> {
         let key = self.key(name)?;
-        if !self.0.get(key.as_ref())?.is_array() {
+        if !self.map.get(key.as_ref())?.is_array() {
             return None;
         }
-        match self.0.remove(key.as_ref()) {
+        match self.map.remove(key.as_ref()) {
             Some(Value::Array(items)) => Some(items),
             _ => None,
         }
@@ -115,41 +132,45 @@ impl Fields {
     /// Whatever the field holds.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         let key = self.key(name)?;
-        self.0.remove(key.as_ref())
+        self.map.remove(key.as_ref())
     }
 
     /// Every value of the field, where its key came several times. Null is none.
     pub fn every(&mut self, name: &str) -> Vec<Value> {
-        let doubles = (2..=9).filter_map(|n| self.0.remove(&format!("{name}#{n}"))).collect::<Vec<_>>();
+        let any_doubled = self.any_doubled;
+        let doubles = (2..=9)
+            .take_while(|_| any_doubled)
+            .filter_map(|n| self.map.remove(&format!("{name}#{n}")))
+            .collect::<Vec<_>>();
         self.value(name).into_iter().chain(doubles).filter(|value| !value.is_null()).collect()
     }
 
     /// Puts a value under a name, to be read later.
     pub fn put(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
+        self.map.insert(name.to_owned(), value);
     }
 
     /// The object as it is now.
     pub fn into_map(self) -> Map<String, Value> {
-        self.0
+        self.map
     }
 
     /// What was not taken and says something.
     pub fn rest(self) -> Map<String, Value> {
-        self.0.into_iter().filter(|(_, value)| !is_nothing(value)).collect()
+        self.map.into_iter().filter(|(_, value)| !is_nothing(value)).collect()
     }
 
-    /// The object in a value, if it is one.
+    /// The object in a value, if it is one that holds no key twice.
     pub fn of(value: Value) -> Option<Self> {
         match value {
-            Value::Object(map) => Some(Self(map)),
+            Value::Object(map) => Some(Self::new(map)),
             _ => None,
         }
     }
 
     /// Under which of its forms a name is there. Most names that are asked for are not, and that takes no memory.
     fn key<'n>(&self, name: &'n str) -> Option<Cow<'n, str>> {
-        if self.0.contains_key(name) {
+        if self.map.contains_key(name) {
             return Some(Cow::Borrowed(name));
         }
         if !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -157,7 +178,7 @@ impl Fields {
         }
         let mut buffer = [0; SNAKE_BYTES_MAX];
         let snake = snake_case(name, &mut buffer)?;
-        self.0.contains_key(snake).then(|| Cow::Owned(snake.to_owned()))
+        self.map.contains_key(snake).then(|| Cow::Owned(snake.to_owned()))
     }
 }
 
@@ -180,12 +201,13 @@ pub fn digest(value: &impl serde::Serialize) -> String {
     hasher.into_inner().map(|hasher| hex::encode(hasher.0.finalize())).unwrap_or_default()
 }
 
-/// Whether the object held one of its keys more than once: see [`super::Parsed::value`].
-pub fn is_doubled(map: &Map<String, Value>) -> bool {
-    map.keys().any(|key| key.rsplit_once('#').is_some_and(|(first, _)| map.contains_key(first)))
+/// Whether the object held one of its keys more than once, where the parser saw one twice: see [`super::Parsed`].
+fn is_doubled(map: &Map<String, Value>) -> bool {
+    let is_place = |place: &str| matches!(place.as_bytes(), [b'2'..=b'9']);
+    map.keys().any(|key| key.rsplit_once('#').is_some_and(|(first, place)| is_place(place) && map.contains_key(first)))
 }
 
-/// Whether any object in the value holds a key twice.
+/// Whether any object in the value holds a key twice, where the parser saw one twice.
 pub fn holds_doubled(value: &Value) -> bool {
     match value {
         Value::Object(map) => is_doubled(map) || map.values().any(holds_doubled),
@@ -367,8 +389,12 @@ mod tests {
 
     #[test]
     fn a_doubled_key_is_noticed_and_a_hash_alone_is_none() {
-        assert!(fields(json!({"id": 1, "id#2": 2})).doubled());
-        assert!(!fields(json!({"id": 1, "note#2": 2})).doubled());
+        let doubled = |value: Value, any_doubled| Fields { any_doubled, ..fields(value) }.doubled();
+        assert!(doubled(json!({"id": 1, "id#2": 2}), true));
+        for value in [json!({"id": 1, "note#2": 2}), json!({"id": 1, "id#": 2, "id#x": 3, "id#10": 4})] {
+            assert!(!doubled(value, true));
+        }
+        assert!(!doubled(json!({"id": 1, "id#2": 2}), false), "the parser saw none");
     }
 
     #[test]

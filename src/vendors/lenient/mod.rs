@@ -20,9 +20,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 pub use build::insert;
-pub use fields::{
-    Fields, digest, doubtful, doubtful_outcome, doubtful_parts, holds_doubled, is_doubled, time_of, truncated,
-};
+pub use fields::{Fields, digest, doubtful, doubtful_outcome, doubtful_parts, holds_doubled, time_of, truncated};
 pub use parsed::Parsed;
 pub use records::{Record, Records, drafts, each, hand_out};
 pub use shape::{shape, shape_of_names};
@@ -89,7 +87,7 @@ impl<'b> Text<'b> {
         }
         let mut scanner = Scanner::new(&self.bytes, 0, room());
         let value = scanner.document()?;
-        Ok(Parsed { value, repaired: self.converted || scanner.repaired() })
+        Ok(Parsed { value, repaired: self.converted || scanner.repaired(), doubled: scanner.doubled() })
     }
 
     /// The text, with U+FFFD for what is none; `None` where it is no text and so long that a copy would cost too much.

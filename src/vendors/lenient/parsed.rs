@@ -10,6 +10,16 @@ pub struct Parsed {
     pub value: Value,
     /// It was not valid JSON, or held a key twice, and was read all the same.
     pub repaired: bool,
+    /// An object in it held a key twice. Which one, its keys say; they alone do not say it, because `key#2` may also be the
+    /// sender's own name.
+    pub doubled: bool,
+}
+
+impl Parsed {
+    /// A part of something that was read already, and held a key twice or not.
+    pub fn part(value: Value, doubled: bool) -> Self {
+        Self { value, repaired: doubled, doubled }
+    }
 }
 
 /// How deep values may nest: serde_json's own limit, so that both passes refuse the same bodies.

@@ -7,13 +7,14 @@ use std::hash::BuildHasher;
 use serde_json::Value;
 
 use super::build::{Allowance, strict_end, strict_first};
+use super::parsed::Parsed;
 use super::scanner::Scanner;
 use super::{Fields, RECORD_BYTES_MAX, Text, shape_of_names, truncated};
 use crate::domain::{Draft, Event};
 use crate::vendors::Reading;
 
 /// A record, or the text where one should have been.
-pub type Record = Result<Value, String>;
+pub type Record = Result<Parsed, String>;
 
 /// The drafts of all records: see [`hand_out`].
 pub fn drafts(
@@ -46,8 +47,10 @@ fn hand_out_first(
     let mut seen = HashSet::new();
     for record in records.take(RECORDS_MAX) {
         let draft = match record {
-            Ok(Value::Object(map)) => read(Fields::new(map)).unwrap_or_else(unknown),
-            Ok(other) => unreadable(&truncated(&other.to_string(), EXCERPT_BYTES_MAX)),
+            Ok(Parsed { value: Value::Object(map), doubled, .. }) => {
+                read(Fields::read(map, doubled)).unwrap_or_else(unknown)
+            }
+            Ok(other) => unreadable(&truncated(&other.value.to_string(), EXCERPT_BYTES_MAX)),
             Err(text) => unreadable(&text),
         };
         if draft.key.is_empty() || seen.insert(hasher.hash_one(&draft.key)) {
@@ -56,9 +59,9 @@ fn hand_out_first(
     }
 }
 
-/// The values of a list as records.
-pub fn each(values: Vec<Value>) -> impl Iterator<Item = Record> {
-    values.into_iter().map(Ok)
+/// The values of a list as records; whether the parser saw a key twice in what the list is a part of.
+pub fn each(values: Vec<Value>, any_doubled: bool) -> impl Iterator<Item = Record> {
+    values.into_iter().map(move |value| Ok(Parsed::part(value, any_doubled)))
 }
 
 /// The records of a body that is a list, one after the other, also where it cannot be read as a whole. After a record that
@@ -88,7 +91,7 @@ impl<'t> Records<'t> {
         }
         let repaired = converted || scanner.repaired();
         let records = Self { text, at: scanner.at(), begun: false, ended: false, litter: false, valid: true, repaired };
-        let holds_objects = records.clone().any(|record| matches!(record, Ok(Value::Object(_))));
+        let holds_objects = records.clone().any(|record| record.is_ok_and(|record| record.value.is_object()));
         holds_objects.then_some(records)
     }
 
@@ -154,12 +157,12 @@ impl<'t> Records<'t> {
     }
 
     /// The value that begins here, and where it ends; else from where to look for the next.
-    fn value(&mut self) -> Result<(Value, usize), usize> {
+    fn value(&mut self) -> Result<(Parsed, usize), usize> {
         let text = self.text.get(self.at..).unwrap_or_default();
         let allowance = Allowance::new(RECORD_BYTES_MAX);
         if let Some((parsed, length)) = strict_first(text, &allowance) {
             self.repaired |= parsed.repaired;
-            return Ok((parsed.value, self.at + length));
+            return Ok((parsed, self.at + length));
         }
         // What a record that is too large holds inside must not be taken for records. Where the body turns out not to be
         // valid to its end this is not tried again, or the time would grow with the square of the length.
@@ -173,7 +176,7 @@ impl<'t> Records<'t> {
         match scanner.value() {
             Ok(value) => {
                 self.repaired |= scanner.repaired();
-                Ok((value, scanner.at()))
+                Ok((Parsed::part(value, scanner.doubled()), scanner.at()))
             }
             Err(_) => Err(scanner.token()),
         }
@@ -193,12 +196,12 @@ impl Iterator for Records<'_> {
             start
         } else {
             match self.value() {
-                Ok((value, end)) => {
+                Ok((parsed, end)) => {
                     let clean = ends_cleanly(self.text.get(end..).unwrap_or_default());
-                    if clean || value.is_object() {
+                    if clean || parsed.value.is_object() {
                         self.at = end;
                         self.litter = !clean;
-                        return Some(Ok(value));
+                        return Some(Ok(parsed));
                     }
                     end
                 }
@@ -302,7 +305,7 @@ mod tests {
     #[test]
     fn one_bad_record_does_not_cost_the_others() {
         let values = vec![json!({"id": "a"}), json!(5), json!({"no": 1}), json!({"id": "a"}), json!({"id": "b"})];
-        let drafts = drafts(each(values), read);
+        let drafts = drafts(each(values, false), read);
         let bad = "A record that could not be read";
         assert_eq!(titles(&drafts), ["a", bad, bad, "b"]);
         assert_eq!(drafts[2].evidence.as_deref(), Some("no: 1\n"));
@@ -328,7 +331,8 @@ mod tests {
     fn a_torn_list_keeps_what_can_be_read() {
         let body = br#"[{"id":"a"}, {"id":"b","url":"/q="><script>"}, {"id":"c"},{"id":"d","x":"},{"id":"e"},{"id":"f"#;
         let records = torn(body).unwrap();
-        let ids: Vec<_> = records.iter().filter_map(|r| r.as_ref().ok()).map(|v| v["id"].as_str().unwrap()).collect();
+        let ids: Vec<_> =
+            records.iter().filter_map(|r| r.as_ref().ok()).map(|v| v.value["id"].as_str().unwrap()).collect();
         assert_eq!(ids, ["a", "c", "e"]);
         assert_eq!(records.iter().filter(|record| record.is_err()).count(), 3);
         let closed_early = br#"[{"id":"a","url":"x"}]","method":"GET"},{"id":"b"}]"#;
@@ -373,8 +377,8 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_is_counted() {
-        let values = (0..RECORDS_MAX + 7).map(|n| Ok(json!({"id": n})));
-        let drafts = drafts(values, read);
+        let values = (0..RECORDS_MAX + 7).map(|n| json!({"id": n})).collect();
+        let drafts = drafts(each(values, false), read);
         assert_eq!(drafts.len(), RECORDS_MAX + 1);
         assert_eq!(drafts.last().unwrap().title, "7 more records in one message");
         let body = format!("[{}{{}}]", "{},".repeat(RECORDS_MAX + 2));

@@ -17,6 +17,7 @@ pub struct Scanner<'t> {
     token: usize,
     depth: usize,
     repaired: bool,
+    doubled: bool,
     allowance: Allowance,
 }
 
@@ -25,7 +26,7 @@ type Fault = &'static str;
 impl<'t> Scanner<'t> {
     /// At a place in the text, outside of everything.
     pub fn new(text: &'t [u8], at: usize, allowance: Allowance) -> Self {
-        Self { text, at, token: at, depth: 0, repaired: false, allowance }
+        Self { text, at, token: at, depth: 0, repaired: false, doubled: false, allowance }
     }
 
     /// The one value that the whole text is.
@@ -58,7 +59,12 @@ impl<'t> Scanner<'t> {
 
     /// Whether anything had to be repaired so far.
     pub fn repaired(&self) -> bool {
-        self.repaired
+        self.repaired || self.doubled
+    }
+
+    /// Whether an object so far held a key twice.
+    pub fn doubled(&self) -> bool {
+        self.doubled
     }
 
     /// The position, in bytes.
@@ -102,7 +108,7 @@ impl<'t> Scanner<'t> {
             }
             let value = self.value()?;
             self.spend(if map.is_empty() { NESTED_BYTES } else { FIELD_BYTES })?;
-            self.repaired |= insert(&mut map, key, value);
+            self.doubled |= insert(&mut map, key, value);
             self.separator(b'}')?;
         }
         Ok(Value::Object(map))

@@ -102,7 +102,7 @@ impl Normalizer for Secureagentics {
         }
         match text.parse() {
             Ok(parsed) => {
-                let reading = self.read_value(parsed.value, body);
+                let reading = self.read_value(parsed.value, parsed.doubled, body);
                 let repaired = (parsed.repaired && reading.note.is_none()).then_some(Note::Repaired);
                 reading.hand_out(take).or(repaired)
             }
@@ -112,11 +112,11 @@ impl Normalizer for Secureagentics {
 }
 
 impl Secureagentics {
-    fn read_value(&self, value: Value, body: &[u8]) -> Reading {
+    fn read_value(&self, value: Value, any_doubled: bool, body: &[u8]) -> Reading {
         match value {
             Value::Null => Reading::nothing(Note::Empty),
-            Value::Object(map) if is_ping(&map) => Reading::nothing(Note::Ping),
-            Value::Object(map) => Reading::of(vec![self.draft(Fields::new(map))]),
+            Value::Object(map) if !any_doubled && is_ping(&map) => Reading::nothing(Note::Ping),
+            Value::Object(map) => Reading::of(vec![self.draft(Fields::read(map, any_doubled))]),
             Value::Array(items) if items.is_empty() => Reading::nothing(Note::Empty),
             Value::Array(_) => Reading::unparsed(body, "it is a list without an object in it"),
             Value::String(word) if is_ping_word(&word) => Reading::nothing(Note::Ping),
@@ -127,7 +127,10 @@ impl Secureagentics {
     /// The events of a list; those that are test messages make no event.
     fn read_list(&self, mut records: Records<'_>, take: &mut dyn FnMut(Draft)) -> Option<Note> {
         let mut count = 0;
-        let is_ping = |record: &Record| matches!(record, Ok(Value::Object(map)) if is_ping(map));
+        let is_ping = |record: &Record| {
+            let sound = record.as_ref().ok().filter(|record| !record.doubled);
+            sound.and_then(|record| record.value.as_object()).is_some_and(is_ping)
+        };
         let events = records.by_ref().filter(|record| !is_ping(record));
         lenient::hand_out(events, |fields| Ok(self.draft(fields)), &mut |draft| {
             count += 1;
@@ -236,12 +239,9 @@ enum Id<'a> {
     Number(serde_json::Number),
 }
 
-/// A test message: its body is not documented. Nothing that holds a key twice is one, or a doubled `type` could hide
-/// an alert.
+/// A test message: its body is not documented. Not asked of what holds a key twice, or a doubled `type` could hide an
+/// alert.
 fn is_ping(map: &Map<String, Value>) -> bool {
-    if lenient::is_doubled(map) {
-        return false;
-    }
     let kind = ["type", "event_type", "event"].iter().find_map(|name| map.get(*name)?.as_str());
     match kind {
         Some(kind) => is_ping_word(kind),

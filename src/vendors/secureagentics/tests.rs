@@ -81,6 +81,15 @@ fn alerts_are_not_taken_for_test_messages() {
 }
 
 #[test]
+fn a_name_with_a_hash_in_it_is_no_doubled_name() {
+    let draft =
+        draft(&json!({"id": "x", "id#2": "y", "type": "agent.registered", "data": {"a": 1, "a#2": 2, "a#": 3}}));
+    assert!(!draft.key.is_empty() && !draft.labels.contains_key("doubled_keys"));
+    let normalizer = build("secureagentics", "").unwrap_or_else(|faults| panic!("{faults:?}"));
+    assert_eq!(normalizer.normalize(br#"{"type":"ping","type#2":"x"}"#).note, Some(Note::Ping));
+}
+
+#[test]
 fn severity_is_the_operators_then_the_events_then_the_types() {
     let of = |kind: &str, data: Value| draft(&json!({"id": "x", "type": kind, "data": data})).severity;
     assert_eq!(of("agent.error", json!({})), Some(Severity::Medium));
