@@ -24,7 +24,7 @@ pub fn text(text: &str) -> String {
     let text = XML_ELEMENT.replace_all(&text, "${before}[redacted]${after}");
     let text = named_values(&text);
     let text = BEARER.replace_all(&text, |found: &Captures<'_>| bearer(found));
-    let text = QUERY.replace_all(&text, "${1}[redacted]");
+    let text = QUERY.replace_all(&text, "${1}${first}[redacted]");
     let text = USER_INFO.replace_all(&text, "${1}[redacted]@");
     SHAPED.replace_all(&text, MARK).into_owned()
 }
@@ -133,7 +133,8 @@ impl<'t> Named<'t> {
     /// Whether a short word is the name of a field, and neither the end of another (`bypass`) nor a verb (`tests pass: 3`).
     fn is_name(&self) -> bool {
         let before = self.text[..self.name].chars().next_back();
-        let begins_hump = self.text[self.name..].starts_with('P') && before.is_some_and(|c| c.is_ascii_lowercase());
+        let begins_hump = self.text[self.name..].starts_with(|c: char| c.is_ascii_uppercase())
+            && before.is_some_and(|c| c.is_ascii_lowercase());
         let is_whole = before.is_none_or(|c| !c.is_ascii_alphanumeric()) || begins_hump;
         let is_joined = begins_hump || matches!(before, Some('_' | '-' | '.'));
         let assigned = self.separator.contains('=') || self.separator.to_ascii_lowercase().contains("%3d");

@@ -12,15 +12,36 @@ macro_rules! pattern {
     };
 }
 
+/// What may stand between the word that announces a credential and the end of the name: `password2`,
+/// `password_confirmation`, `tokenValue`.
+macro_rules! name_suffix {
+    () => {
+        concat!(
+            r"(?:[-_.]?(?:[0-9]|confirm(?:ation|ed)?|again|repeat(?:ed)?|retyped?|verify|value|hash|new|old|current",
+            r"|plain|text))*"
+        )
+    };
+}
+
+/// The brackets of a name in a form: `user[password]`, `password[]`.
+macro_rules! brackets {
+    () => {
+        r"(?:\[[0-9]*\]|\]|%5b[0-9]*%5d|%5d)*"
+    };
+}
+
 pattern!(
     NAMED,
     concat!(
         r"(?i)(?:(?P<header>proxy-authorization|authorization|set-cookie2?|cookie)",
         r"|(?P<field>passw(?:or)?d|pswd|passcode|pass[-_]?phrase|pwd|secret|token|api[-_]?key|access[-_]?key(?:[-_]?id)?|",
         r"private[-_]?key|signing[-_]?key|client[-_]?key|credentials?|session[-_]?id|jsessionid|phpsessid|webhook[-_]?url)(?P<plural>s)?",
-        r"|(?P<short>pass|pw)",
+        r"|(?P<short>pass|pw|t?otp)",
         r"|(?P<key>key))",
+        name_suffix!(),
+        brackets!(),
         r#"(?P<close>\\*["'`]|%22|&quot;)?"#,
+        brackets!(),
         r"(?P<separator>[ \t]*(?::|=>|=|%3a|%3d)[ \t]*|>|(?:\r?\n){2}|(?:\\+r)?\\+n(?:\\+r)?\\+n)",
         r#"(?P<open>\\*["'`]|%22|&quot;)?"#,
     )
@@ -29,9 +50,11 @@ pattern!(
 macro_rules! xml_name {
     () => {
         concat!(
-            r"(?:[a-z0-9_.:-]*?(?:passw(?:or)?d|pswd|pwd|passcode|pass[-_]?phrase|secret|token|api[-_]?key|access[-_]?key|",
-            r"private[-_]?key|credential|session[-_]?id|authorization|cookie)s?|(?:[a-z0-9_.:-]*[.:_-])?(?:pass|pw)",
-            r"|[a-z0-9_.:-]*(?-i:Pass))\d?",
+            r"(?:[a-z0-9_.:\[-]*?(?:passw(?:or)?d|pswd|pwd|passcode|pass[-_]?phrase|secret|token|api[-_]?key|access[-_]?key|",
+            r"private[-_]?key|credential|session[-_]?id|authorization|cookie)s?|(?:[a-z0-9_.:\[-]*[.:\[_-])?(?:pass|pw|t?otp)",
+            r"|[a-z0-9_.:-]*(?-i:Pass|Otp))",
+            name_suffix!(),
+            brackets!(),
         )
     };
 }
@@ -68,9 +91,14 @@ pattern!(
 );
 pattern!(BEARER, r"(?i)(?P<scheme>\b(?:bearer|basic)(?:\s+|%20|\+))(?P<token>[a-z0-9._~+/=-]{8,})");
 pattern!(
-    /// Parameters that are credentials in a query only.
+    /// Parameters that are credentials in a query only. Where a line or a text in quotes begins it may be a form, but
+    /// also a log or a label: there the name must be no word of those, or the value must look like none.
     QUERY,
-    r#"(?i)([?&;](?:x-amz-signature|x-amz-credential|sig|signature|code|key|auth|sid|session|jwt|otp|pin)=)[^&\s"'<>\\]+"#
+    concat!(
+        r"(?i)((?:[?&;]|%3f|%26)(?:x-amz-signature|x-amz-credential|sig|signature|code|key|auth|sid|session|jwt|pin)=",
+        r#"|(?:(?m:^)|["'`]|\\+[nr])(?:x-amz-signature|x-amz-credential|jwt|pin)=)[^&\s"'<>\\]+"#,
+        r#"|(?P<first>(?:(?m:^)|["'`]|\\+[nr])(?:sig|signature|code|auth|sid|session)=)[a-z0-9_%+/=]{16,}[^&\s"'<>\\]*"#,
+    )
 );
 pattern!(USER_INFO, r#"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@"'<>?#\\]+@"#);
 pattern!(

@@ -45,6 +45,33 @@ const CASES: &[(&str, &str)] = &[
     (r"\u003ctoken\u003eabc\u003c/token\u003e", r"\u003ctoken\u003e[redacted]\u003c/token\u003e"),
     ("<add key=\"dbPass\" value=\"b c\" />", "<add key=\"dbPass\" value=\"[redacted]\" />"),
     ("<entry key=\"password\">b c</entry><p>x</p>", "<entry key=\"password\">[redacted]</entry><p>x</p>"),
+    // Names with something after the word that announces a credential.
+    ("password1=Hunter2x&password2=Hunter2x", "password1=[redacted]&password2=[redacted]"),
+    (
+        "user%5Bpassword%5D=Hunter2x&user%5Bpassword_confirmation%5D=Hunter2x",
+        "user%5Bpassword%5D=[redacted]&user%5Bpassword_confirmation%5D=[redacted]",
+    ),
+    (
+        r#"{"password_confirmation":"Hunter2x","passwordConfirm":"Hunter2x"}"#,
+        r#"{"password_confirmation":"[redacted]","passwordConfirm":"[redacted]"}"#,
+    ),
+    ("name=\"password1\"\r\n\r\nHunter2x\r\n--b", "name=\"password1\"\r\n\r\n[redacted]\r\n--b"),
+    ("name=\"user[password]\"\r\n\r\nHunter2x", "name=\"user[password]\"\r\n\r\n[redacted]"),
+    (
+        "user[password]=Hunter2x&newPassword[]=a&pw[0]=b",
+        "user[password]=[redacted]&newPassword[]=[redacted]&pw[0]=[redacted]",
+    ),
+    ("$_POST['password'] = 'Hunter2x';", "$_POST['password'] = '[redacted]';"),
+    ("tokenValue=abc secret_value: abc", "tokenValue=[redacted] secret_value: [redacted]"),
+    (
+        "<password2>b</password2><passwordConfirm>b</passwordConfirm>",
+        "<password2>[redacted]</password2><passwordConfirm>[redacted]</passwordConfirm>",
+    ),
+    ("otp=123456&x=1", "otp=[redacted]&x=1"),
+    (r#"{"otp":"123456","userOtp":123456}"#, r#"{"otp":"[redacted]","userOtp":[redacted]}"#),
+    ("a\npin=1234", "a\npin=[redacted]"),
+    (r#"{"body":"session=0123456789abcdef&x=1"}"#, r#"{"body":"session=[redacted]&x=1"}"#),
+    ("<i name=\"user[password]\" value=\"b c\">", "<i name=\"user[password]\" value=\"[redacted]\">"),
     // Short names.
     ("user=a&pass=hunter2&x=1", "user=a&pass=[redacted]&x=1"),
     (r#"{"pass":"two words","pw":"x"}"#, r#"{"pass":"[redacted]","pw":"[redacted]"}"#),
@@ -95,6 +122,14 @@ const LEFT_ALONE: &[&str] = &[
     "eyJ is how a JWT begins",
     "AKIA is how an access key begins",
     "</password> after the tag <p>",
+    "the password was wrong, token count: 5",
+    "Password reset: mail sent; password confirmation failed: they differ",
+    "password1 and password2 differ",
+    "tokens2=5",
+    "he said otp: none, bebop=1",
+    "signature=ET SCAN Nmap",
+    "code=404 auth=basic",
+    "a list [token] of [1] things",
 ];
 
 #[test]
@@ -147,6 +182,12 @@ fn a_value_goes_by_its_name() {
     assert_eq!(value("routing_key", &"0a".repeat(16)), MARK);
     assert_eq!(value("env", "prod; token=abc"), "prod; token=[redacted]");
     assert_eq!(value("token=x", "prod"), MARK);
+    assert_eq!(value("otp", "123456"), MARK);
+    for (name, harmless) in
+        [("signature", "ET SCAN Nmap"), ("sid", "S-1-5-21-3623811015-3361044348"), ("auth", "oauth2")]
+    {
+        assert_eq!(value(name, harmless), harmless);
+    }
     assert_eq!(value("", ""), "");
 }
 
@@ -176,6 +217,9 @@ fn time_is_linear() {
         "<password ",
         "<token><![CDATA[",
         "&lt;token&gt;",
+        "password[",
+        "password1",
+        "password[new]=",
     ];
     for piece in hostile {
         let long = piece.repeat(400_000 / piece.len());
