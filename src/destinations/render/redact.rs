@@ -160,8 +160,7 @@ impl<'t> Named<'t> {
     fn field_end(&self) -> usize {
         let rest = &self.text[self.value..];
         let length = match (self.open, rest.as_bytes().first()) {
-            ("", Some(b'[')) => rest.find(']').map_or(rest.len(), |end| end + 1),
-            ("", Some(b'{')) => rest.find('}').map_or(rest.len(), |end| end + 1),
+            ("", Some(b'[' | b'{')) => nested_end(rest),
             ("", _) if self.separator == ">" => rest.find('<').unwrap_or(rest.len()),
             // A part of a form.
             ("", _) if self.separator.contains(['\n', '\\']) => line_end(rest),
@@ -215,6 +214,40 @@ fn quoted_end(rest: &str, open: &str) -> usize {
         }
     }
     rest.len()
+}
+
+/// The end of a list or an object, with all that is in it. A quote begins a string only where a value or a name is due:
+/// elsewhere it is an apostrophe.
+fn nested_end(rest: &str) -> usize {
+    let bytes = rest.as_bytes();
+    let (mut at, mut depth, mut is_due, mut backslashes) = (0, 0_usize, false, 0);
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        let escapes = std::mem::take(&mut backslashes);
+        match byte {
+            b'\\' => backslashes = escapes + 1,
+            b'"' | b'\'' | b'`' if is_due => {
+                let open = &rest[at - 1 - escapes..at];
+                at += quoted_end(&rest[at..], open);
+                // Any other end is that of the string around it all, or of the text.
+                if !rest[at..].starts_with(open) {
+                    return at;
+                }
+                at += open.len();
+                is_due = false;
+            }
+            b'[' | b'{' => (depth, is_due) = (depth + 1, true),
+            b']' | b'}' if depth == 1 => return at,
+            b']' | b'}' => (depth, is_due) = (depth - 1, false),
+            b',' | b':' | b'=' | b'(' => is_due = true,
+            // A line break in JSON within JSON, and what stands before a quote: `b"..."`.
+            b'n' | b'r' | b't' if escapes > 0 => {}
+            b'b' | b'B' | b'u' | b'U' | b'r' | b'R' | b'f' | b'F' => {}
+            _ if byte.is_ascii_whitespace() => {}
+            _ => is_due = false,
+        }
+    }
+    bytes.len()
 }
 
 /// The end of a word without quotes. A scheme (`token: Bearer x`) includes the next word.

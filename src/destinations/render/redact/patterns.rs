@@ -43,7 +43,8 @@ pattern!(
         r#"(?P<close>\\*["'`]|%22|&quot;)?"#,
         brackets!(),
         r"(?P<separator>[ \t]*(?::|=>|=|%3a|%3d)[ \t]*|>|(?:\r?\n){2}|(?:\\+r)?\\+n(?:\\+r)?\\+n)",
-        r#"(?P<open>\\*["'`]|%22|&quot;)?"#,
+        // `b"..."`, `Secret("...")`
+        r#"(?:(?:[bufr]{1,2}|(?:new[ \t]+)?[a-z_][a-z0-9_.:]*\([ \t]*)?(?P<open>\\*["'`]|%22|&quot;))?"#,
     )
 );
 /// The end of the name of an XML element or attribute that announces a credential.

@@ -29,6 +29,21 @@ const CASES: &[(&str, &str)] = &[
     (r#"{"password":"cut off in the mid"#, r#"{"password":"[redacted]"#),
     (r#"{"credentials":{"user":"u","pw":"p"},"a":1}"#, r#"{"credentials":[redacted],"a":1}"#),
     ("{'apiKey': 'abc'}", "{'apiKey': '[redacted]'}"),
+    // Quotes with something before them, as languages print values.
+    (
+        "{'X-Token': b'Hunter2x','password': f'Hunter2x','secret': Secret('Hunter2x')}",
+        "{'X-Token': b'[redacted]','password': f'[redacted]','secret': Secret('[redacted]')}",
+    ),
+    ("password = new pkg.Secret( \"a b\" )", "password = new pkg.Secret( \"[redacted]\" )"),
+    // Lists and objects within each other, and brackets in strings.
+    (r#"{"password":["a","b]x","hunter4"],"n":1}"#, r#"{"password":[redacted],"n":1}"#),
+    (r#"{"credentials":{"a":{"x":1},"p":"hunter2"},"n":1}"#, r#"{"credentials":[redacted],"n":1}"#),
+    (r#"{\"tokens\":[\"a]\",\"b\\\"]\"],\"n\":1}"#, r#"{\"tokens\":[redacted],\"n\":1}"#),
+    (r#"{"tokens":[{"a":"}"},\n {"b":"]"}] ,"n":1}"#, r#"{"tokens":[redacted] ,"n":1}"#),
+    ("{'tokens': [b'a]', \"it's]\"], 'n': 1}", "{'tokens': [redacted], 'n': 1}"),
+    ("password: [it's lost] and found", "password: [redacted] and found"),
+    (r#"{"h":"{\"tokens\":[\"a]é cut o","n":"é"}"#, r#"{"h":"{\"tokens\":[redacted]","n":"é"}"#),
+    (r#"{"tokens":["a]","cut o"#, r#"{"tokens":[redacted]"#),
     // Forms, queries, logs, XML, multipart.
     ("user=a&password=hunter2&x=1", "user=a&password=[redacted]&x=1"),
     ("https://h/p?access_token=abc&b=1", "https://h/p?access_token=[redacted]&b=1"),
@@ -129,6 +144,7 @@ const LEFT_ALONE: &[&str] = &[
     "he said otp: none, bebop=1",
     "signature=ET SCAN Nmap",
     "code=404 auth=basic",
+    "forgot_password(\"x\") and token (b\"y\")",
     "a list [token] of [1] things",
 ];
 
@@ -218,6 +234,10 @@ fn time_is_linear() {
         "<token><![CDATA[",
         "&lt;token&gt;",
         "password[",
+        "password:b'",
+        "password:['",
+        "password:[\\'a",
+        "token:{[b",
         "password1",
         "password[new]=",
     ];
