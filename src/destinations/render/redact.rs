@@ -25,8 +25,8 @@ pub fn text(text: &str) -> String {
     let text = named_values(&text);
     let text = BEARER.replace_all(&text, |found: &Captures<'_>| bearer(found));
     let text = QUERY.replace_all(&text, "${1}${first}[redacted]");
-    let text = USER_INFO.replace_all(&text, "${1}[redacted]@");
-    SHAPED.replace_all(&text, MARK).into_owned()
+    let text = USER_INFO.replace_all(&text, "${before}${encoded}[redacted]${after}${at}");
+    SHAPED.replace_all(&text, "${before}[redacted]").into_owned()
 }
 
 /// A URL with its credentials replaced by the word `redacted`, so that it stays a URL.

@@ -101,17 +101,33 @@ pattern!(
         r#"|(?P<first>(?:(?m:^)|["'`]|\\+[nr])(?:sig|signature|code|auth|sid|session)=)[a-z0-9_%+/=]{16,}[^&\s"'<>\\]*"#,
     )
 );
-pattern!(USER_INFO, r#"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@"'<>?#\\]+@"#);
 pattern!(
-    /// What gives itself away.
+    /// What stands before the `@` of a URL, also one within JSON (`:\/\/`) or within a query (`%3A%2F%2F`). A password that
+    /// was not encoded may hold `@` and `/`, so it ends at the last `@`; but what follows a host and its port is a path.
+    USER_INFO,
+    concat!(
+        r"(?i)(?P<before>[a-z][a-z0-9+.-]{1,20}:(?:\\*/){2})",
+        r#"(?:[^\s/:@"'<>?#\\\[]*:[0-9]*(?:[^0-9\s"'<>/?#\\](?:[^\s"'<>\\]|\\+/)*)?|[^\s/@"'<>?#\\]+)(?P<after>@)"#,
+        r"|(?P<encoded>[a-z][a-z0-9+.-]{1,20}%(?:25)*3a(?:%(?:25)*2f){2})",
+        // Any character, as it is or encoded, but those that end the authority or the text.
+        r#"(?:[^\s"'<>&/?#%@]|%(?:[013-9a-f][0-9a-f]|2[0-1435-9a-e]))+(?P<at>%(?:25)*40|@)"#,
+    )
+);
+pattern!(
+    /// What gives itself away. An escape may stand before it: `\nghp_...`, `%3Dghp_...`.
     SHAPED,
     concat!(
-        r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}",
-        r"|\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
-        r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}",
-        r"|\bxox[a-z]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}",
-        r"|\bhooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/[A-Za-z0-9/_-]+",
-        r"|\bAIza[A-Za-z0-9_-]{30,}|\b[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|\bsk-[A-Za-z0-9_-]{20,}",
-        r"|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_-]{30,}|\bwhsec_[A-Za-z0-9+/=]{16,}|\bATATT[A-Za-z0-9_=-]{20,}",
+        r"(?P<before>^|[^A-Za-z0-9]|\\[nrtbf]|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|%(?:25)*[0-9A-Fa-f]{2})",
+        r"(?:eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}",
+        r"|(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}",
+        r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}",
+        r"|xox[a-z]-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,}",
+        r"|hooks\.slack(?:-gov)?\.com(?:\\*/|%2[Ff])(?:services|workflows|triggers)(?:(?:\\*/|%2[Ff])[A-Za-z0-9_-]+)+",
+        r"|(?:(?:ptb|canary)\.)?discord(?:app)?\.com(?:\\*/|%2[Ff])api(?:(?:\\*/|%2[Ff])v[0-9]+)?",
+        r"(?:\\*/|%2[Ff])webhooks(?:(?:\\*/|%2[Ff])[A-Za-z0-9_-]+)+",
+        r"|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}",
+        r"|[sr]k_(?:live|test)_[A-Za-z0-9]{10,}|sk-[A-Za-z0-9_-]{20,}|whsec_[A-Za-z0-9+/=]{16,}",
+        r"|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|ATATT[A-Za-z0-9_=-]{20,}|hf_[A-Za-z0-9]{30,}",
+        r"|SG\.[A-Za-z0-9_-]{16,}(?:\.[A-Za-z0-9_-]*)?|shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{20,}|do[opr]_v1_[a-f0-9]{20,})",
     )
 );

@@ -103,6 +103,14 @@ const CASES: &[(&str, &str)] = &[
     // URLs.
     ("postgres://u:p@h/db", "postgres://[redacted]@h/db"),
     ("see https://user@h/x", "see https://[redacted]@h/x"),
+    ("postgres://svc:p@ss-hunter2@db/x", "postgres://[redacted]@db/x"),
+    ("postgres://svc:pa/ss-hunter2@db x@y", "postgres://[redacted]@db x@y"),
+    ("amqp://svc:12a#34?5@h:5672/v", "amqp://[redacted]@h:5672/v"),
+    ("amqp://svc:1234@h:5672/v", "amqp://[redacted]@h:5672/v"),
+    ("http://h:80/a,postgres://u:p@db", "http://h:80/a,postgres://[redacted]@db"),
+    (r#"{"dsn":"postgres:\/\/svc:hunter2@db\/x"}"#, r#"{"dsn":"postgres:\/\/[redacted]@db\/x"}"#),
+    ("dsn=postgres%3A%2F%2Fsvc%3Ahunter2%40db%2Fx", "dsn=postgres%3A%2F%2F[redacted]%40db%2Fx"),
+    ("to=https%3A%2F%2Fsvc%3Ap%2540x%40h%2Fa%40b", "to=https%3A%2F%2F[redacted]%40h%2Fa%40b"),
     // Bearer in prose.
     ("sent Bearer a1b2c3d4e5", "sent Bearer [redacted]"),
     ("Basic dXNlcjpwYXNz=", "Basic [redacted]"),
@@ -137,6 +145,12 @@ const LEFT_ALONE: &[&str] = &[
     "eyJ is how a JWT begins",
     "AKIA is how an access key begins",
     "</password> after the tag <p>",
+    "https://example.com:8080/a@b and http://[::1]:8080/a@b",
+    "https://discord.com/api/v10/channels/123456789012345678/messages",
+    "https://example.com/@user/a:b@c",
+    "to=https%3A%2F%2Fexample.com%2Fusers%2Fbob%40example.com",
+    "a risk-assessment-of-the-whole-system, shelf_of_many_long_names_in_a_row",
+    "journeyJsonParserOfAll.parse(keyJoinedWithAnother.value)",
     "the password was wrong, token count: 5",
     "Password reset: mail sent; password confirmation failed: they differ",
     "password1 and password2 differ",
@@ -172,9 +186,22 @@ fn credentials_are_known_by_their_shape() {
         format!("AIza{a}"),
         format!("whsec_{a}"),
         format!("glpat-{a}"),
+        format!(r"hooks.slack.com\/services\/T0\/B0\/{a}"),
+        format!("hooks.slack.com%2Fservices%2FT0%2FB0%2F{a}"),
+        format!("discord.com/api/webhooks/123456789012345678/{a}"),
+        format!("ptb.discord.com/api/v10/webhooks/123456789012345678/{a}"),
+        format!("ya29.{a}"),
+        format!("SG.{a}.{a}"),
+        format!("hf_{a}"),
+        format!("GOCSPX-{a}"),
+        format!("shpat_{}", "0a".repeat(16)),
+        format!("dop_v1_{}", "0a".repeat(32)),
     ];
     for token in &shaped {
-        assert_eq!(text(&format!("found {token} in it")), "found [redacted] in it", "{token}");
+        for before in ["", "found ", "\n", r#""one\n"#, r"\\n", r"\u003d", "%3D", "%253d", "tok_", "id=", "é"] {
+            assert_eq!(text(&format!("{before}{token} in it")), format!("{before}[redacted] in it"), "{token}");
+        }
+        assert_eq!(text(&format!("{token} {token}\"")), "[redacted] [redacted]\"");
     }
 }
 
@@ -233,6 +260,12 @@ fn time_is_linear() {
         "<password ",
         "<token><![CDATA[",
         "&lt;token&gt;",
+        "ab://u:p",
+        "ab://u:1/",
+        "ab://u:p@",
+        "ab%3A%2F%2Fu",
+        "%3d",
+        "\\n",
         "password[",
         "password:b'",
         "password:['",
