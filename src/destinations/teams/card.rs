@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::markup::{buttons, continued, facts, faint, heading, paragraph, run, strong, words};
+use super::markup::{buttons, continued, escape, facts, faint, heading, paragraph, run, strong, words};
 use super::size;
 use crate::destinations::hook::{Form, Shape};
 use crate::destinations::render::{ChatMessage, truncate};
@@ -56,7 +56,8 @@ fn envelope(chat: &ChatMessage, body: Vec<Value>, links_max: usize) -> String {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.5",
-        "fallbackText": chat.first_line(HEADING_CHARS_MAX),
+        // It may hold Markdown, too.
+        "fallbackText": escape(&chat.first_line(HEADING_CHARS_MAX)),
         "msteams": { "width": "Full" },
         "body": body,
     });
