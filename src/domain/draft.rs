@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::cut;
 use super::event::SEVERITY_WORD;
 use super::{
     Actor, Event, EventId, EventKey, EventOutcome, EventState, Link, Receipt, Rule, Severity, SourceName, Target,
@@ -170,8 +171,7 @@ fn line(text: String, chars_max: usize) -> Option<String> {
         return Some(text);
     }
     let clean = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-    let end = clean.char_indices().nth(chars_max).map_or(clean.len(), |(end, _)| end);
-    let kept = &clean[..end];
+    let kept = cut::chars(clean, chars_max).map_or(clean, |end| &clean[..end]);
     if kept.is_empty() {
         None
     } else if kept.contains(char::is_control) {
@@ -207,18 +207,14 @@ fn identity(value: Option<String>) -> Option<String> {
         return Some(shown);
     }
     let hash = hex::encode(&Sha256::digest(value.as_bytes())[..16]);
-    let beginning: String = shown.chars().take(SHORT_CHARS_MAX - 33).collect();
+    let beginning = cut::chars(&shown, SHORT_CHARS_MAX - 33).map_or(shown.as_str(), |end| &shown[..end]);
     Some(format!("{beginning}…{hash}"))
 }
 
-/// Text of several lines, at most [`TEXT_BYTES_MAX`], cut at a character; `None` when it is blank.
+/// Text of several lines, at most [`TEXT_BYTES_MAX`], cut between words; `None` when it is blank.
 fn text(value: Option<String>) -> Option<String> {
     let mut value = value.filter(|value| !value.trim().is_empty())?;
-    if value.len() > TEXT_BYTES_MAX {
-        let mut end = TEXT_BYTES_MAX;
-        while !value.is_char_boundary(end) {
-            end -= 1;
-        }
+    if let Some(end) = cut::bytes(&value, TEXT_BYTES_MAX) {
         value.truncate(end);
         value.push('…');
     }
@@ -356,6 +352,28 @@ mod tests {
             ("é\u{9b}31m", Some("é 31")),
         ] {
             assert_eq!(line(given.to_owned(), 4).as_deref(), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn no_cut_leaves_half_a_credential() {
+        let before = |chars: usize| format!("{} ", "x".repeat(chars - 1));
+        for secret in ["postgres://svc:hunter2secret@db.example", "ghp_A1b2C3d4E5f6G7h8I9j0K1l2"] {
+            for place in 1..secret.len() {
+                let of = |max: usize| format!("{}{secret} more", before(max - place));
+                let (title, message, group) =
+                    (of(TITLE_CHARS_MAX), Some(of(TEXT_BYTES_MAX)), Some(of(SHORT_CHARS_MAX - 33)));
+                let url = format!("https://h/{}?u={secret}", "x".repeat(URL_CHARS_MAX - 13 - place));
+                let target = Some(Target { url: Some(url), agent: Some(of(SHORT_CHARS_MAX)), ..Target::default() });
+                let draft = Draft { title, message, group, target, ..Draft::default() };
+                let event = draft.into_event(&receipt(), "v", Severity::Low, 0);
+                let target = event.target.unwrap();
+                let texts = [Some(event.title), event.message, event.group, target.url, target.agent];
+                for text in texts.into_iter().flatten() {
+                    let shown = text.split('…').next().unwrap();
+                    assert!(!shown.ends_with(&secret[..place]), "{place}: {text}");
+                }
+            }
         }
     }
 

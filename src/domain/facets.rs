@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::cut;
+
 /// The values of an incident's events that people want to see.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facets {
@@ -54,7 +56,7 @@ impl Facet {
     /// Adds a value, held to 256 characters for show. Returns whether it is new, as far as that can be told.
     pub fn add(&mut self, value: &str) -> bool {
         let is_new = self.see(hash(value));
-        let shown: String = value.chars().take(VALUE_CHARS_MAX).collect();
+        let shown = cut::chars(value, VALUE_CHARS_MAX).map_or(value, |end| &value[..end]).to_owned();
         if self.newest.last() != Some(&shown) {
             self.newest.retain(|known| *known != shown);
             self.newest.push(shown.clone());
@@ -189,5 +191,7 @@ mod tests {
         assert!(facet.add(&format!("{long}a")) && facet.add(&format!("{long}b")));
         assert_eq!(facet.distinct(), Distinct::Exactly(2));
         assert_eq!(facet.newest().next().unwrap().len(), 256);
+        facet.add(&format!("GET https://{}?u=postgres://svc:hunter2secret@db", "x".repeat(VALUE_CHARS_MAX - 40)));
+        assert!(facet.newest().next().unwrap().ends_with("xx?"));
     }
 }

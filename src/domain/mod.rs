@@ -5,6 +5,7 @@
 
 mod batch;
 mod clock;
+mod cut;
 mod dedupe;
 mod delivery;
 mod draft;
