@@ -13,8 +13,8 @@ mod patterns;
 use regex::Captures;
 
 use patterns::{
-    BEARER, CREDENTIAL_AT_START, ESCAPED_BREAK_AT_END, LINE_BREAK, NAMED, PRIVATE_KEY, QUERY, SHAPED, USER_INFO,
-    XML_ELEMENT, XML_PAIR,
+    BEARER, CONTINUATION, CREDENTIAL_AT_START, CURL_USER, ESCAPED_BREAK_AT_END, FLAG, HEADER_AT_START, JSON_PAIR,
+    JSON_PAIR_REVERSED, LINE_BREAK, NAMED, PRIVATE_KEY, QUERY, SHAPED, USER_INFO, XML_ELEMENT, XML_PAIR,
 };
 
 /// The text with every credential that was recognized replaced by `[redacted]`.
@@ -22,7 +22,11 @@ pub fn text(text: &str) -> String {
     let text = PRIVATE_KEY.replace_all(text, MARK);
     let text = XML_PAIR.replace_all(&text, "${before}[redacted]");
     let text = XML_ELEMENT.replace_all(&text, "${before}[redacted]${after}");
+    let text = JSON_PAIR_REVERSED.replace_all(&text, "${before}[redacted]${after}");
+    let text = pairs(&text);
     let text = named_values(&text);
+    let text = CURL_USER.replace_all(&text, "${before}${quoted}${bare}[redacted]");
+    let text = FLAG.replace_all(&text, |found: &Captures<'_>| flag(found));
     let text = BEARER.replace_all(&text, |found: &Captures<'_>| bearer(found));
     let text = QUERY.replace_all(&text, "${1}${first}[redacted]");
     let text = USER_INFO.replace_all(&text, "${before}${encoded}[redacted]${after}${at}");
@@ -42,6 +46,28 @@ pub fn value(name: &str, value: &str) -> String {
     }
     let both = text(&format!("{name}={value}"));
     both.strip_prefix(&announced[..announced.len() - 1]).map_or_else(|| text(value), str::to_owned)
+}
+
+/// Replaces the values whose names stand in another field.
+fn pairs(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut done = 0;
+    while let Some(found) = JSON_PAIR.captures_at(text, done) {
+        let value = found.get_match().end();
+        let rest = &text[value..];
+        let open = found.name("open").map_or("", |open| open.as_str());
+        let end = value
+            + match rest.as_bytes().first() {
+                _ if !open.is_empty() => quoted_end(rest, open),
+                Some(b'[' | b'{') => nested_end(rest),
+                _ => json_word_end(rest),
+            };
+        kept.push_str(&text[done..value]);
+        kept.push_str(if is_empty(&text[value..end]) { &text[value..end] } else { MARK });
+        done = end;
+    }
+    kept.push_str(&text[done..]);
+    kept
 }
 
 /// Replaces the values behind names such as `password` and `Authorization`.
@@ -84,6 +110,8 @@ struct Named<'t> {
 enum Class {
     /// A header: the value is the rest of the line.
     Header,
+    /// A header whose name is also a word of prose: its value must look like a credential.
+    Claim,
     /// A field: the value is one word.
     Field,
     /// A field whose name is also a word of prose, `pass`: it counts where it is a name for certain.
@@ -94,8 +122,13 @@ enum Class {
 
 impl<'t> Named<'t> {
     fn of(text: &'t str, found: &Captures<'t>) -> Option<Self> {
-        let classes =
-            [("header", Class::Header), ("field", Class::Field), ("short", Class::Short), ("key", Class::Key)];
+        let classes = [
+            ("header", Class::Header),
+            ("claim", Class::Claim),
+            ("field", Class::Field),
+            ("short", Class::Short),
+            ("key", Class::Key),
+        ];
         let (name, class) = classes.iter().find_map(|(group, class)| Some((found.name(group)?, *class)))?;
         let open = found.name("open").map_or("", |open| open.as_str());
         Some(Self {
@@ -118,16 +151,19 @@ impl<'t> Named<'t> {
             return None;
         }
         let end = match self.class {
-            Class::Header if !self.quoted_name => self.header_end()?,
+            Class::Header | Class::Claim if !self.quoted_name => self.header_end()?,
             Class::Key => self.key_end()?,
             Class::Short if !self.is_name() => return None,
             _ => self.field_end(),
         };
         let value = &self.text[self.value..end];
+        if self.class == Class::Claim && !is_claim(value) {
+            return None;
+        }
         if self.is_plural && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b',') {
             return None;
         }
-        (!matches!(value, "" | "null" | "true" | "false" | MARK)).then_some(end)
+        (!is_empty(value)).then_some(end)
     }
 
     /// Whether a short word is the name of a field, and neither the end of another (`bypass`) nor a verb (`tests pass: 3`).
@@ -148,13 +184,13 @@ impl<'t> Named<'t> {
         let value = self.value - self.open.len();
         let rest = &self.text[value..];
         if let Some(quote) = quote_at_end(before) {
-            return Some(value + line_end(rest).min(quoted_end(rest, quote)));
+            return Some(value + folded_end(first(rest, quoted_end(rest, quote)), 0));
         }
-        let begins_line = {
-            let indent = before.trim_end_matches([' ', '\t', '<', '>', '|', '*', '$', '#']);
-            indent.is_empty() || indent.ends_with('\n') || ESCAPED_BREAK_AT_END.is_match(last(indent, 16))
-        };
-        (begins_line || CREDENTIAL_AT_START.is_match(first(rest, 64))).then(|| value + line_end(rest))
+        let line = before.trim_end_matches([' ', '\t', '<', '>', '|', '*', '$', '#']);
+        if line.is_empty() || line.ends_with('\n') || ESCAPED_BREAK_AT_END.is_match(last(line, 16)) {
+            return Some(value + folded_end(rest, before.len() - line.len()));
+        }
+        CREDENTIAL_AT_START.is_match(first(rest, 64)).then(|| value + line_end(rest))
     }
 
     fn field_end(&self) -> usize {
@@ -165,9 +201,7 @@ impl<'t> Named<'t> {
             // A part of a form.
             ("", _) if self.separator.contains(['\n', '\\']) => line_end(rest),
             // A number or a word of JSON.
-            ("", _) if self.quoted_name => {
-                rest.find([',', '}', ']', '\n', ' ', '&', '"', '\'', '\\']).unwrap_or(rest.len())
-            }
+            ("", _) if self.quoted_name => json_word_end(rest),
             ("", _) => bare_end(rest),
             (quote, _) => quoted_end(rest, quote),
         };
@@ -194,6 +228,29 @@ fn bearer(found: &Captures<'_>) -> String {
     let token = &found["token"];
     let is_word = token.len() < KEY_CHARS_MIN && token.chars().all(|c| c.is_ascii_alphabetic() || c == '.');
     if is_word { found[0].to_owned() } else { format!("{}{MARK}", &found["scheme"]) }
+}
+
+/// An option of a command; of `--password to ...` in prose the next word looks like one.
+fn flag(found: &Captures<'_>) -> String {
+    let is_prose = |word: &str| {
+        let word = word.trim_end_matches(['.', ',', ':', ';', '!', '?', ')']);
+        word.len() < KEY_CHARS_MIN && word.chars().all(char::is_alphabetic)
+    };
+    match (found.name("word"), found.name("open")) {
+        (Some(word), _) if is_prose(word.as_str()) => found[0].to_owned(),
+        (_, open) => format!("{}{}{MARK}", &found["before"], open.map_or("", |open| open.as_str())),
+    }
+}
+
+/// Whether a value is one that says that there is none, or that it has been taken out.
+fn is_empty(value: &str) -> bool {
+    matches!(value, "" | "null" | "true" | "false" | MARK)
+}
+
+/// Whether a value has a form of credentials, or is a word that is none of prose.
+fn is_claim(value: &str) -> bool {
+    let is_word = value.len() >= 8 && value.chars().all(is_token_char);
+    CREDENTIAL_AT_START.is_match(first(value, 64)) || is_word && value.contains(|c: char| c.is_ascii_digit())
 }
 
 /// The end of a value in quotes, where the quote may be escaped (`\"`, `\\\"`) as deep as the JSON is nested: the next
@@ -266,6 +323,25 @@ fn bare_end(rest: &str) -> usize {
 /// The end of a header line: a line break, real or escaped as in JSON.
 fn line_end(rest: &str) -> usize {
     LINE_BREAK.find(rest).map_or(rest.len(), |end| end.start())
+}
+
+/// The end of a header at the beginning of a line: those that follow and are indented more belong to it, unless they are
+/// headers themselves.
+fn folded_end(rest: &str, indent: usize) -> usize {
+    let mut end = line_end(rest);
+    while let Some(next) = CONTINUATION.captures(&rest[end..]) {
+        let line = &rest[end + next.get_match().end()..];
+        if next["indent"].len() <= indent || HEADER_AT_START.is_match(line) {
+            break;
+        }
+        end = rest.len() - line.len() + line_end(line);
+    }
+    end
+}
+
+/// The end of a number or a word of JSON.
+fn json_word_end(rest: &str) -> usize {
+    rest.find([',', '}', ']', '\n', ' ', '&', '"', '\'', '\\']).unwrap_or(rest.len())
 }
 
 /// The quote with its backslashes that `before` ends with.

@@ -33,7 +33,8 @@ macro_rules! brackets {
 pattern!(
     NAMED,
     concat!(
-        r"(?i)(?:(?P<header>proxy-authorization|authorization|set-cookie2?|cookie)",
+        r"(?i)(?:(?P<header>proxy-authorization|authorization|set-cookie2?|cookie|x-auth(?:entication)?|x-session|x-access)",
+        r"|(?P<claim>authentication)",
         r"|(?P<field>passw(?:or)?d|pswd|passcode|pass[-_]?phrase|pwd|secret|token|api[-_]?key|access[-_]?key(?:[-_]?id)?|",
         r"private[-_]?key|signing[-_]?key|client[-_]?key|credentials?|session[-_]?id|jsessionid|phpsessid|webhook[-_]?url)(?P<plural>s)?",
         r"|(?P<short>pass|pw|t?otp)",
@@ -42,7 +43,7 @@ pattern!(
         brackets!(),
         r#"(?P<close>\\*["'`]|%22|&quot;)?"#,
         brackets!(),
-        r"(?P<separator>[ \t]*(?::|=>|=|%3a|%3d)[ \t]*|>|(?:\r?\n){2}|(?:\\+r)?\\+n(?:\\+r)?\\+n)",
+        r"(?P<separator>[\t\p{Zs}]*(?::|=>|=|%3a|%3d)[\t\p{Zs}]*|>|(?:\r?\n){2}|(?:\\+r)?\\+n(?:\\+r)?\\+n)",
         // `b"..."`, `Secret("...")`
         r#"(?:(?:[bufr]{1,2}|(?:new[ \t]+)?[a-z_][a-z0-9_.:]*\([ \t]*)?(?P<open>\\*["'`]|%22|&quot;))?"#,
     )
@@ -79,6 +80,47 @@ pattern!(
         r#"["'](?:[^<>]*?\svalue\s*=\s*["']|(?:\s[^<>]*[^<>/])?>))[^<"']+"#
     )
 );
+pattern!(
+    /// The same in JSON, as browsers export requests: `{"name":"password","value":"x"}`.
+    JSON_PAIR,
+    concat!(
+        r#"(?is)\\*["'](?:name|key|id|field|header|param(?:eter)?)\\*["']\s*:\s*\\*["']"#,
+        xml_name!(),
+        r#"\\*["']\s*,(?:[^{}]*?,)?\s*\\*["'](?:value|val|content|data)\\*["']\s*:\s*(?P<open>\\*["'])?"#,
+    )
+);
+pattern!(
+    /// The same with the value first.
+    JSON_PAIR_REVERSED,
+    concat!(
+        r#"(?is)(?P<before>\\*["'](?:value|val|content|data)\\*["']\s*:\s*\\*")(?:[^"\\]|\\.)+?"#,
+        r#"(?P<after>\\*"\s*,(?:[^{}]*?,)?\s*\\*["'](?:name|key|id|field|header|param(?:eter)?)\\*["']\s*:\s*\\*["']"#,
+        xml_name!(),
+        r#"\\*["'])"#,
+    )
+);
+pattern!(
+    /// `curl -u user:password`
+    CURL_USER,
+    concat!(
+        r#"(?i)(?P<before>\bcurl\b[^\n]*?\s(?:-[a-z]*u|--user|--proxy-user)[ \t=]*)"#,
+        r#"(?:(?P<quoted>["'][^\s:"'\\]+:)[^"'\\]+|(?P<bare>[^\s:"'\\]+:)[^\s"'\\]+)"#,
+    )
+);
+pattern!(
+    /// `--password x`, also as a list of arguments in JSON.
+    FLAG,
+    concat!(
+        r#"(?i)(?P<before>(?:^|[\s"'`])--?[a-z0-9-]*(?:passw(?:or)?d|passphrase|secret|token|api-?key|access-?key)"#,
+        r#"(?:[ \t]+|\\*["']\s*,\s*))(?:(?P<open>\\*["'])[^"'\\]+|(?P<word>[^\s"'\\-][^\s"'\\]*))"#,
+    )
+);
+pattern!(
+    /// A line that continues a header, as far as its indentation.
+    CONTINUATION,
+    r"^(?:\r?\n|(?:\\+r)?\\+n)(?P<indent>[ \t]+)"
+);
+pattern!(HEADER_AT_START, r"^[A-Za-z0-9-]+:(?:\s|$)");
 pattern!(LINE_BREAK, r"[\r\n]|\\+[rn]");
 pattern!(ESCAPED_BREAK_AT_END, r"\\[rn][ \t]*$");
 pattern!(
