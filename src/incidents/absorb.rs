@@ -231,7 +231,7 @@ impl Absorbing<'_> {
 impl Subject {
     /// Counts an event of an incident that goes on.
     fn count_live(&mut self, place: usize, event: &NewEvent, timing: &Timing, now: Timestamp) -> Joined {
-        let (rank, spread) = (self.incident.rank, steps(self.incident.victims));
+        let (rank, spread) = (self.incident.rank, self.steps());
         self.incident.resolution_held_until = None;
         self.count(event);
         self.fire(event);
@@ -242,7 +242,7 @@ impl Subject {
         self.unfold_if_new(event, now);
         let joined = if event.rank > rank {
             self.raise(rank, event.rank, now)
-        } else if steps(self.incident.victims) > spread {
+        } else if self.steps() > spread {
             let victims = format!("{} victims", self.incident.victims);
             self.milestones.push(Milestone::new(now, MilestoneKind::Spread, Origin::Vendor).noting(victims));
             Joined::Spread
@@ -256,6 +256,10 @@ impl Subject {
             self.milestones.push(Milestone::new(now, MilestoneKind::Lapsed, Origin::Gatepost));
         }
         joined
+    }
+
+    fn steps(&self) -> u32 {
+        steps(&self.incident.kind, self.incident.victims)
     }
 
     fn raise(&mut self, from: Rank, to: Rank, now: Timestamp) -> Joined {

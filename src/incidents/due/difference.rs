@@ -33,6 +33,7 @@ impl Comparison<'_> {
         if is.rank > said.rank || is.named > said.named {
             Some(Change::Raise)
         } else {
+            let steps = |victims| steps(&self.incident.kind, victims);
             (steps(is.victims) > steps(said.victims)).then_some(Change::Spread)
         }
     }

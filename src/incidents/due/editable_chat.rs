@@ -52,6 +52,7 @@ impl Comparison<'_> {
 
     /// Whether the message shows something else than counts that are out of date.
     fn looks_different(&self, shown: &Standing) -> bool {
+        let steps = |victims| steps(&self.incident.kind, victims);
         let is_acknowledged = self.is.state == IncidentState::Acknowledged;
         self.is.state != shown.state
             || self.is.rank != shown.rank

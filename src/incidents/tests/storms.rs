@@ -174,17 +174,23 @@ fn a_new_rule_is_told_like_a_raise_and_an_acknowledgement_covers_only_what_was_n
 }
 
 #[test]
-fn victims_in_a_storm_are_told_as_a_spread() {
-    let mut storm = Storm::new();
-    storm.fold("a", Severity::Medium, "host-1");
-    let told = storm.deliver(NotifierClass::Pager, Notification::new(storm.now)).1;
-    storm.fold("a", Severity::Medium, "host-2");
-    let (words, told) = storm.deliver(NotifierClass::Pager, told);
-    assert_eq!(words, ["spread: page 2"]);
-    for n in 0..8 {
-        storm.fold("a", Severity::Medium, &format!("another {n}"));
+fn victims_in_a_storm_are_told_as_a_spread_from_ten_on() {
+    for class in CLASSES {
+        let mut storm = Storm::new();
+        storm.fold("a", Severity::Medium, "host-1");
+        let mut told = storm.deliver(class, Notification::new(storm.now)).1;
+        let mut spread_at = Vec::new();
+        for victims in 2..=100 {
+            storm.fold("a", Severity::Medium, &format!("host-{victims}"));
+            let (words, after) = storm.deliver(class, told);
+            told = after;
+            if words.iter().any(|word| word.starts_with("spread")) {
+                spread_at.push(victims);
+            }
+        }
+        // Of more than 64 the number is an estimate.
+        assert_eq!((spread_at.len(), spread_at[0]), (2, 10), "{class:?}: {spread_at:?}");
     }
-    assert_eq!(storm.deliver(NotifierClass::Pager, told).0, ["spread: page 3"]);
 }
 
 #[test]
