@@ -305,8 +305,8 @@ impl World {
             rules: rules.map(|(rule, incidents)| (rule.to_owned(), incidents)).into(),
             more_rules: 34,
             named: 3,
-            named_at: None,
             last_fold: Some(at_time("04:00:00")),
+            ..StormFacts::default()
         });
         // Its first rule was told when it opened.
         let before = then(&self.told, &self.incident, Operation::Edit, self.now).shown;

@@ -237,9 +237,15 @@ pub struct StormFacts {
     pub named: usize,
     /// When a rule was last named, and how long the next one waits, in milliseconds.
     pub named_at: Option<(Timestamp, u64)>,
+    /// How many of them had been named before that time.
+    #[serde(default)]
+    pub named_before: usize,
     /// The last fold.
     pub last_fold: Option<Timestamp>,
 }
+
+/// As many rules of a storm are named at once: no more than one message says.
+pub const STORM_NAMED_MAX: usize = 5;
 
 /// What a digest stands for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

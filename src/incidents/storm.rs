@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{
     Fold, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Milestone, MilestoneKind,
-    Origin, Rank, SourceName, StormFacts, Timestamp,
+    Origin, Rank, STORM_NAMED_MAX, SourceName, StormFacts, Timestamp,
 };
 
 use super::collective::{counted, gather, live_or_opened, mark};
@@ -37,7 +37,7 @@ pub fn fold(
     let is_full = matches!(&storm.incident.kind, IncidentKind::Storm(facts) if facts.incidents >= FOLDED_MAX);
     add(&mut storm, &folded.incident, now);
     gather(&mut storm, folded, now);
-    if names_at_of(&storm.incident).is_some_and(|at| at <= now) {
+    if names_now(&storm.incident, now) {
         let named = name(&mut storm.incident, now);
         storm.milestones.push(named);
     }
@@ -58,15 +58,22 @@ pub(super) fn names_at(facts: &StormFacts) -> Option<Timestamp> {
     (facts.named < facts.rules.len()).then(|| at.plus(Duration::from_millis(wait_ms)))
 }
 
-/// Names what is new: that is told like a raise, and takes back an acknowledgement, which covered only what was named.
+/// Names what is new, no more than a message says: the next naming takes the rest. It is told like a raise, and takes back
+/// an acknowledgement, which covered only what was named.
 pub(super) fn name(incident: &mut Incident, now: Timestamp) -> Milestone {
     let mut names = String::new();
     if let IncidentKind::Storm(facts) = &mut incident.kind {
-        names = listed(facts.rules.get(facts.named..).unwrap_or_default());
-        let before = facts.named_at.map_or(Duration::ZERO, |(_, wait_ms)| Duration::from_millis(wait_ms));
-        let wait = before.saturating_mul(2).clamp(NAMING_WAIT_MIN, NAMING_WAIT_MAX);
-        facts.named = facts.rules.len();
-        facts.named_at = Some((now, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+        if !is_naming(facts, now) {
+            let before = facts.named_at.map_or(Duration::ZERO, |(_, wait_ms)| Duration::from_millis(wait_ms));
+            let wait = before.saturating_mul(2).clamp(NAMING_WAIT_MIN, NAMING_WAIT_MAX);
+            facts.named_before = facts.named;
+            facts.named_at = Some((now, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+        }
+        let named = facts.rules.len().min(facts.named_before.saturating_add(STORM_NAMED_MAX));
+        let new: Vec<&str> =
+            facts.rules.get(facts.named..named).unwrap_or_default().iter().map(|(rule, _)| rule.as_str()).collect();
+        names = new.join(", ");
+        facts.named = named;
     }
     if incident.state == IncidentState::Acknowledged {
         incident.enter(IncidentState::Open, Origin::Vendor, now);
@@ -74,8 +81,17 @@ pub(super) fn name(incident: &mut Incident, now: Timestamp) -> Milestone {
     Milestone::new(now, MilestoneKind::StormNamed, Origin::Gatepost).noting(names)
 }
 
-fn names_at_of(incident: &Incident) -> Option<Timestamp> {
-    if let IncidentKind::Storm(facts) = &incident.kind { names_at(facts) } else { None }
+/// Rules that come together are named together.
+fn names_now(incident: &Incident, now: Timestamp) -> bool {
+    let IncidentKind::Storm(facts) = &incident.kind else { return false };
+    let is_due = names_at(facts).is_some_and(|at| at <= now);
+    is_due || is_naming(facts, now) && facts.named < facts.rules.len()
+}
+
+/// A naming of this moment has room for more.
+fn is_naming(facts: &StormFacts, now: Timestamp) -> bool {
+    let has_room = facts.named < facts.named_before.saturating_add(STORM_NAMED_MAX);
+    has_room && facts.named_at.is_some_and(|(at, _)| at == now)
 }
 
 /// The rules are a facet of a storm, in the place of targets: so the number of those that are not listed is known in bounded
@@ -105,16 +121,6 @@ fn add(storm: &mut Subject, folded: &Incident, now: Timestamp) {
     storm.incident.title = format!("{over}{incidents} of {}", counted(rules, "rule"));
 }
 
-fn listed(rules: &[(String, u64)]) -> String {
-    let mut names: Vec<&str> = rules.iter().take(NAMES_MAX).map(|(rule, _)| rule.as_str()).collect();
-    let more = rules.len().saturating_sub(NAMES_MAX);
-    let more = format!("and {more} more");
-    if rules.len() > NAMES_MAX {
-        names.push(&more);
-    }
-    names.join(", ")
-}
-
 /// A storm is over after that long without a new fold.
 const ENDS_AFTER: Duration = Duration::from_secs(15 * MINUTE.as_secs());
 /// As many incidents are folded into one storm, each kept with a number and a state of its own.
@@ -123,5 +129,3 @@ const NAMING_WAIT_MIN: Duration = MINUTE;
 const NAMING_WAIT_MAX: Duration = Duration::from_secs(15 * MINUTE.as_secs());
 /// Rules that a storm lists by name.
 const RULES_MAX: usize = 64;
-/// Of those, as many as a line of its timeline lists.
-const NAMES_MAX: usize = 10;

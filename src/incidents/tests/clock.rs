@@ -47,10 +47,10 @@ fn a_storm_names_and_ends_in_its_time() {
     let facts = StormFacts {
         incidents: 2,
         rules,
-        more_rules: 0,
         named: 1,
         named_at: Some((ahead, 60_000)),
         last_fold: Some(ahead),
+        ..StormFacts::default()
     };
     world.incident_mut().kind = IncidentKind::Storm(facts);
     set_clock_back(&mut world);

@@ -174,6 +174,52 @@ fn a_new_rule_is_told_like_a_raise_and_an_acknowledgement_covers_only_what_was_n
 }
 
 #[test]
+fn a_naming_names_no_more_rules_than_a_message_says_and_the_next_one_takes_the_rest() {
+    let mut storm = Storm::new();
+    let rules: Vec<String> = (0..18).map(|n| format!("rule {n}")).collect();
+    for rule in &rules[..2] {
+        storm.fold(rule, Severity::Medium, "host-1");
+    }
+    assert_eq!(storm.facts().named, 2, "what comes with the opening is named with it");
+    let mut told = storm.deliver(NotifierClass::Pager, Notification::new(storm.now)).1;
+    storm.pass(Duration::from_secs(1));
+    for rule in &rules[2..] {
+        storm.fold(rule, Severity::Medium, "host-1");
+    }
+    let (words, after) = storm.deliver(NotifierClass::Pager, told);
+    assert_eq!((words, storm.facts().named), (Vec::<String>::new(), 2));
+    told = after;
+    let mut named = Vec::new();
+    for wait in [1, 2, 4, 8] {
+        obey(&mut storm.subject.as_mut().unwrap().incident, Order::Acknowledge, person("dana"), None, storm.now)
+            .unwrap();
+        told = storm.deliver(NotifierClass::Pager, told).1;
+        storm.fold("rule 0", Severity::Medium, "host-1");
+        storm.pass(minutes(wait));
+        assert_eq!(storm.incident().state, IncidentState::Open, "the acknowledgement did not cover the rest");
+        let (words, after) = storm.deliver(NotifierClass::Pager, told);
+        assert!(words.len() == 1 && words[0].starts_with("raise"), "{words:?}");
+        told = after;
+        named.push(storm.milestones.last().unwrap().note.clone().unwrap());
+    }
+    let of = |range: std::ops::Range<usize>| rules[range].join(", ");
+    assert_eq!(named, [of(2..7), of(7..12), of(12..17), of(17..18)]);
+    storm.pass(minutes(6));
+    assert_eq!((storm.facts().named, storm.deliver(NotifierClass::Pager, told).0), (18, Vec::<String>::new()));
+}
+
+#[test]
+fn what_opens_a_storm_names_no_more_rules_than_a_message_says() {
+    let mut storm = Storm::new();
+    for n in 0..STORM_NAMED_MAX + 3 {
+        storm.fold(&format!("rule {n}"), Severity::Medium, "host-1");
+    }
+    assert_eq!(storm.facts().named, STORM_NAMED_MAX);
+    storm.pass(minutes(1));
+    assert_eq!(storm.facts().named, STORM_NAMED_MAX + 3);
+}
+
+#[test]
 fn victims_in_a_storm_are_told_as_a_spread_from_ten_on() {
     for class in CLASSES {
         let mut storm = Storm::new();
