@@ -297,7 +297,7 @@ impl World {
 
     fn storm(&mut self) {
         *self = Self::new();
-        self.events(2_311, "04:00:00");
+        self.events(512, "04:00:00");
         self.incident.number = IncidentNumber(4720);
         let rules = [("4XX_FILTER", 341), ("Ssrf", 12), ("CommandInjection", 2)];
         self.incident.kind = IncidentKind::Storm(StormFacts {

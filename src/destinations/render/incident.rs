@@ -2,6 +2,7 @@
 //!
 //! What is new against what was told before is in [`news`](super::news).
 
+use super::collective::{amount, parts, rank_words};
 use super::own::{self, Own};
 use super::standing::standing;
 use super::summary::{self, Fact, Summary};
@@ -9,7 +10,7 @@ use super::words::{Words, count};
 use super::{line, own_link, sanitize, truncate, web_links};
 use crate::domain::{
     DigestFacts, DigestOf, Distinct, Event, Facet, Incident, IncidentKind, IncidentNumber, IncidentState, Job, Link,
-    Notification, Purpose, Rank, StormFacts, Telling,
+    Purpose, Rank, Telling,
 };
 
 /// What there is to say about one incident, in the order that is the same everywhere. Texts are redacted and free of control
@@ -100,7 +101,7 @@ impl IncidentSummary {
             title: title(incident),
             victim: (form == Form::Events).then_some(victim).flatten(),
             extent: extent(telling),
-            parts: parts(incident, telling.told),
+            parts: parts(telling),
             standing: standing(job, incident),
             facts: event.facts.iter().filter(|fact| !is_told(fact)).cloned().collect(),
             origin: origin(job.event, &event, incident),
@@ -206,11 +207,6 @@ impl Form {
     }
 }
 
-/// `CRITICAL, SUCCEEDED`, within a sentence.
-pub fn rank_words(rank: Rank) -> String {
-    rank.to_string().replace(" · ", ", ")
-}
-
 /// The agent, else the host of the event.
 pub fn victim(event: &Event) -> Option<String> {
     let target = event.target.as_ref()?;
@@ -220,13 +216,6 @@ pub fn victim(event: &Event) -> Option<String> {
 /// How many victims there are, as far as is known.
 pub fn victims(telling: &Telling<'_>) -> u64 {
     telling.facets.victims.distinct().number().max(telling.incident.victims)
-}
-
-/// The rules that a storm has named since this notifier was told last.
-pub fn newly_named(storm: &StormFacts, told: &Notification) -> Vec<String> {
-    let told = told.said.map_or(0, |said| usize::try_from(said.standing.named).unwrap_or(usize::MAX));
-    let named = storm.rules.get(told..storm.named).unwrap_or_default();
-    named.iter().take(NAMED_MAX).filter_map(|(rule, _)| line(rule)).collect()
 }
 
 fn title(incident: &Incident) -> String {
@@ -259,51 +248,6 @@ fn day(time: crate::domain::Timestamp) -> String {
     time.to_human().chars().take(6).collect()
 }
 
-fn parts(incident: &Incident, told: &Notification) -> Vec<Words> {
-    match &incident.kind {
-        IncidentKind::Events => Vec::new(),
-        IncidentKind::Digest(digest) => {
-            let highest = match incident.rank.outcome {
-                Some(outcome) => format!("{} ({})", incident.rank.severity.as_str().to_uppercase(), outcome.shown()),
-                None => rank_words(incident.rank),
-            };
-            let all = Words::of(format!("{}, highest {highest}", count(digest.incidents, "incident", "incidents")));
-            std::iter::once(all).chain(updates(digest)).collect()
-        }
-        IncidentKind::Storm(storm) => {
-            let named = newly_named(storm, told);
-            let named = (!named.is_empty() && told.said.is_some())
-                .then(|| Words::of("new since last told: ").values(named.iter().map(String::as_str)));
-            let mut rules: Vec<&(String, u64)> = storm.rules.iter().collect();
-            rules.sort_by_key(|(_, incidents)| std::cmp::Reverse(*incidents));
-            let mut most = Words::of("most: ");
-            for (index, (rule, incidents)) in rules.iter().take(MOST_MAX).enumerate() {
-                most = if index == 0 { most } else { most.ours(", ") };
-                most = most.value(line(rule).unwrap_or_else(|| "unknown".into()));
-                most = most.ours(format!(" {}", super::words::number(*incidents)));
-            }
-            named.into_iter().chain((!rules.is_empty()).then_some(most)).collect()
-        }
-    }
-}
-
-/// How the incidents of a digest of updates stood.
-fn updates(digest: &DigestFacts) -> Vec<Words> {
-    let DigestOf::Updates(listed) = &digest.of else { return Vec::new() };
-    let mut all: Vec<Words> = listed
-        .iter()
-        .take(UPDATES_MAX)
-        .map(|updated| {
-            let title = line(&updated.title).unwrap_or_else(|| "alert without a title".into());
-            let events = count(updated.count, "event", "events");
-            Words::of(format!("{} ", updated.number)).value(title).ours(format!(" {events}"))
-        })
-        .collect();
-    let more = digest.incidents.saturating_sub(u64::try_from(all.len()).unwrap_or(u64::MAX));
-    all.extend((more > 0).then(|| Words::of(format!("and {} more", super::words::number(more)))));
-    all
-}
-
 /// The event's own value, else the newest known; with the number of the others.
 fn side(own: Option<String>, facet: &Facet) -> Option<Side> {
     let newest = own.or_else(|| facet.newest().find_map(line))?;
@@ -324,13 +268,16 @@ fn extent(telling: &Telling<'_>) -> Option<Words> {
     if incident.count < 2 || Form::of(incident) == Form::Digest {
         return None;
     }
-    let events = count(incident.count, "event", "events");
-    let words = Words::of(format!("{events} since ")).time(incident.first_at).ours(", last ").time(incident.last_at);
+    let words = Words::of(format!("{} since ", amount(incident)))
+        .time(incident.first_at)
+        .ours(", last ")
+        .time(incident.last_at);
     let parties = parties(telling);
     Some(if parties.is_empty() { words } else { words.ours(format!("; {}", parties.join(", "))) })
 }
 
-/// `3 attackers`, `2 endpoints`, `4 victims`: what there is more than one of.
+/// `3 attackers`, `2 endpoints`, `4 victims`: what there is more than one of. A storm keeps its rules in the place of
+/// endpoints; they are in its title.
 pub fn parties(telling: &Telling<'_>) -> Vec<String> {
     let facets = telling.facets;
     let victims = match facets.victims.distinct() {
@@ -339,9 +286,10 @@ pub fn parties(telling: &Telling<'_>) -> Vec<String> {
     };
     let kinds =
         [(facets.actors.distinct(), "attackers"), (facets.targets.distinct(), "endpoints"), (victims, "victims")];
+    let is_storm = Form::of(telling.incident) == Form::Storm;
     kinds
         .into_iter()
-        .filter(|(distinct, _)| distinct.number() > 1)
+        .filter(|(distinct, kind)| distinct.number() > 1 && !(is_storm && *kind == "endpoints"))
         .map(|(distinct, kind)| how_many(distinct, kind))
         .collect()
 }
@@ -379,11 +327,6 @@ fn lookup(incident: &Incident) -> String {
 const LATE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Of the vendor.
 const LINKS_MAX: usize = 3;
-/// Rules of a storm that are named at once, and the most frequent ones that are counted.
-const NAMED_MAX: usize = 5;
-const MOST_MAX: usize = 3;
-/// Incidents of a digest of updates that a message lists.
-const UPDATES_MAX: usize = 10;
 /// Of a victim in a headline: the title and the number must keep their place.
 const EXTRA_CHARS_MAX: usize = 100;
 

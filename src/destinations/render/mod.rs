@@ -8,6 +8,7 @@
 
 mod chat;
 pub mod cloudevents;
+mod collective;
 pub mod ecs;
 mod incident;
 mod news;

@@ -1,9 +1,10 @@
 //! What is new about an incident, against what a notifier was told last: the first words of a reply, of a comment, of a
 //! message that stands alone. The words of the incident itself are in [`incident`](super::incident).
 
-use super::incident::{newly_named, parties, rank_words, victims};
+use super::collective::{amount, counted, newly_named, rank_words};
+use super::incident::{parties, victims};
 use super::standing::{name_of, noted, place_of, resolved_words};
-use super::words::{Words, count, number};
+use super::words::{Words, number};
 use super::{Action, line, rough};
 use crate::domain::{Change, Distinct, Facet, Incident, IncidentKind, IncidentState, Job, Origin, Telling};
 
@@ -35,18 +36,20 @@ pub fn newest(telling: &Telling<'_>) -> Option<Words> {
         let value = facet.newest().find_map(line)?;
         (facet.distinct() != Distinct::Exactly(1)).then(|| Words::of(format!("newest {kind} ")).value(value))
     };
-    let all = [one(&facets.actors, "attacker"), one(&facets.targets, "endpoint"), one(&facets.victims, "victim")];
+    // A storm keeps its rules in the place of endpoints.
+    let endpoint =
+        one(&facets.targets, "endpoint").filter(|_| !matches!(telling.incident.kind, IncidentKind::Storm(_)));
+    let all = [one(&facets.actors, "attacker"), endpoint, one(&facets.victims, "victim")];
     all.into_iter().flatten().reduce(|words, next| words.ours("; ").then(next))
 }
 
 fn raised(job: &Job<'_>, telling: &Telling<'_>) -> Words {
     let incident = telling.incident;
     let before = telling.told.said.map(|told| told.standing.rank);
-    if let IncidentKind::Storm(storm) = &incident.kind {
-        let rules = newly_named(storm, telling.told);
-        if !rules.is_empty() {
-            return worse(incident).ours("⬆ new since last told: ").values(rules.iter().map(String::as_str));
-        }
+    if let IncidentKind::Storm(storm) = &incident.kind
+        && let Some(rules) = newly_named(storm, telling.told)
+    {
+        return worse(incident).ours("⬆ new since last told: ").then(rules);
     }
     let words = worse(incident).ours("⬆ now ").strong(rank_words(incident.rank));
     let words = match before.filter(|before| *before != incident.rank) {
@@ -87,8 +90,7 @@ fn spread(telling: &Telling<'_>) -> Words {
 }
 
 fn resolved(incident: &Incident) -> Words {
-    let events = count(incident.count, "event", "events");
-    resolved_words(incident).ours(format!(" · {events}")).then(noted(incident))
+    resolved_words(incident).ours(format!(" · {}", amount(incident))).then(noted(incident))
 }
 
 fn reopened(telling: &Telling<'_>) -> Words {
@@ -104,7 +106,7 @@ fn reopened(telling: &Telling<'_>) -> Words {
     };
     let words = match incident.count.saturating_sub(before) {
         0 => words,
-        more => words.ours(format!(": {} since", count(more, "event", "events"))),
+        more => words.ours(format!(": {} since", counted(incident, more))),
     };
     let words = words.then(noted(incident));
     match incident.resolution_held_until {
@@ -139,7 +141,7 @@ fn person(incident: &Incident) -> Option<&Origin> {
 
 fn quiet(incident: &Incident) -> Words {
     let silence = rough(incident.state_since.since(incident.last_at));
-    let words = Words::of(format!("💤 no event for {silence}: {}, last ", count(incident.count, "event", "events")));
+    let words = Words::of(format!("💤 no event for {silence}: {}, last ", amount(incident)));
     let words = words.time(incident.last_at);
     let words = if incident.is_unattended { words.ours("; not acknowledged") } else { words };
     words.ours(". The next event opens a new incident")
@@ -152,22 +154,21 @@ fn more_events(telling: &Telling<'_>) -> Words {
     let times = incident.count.checked_div(before).filter(|times| *times >= 10);
     let (Some(told), Some(times)) = (told, times) else { return growth(telling) };
     let times = if times == 10 { "ten".to_owned() } else { number(times) };
-    let words = Words::default().strong(format!("{times} times as many: {}", count(incident.count, "event", "events")));
+    let words = Words::default().strong(format!("{times} times as many: {}", amount(incident)));
     words.ours(format!(" ({} when last told, ", number(before))).time(told.at).ours(")")
 }
 
 /// `+312 events since 02:41 (1,516 in all)`, for a comment.
 pub fn growth(telling: &Telling<'_>) -> Words {
     let (incident, told) = (telling.incident, telling.told.said.or(telling.told.shown));
-    let Some(told) = told else { return Words::default().strong(count(incident.count, "event", "events")) };
-    let more = count(incident.count.saturating_sub(told.standing.count), "event", "events");
+    let Some(told) = told else { return Words::default().strong(amount(incident)) };
+    let more = counted(incident, incident.count.saturating_sub(told.standing.count));
     let words = Words::default().strong(format!("+{more}")).ours(" since ").time(told.at);
     words.ours(format!(" ({} in all)", number(incident.count)))
 }
 
 fn repeat(incident: &Incident) -> Words {
-    let events = count(incident.count, "event", "events");
-    Words::of(format!("🔁 still open, not acknowledged: {events} since ")).time(incident.first_at)
+    Words::of(format!("🔁 still open, not acknowledged: {} since ", amount(incident))).time(incident.first_at)
 }
 
 /// `3 attackers, 2 endpoints`; `None` where there is one of each.

@@ -163,16 +163,86 @@ fn a_storm_and_a_digest_are_told_by_what_they_stand_for() {
     let told = life::at("storm", NotifierClass::EditableChat);
     let storm = summary(&told);
     assert_eq!(storm.headline(200), "akto: 512 more incidents of 37 rules, MEDIUM, blocked · #4720");
-    let parts = ["new since last told: Ssrf, CommandInjection", "most: 4XX_FILTER 341, Ssrf 12, CommandInjection 2"];
+    let parts = ["new since last told: CommandInjection, Ssrf", "most: 4XX_FILTER 341, Ssrf 12, CommandInjection 2"];
     assert_eq!(plain(&storm.parts, &told), parts);
+    let expected = "512 incidents since 02:10 UTC, last 04:00 UTC";
+    assert_eq!(storm.extent.clone().unwrap().plain(Some(told.now)), expected);
     assert_eq!(storm.lookup.as_deref(), Some("gatepost incidents list --storm 4720"));
     assert!(storm.links.is_empty() && storm.action().is_none() && storm.victim.is_none());
     let raise = told.with(Change::Raise, Operation::Edit);
     let words = news(&raise.job(), &raise.telling()).unwrap().plain(None);
-    assert_eq!(words, "⬆ new since last told: Ssrf, CommandInjection");
+    assert_eq!(words, "⬆ new since last told: CommandInjection, Ssrf");
     let told = life::at("digest", NotifierClass::EditableChat);
     assert_eq!(summary(&told).headline(200), "akto: 2,311 events from 18 to 21 Nov arrived together · #4721");
     assert_eq!(plain(&summary(&told).parts, &told), ["14 incidents, highest HIGH (blocked)"]);
+}
+
+#[test]
+fn a_storm_counts_incidents_and_says_nothing_of_endpoints() {
+    let mut told = life::at("storm", NotifierClass::AppendOnly);
+    for number in 0..13 {
+        told.facets.actors.add(&format!("203.0.113.{}", number % 3));
+        told.facets.victims.add(&format!("host-{number}"));
+        told.facets.targets.add(&format!("rule {number}"));
+    }
+    let expected = "512 incidents since 02:10 UTC, last 04:00 UTC; 4 attackers, 14 victims";
+    assert_eq!(summary(&told).extent.unwrap().plain(Some(told.now)), expected);
+    assert!(!newest(&told.telling()).unwrap().plain(None).contains("rule"));
+    let opened = told.clone().with(Change::Open, Operation::Create { number: 1 }).intent.then;
+    told.told = opened;
+    // A storm does not go quiet.
+    for change in Change::ALL.into_iter().filter(|change| *change != Change::Quiet) {
+        let told = told.clone().with(change, Operation::Edit);
+        let words = news(&told.job(), &told.telling()).map(|words| words.plain(None)).unwrap_or_default();
+        assert!(!words.contains("event ") && !words.contains(" events"), "{change:?}: {words}");
+    }
+    // Beyond what one storm takes, the events of further ones are counted in it.
+    told.incident.count = 600;
+    assert!(summary(&told).extent.unwrap().plain(None).starts_with("over 512 incidents since "));
+}
+
+#[test]
+fn the_first_message_of_a_storm_names_the_rarest_rules_first_and_none_twice() {
+    let mut told = life::at("storm", NotifierClass::EditableChat);
+    told.told.said = None;
+    let parts = |told: &OwnedTelling| plain(&summary(told).parts, told);
+    assert_eq!(parts(&told), ["most: 4XX_FILTER 341, Ssrf 12, CommandInjection 2"], "all that it has named");
+    let IncidentKind::Storm(storm) = &mut told.incident.kind else { panic!("no storm") };
+    storm.rules.extend([("Xxe", 2), ("Traversal", 1), ("Unnamed", 1)].map(|(rule, count)| (rule.to_owned(), count)));
+    storm.named = 5;
+    assert_eq!(
+        parts(&told),
+        ["rules: Traversal, Xxe", "most: 4XX_FILTER 341, Ssrf 12, CommandInjection 2"],
+        "what it is to name later is not named now"
+    );
+}
+
+#[test]
+fn rules_that_a_notifier_has_missed_are_counted_where_they_are_not_named() {
+    let mut told = life::at("storm", NotifierClass::AppendOnly);
+    let IncidentKind::Storm(storm) = &mut told.incident.kind else { panic!("no storm") };
+    storm.rules.extend((1..=8).map(|n| (format!("rule {n}"), n + 20)));
+    storm.named = 11;
+    let raise = told.with(Change::Raise, Operation::Reply { number: 1, audience: crate::domain::Audience::Channel });
+    let words = news(&raise.job(), &raise.telling()).unwrap().plain(None);
+    assert_eq!(words, "⬆ new since last told: CommandInjection, Ssrf, rule 1, rule 2, rule 3 and 5 more");
+}
+
+#[test]
+fn what_a_message_says_first_its_other_lines_do_not_say_again() {
+    let storm = life::at("storm", NotifierClass::AppendOnly);
+    let audience = crate::domain::Audience::Channel;
+    let operations = [
+        (Operation::Trigger { page: 2 }, false),
+        (Operation::Reply { number: 1, audience }, false),
+        (Operation::Create { number: 2 }, false),
+        (Operation::Edit, true),
+    ];
+    for (operation, is_alone) in operations {
+        let raise = storm.clone().with(Change::Raise, operation);
+        let parts = plain(&summary(&raise).parts, &raise).join(" ");
+        assert_eq!(parts.contains("new since last told"), is_alone, "{operation:?}: {parts}");
+    }
 }
 
 #[test]
