@@ -421,7 +421,14 @@ fn a_storm_is_listed_with_what_it_stands_for() {
     let (number, folded) = (storm["number"].to_string(), storm["kind"]["storm"]["incidents"].as_u64().unwrap());
     let within = gateway.list("incidents", &["--storm", &number]);
     assert_eq!((rows.len(), within.len() as u64, folded), (6, 3, 3));
-    gateway.run(&["incidents", "show", &number]).done().prints("stands for    3 incidents of 1 rules");
+    let shown = gateway.run(&["incidents", "show", &number]).done();
+    let shown =
+        shown.prints("stands for    3 incidents of 1 rule, of which 1 is named").prints("  incidents     3 since ");
+    let shown = shown.prints("  rules         1: sqli (3)");
+    assert!(!shown.stdout.contains(" events ") && !shown.stdout.contains("  targets "), "{shown}");
+    let shown = gateway.show("incidents", &number);
+    assert_eq!(shown["rules"]["frequent"][0], serde_json::json!({ "value": "sqli", "incidents": 3 }));
+    assert_eq!(shown["targets"]["distinct"], 0);
     let one = within[2]["number"].to_string();
     gateway.run(&["incidents", "show", &one]).done().prints(&format!("told through  #{number}, not by itself"));
     gateway.run(&["incidents", "list"]).done().prints(&format!("(through #{number}) sqli on "));

@@ -50,6 +50,7 @@ fn head(incident: &Incident) -> Outcome {
 fn facts(details: &IncidentDetails) -> Outcome {
     let incident = &details.incident;
     let facets = &details.facets;
+    let is_storm = is_storm(incident);
     let counted = match incident.count {
         1 => format!("1, at {}", told::utc(incident.first_at)),
         count => format!("{count} since {}, last {}", told::utc(incident.first_at), told::utc(incident.last_at)),
@@ -63,11 +64,11 @@ fn facts(details: &IncidentDetails) -> Outcome {
         ("follows", incident.follows.map(|before| format!("{before}, which had ended"))),
         ("source", Some(format!("{} ({})", incident.source, details.event.vendor))),
         ("rule", Some(incident.rule.clone())),
-        ("events", Some(counted)),
+        (if is_storm { "incidents" } else { "events" }, Some(counted)),
         ("how they came", Some(by_reason(details))),
         ("victims", facet(&facets.victims)),
         ("actors", facet(&facets.actors)),
-        ("targets", facet(&facets.targets)),
+        (if is_storm { "rules" } else { "targets" }, facet(&facets.targets)),
         ("message", details.event.message.clone()),
         ("shown by", Some(format!("event {}", details.event.id))),
     ];
@@ -121,13 +122,25 @@ fn stands_for(incident: &Incident) -> Option<String> {
             facts.incidents
         )),
         IncidentKind::Storm(facts) => {
+            let are = if facts.named == 1 { "is" } else { "are" };
             let rules = u64::try_from(facts.rules.len()).unwrap_or(u64::MAX).saturating_add(facts.more_rules);
             Some(format!(
-                "{} incidents of {rules} rules, of which {} are named: gatepost incidents list --storm {number}",
-                facts.incidents, facts.named
+                "{} of {}, of which {} {are} named: gatepost incidents list --storm {number}",
+                number_of(facts.incidents, "incident"),
+                number_of(rules, "rule"),
+                facts.named
             ))
         }
     }
+}
+
+/// A storm counts incidents, and keeps its rules in the place of targets.
+fn is_storm(incident: &Incident) -> bool {
+    matches!(incident.kind, IncidentKind::Storm(_))
+}
+
+fn number_of(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 fn by_reason(details: &IncidentDetails) -> String {
@@ -199,7 +212,8 @@ fn told_so_far(outline: &Outline, details: &IncidentDetails) -> Outcome {
         let is_known = outline.destinations.contains_key(row.destination.as_str());
         let absent = if is_known { "" } else { " (not configured)" };
         let next = open.map(next).unwrap_or_default();
-        out!("  {}{absent}: {}{}{next}", row.destination, knows(row), instead(row, &details.notifications))?;
+        let knows = knows(row, if is_storm(&details.incident) { "incident" } else { "event" });
+        out!("  {}{absent}: {knows}{}{next}", row.destination, instead(row, &details.notifications))?;
     }
     Ok(())
 }
@@ -208,7 +222,8 @@ fn is_open(row: &DeliveryRow) -> bool {
     matches!(row.delivery.state, DeliveryState::Waiting | DeliveryState::Leased | DeliveryState::Dead)
 }
 
-fn knows(row: &NotificationRow) -> String {
+/// `what`: what the incident counts.
+fn knows(row: &NotificationRow, what: &str) -> String {
     let notification = &row.told;
     let Some(said) = &notification.said else { return "knows nothing of it yet".to_owned() };
     let reference = notification.reference.as_ref().map(|reference| reference.name.as_str());
@@ -220,11 +235,19 @@ fn knows(row: &NotificationRow) -> String {
             notification.pages_acknowledged, notification.pages_resolved
         ),
     };
-    let shown =
-        notification.shown.as_ref().filter(|shown| shown.at > said.at).map(|shown| format!("; shows {}", stood(shown)));
+    let shown = notification
+        .shown
+        .as_ref()
+        .filter(|shown| shown.at > said.at)
+        .map(|shown| format!("; shows {}", stood(shown, what)));
     let gone = if notification.is_gone { "; what was made there is gone" } else { "" };
     let refused = if row.is_refused { "; it has refused the last change" } else { "" };
-    format!("told {}{}{pages}{}{gone}{refused}", stood(said), reference.unwrap_or_default(), shown.unwrap_or_default())
+    format!(
+        "told {}{}{pages}{}{gone}{refused}",
+        stood(said, what),
+        reference.unwrap_or_default(),
+        shown.unwrap_or_default()
+    )
 }
 
 /// Which notifier is told instead of this one, or the other way round.
@@ -235,9 +258,10 @@ fn instead(row: &NotificationRow, all: &[NotificationRow]) -> String {
 }
 
 /// The state at that time.
-fn stood(told: &Told) -> String {
+fn stood(told: &Told, what: &str) -> String {
     let standing = &told.standing;
-    format!("{} · {} · {} events at {}", standing.state.as_str(), standing.rank, standing.count, told::utc(told.at))
+    let count = number_of(standing.count, what);
+    format!("{} · {} · {count} at {}", standing.state.as_str(), standing.rank, told::utc(told.at))
 }
 
 fn next(row: &DeliveryRow) -> String {
@@ -302,22 +326,30 @@ fn document(store: &SqliteStore, details: &IncidentDetails, annotation: &Annotat
         .collect();
     let event = EventJson::of_event(&details.event)?;
     let facets = &details.facets;
-    Ok(json!({
+    let none = Facet::default();
+    let is_storm = is_storm(&details.incident);
+    let targets = if is_storm { &none } else { &facets.targets };
+    let mut document = json!({
         "incident": IncidentJson::from(&details.incident),
         "annotation": annotation,
         "events_by_reason": details.events.iter().copied().collect::<BTreeMap<_, _>>(),
-        "victims": facet_json(&facets.victims),
-        "actors": facet_json(&facets.actors),
-        "targets": facet_json(&facets.targets),
+        "victims": facet_json(&facets.victims, "events"),
+        "actors": facet_json(&facets.actors, "events"),
+        "targets": facet_json(targets, "events"),
         "event": event,
         "milestones": milestones,
         "notifications": details.notifications,
         "changes": changes,
-    }))
+    });
+    if is_storm {
+        document["rules"] = facet_json(&facets.targets, "incidents");
+    }
+    Ok(document)
 }
 
-fn facet_json(facet: &Facet) -> Value {
-    let frequent = facet.frequent().into_iter().map(|(value, count)| json!({ "value": value, "events": count }));
+/// `counted`: what each value was counted in.
+fn facet_json(facet: &Facet, counted: &str) -> Value {
+    let frequent = facet.frequent().into_iter().map(|(value, count)| json!({ "value": value, counted: count }));
     json!({
         "distinct": facet.distinct().number(),
         "is_exact": matches!(facet.distinct(), Distinct::Exactly(_)),
