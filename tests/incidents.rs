@@ -856,12 +856,37 @@ fn a_first_export_is_told_as_one_digest_and_one_old_event_by_itself() {
     let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
     let folded = incidents.iter().filter(|incident| incident.fold.is_some()).count();
     assert_eq!((incidents.len(), folded), (6, 3), "four incidents, the digest, and the one before");
-    let told = fixture.told("chat", 10);
+    assert_eq!(fixture.changes("chat", 10), [Change::Open], "the new one");
+    let told = fixture.told("chat", 10_010);
     assert_eq!(
         told.iter().filter(|(change, _)| *change == Change::Open).count(),
-        2,
-        "the digest and the new one: {told:?}"
+        1,
+        "the digest, when the export has arrived: {told:?}"
     );
+}
+
+#[test]
+fn what_comes_later_of_an_export_is_counted_in_its_digest() {
+    let fixture = Fixture::new();
+    let old = |host, id: &str| Alert { host, is_old: true, ..alert(id) };
+    let digest = || {
+        let all = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+        let digest = all.into_iter().find(|incident| matches!(incident.kind, IncidentKind::Digest(_))).unwrap();
+        let IncidentKind::Digest(facts) = digest.kind else { panic!("no digest") };
+        (facts.incidents, digest.count)
+    };
+    fixture.take(0, &[old("one", "a"), old("two", "b")]);
+    assert_eq!(digest(), (2, 2));
+    fixture.take(8_000, &[old("one", "c"), old("one", "d"), old("two", "e")]);
+    assert_eq!(digest(), (2, 5));
+    assert_eq!(fixture.changes("pager", 12_000), [], "it waits until the export has arrived");
+    fixture.take(16_000, &[old("two", "f"), old("three", "g")]);
+    assert_eq!(digest(), (3, 7));
+    assert_eq!(fixture.changes("pager", 26_000), [Change::Open]);
+    // What is new is told by its own incident.
+    fixture.take(27_000, &[Alert { host: "one", ..alert("h") }]);
+    fixture.take(28_000, &[old("one", "i")]);
+    assert_eq!((digest(), fixture.changes("pager", 29_000)), ((3, 7), vec![Change::Open]));
 }
 
 #[test]
@@ -876,13 +901,13 @@ fn what_was_planned_while_the_clock_was_ahead_does_not_wait_for_it() {
         waiting.filter(|row| row.delivery.not_before > at(25 * HOUR)).count()
     };
     fixture.take(AHEAD, &[old("one", "a"), old("two", "b")]);
-    assert_eq!(fixture.changes("chat", AHEAD), [Change::Open], "the digest");
+    assert_eq!(fixture.changes("chat", AHEAD + 10_000), [Change::Open], "the digest");
     // The digest's message is to be brought up to date in five minutes, by a clock that is set back now.
-    fixture.take(AHEAD + 1, &[old("three", "c")]);
+    fixture.take(AHEAD + 10_001, &[old("three", "c")]);
     assert!(hasten() > 0);
     assert_eq!((fixture.changes("chat", 0), waits_for_years()), (vec![Change::Update], 0));
     // A transaction that was begun before ends after that.
-    fixture.take(AHEAD + 2, &[old("four", "d"), Alert { host: "new", ..alert("e") }]);
+    fixture.take(AHEAD + 10_002, &[old("four", "d"), Alert { host: "new", ..alert("e") }]);
     assert!(waits_for_years() > 0 && hasten() > 0);
     let told: Vec<Change> = fixture.told("chat", 1).into_iter().map(|(change, _)| change).collect();
     assert!(told.contains(&Change::Open), "{told:?}");

@@ -43,6 +43,13 @@ pub fn digest(
     digest
 }
 
+/// Counts `more` events of an incident that is folded into the digest already: an export arrives in several transactions.
+/// Its rank stays: an incident that raises above it is told by itself.
+pub fn count_in_digest(digest: &mut Subject, folded: &Subject, more: u64, now: Timestamp) {
+    digest.incident.count = digest.incident.count.saturating_add(more);
+    gather(digest, folded, now);
+}
+
 /// Adds an incident to the digest of what a notifier was not told, and notes that at the incident: it goes on by itself.
 ///
 /// `digest`: the newest of [`updates_key`], if it is live and was not told; where there is none, another is opened.

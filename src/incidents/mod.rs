@@ -31,7 +31,7 @@ mod timing;
 
 pub use absorb::{Absorbed, Joined, absorb, repeat};
 pub use correlations::{Correlation, CorrelationHash, Correlations, MEMBERS_MAX};
-pub use digest::{digest, digest_key, digest_of_updates, updates_key};
+pub use digest::{count_in_digest, digest, digest_key, digest_of_updates, updates_key};
 pub use due::{Due, due, standing};
 pub use group_field::{GroupField, UnknownGroupField};
 pub use grouping::{GroupBy, Grouped, Hint, group};

@@ -117,9 +117,19 @@ impl Comparison<'_> {
     fn opens_at(&self) -> Timestamp {
         let waits = matches!(self.class, NotifierClass::AppendOnly | NotifierClass::Ticket)
             && self.is.rank.severity.rank() < Severity::Critical.rank();
-        // Until all of them have been found.
-        let gathers = self.incident.kind.is_of_updates();
-        self.after(self.told.opened_at, if waits || gathers { self.timing.wait } else { Duration::ZERO })
+        let wait = self.timing.wait;
+        match &self.incident.kind {
+            // Until all of them have been found.
+            IncidentKind::Digest(_) if self.incident.kind.is_of_updates() => self.after(self.told.opened_at, wait),
+            // Until the export has arrived, as far as it does so without a pause.
+            IncidentKind::Digest(_) => {
+                let latest = self.after(self.told.opened_at, wait.saturating_mul(EXPORT_WAITS_MAX));
+                self.after(self.incident.received_at.max(self.told.opened_at), wait).min(latest)
+            }
+            IncidentKind::Events | IncidentKind::Storm(_) => {
+                self.after(self.told.opened_at, if waits { wait } else { Duration::ZERO })
+            }
+        }
     }
 
     /// The change that the first message tells: one that combines all, where the incident is over.
@@ -185,6 +195,8 @@ impl Comparison<'_> {
     }
 }
 
+/// As many waits long the first message of a digest is put off at most while its events still arrive.
+const EXPORT_WAITS_MAX: u32 = 6;
 const FOLDED: &str = "told through a storm incident or a digest";
 const DIGEST_TOLD: &str = "a digest is told once";
 const RESOLVED_UNTOLD: &str = "resolved before it was told";

@@ -310,6 +310,30 @@ fn a_digest_stands_for_what_was_old_when_it_arrived() {
 }
 
 #[test]
+fn a_digest_waits_everywhere_until_the_export_has_arrived() {
+    for class in CLASSES {
+        let mut world = World::new();
+        let old = happened(event(Severity::Critical), world.now.minus(hours(30)));
+        world.take(std::slice::from_ref(&old));
+        let mut first = world.latest.clone().unwrap();
+        let opened = world.now;
+        let mut subject = digest(None, &mut first, &mut numbers(100), opened);
+        let told = Notification::new(opened);
+        let (timing, seconds) = (Timing::default(), Duration::from_secs);
+        let due_at = |subject: &Subject, now| due(&subject.incident, &told, class, &timing, now);
+        let opens_at = |at: u64| Due::At(opened.plus(seconds(at)));
+        assert_eq!(due_at(&subject, opened), opens_at(10), "{class:?}");
+        // What is still arriving puts it off, for a while.
+        for (arrived, expected) in [(8, 18), (16, 26), (24, 34), (33, 43), (42, 52), (51, 60), (59, 60)] {
+            count_in_digest(&mut subject, &first, 5, opened.plus(seconds(arrived)));
+            assert_eq!(due_at(&subject, opened.plus(seconds(arrived))), opens_at(expected), "{class:?} {arrived}");
+        }
+        assert!(matches!(due_at(&subject, opened.plus(seconds(60))), Due::Now(_)), "{class:?}");
+        assert_eq!(subject.incident.count, 1 + 7 * 5);
+    }
+}
+
+#[test]
 fn an_incident_that_has_something_new_in_its_first_batch_is_no_digest() {
     let mut world = World::new();
     let old = happened(event(Severity::Medium), world.now.minus(hours(30)));

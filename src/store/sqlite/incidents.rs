@@ -72,6 +72,7 @@ impl<'t> Incidents<'t> {
         let (news, places): (Vec<NewEvent>, Vec<_>) =
             events.into_iter().map(|gathered| (gathered.event, (gathered.row, gathered.notifiers))).unzip();
         let latest = self.latest(source, key, &news)?;
+        let before = latest.as_ref().map_or(0, |latest| latest.incident.count);
         let mut next = self.next_number()?;
         let mut numbers = || {
             let number = IncidentNumber(next);
@@ -99,6 +100,7 @@ impl<'t> Incidents<'t> {
                 let shown = Shown { event: shown, notifiers: &of_subject };
                 collectives.fold(self, &mut subject, is_one_of_many_old, shown, &mut numbers)?
             } else {
+                collectives.count_in_digest(self, &subject, subject.incident.count.saturating_sub(before))?;
                 None
             };
             if folded_into.is_none() || subject.incident.fold.is_some() {

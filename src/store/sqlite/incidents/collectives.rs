@@ -29,6 +29,8 @@ struct Collected {
     subject: Subject,
     /// Who is to know of it.
     notifiers: BTreeMap<DestinationName, RouteName>,
+    /// There is something to write and to tell.
+    has_changed: bool,
 }
 
 /// What an incident that is folded brings along.
@@ -71,6 +73,26 @@ impl Collectives {
         self.put(incidents, place, (storm, notifiers), before, shown).map(Some)
     }
 
+    /// Counts further events of an incident in the digest that tells it, unless that is over.
+    pub fn count_in_digest(
+        &mut self,
+        incidents: &Incidents<'_>,
+        folded: &Subject,
+        more: u64,
+    ) -> Result<(), StoreError> {
+        let Some(fold) = folded.incident.fold.filter(|fold| fold.is_digest && more > 0) else { return Ok(()) };
+        let source = &folded.incident.source;
+        let place = (source.clone(), incidents::digest_key(source));
+        let Some(mut digest) = self.take(incidents, &place)? else { return Ok(()) };
+        let incident = &digest.subject.incident;
+        if incident.number == fold.storm && incident.state.is_live() {
+            incidents::count_in_digest(&mut digest.subject, folded, more, incidents.now);
+            digest.has_changed = true;
+        }
+        self.collected.insert(place, digest);
+        Ok(())
+    }
+
     /// Whether an incident is told by itself.
     fn admits(&mut self, incidents: &Incidents<'_>, incident: &Incident) -> Result<bool, StoreError> {
         let Some(limits) = &incidents.policy.timing.storm else { return Ok(true) };
@@ -100,7 +122,7 @@ impl Collectives {
         }
         let (source, key) = place;
         let found = incidents.latest(source, *key, &[])?;
-        Ok(found.map(|subject| Collected { subject, notifiers: BTreeMap::new() }))
+        Ok(found.map(|subject| Collected { subject, notifiers: BTreeMap::new(), has_changed: false }))
     }
 
     /// Keeps one that an incident was folded into. A new one is written at once: its number is taken then, and it is shown by
@@ -122,7 +144,7 @@ impl Collectives {
         for (destination, route) in shown.notifiers {
             notifiers.entry(destination.clone()).or_insert_with(|| route.clone());
         }
-        self.collected.insert(place, Collected { subject, notifiers });
+        self.collected.insert(place, Collected { subject, notifiers, has_changed: true });
         Ok(number)
     }
 
@@ -134,7 +156,8 @@ impl Collectives {
         for (source, gauge) in &self.gauges {
             gauges.execute(params![source.as_str(), to_text(gauge)?])?;
         }
-        for Collected { subject, notifiers } in self.collected.into_values() {
+        let changed = self.collected.into_values().filter(|collected| collected.has_changed);
+        for Collected { subject, notifiers, .. } in changed {
             incidents.save(&subject, None)?;
             incidents.tell(&subject.incident, &notifiers, to_tell)?;
         }
@@ -144,7 +167,7 @@ impl Collectives {
 
 fn split(collected: Option<Collected>) -> (BTreeMap<DestinationName, RouteName>, Option<Subject>) {
     match collected {
-        Some(Collected { subject, notifiers }) => (notifiers, Some(subject)),
+        Some(Collected { subject, notifiers, .. }) => (notifiers, Some(subject)),
         None => (BTreeMap::new(), None),
     }
 }
