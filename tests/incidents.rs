@@ -647,6 +647,27 @@ fn events_of_a_full_storm_join_it_and_open_no_incident() {
 }
 
 #[test]
+fn a_storm_that_ends_knows_what_it_leaves_open_at_high_and_above() {
+    for (severity, expected) in [(Severity::High, 7), (Severity::Medium, 0)] {
+        let fixture = Fixture::timed(Timing::default());
+        let hosts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m"];
+        fixture.take(0, &hosts.map(|host| Alert { host, severity, ..alert(host) }));
+        let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+        let folded: Vec<u64> =
+            incidents.iter().filter(|one| one.fold.is_some()).map(|one| one.number.0).rev().collect();
+        assert_eq!(folded.len(), 8);
+        fixture.order(folded[0], Order::Acknowledge, 1).unwrap();
+        let storm = fixture.incident(folded[0]).incident.fold.unwrap().storm.0;
+        fixture.advance(16 * MINUTE);
+        let incident = fixture.incident(storm).incident;
+        let IncidentKind::Storm(facts) = incident.kind else { panic!("no storm") };
+        assert_eq!((incident.state, facts.left_open), (IncidentState::Resolved, expected), "{severity:?}");
+        let listed: Vec<u64> = facts.left_open_first.iter().map(|one| one.number.0).collect();
+        assert_eq!(listed, folded[1..6.min(1 + expected as usize)], "{severity:?}");
+    }
+}
+
+#[test]
 fn the_limit_of_a_storm_holds_over_transactions_and_restarts() {
     let fixture = Fixture::timed(Timing::default());
     let hosts = ["a", "b", "c", "d", "e", "f", "g"];

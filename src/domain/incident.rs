@@ -242,6 +242,12 @@ pub struct StormFacts {
     pub named_before: usize,
     /// The last fold.
     pub last_fold: Option<Timestamp>,
+    /// When it ended, at high or above: how many of its incidents were open, so that no person had taken them.
+    #[serde(default)]
+    pub left_open: u64,
+    /// The first of those, at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_open_first: Vec<Updated>,
 }
 
 /// As many rules of a storm are named at once: no more than one message says.
@@ -268,7 +274,7 @@ pub enum DigestOf {
     Updates(Vec<Updated>),
 }
 
-/// An incident in a digest of updates.
+/// An incident in a digest of updates, or one that a storm left open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Updated {
     /// Its number.

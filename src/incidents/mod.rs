@@ -38,7 +38,7 @@ pub use grouping::{GroupBy, Grouped, Hint, group};
 pub use new_event::NewEvent;
 pub use orders::{Order, OrderError, obey};
 pub use set_back::set_back;
-pub use storm::{fold, storm_key};
+pub use storm::{LEFT_OPEN_MAX, fold, note_left_open, says_left_open, storm_key};
 pub use storm_gauge::StormGauge;
 pub use subject::Subject;
 pub use timers::{advance, check_at};

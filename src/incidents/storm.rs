@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::{
     Fold, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Milestone, MilestoneKind,
-    Origin, Rank, STORM_NAMED_MAX, SourceName, StormFacts, Timestamp,
+    Origin, Rank, STORM_NAMED_MAX, Severity, SourceName, StormFacts, Timestamp, Updated,
 };
 
 use super::collective::{counted, gather, live_or_opened, mark};
@@ -45,6 +45,25 @@ pub fn fold(
         mark(folded, Fold { storm: storm.incident.number, rank: storm.incident.rank, is_digest: false }, now);
     }
     storm
+}
+
+/// Whether the end of that storm says what it leaves open: it has just ended by itself, at high or above.
+pub fn says_left_open(incident: &Incident) -> bool {
+    matches!(incident.kind, IncidentKind::Storm(_))
+        && (incident.state, &incident.state_by) == (IncidentState::Resolved, &Origin::Gatepost)
+        && incident.rank.severity.rank() >= Severity::High.rank()
+}
+
+/// Notes how many incidents of a storm are open at its end; `first`: the first of them, as many as are to be listed.
+pub fn note_left_open(storm: &mut Incident, open: u64, first: &[Incident]) {
+    let IncidentKind::Storm(facts) = &mut storm.kind else { return };
+    let listed = |incident: &Incident| Updated {
+        number: incident.number,
+        title: incident.title.chars().take(TITLE_CHARS_MAX).collect(),
+        count: incident.count,
+    };
+    facts.left_open = open;
+    facts.left_open_first = first.iter().take(LEFT_OPEN_MAX).map(listed).collect();
 }
 
 /// When the storm is over, if nothing is folded until then.
@@ -129,3 +148,6 @@ const NAMING_WAIT_MIN: Duration = MINUTE;
 const NAMING_WAIT_MAX: Duration = Duration::from_secs(15 * MINUTE.as_secs());
 /// Rules that a storm lists by name.
 const RULES_MAX: usize = 64;
+/// Incidents that the end of a storm lists, each with that much of its title.
+pub const LEFT_OPEN_MAX: usize = 5;
+const TITLE_CHARS_MAX: usize = 200;

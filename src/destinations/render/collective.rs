@@ -5,8 +5,8 @@
 use super::line;
 use super::words::{Words, count, number};
 use crate::domain::{
-    Change, DigestFacts, DigestOf, Incident, IncidentKind, Intent, Notification, Operation, Rank, STORM_NAMED_MAX,
-    StormFacts, Telling,
+    Change, DigestFacts, DigestOf, Incident, IncidentKind, IncidentState, Intent, Notification, Operation, Origin,
+    Rank, STORM_NAMED_MAX, StormFacts, Telling, Updated,
 };
 
 /// How many: `1,204 events`, of a storm `13 incidents`.
@@ -60,9 +60,30 @@ pub fn parts(telling: &Telling<'_>) -> Vec<Words> {
                     rarest_first(others).map(|names| Words::of("rules: ").then(names))
                 }
             };
-            named.into_iter().chain(most_words(&most)).collect()
+            let left = left_open(incident).filter(|_| !is_news(telling.intent, Change::Resolve));
+            named.into_iter().chain(most_words(&most)).chain(left).collect()
         }
     }
+}
+
+/// What a storm that has ended by itself leaves to people: `2 not acknowledged: #4712 Ssrf, #4713 Xxe · gatepost incidents
+/// list --storm 4720 --state open`.
+pub fn left_open(storm: &Incident) -> Option<Words> {
+    let IncidentKind::Storm(facts) = &storm.kind else { return None };
+    let is_end = (storm.state, &storm.state_by) == (IncidentState::Resolved, &Origin::Gatepost);
+    if facts.left_open == 0 || !is_end {
+        return None;
+    }
+    let one = |updated: &Updated| {
+        let title = line(&updated.title).unwrap_or_else(|| "alert without a title".into());
+        Words::of(format!("{} ", updated.number)).value(title)
+    };
+    let words = Words::default().strong(format!("{} not acknowledged", number(facts.left_open)));
+    let listed = facts.left_open_first.iter().map(one).reduce(|words, next| words.ours(", ").then(next));
+    let words = listed.into_iter().fold(words, |words, listed| words.ours(": ").then(listed));
+    let more = facts.left_open.saturating_sub(u64::try_from(facts.left_open_first.len()).unwrap_or(u64::MAX));
+    let words = if more > 0 { words.ours(format!(" and {} more", number(more))) } else { words };
+    Some(words.ours(format!(" · gatepost incidents list --storm {} --state open", storm.number.0)))
 }
 
 /// `CRITICAL, SUCCEEDED`, within a sentence.

@@ -1,7 +1,7 @@
 //! What is new about an incident, against what a notifier was told last: the first words of a reply, of a comment, of a
 //! message that stands alone. The words of the incident itself are in [`incident`](super::incident).
 
-use super::collective::{amount, counted, newly_named, rank_words};
+use super::collective::{amount, counted, left_open, newly_named, rank_words};
 use super::incident::{parties, victims};
 use super::standing::{name_of, noted, place_of, resolved_words};
 use super::words::{Words, number};
@@ -90,7 +90,8 @@ fn spread(telling: &Telling<'_>) -> Words {
 }
 
 fn resolved(incident: &Incident) -> Words {
-    resolved_words(incident).ours(format!(" · {}", amount(incident))).then(noted(incident))
+    let words = resolved_words(incident).ours(format!(" · {}", amount(incident))).then(noted(incident));
+    left_open(incident).into_iter().fold(words, |words, left| words.ours(" · ").then(left))
 }
 
 fn reopened(telling: &Telling<'_>) -> Words {

@@ -341,6 +341,9 @@ impl<'t> Incidents<'t> {
             let timing = &self.policy.timing;
             let milestone = incidents::advance(&mut incident, timing, listening_since, self.now);
             if let Some(milestone) = &milestone {
+                if incidents::says_left_open(&incident) {
+                    self.note_left_open(&mut incident)?;
+                }
                 self.rows.save(&incident)?;
                 self.rows.add_milestones(incident.number, std::slice::from_ref(milestone))?;
                 Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
@@ -353,6 +356,25 @@ impl<'t> Incidents<'t> {
                 .execute(params![row_of(incident.number), next.map(Timestamp::as_millis)])?;
         }
         Ok(advanced)
+    }
+
+    /// Once for each storm: of at most as many incidents as one storm takes.
+    fn note_left_open(&self, storm: &mut Incident) -> Result<(), StoreError> {
+        let (number, open) = (row_of(storm.number), IncidentState::Open.as_str());
+        let count: i64 = self
+            .transaction
+            .prepare_cached("SELECT count(*) FROM incidents WHERE storm = ?1 AND state = ?2")?
+            .query_row(params![number, open], |row| row.get(0))?;
+        let mut select = self.transaction.prepare_cached(
+            "SELECT document FROM incidents WHERE storm = ?1 AND state = ?2 ORDER BY number LIMIT ?3",
+        )?;
+        let mut first: Vec<Incident> = Vec::new();
+        for found in select.query_map(params![number, open, row_limit(incidents::LEFT_OPEN_MAX)], document)? {
+            // One that is damaged is counted, not listed.
+            first.extend(readable(found)?.ok());
+        }
+        incidents::note_left_open(storm, count.unsigned_abs(), &first);
+        Ok(())
     }
 }
 

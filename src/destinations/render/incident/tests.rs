@@ -246,6 +246,31 @@ fn what_a_message_says_first_its_other_lines_do_not_say_again() {
 }
 
 #[test]
+fn the_end_of_a_storm_says_once_what_no_person_has_taken() {
+    let mut told = life::at("storm", NotifierClass::AppendOnly);
+    told.incident.enter(IncidentState::Resolved, Origin::Gatepost, told.now);
+    let IncidentKind::Storm(storm) = &mut told.incident.kind else { panic!("no storm") };
+    let listed = |number| Updated { number: IncidentNumber(number), title: format!("Ssrf\n{number}"), count: 1 };
+    (storm.left_open, storm.left_open_first) = (3, vec![listed(4712), listed(4713)]);
+    let expected = "3 not acknowledged: #4712 Ssrf 4712, #4713 Ssrf 4713 and 1 more · gatepost incidents list --storm \
+                    4720 --state open";
+    let audience = crate::domain::Audience::Channel;
+    for (operation, is_part) in [
+        (Operation::Reply { number: 1, audience }, false),
+        (Operation::Create { number: 1 }, true),
+        (Operation::Edit, true),
+    ] {
+        let end = told.clone().with(Change::Resolve, operation);
+        let news = news(&end.job(), &end.telling()).unwrap().plain(Some(end.now));
+        assert!(news.ends_with(&format!(" · 512 incidents · {expected}")), "{news}");
+        assert_eq!(plain(&summary(&end).parts, &end).iter().any(|part| part == expected), is_part, "{operation:?}");
+    }
+    // A person who ends it has seen it.
+    told.incident.enter(IncidentState::Resolved, Origin::CommandLine { user: "dana".into() }, told.now);
+    assert!(plain(&summary(&told).parts, &told).iter().all(|part| !part.contains("not acknowledged")));
+}
+
+#[test]
 fn a_digest_of_updates_lists_how_the_first_incidents_stood() {
     let mut told = life::at("digest", NotifierClass::EditableChat);
     let updated = |number| Updated { number: IncidentNumber(number), title: format!("Ssrf\n{number}"), count: number };
