@@ -467,3 +467,19 @@ fn an_incident_does_not_command_the_terminal() {
         assert!(commands_in(&ran.stderr).is_empty(), "{arguments:?}: {:?}", ran.stderr);
     }
 }
+
+#[test]
+fn an_incident_shows_when_a_repetition_was_received_last() {
+    let pager = pager();
+    let gateway = start(&pager);
+    post(&gateway, "1", "sqli", "api", "high");
+    gateway.dispatched();
+    let shown = gateway.run(&["incidents", "show", "1"]).done();
+    assert!(!shown.stdout.contains("last received"), "{shown}");
+    std::thread::sleep(Duration::from_millis(2_100));
+    // The same event in another request.
+    post(&gateway, "1", "sqli", "api", "high ");
+    let shown = || gateway.run(&["incidents", "show", "1"]).done().stdout;
+    until("the repetition is seen", || shown().contains("last received ").then_some(()));
+    assert!(shown().contains("events        1, at "), "{}", shown());
+}

@@ -59,7 +59,7 @@ fn table(rows: &[Incident]) -> Table {
             Cell::new(Tone::of_incident(incident.state), state(incident)),
             Cell::new(Tone::of_severity(incident.rank.severity), incident.rank.to_string()),
             incident.count.to_string().into(),
-            moment::ago(incident.last_at, now).into(),
+            moment::ago(incident.last_at.max(incident.received_at), now).into(),
             incident.source.as_str().into(),
             format!("{}{}", mark(incident), incident.title).into(),
         ]);

@@ -1,6 +1,7 @@
 //! `gatepost incidents show`: one incident whole, with its timeline.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -55,6 +56,8 @@ fn facts(details: &IncidentDetails) -> Outcome {
         1 => format!("1, at {}", told::utc(incident.first_at)),
         count => format!("{count} since {}, last {}", told::utc(incident.first_at), told::utc(incident.last_at)),
     };
+    // A repetition is not counted, and shows that it goes on; an export may tell of what is long ago.
+    let is_later = incident.received_at > incident.last_at.plus(LATER);
     let shown = [
         ("state", Some(standing(incident))),
         ("acknowledged", acknowledged(incident)),
@@ -65,6 +68,7 @@ fn facts(details: &IncidentDetails) -> Outcome {
         ("source", Some(format!("{} ({})", incident.source, details.event.vendor))),
         ("rule", Some(incident.rule.clone())),
         (if is_storm { "incidents" } else { "events" }, Some(counted)),
+        ("last received", is_later.then(|| told::utc(incident.received_at))),
         ("how they came", Some(by_reason(details))),
         ("victims", facet(&facets.victims)),
         ("actors", facet(&facets.actors)),
@@ -358,5 +362,7 @@ fn facet_json(facet: &Facet, counted: &str) -> Value {
     })
 }
 
+/// Where the last request is later than the last event by this much, its time is shown too.
+const LATER: Duration = Duration::from_secs(2);
 const WHAT_CHARS: usize = 13;
 const TEXT_CHARS_MAX: usize = 600;
