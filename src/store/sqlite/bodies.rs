@@ -56,8 +56,8 @@ impl Staged {
         let body = match self.body {
             Some(body) => body,
             None => {
-                let mut table = KeyTable::of(transaction)?;
-                if let Some(known) = keys.known(&mut table, self.waiting.arrival.key())? {
+                let (mut table, arrival) = (KeyTable::of(transaction)?, &self.waiting.arrival);
+                if let Some(known) = keys.known(&mut table, arrival.key(), arrival.received_at())? {
                     return Ok(Step::Known(known));
                 }
                 transaction.prepare_cached("INSERT INTO loose_bodies DEFAULT VALUES")?.execute([])?;

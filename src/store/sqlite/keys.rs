@@ -78,19 +78,45 @@ impl Keys {
         receipt: ReceiptId,
         seen_at: Timestamp,
     ) -> Result<Option<Acceptance>, StoreError> {
-        if let Some(known) = self.known(table, key)? {
+        if let Some(known) = self.known(table, key, seen_at)? {
             return Ok(Some(known));
         }
         for key in std::iter::once(&key.own).chain(&key.with_id) {
-            let key = key.as_bytes();
-            let part = self.requests.place(table.transaction, Key(*key))?;
-            table.insert.execute(params![part, key, receipt.as_bytes(), seen_at.as_millis()])?;
+            self.record(table, key, receipt, seen_at)?;
         }
         Ok(None)
     }
 
-    /// Of which receipt the key is a repetition: one that has it, or had it a while ago.
-    pub fn known(&mut self, table: &mut KeyTable<'_>, key: &RequestKey) -> rusqlite::Result<Option<Acceptance>> {
+    /// Of which receipt the key is a repetition: one that has it, or had it a while ago. A repetition that is known by its id
+    /// may have been signed for another time: what it is without its id is recorded, or it would be new under another.
+    pub fn known(
+        &mut self,
+        table: &mut KeyTable<'_>,
+        key: &RequestKey,
+        seen_at: Timestamp,
+    ) -> rusqlite::Result<Option<Acceptance>> {
+        let known = self.find(table, key)?;
+        if let (Some(Acceptance::Duplicate(first) | Acceptance::Repeated(first)), Some(_)) = (known, key.with_id)
+            && self.receipt(table, &key.own)?.is_none()
+        {
+            self.record(table, &key.own, first, seen_at)?;
+        }
+        Ok(known)
+    }
+
+    fn record(
+        &mut self,
+        table: &mut KeyTable<'_>,
+        key: &DedupeKey,
+        receipt: ReceiptId,
+        seen_at: Timestamp,
+    ) -> rusqlite::Result<()> {
+        let key = key.as_bytes();
+        let part = self.requests.place(table.transaction, Key(*key))?;
+        table.insert.execute(params![part, key, receipt.as_bytes(), seen_at.as_millis()]).map(drop)
+    }
+
+    fn find(&mut self, table: &mut KeyTable<'_>, key: &RequestKey) -> rusqlite::Result<Option<Acceptance>> {
         // A key with the id alone is from a time when the ids of the source were authenticated.
         let with_id = key.with_id.as_ref().map(|key| self.receipt(table, key)).transpose()?.flatten();
         if let Some(first) = with_id {
