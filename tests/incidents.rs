@@ -38,6 +38,8 @@ struct Alert {
     state: Option<EventState>,
     /// One group for all, and a victim of this number.
     group: Option<u64>,
+    /// The vendor's group, and its name of the alert.
+    named: Option<(&'static str, Option<&'static str>)>,
     /// It happened two days before it came.
     is_old: bool,
     to: Vec<&'static str>,
@@ -46,7 +48,8 @@ struct Alert {
 fn alert(id: impl ToString) -> Alert {
     let to = vec!["pager", "chat", "hook", "tickets"];
     let (severity, id) = (Severity::High, id.to_string());
-    Alert { id, rule: "sqli", host: "api", severity, outcome: None, state: None, group: None, is_old: false, to }
+    let (outcome, state, group, named, is_old) = (None, None, None, None, false);
+    Alert { id, rule: "sqli", host: "api", severity, outcome, state, group, named, is_old, to }
 }
 
 struct Fixture {
@@ -87,12 +90,18 @@ impl Fixture {
     }
 
     fn take_of(&self, source: &str, now: i64, alerts: &[Alert]) -> Dispatched {
-        for alert in alerts {
-            let arrival = authentic(source, &format!("{now}-{}", alert.id), &alert.id, at(now));
-            self.store.accept(arrival, None).wait().unwrap();
-        }
+        alerts.iter().for_each(|alert| self.accept(source, now, alert));
         let claims = self.store.claim_receipts(ReceiptLimits::of_any_size(1000), lease(now)).wait().unwrap().claims;
         assert_eq!(claims.len(), alerts.len());
+        self.record(now, claims, alerts)
+    }
+
+    fn accept(&self, source: &str, now: i64, alert: &Alert) {
+        let arrival = authentic(source, &format!("{now}-{}", alert.id), &alert.id, at(now));
+        self.store.accept(arrival, None).wait().unwrap();
+    }
+
+    fn record(&self, now: i64, claims: Vec<Claim<gatepost::store::ReceiptWork>>, alerts: &[Alert]) -> Dispatched {
         let conclude = |claim: Claim<gatepost::store::ReceiptWork>| {
             let id = String::from_utf8(claim.work().receipt.body.to_vec()).unwrap();
             let alert = alerts.iter().find(|alert| alert.id == id).unwrap();
@@ -184,6 +193,8 @@ fn planned(claim: &Claim<gatepost::store::ReceiptWork>, alert: &Alert) -> Planne
         target: Some(Target { host: Some(alert.host.to_owned()), ..Target::default() }),
         outcome: alert.outcome,
         state: alert.state,
+        group: alert.named.map(|(group, _)| group.to_owned()),
+        correlation: alert.named.and_then(|(_, name)| name.map(str::to_owned)),
         ..Draft::default()
     };
     let event = draft.into_event(&claim.work().receipt, "v", alert.severity, 0);
@@ -364,6 +375,31 @@ fn a_vendor_s_resolution_ends_the_incident_whatever_the_routes_say_and_never_ope
     assert_eq!(fixture.told("pager", 2), [(Change::Resolve, Operation::ResolvePage { page: 1 })]);
     let incident = fixture.incident(1).incident;
     assert_eq!((incident.state, incident.count, incident.state_by), (IncidentState::Resolved, 1, Origin::Vendor));
+}
+
+#[test]
+fn a_resolution_that_is_read_after_a_later_firing_ends_nothing() {
+    for named in [None, Some(("one", Some("aaaa")))] {
+        let fixture = Fixture::new();
+        let (state, fires) =
+            (Some(EventState::Firing), Alert { severity: Severity::Critical, named, ..alert("fires") });
+        fixture.take(0, &[Alert { state, ..fires.clone() }]);
+        fixture.changes("pager", 0);
+        let over = Alert { id: "over".to_owned(), state: Some(EventState::Resolved), to: vec![], ..fires.clone() };
+        let again = Alert { id: "again".to_owned(), state, ..fires };
+        fixture.accept("s", 10, &over);
+        fixture.accept("s", 15, &again);
+        let mut claims = fixture.store.claim_receipts(ReceiptLimits::of_any_size(9), lease(20)).wait().unwrap().claims;
+        let both = [over, again];
+        claims.sort_by_key(|claim| claim.work().receipt.received_at);
+        // The more urgent one is read first.
+        fixture.record(20, claims.split_off(1), &both);
+        let dispatched = fixture.record(21, claims, &both);
+        assert!(dispatched.held_back.keys().any(|(_, reason)| *reason == "resolution outdated"), "{dispatched:?}");
+        assert_eq!((fixture.incident(1).incident.state, fixture.told("pager", 30)), (IncidentState::Open, vec![]));
+        fixture.take(40, &[Alert { id: "at last".to_owned(), ..both[0].clone() }]);
+        assert_eq!(fixture.changes("pager", 50), [Change::Resolve]);
+    }
 }
 
 #[test]

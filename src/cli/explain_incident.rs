@@ -120,6 +120,7 @@ fn joined(joined: Joined) -> &'static str {
         Joined::Ended => "ended an alert of",
         Joined::Resolved => "resolved",
         Joined::ResolutionHeld => "would have resolved",
+        Joined::ResolutionOutdated => "is older than the latest firing of",
         Joined::Counted | Joined::NothingToResolve | Joined::NotTold => "joined",
     }
 }
@@ -131,7 +132,9 @@ fn not_told(joined: Joined) -> &'static str {
         Joined::NotTold => "no route sent it to a notifier when it came",
         Joined::Opened | Joined::Raised | Joined::Spread | Joined::Reopened => "no route sent it there when it came",
         Joined::Counted | Joined::Late => "counted; no route sent it there when it came",
-        Joined::Ended | Joined::Resolved | Joined::ResolutionHeld => "it was not told that the incident began",
+        Joined::Ended | Joined::Resolved | Joined::ResolutionHeld | Joined::ResolutionOutdated => {
+            "it was not told that the incident began"
+        }
     }
 }
 

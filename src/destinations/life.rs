@@ -212,6 +212,7 @@ impl World {
             is_unattended: false,
             is_hold_noted: false,
             ends_by_vendor: false,
+            fired: None,
             silenced_until: None,
             fold: None,
             follows: None,

@@ -94,6 +94,7 @@ pub(super) fn incident(event: &Event, now: Timestamp) -> Incident {
         is_unattended: false,
         is_hold_noted: false,
         ends_by_vendor: false,
+        fired: None,
         silenced_until: None,
         fold: None,
         follows: None,

@@ -199,6 +199,16 @@ pub struct Acknowledgement {
     pub number: u32,
 }
 
+/// When an alert fired last. What says that it is over, and is older, is out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Firing {
+    /// When that was received.
+    pub received_at: Timestamp,
+    /// The vendor's time of it, where the vendor documents one; never later than the receipt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub happened_at: Option<Timestamp>,
+}
+
 /// That an incident is told through a storm incident and not by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
@@ -355,6 +365,9 @@ pub struct Incident {
     /// Its vendor sends resolutions, so silence does not end it.
     #[serde(default)]
     pub ends_by_vendor: bool,
+    /// The latest of its events that name no alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired: Option<Firing>,
     /// Until when only a raise or a spread is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silenced_until: Option<Timestamp>,

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 
 use super::correlations::{Correlations, Ended};
+use super::firing::{is_outdated, latest};
 use super::new_event::{NewEvent, OLD};
 use super::set_back::is_ahead;
 use super::spread::steps;
@@ -43,6 +44,8 @@ pub enum Joined {
     NothingToResolve,
     /// No route sends it to a notifier.
     NotTold,
+    /// It says that an alert is over which has fired since.
+    ResolutionOutdated,
 }
 
 impl serde::Serialize for Joined {
@@ -53,7 +56,7 @@ impl serde::Serialize for Joined {
 
 impl Joined {
     /// All of them, in the order of their numbers in the store.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Opened,
         Self::Counted,
         Self::Raised,
@@ -65,6 +68,7 @@ impl Joined {
         Self::ResolutionHeld,
         Self::NothingToResolve,
         Self::NotTold,
+        Self::ResolutionOutdated,
     ];
 
     /// The word on the screen and in metrics.
@@ -81,6 +85,7 @@ impl Joined {
             Self::ResolutionHeld => "resolution held",
             Self::NothingToResolve => "nothing to resolve",
             Self::NotTold => "not told",
+            Self::ResolutionOutdated => "resolution outdated",
         }
     }
 
@@ -98,6 +103,7 @@ impl Joined {
             Self::ResolutionHeld => 8,
             Self::NothingToResolve => 9,
             Self::NotTold => 10,
+            Self::ResolutionOutdated => 11,
         }
     }
 
@@ -216,12 +222,14 @@ impl Absorbing<'_> {
             return Joined::NothingToResolve;
         }
         let firing = subject.correlations.firing();
-        match subject.correlations.end(event.correlation, event.at()) {
+        match subject.correlations.end(event, now) {
             // It ended an alert of an incident that a person has resolved, or nothing.
             _ if is_over && firing == subject.correlations.firing() => Joined::NothingToResolve,
             Ended::One | Ended::All if is_over => Joined::Ended,
             Ended::Nothing => Joined::NothingToResolve,
             Ended::One => Joined::Ended,
+            Ended::Outdated => Joined::ResolutionOutdated,
+            Ended::All if is_outdated(event, subject.incident.fired, now) => Joined::ResolutionOutdated,
             Ended::All if is_flapping(&subject.incident, now) => subject.hold(now),
             Ended::All => subject.resolve(event, now),
         }
@@ -333,8 +341,9 @@ impl Subject {
     }
 
     fn fire(&mut self, event: &NewEvent) {
-        if let Some(hash) = event.correlation {
-            self.correlations.fire(hash, event);
+        match event.correlation {
+            Some(hash) => self.correlations.fire(hash, event),
+            None => self.incident.fired = Some(latest(self.incident.fired, event)),
         }
         if event.state == Some(EventState::Firing) {
             self.incident.ends_by_vendor = true;
@@ -383,6 +392,7 @@ fn opened(
         is_hold_noted: false,
         is_unattended: false,
         ends_by_vendor: false,
+        fired: None,
         silenced_until: None,
         fold: None,
         follows: None,

@@ -49,6 +49,7 @@ pub(super) fn live_or_opened(
         is_hold_noted: false,
         is_unattended: false,
         ends_by_vendor: false,
+        fired: None,
         silenced_until: None,
         fold: None,
         follows,

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::Timestamp;
+use crate::domain::{Firing, Timestamp};
 
 use super::NewEvent;
+use super::firing::{is_outdated, latest};
 
 /// A hash of the vendor's name of an alert.
 pub type CorrelationHash = [u8; 16];
@@ -19,6 +20,8 @@ pub struct Correlation {
     pub at: Timestamp,
     /// Whether it goes on.
     pub is_firing: bool,
+    /// When it fired last; `None`: an earlier version has not noted it.
+    pub fired: Option<Firing>,
 }
 
 /// The alerts of one incident.
@@ -35,6 +38,8 @@ pub struct Correlations {
 pub(super) enum Ended {
     /// Nothing: what it names never fired here, or had ended before.
     Nothing,
+    /// Nothing: the alert has fired since.
+    Outdated,
     /// One alert, while others go on, or as many as can no longer be told.
     One,
     /// The last that fired.
@@ -71,17 +76,23 @@ impl Correlations {
     pub(super) fn fire(&mut self, hash: CorrelationHash, event: &NewEvent) {
         let at = event.at();
         match self.known.get_mut(&hash) {
-            Some(state) if state.is_firing => {}
+            Some(state) if state.is_firing => {
+                let fired = Some(latest(state.fired, event));
+                if fired != state.fired {
+                    state.fired = fired;
+                    self.changed.insert(hash);
+                }
+            }
             Some(state) if event.is_before(state.at) => {}
             Some(state) => {
-                *state = Correlation { at, is_firing: true };
+                *state = Correlation { at, is_firing: true, fired: Some(latest(state.fired, event)) };
                 self.changed.insert(hash);
                 self.firing = self.firing.saturating_add(1);
             }
             // The one beyond the limit is kept: it is the mark that there were too many.
             None if self.members > MEMBERS_MAX => {}
             None => {
-                self.known.insert(hash, Correlation { at, is_firing: true });
+                self.known.insert(hash, Correlation { at, is_firing: true, fired: Some(latest(None, event)) });
                 self.changed.insert(hash);
                 self.members += 1;
                 self.firing = self.firing.saturating_add(1);
@@ -90,17 +101,20 @@ impl Correlations {
     }
 
     /// The vendor says that an alert is over; without a name, that all is over, which counts only where none has a name.
-    pub(super) fn end(&mut self, hash: Option<CorrelationHash>, at: Timestamp) -> Ended {
+    pub(super) fn end(&mut self, event: &NewEvent, now: Timestamp) -> Ended {
         if self.is_overflown() {
             return Ended::One;
         }
         if self.members == 0 {
             return Ended::All;
         }
-        let Some(hash) = hash else { return if self.firing == 0 { Ended::All } else { Ended::One } };
+        let Some(hash) = event.correlation else { return if self.firing == 0 { Ended::All } else { Ended::One } };
         let Some(state) = self.known.get_mut(&hash) else { return Ended::Nothing };
+        if state.is_firing && is_outdated(event, state.fired, now) {
+            return Ended::Outdated;
+        }
         if state.is_firing {
-            *state = Correlation { at, is_firing: false };
+            *state = Correlation { at: event.at(), is_firing: false, ..*state };
             self.changed.insert(hash);
             self.firing = self.firing.saturating_sub(1);
             return if self.firing == 0 { Ended::All } else { Ended::One };

@@ -15,6 +15,7 @@ mod collective;
 mod correlations;
 mod digest;
 mod due;
+mod firing;
 mod group_field;
 mod grouping;
 mod new_event;

@@ -65,6 +65,11 @@ impl NewEvent {
         if self.happened_at == self.received_at { self.received_at < end } else { self.happened_at <= end }
     }
 
+    /// The time of the vendor as [`at`](Self::at) has it, where the vendor documents one.
+    pub(super) fn documented_at(&self) -> Option<Timestamp> {
+        (self.happened_at != self.received_at).then(|| self.at())
+    }
+
     /// The time of the vendor, never later than that of receipt: a clock that is ahead must not date what is shown.
     pub(super) fn at(&self) -> Timestamp {
         self.happened_at.min(self.received_at)

@@ -295,6 +295,7 @@ fn held_back(details: &IncidentDetails) -> Outcome {
             "late" => format!("{count} events: counted, and older than the resolution, so that they reopen nothing"),
             "ended" => format!("{count} events: the end of one alert, while others go on or all was over"),
             "resolution held" => format!("{count} events: the end of an incident that came back too often"),
+            "resolution outdated" => format!("{count} events: the end of an alert that has fired since"),
             _ => continue,
         };
         lines.push(text);

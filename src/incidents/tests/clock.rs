@@ -94,3 +94,13 @@ fn a_time_that_is_hardly_ahead_stays() {
     let now = world.now.minus(minutes(1));
     assert!(!set_back(world.incident_mut(), now));
 }
+
+#[test]
+fn a_resolution_after_a_firing_that_is_dated_ahead_counts() {
+    for (fires, ends) in [(firing(1), resolved(1)), (event(Severity::High), resolved(None))] {
+        let mut world = World::new();
+        world.take_one(&fires);
+        set_clock_back(&mut world);
+        assert_eq!(world.take_one(&ends), Joined::Resolved);
+    }
+}

@@ -1,5 +1,7 @@
 //! An incident with several of the vendor's alerts is over when all of them are.
 
+use std::time::Duration;
+
 use super::world::*;
 use crate::domain::*;
 use crate::incidents::*;
@@ -60,15 +62,15 @@ fn what_the_vendor_ends_after_a_person_did_is_remembered_for_a_reopening() {
 fn only_what_changed_is_written() {
     let mut known = std::collections::BTreeMap::new();
     let at = World::new().now.minus(hours(1));
-    known.insert([1; 16], Correlation { at, is_firing: true });
-    known.insert([2; 16], Correlation { at, is_firing: true });
+    known.insert([1; 16], Correlation { at, is_firing: true, fired: None });
+    known.insert([2; 16], Correlation { at, is_firing: true, fired: None });
     let mut world = World::new();
     world.take_one(&event(Severity::Low));
     world.latest.as_mut().unwrap().correlations = Correlations::new(known, 7, 7);
     world.take(&[firing(1), firing(3), resolved(2)]);
     let correlations = &world.latest.as_ref().unwrap().correlations;
     let changed: Vec<(u8, bool)> = correlations.changed().map(|(hash, state)| (hash[0], state.is_firing)).collect();
-    assert_eq!(changed, [(2, false), (3, true)]);
+    assert_eq!(changed, [(1, true), (2, false), (3, true)], "that it fires still is news as well");
     assert_eq!((correlations.members(), correlations.firing()), (8, 7));
 }
 
@@ -108,4 +110,84 @@ fn that_there_were_too_many_alerts_is_stored_and_known_to_the_next_batch() {
     world.latest = Some(subject);
     assert_eq!(world.take_one(&resolved(None)), Joined::Ended);
     assert_eq!(world.state(), IncidentState::Open);
+}
+
+type Made = fn() -> NewEvent;
+
+/// An alert with the vendor's name for it, and one without.
+const ALERTS: [(Made, Made); 2] = [(|| firing(1), || resolved(1)), (|| event(Severity::Critical), || resolved(None))];
+
+#[test]
+fn a_resolution_that_was_received_before_the_latest_firing_ends_nothing() {
+    for (fires, ends) in ALERTS {
+        let mut world = World::new();
+        world.take_one(&fires());
+        world.pass(minutes(1));
+        let before = world.now;
+        world.pass(Duration::from_millis(5));
+        // The more urgent one is read first.
+        assert_eq!(world.take_one(&fires()), Joined::Counted);
+        assert_eq!(world.take_one(&received(ends(), before)), Joined::ResolutionOutdated);
+        assert_eq!((world.state(), world.incident().count), (IncidentState::Open, 2));
+        assert_eq!(world.take_one(&ends()), Joined::Resolved);
+    }
+}
+
+#[test]
+fn a_resolution_that_the_vendor_dates_before_the_latest_firing_ends_nothing() {
+    for (fires, ends) in ALERTS {
+        let mut world = World::new();
+        world.take_one(&happened(fires(), world.now));
+        world.pass(minutes(1));
+        let ended = world.now;
+        world.pass(minutes(1));
+        let again = world.now;
+        world.pass(Duration::from_millis(800));
+        world.take_one(&happened(fires(), again));
+        world.pass(minutes(1));
+        // It was refused at first, and is sent again.
+        assert_eq!(world.take_one(&happened(ends(), ended)), Joined::ResolutionOutdated);
+        assert_eq!(world.state(), IncidentState::Open);
+        // Of the same second, by a clock that counts no less: the receipt decides.
+        let sooner = again.plus(Duration::from_millis(400));
+        assert_eq!(world.take_one(&received(happened(ends(), again), sooner)), Joined::ResolutionOutdated);
+        assert_eq!(world.take_one(&happened(ends(), again)), Joined::Resolved);
+    }
+}
+
+#[test]
+fn a_resolution_that_the_vendor_dates_after_the_latest_firing_counts_although_it_came_first() {
+    for (fires, ends) in ALERTS {
+        let mut world = World::new();
+        world.take_one(&happened(fires(), world.now));
+        let (again, ended) = (world.now.plus(minutes(1)), world.now.plus(minutes(2)));
+        world.pass(minutes(3));
+        let came_at = world.now;
+        world.pass(minutes(1));
+        world.take_one(&happened(fires(), again));
+        assert_eq!(world.take_one(&received(happened(ends(), ended), came_at)), Joined::Resolved);
+    }
+}
+
+#[test]
+fn a_resolution_without_a_time_that_is_sent_again_counts() {
+    for (fires, ends) in ALERTS {
+        let mut world = World::new();
+        world.take_one(&happened(fires(), world.now));
+        world.pass(minutes(2));
+        assert_eq!(world.take_one(&ends()), Joined::Resolved);
+    }
+}
+
+#[test]
+fn the_last_alert_that_ends_leaves_an_incident_open_whose_latest_event_names_none() {
+    let mut world = World::new();
+    world.take_one(&firing(1));
+    world.pass(minutes(1));
+    let before = world.now;
+    world.pass(minutes(1));
+    world.take_one(&event(Severity::Critical));
+    assert_eq!(world.take_one(&received(resolved(1), before)), Joined::ResolutionOutdated);
+    assert_eq!((world.state(), world.latest.as_ref().unwrap().correlations.firing()), (IncidentState::Open, 0));
+    assert_eq!(world.take_one(&resolved(1)), Joined::Resolved);
 }

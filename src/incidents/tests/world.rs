@@ -47,7 +47,7 @@ impl World {
         self.latest.as_ref().and_then(|subject| check_at(&subject.incident, &self.timing, self.listening_since))
     }
 
-    /// Takes events that are received now.
+    /// Takes events, which are received now unless they say otherwise.
     pub fn take(&mut self, events: &[NewEvent]) -> Vec<Joined> {
         let events: Vec<NewEvent> = events.iter().map(|event| dated(event, self.now)).collect();
         let before = self.latest.take().map(|mut subject| {
@@ -189,6 +189,11 @@ pub fn happened(event: NewEvent, at: Timestamp) -> NewEvent {
     NewEvent { happened_at: at, ..event }
 }
 
+/// One that is read later than others that came after it.
+pub fn received(event: NewEvent, at: Timestamp) -> NewEvent {
+    NewEvent { received_at: at, ..event }
+}
+
 pub fn firing(correlation: u8) -> NewEvent {
     let state = Some(EventState::Firing);
     NewEvent { state, correlation: Some([correlation; 16]), ..event(Severity::Medium) }
@@ -201,8 +206,9 @@ pub fn resolved(correlation: impl Into<Option<u8>>) -> NewEvent {
 }
 
 fn dated(event: &NewEvent, now: Timestamp) -> NewEvent {
-    let happened_at = if event.happened_at == undated() { now } else { event.happened_at };
-    NewEvent { happened_at, received_at: now, ..event.clone() }
+    let received_at = if event.received_at == undated() { now } else { event.received_at };
+    let happened_at = if event.happened_at == undated() { received_at } else { event.happened_at };
+    NewEvent { happened_at, received_at, ..event.clone() }
 }
 
 pub fn person(name: &str) -> Origin {

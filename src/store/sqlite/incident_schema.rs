@@ -1,9 +1,9 @@
-//! The tables of incidents, as a part of the second schema. Never edited once released.
+//! The tables of incidents, as a part of the second schema, and what later ones add. Never edited once released.
 //!
 //! The table of deliveries is made anew, because a change of an incident has no event; urgencies are brought to the scale that
 //! changes and events share.
 
-/// The statements.
+/// The statements of the second schema.
 pub const SCHEMA: &str = "
     CREATE TABLE incidents (
         number   INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -109,4 +109,11 @@ pub const SCHEMA: &str = "
     CREATE INDEX deliveries_leased ON deliveries (destination, lease_until) WHERE state = 1;
     CREATE INDEX deliveries_dead ON deliveries (seq) WHERE state = 3;
     CREATE INDEX deliveries_notification ON deliveries (notification, seq) WHERE notification IS NOT NULL;
+";
+
+/// The latest firing of each alert, as a part of the seventh schema: a resolution that is older ends nothing. Of alerts that
+/// fired before it is not known.
+pub const FIRINGS: &str = "
+    ALTER TABLE correlations ADD COLUMN fired_received_at INTEGER;
+    ALTER TABLE correlations ADD COLUMN fired_happened_at INTEGER;
 ";

@@ -8,7 +8,7 @@ mod collectives;
 use std::collections::{BTreeMap, BTreeSet};
 
 use collectives::{Collectives, Shown};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::super::{Advanced, Policy, StoreError};
 use super::gathered::{Gathered, GatheredEvent};
@@ -16,8 +16,8 @@ use super::incident_rows::IncidentRows;
 use super::notifications::{Notifications, TellingProgress};
 use super::rows::{document, readable, row_limit, row_of, to_text};
 use crate::domain::{
-    DestinationName, Facets, Incident, IncidentId, IncidentKey, IncidentNumber, IncidentState, Origin, RouteName,
-    SourceName, Timestamp,
+    DestinationName, Facets, Firing, Incident, IncidentId, IncidentKey, IncidentNumber, IncidentState, Origin,
+    RouteName, SourceName, Timestamp,
 };
 use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, Subject};
 
@@ -245,15 +245,12 @@ impl<'t> Incidents<'t> {
         if hashes.is_empty() {
             return Ok(Correlations::default());
         }
-        let mut select = self
-            .transaction
-            .prepare_cached("SELECT at, is_firing FROM correlations WHERE incident = ?1 AND correlation = ?2")?;
+        let mut select = self.transaction.prepare_cached(
+            "SELECT at, is_firing, fired_received_at, fired_happened_at FROM correlations
+             WHERE incident = ?1 AND correlation = ?2",
+        )?;
         for hash in hashes {
-            let found = select
-                .query_row(params![number, hash], |row| {
-                    Ok(Correlation { at: Timestamp::from_millis(row.get(0)?), is_firing: row.get(1)? })
-                })
-                .optional()?;
+            let found = select.query_row(params![number, hash], correlation).optional()?;
             known.extend(found.map(|correlation| (hash, correlation)));
         }
         let (members, firing): (i64, i64) = self
@@ -298,11 +295,15 @@ impl<'t> Incidents<'t> {
                 .execute(params![number, facets])?,
         };
         let mut correlation = self.transaction.prepare_cached(
-            "INSERT INTO correlations (incident, correlation, at, is_firing) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (incident, correlation) DO UPDATE SET at = excluded.at, is_firing = excluded.is_firing",
+            "INSERT INTO correlations (incident, correlation, at, is_firing, fired_received_at, fired_happened_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (incident, correlation) DO UPDATE SET at = excluded.at, is_firing = excluded.is_firing,
+                 fired_received_at = excluded.fired_received_at, fired_happened_at = excluded.fired_happened_at",
         )?;
         for (hash, state) in subject.correlations.changed() {
-            correlation.execute(params![number, hash, state.at.as_millis(), state.is_firing])?;
+            let received = state.fired.map(|fired| fired.received_at.as_millis());
+            let happened = state.fired.and_then(|fired| fired.happened_at).map(Timestamp::as_millis);
+            correlation.execute(params![number, hash, state.at.as_millis(), state.is_firing, received, happened])?;
         }
         self.rows.add_milestones(subject.incident.number, &subject.milestones)
     }
@@ -376,6 +377,13 @@ impl<'t> Incidents<'t> {
         incidents::note_left_open(storm, count.unsigned_abs(), &first);
         Ok(())
     }
+}
+
+fn correlation(row: &Row<'_>) -> rusqlite::Result<Correlation> {
+    let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis));
+    let happened_at = time(3)?;
+    let fired = time(2)?.map(|received_at| Firing { received_at, happened_at });
+    Ok(Correlation { at: Timestamp::from_millis(row.get(0)?), is_firing: row.get(1)?, fired })
 }
 
 const CHECK_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_secs(1);

@@ -102,6 +102,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[replay_schema::SCHEMA, operator_schema::NOTICES, operator_schema::FALLBACKS],
     &[numbers::SCHEMA, id_order::SCHEMA, token_schema::SCHEMA],
     &[stored_places::SCHEMA],
+    &[incident_schema::FIRINGS],
 ];
 
 /// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).
