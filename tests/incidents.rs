@@ -403,6 +403,18 @@ fn a_resolution_that_is_read_after_a_later_firing_ends_nothing() {
 }
 
 #[test]
+fn a_resolution_without_a_name_ends_no_group_whose_named_alerts_fire() {
+    let fixture = Fixture::new();
+    let of = |id: &str, name, state| Alert { named: Some(("one", name)), state: Some(state), ..alert(id) };
+    fixture.take(0, &[of("a", Some("aaaa"), EventState::Firing), of("b", Some("bbbb"), EventState::Firing)]);
+    fixture.changes("pager", 0);
+    fixture.take(10, &[of("over", None, EventState::Resolved)]);
+    assert_eq!((fixture.incident(1).incident.state, fixture.told("pager", 20)), (IncidentState::Open, vec![]));
+    fixture.take(30, &[of("a is", Some("aaaa"), EventState::Resolved), of("b is", Some("bbbb"), EventState::Resolved)]);
+    assert_eq!(fixture.changes("pager", 40), [Change::Resolve]);
+}
+
+#[test]
 fn what_was_resolved_before_it_was_told_does_not_page_and_says_why() {
     let fixture = Fixture::new();
     fixture.take(0, &[alert("fires")]);

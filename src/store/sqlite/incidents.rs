@@ -242,7 +242,8 @@ impl<'t> Incidents<'t> {
         let number = row_of(incident);
         let mut known = BTreeMap::new();
         let hashes: BTreeSet<[u8; 16]> = events.iter().filter_map(|event| event.correlation).collect();
-        if hashes.is_empty() {
+        // What names no alert and says that one is over must know of those that have a name.
+        if hashes.is_empty() && events.iter().all(|event| event.state.is_none()) {
             return Ok(Correlations::default());
         }
         let mut select = self.transaction.prepare_cached(
