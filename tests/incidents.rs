@@ -715,6 +715,68 @@ fn a_storm_that_ends_knows_what_it_leaves_open_at_high_and_above() {
     }
 }
 
+/// Incident 6 is folded into the storm, which is number 7, and then resolved.
+fn folded_and_resolved() -> Fixture {
+    let fixture = Fixture::timed(Timing::default());
+    let hosts = ["a", "b", "c", "d", "e", "f"];
+    fixture.take(0, &hosts.map(|host| Alert { host, ..alert(host) }));
+    fixture.changes("pager", 0);
+    assert_eq!(fixture.incident(6).incident.fold.map(|fold| fold.storm), Some(IncidentNumber(7)));
+    fixture.take(MINUTE, &[Alert { host: "f", state: Some(EventState::Resolved), ..alert("over") }]);
+    fixture
+}
+
+#[test]
+fn a_folded_incident_that_is_reopened_after_its_storm_is_told_by_itself() {
+    for (ends_at, fold, told) in [(0, Some(IncidentNumber(7)), vec![]), (16 * MINUTE, None, vec![Change::Open])] {
+        let fixture = folded_and_resolved();
+        fixture.advance(ends_at);
+        fixture.changes("pager", ends_at);
+        fixture.take(17 * MINUTE, &[Alert { host: "f", ..alert("again") }]);
+        let incident = fixture.incident(6).incident;
+        assert_eq!((incident.state, incident.reopenings), (IncidentState::Open, 1));
+        assert_eq!((incident.fold.map(|fold| fold.storm), fixture.changes("pager", 17 * MINUTE)), (fold, told));
+    }
+}
+
+#[test]
+fn a_folded_incident_that_a_person_reopens_is_told_by_itself() {
+    let fixture = folded_and_resolved();
+    fixture.order(6, Order::Reopen, 2 * MINUTE).unwrap();
+    assert_eq!(fixture.changes("pager", 2 * MINUTE), [Change::Open]);
+}
+
+#[test]
+fn many_folded_incidents_that_are_reopened_after_their_storm_are_the_next_storm() {
+    let fixture = Fixture::timed(Timing::default());
+    let hosts: Vec<&'static str> = (0..45).map(|n| &*Box::leak(format!("h{n}").into_boxed_str())).collect();
+    let of = |mark: &str, host, state| Alert { host, state, ..alert(format!("{mark}-{host}")) };
+    let all = |mark, state| hosts.iter().map(|host| of(mark, *host, state)).collect::<Vec<_>>();
+    fixture.take(0, &all("first", None));
+    fixture.changes("pager", 0);
+    fixture.take(MINUTE, &all("over", Some(EventState::Resolved)));
+    fixture.advance(16 * MINUTE);
+    fixture.changes("pager", 16 * MINUTE);
+    fixture.take(17 * MINUTE, &all("again", None));
+    let told = fixture.changes("pager", 17 * MINUTE);
+    let opened = told.iter().filter(|change| **change == Change::Open).count();
+    // Five that were told by themselves before, five of the others, and the storm.
+    assert_eq!((opened, told.len()), (6, 11), "{told:?}");
+    // A storm that is full takes no more: they stay where they were.
+    damage(
+        &fixture,
+        "UPDATE incidents SET document = json_set(document, '$.kind.storm.incidents', 10000) WHERE number = 47",
+    );
+    let at_last = hosts[44];
+    let storm = fixture.incident(45).incident.fold.map(|fold| fold.storm);
+    assert_eq!(storm, Some(IncidentNumber(47)));
+    fixture.take(18 * MINUTE, &[of("over again", at_last, Some(EventState::Resolved))]);
+    damage(&fixture, "UPDATE incidents SET document = json_set(document, '$.fold.storm', 6) WHERE number = 45");
+    fixture.take(19 * MINUTE, &[of("at last", at_last, None)]);
+    let incident = fixture.incident(45).incident;
+    assert_eq!((incident.state, incident.fold.map(|fold| fold.storm)), (IncidentState::Open, Some(IncidentNumber(6))));
+}
+
 #[test]
 fn the_limit_of_a_storm_holds_over_transactions_and_restarts() {
     let fixture = Fixture::timed(Timing::default());

@@ -281,15 +281,23 @@ impl Subject {
     fn unfold_if_new(&mut self, event: &NewEvent, now: Timestamp) {
         let is_in_digest = self.incident.fold.is_some_and(|fold| fold.is_digest);
         if is_in_digest && !event.is_old() {
-            self.incident.fold = None;
-            self.milestones.push(Milestone::new(now, MilestoneKind::Unfolded, Origin::Gatepost));
+            self.unfold(now);
         }
+    }
+
+    fn unfold(&mut self, now: Timestamp) {
+        self.incident.fold = None;
+        self.milestones.push(Milestone::new(now, MilestoneKind::Unfolded, Origin::Gatepost));
     }
 
     fn reopen(&mut self, place: usize, event: &NewEvent, now: Timestamp) -> Joined {
         self.count(event);
         self.fire(event);
         self.unfold_if_new(event, now);
+        if self.is_fold_over && self.incident.fold.is_some() {
+            self.unfolded = self.incident.fold;
+            self.unfold(now);
+        }
         self.enter(IncidentState::Open, Origin::Vendor, now);
         let incident = &mut self.incident;
         incident.reopenings = incident.reopenings.saturating_add(1);

@@ -163,13 +163,15 @@ fn resolve(incident: &mut Incident, by: &Origin, now: Timestamp) -> Result<Miles
     Ok(MilestoneKind::Resolved)
 }
 
-/// A person's reopening does not count as flapping: it goes into the number of reopenings, not into their times.
+/// A person's reopening does not count as flapping: it goes into the number of reopenings, not into their times. It is told by
+/// itself, even where a storm or a digest told the incident.
 fn reopen(incident: &mut Incident, by: &Origin, now: Timestamp) -> Result<MilestoneKind, OrderError> {
     if incident.state.is_live() {
         return Err(OrderError::NotOver { number: incident.number, state: incident.state });
     }
     incident.reopenings = incident.reopenings.saturating_add(1);
     incident.is_unattended = false;
+    incident.fold = None;
     incident.enter(IncidentState::Open, by.clone(), now);
     Ok(MilestoneKind::Reopened)
 }

@@ -1,7 +1,7 @@
 //! An incident as events change it.
 
 use super::correlations::Correlations;
-use crate::domain::{Facets, Incident, Milestone};
+use crate::domain::{Facets, Fold, Incident, Milestone};
 
 /// An incident with what only its events change.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,11 +18,24 @@ pub struct Subject {
     pub shows: Option<usize>,
     /// Of an incident that these events opened: all of them were old when they arrived, so that a digest tells it.
     pub is_old: bool,
+    /// The storm or the digest that it is told through is over.
+    pub is_fold_over: bool,
+    /// Through what it was told before these events reopened it: that is over, so that it is to be told by itself.
+    pub unfolded: Option<Fold>,
 }
 
 impl Subject {
     /// As stored.
     pub fn new(incident: Incident, facets: Facets, correlations: Correlations) -> Self {
-        Self { incident, facets, correlations, milestones: Vec::new(), shows: None, is_old: false }
+        Self {
+            incident,
+            facets,
+            correlations,
+            milestones: Vec::new(),
+            shows: None,
+            is_old: false,
+            is_fold_over: false,
+            unfolded: None,
+        }
     }
 }

@@ -96,13 +96,18 @@ impl<'t> Incidents<'t> {
         for (place, (mut subject, of_subject)) in absorbed.subjects.into_iter().zip(notifiers).enumerate() {
             let shown = subject.shows.and_then(|shows| places.get(shows)).map(|(row, _)| *row);
             let is_opened = absorbed.joined.contains(&(Joined::Opened, Some(place)));
-            let folded_into = if is_opened {
+            // As many may be reopened at once as were folded.
+            let folded_into = if is_opened || subject.unfolded.is_some() {
                 let shown = Shown { event: shown, notifiers: &of_subject };
                 collectives.fold(self, &mut subject, is_one_of_many_old, shown, &mut numbers)?
             } else {
                 collectives.count_in_digest(self, &subject, subject.incident.count.saturating_sub(before))?;
                 None
             };
+            if folded_into.is_some() && subject.incident.fold.is_none() {
+                // A storm that is full: it keeps the new ones as a number, and others stay where they were.
+                subject.incident.fold = subject.unfolded;
+            }
             if folded_into.is_none() || subject.incident.fold.is_some() {
                 *absorption.opened.entry(source.clone()).or_default() += usize::from(is_opened);
                 self.save(&subject, shown)?;
@@ -220,7 +225,13 @@ impl<'t> Incidents<'t> {
         let Some(incident) = self.rows.readable(IncidentNumber(number.unsigned_abs()))? else { return Ok(None) };
         let facets = self.facets(incident.number)?;
         let correlations = self.correlations(incident.number, events)?;
-        Ok(Some(Subject::new(incident, facets, correlations)))
+        let is_fold_over = incident.fold.map(|fold| self.is_over(fold.storm)).transpose()?.unwrap_or_default();
+        Ok(Some(Subject { is_fold_over, ..Subject::new(incident, facets, correlations) }))
+    }
+
+    fn is_over(&self, incident: IncidentNumber) -> Result<bool, StoreError> {
+        let mut live = self.transaction.prepare_cached("SELECT 1 FROM incidents WHERE number = ?1 AND is_live = 1")?;
+        Ok(!live.exists([row_of(incident)])?)
     }
 
     fn facets(&self, incident: IncidentNumber) -> Result<Facets, StoreError> {
