@@ -204,7 +204,9 @@ fn notifier(
     }
     let open = of_it.iter().rev().find(|row| row.delivery.state != DeliveryState::Delivered);
     let text = match open {
-        Some(row) if is_open(row) => pending(row),
+        Some(row) if is_open(row) => silenced(&details.incident)
+            .filter(|_| waits_for_silence(row, &details.incident))
+            .unwrap_or_else(|| pending(row)),
         _ => silenced(&details.incident).unwrap_or_else(|| match open {
             Some(row) => format!("{}{}", joined.as_str(), told::reason(row)),
             None => format!("{} in {}; what was told covers it", joined.as_str(), details.incident.number),
@@ -252,6 +254,13 @@ fn pending(row: &DeliveryRow) -> String {
         DeliveryState::Leased => format!("under way (delivery {})", delivery.id),
         _ => format!("{}{} (delivery {})", delivery.state.as_str(), told::reason(row), delivery.id),
     }
+}
+
+/// It waits for the end of a silence, and not for the next try.
+fn waits_for_silence(row: &DeliveryRow, incident: &Incident) -> bool {
+    let delivery = &row.delivery;
+    delivery.state == DeliveryState::Waiting
+        && incident.silenced_until.is_some_and(|until| delivery.not_before >= until)
 }
 
 fn silenced(incident: &Incident) -> Option<String> {

@@ -214,6 +214,7 @@ impl World {
             ends_by_vendor: false,
             fired: None,
             silenced_until: None,
+            silence: None,
             fold: None,
             follows: None,
         };

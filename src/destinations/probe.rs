@@ -96,6 +96,7 @@ pub(super) fn incident(event: &Event, now: Timestamp) -> Incident {
         ends_by_vendor: false,
         fired: None,
         silenced_until: None,
+        silence: None,
         fold: None,
         follows: None,
     }

@@ -209,6 +209,20 @@ pub struct Firing {
     pub happened_at: Option<Timestamp>,
 }
 
+/// How an incident stood when a person silenced it: what is worse is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// When.
+    pub at: Timestamp,
+    /// Its rank.
+    pub rank: Rank,
+    /// Its victims.
+    pub victims: u64,
+    /// Of a storm: how many of its rules it had named.
+    #[serde(default)]
+    pub named: u64,
+}
+
 /// That an incident is told through a storm incident and not by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fold {
@@ -371,6 +385,9 @@ pub struct Incident {
     /// Until when only a raise or a spread is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silenced_until: Option<Timestamp>,
+    /// How it stood then; `None`: an earlier version silenced it, or nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
     /// It is told through a storm incident or a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<Fold>,

@@ -42,7 +42,7 @@ pub use id_prefix::{IdPrefix, IdPrefixError};
 pub use ids::{DeliveryId, EventId, IncidentId, NotificationId, ReceiptId};
 pub use incident::{
     Acknowledgement, DigestFacts, DigestOf, Firing, Fold, Incident, IncidentKey, IncidentKind, IncidentNumber,
-    IncidentState, Origin, Rank, STATE_NOTE_CHARS_MAX, STORM_NAMED_MAX, StormFacts, Updated,
+    IncidentState, Origin, Rank, STATE_NOTE_CHARS_MAX, STORM_NAMED_MAX, Silence, StormFacts, Updated,
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
 pub use milestone::{Milestone, MilestoneKind};

@@ -402,6 +402,7 @@ fn opened(
         ends_by_vendor: false,
         fired: None,
         silenced_until: None,
+        silence: None,
         fold: None,
         follows: None,
     }

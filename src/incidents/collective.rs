@@ -51,6 +51,7 @@ pub(super) fn live_or_opened(
         ends_by_vendor: false,
         fired: None,
         silenced_until: None,
+        silence: None,
         fold: None,
         follows,
     };

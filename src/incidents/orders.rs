@@ -5,8 +5,10 @@
 
 use crate::domain::{
     Acknowledgement, Incident, IncidentNumber, IncidentState, Milestone, MilestoneKind, Origin, STATE_NOTE_CHARS_MAX,
-    Timestamp,
+    Silence, Standing, Timestamp,
 };
+
+use super::due::standing;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +185,8 @@ fn silence(incident: &mut Incident, until: Timestamp, now: Timestamp) -> Result<
     if until <= now {
         return Err(OrderError::SilenceInThePast { until });
     }
-    incident.silenced_until = Some(until);
+    let Standing { rank, victims, named, .. } = standing(incident);
+    (incident.silenced_until, incident.silence) = (Some(until), Some(Silence { at: now, rank, victims, named }));
     Ok(MilestoneKind::Silenced)
 }
 

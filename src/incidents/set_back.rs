@@ -24,6 +24,12 @@ pub fn set_back(incident: &mut Incident, now: Timestamp) -> bool {
             (*time, has_changed) = (now, true);
         }
     }
+    if let Some((until, silence)) = incident.silenced_until.as_mut().zip(incident.silence.as_mut())
+        && is_ahead(silence.at, now)
+    {
+        // It lasts as long as was asked for.
+        (*until, silence.at, has_changed) = (now.plus(until.since(silence.at)), now, true);
+    }
     if let Some(until) = &mut incident.resolution_held_until
         && is_ahead(*until, now.plus(HELD_FOR))
     {

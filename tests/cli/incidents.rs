@@ -269,6 +269,25 @@ fn the_tail_shows_changes_as_they_come() {
 }
 
 #[test]
+fn explain_says_what_a_silence_keeps_from_a_notifier_that_was_not_told_before() {
+    let pager = pager();
+    let second =
+        on_call(&pager).replace("oncall", "second").replace("\"page\"", "\"more\"\nwhen = 'event.severity == low'");
+    let gateway = Gateway::start(&format!("{SCANNER}{ARCHIVE}{second}{}", on_call(&pager)));
+    post(&gateway, "1", "sqli", "api", "high");
+    gateway.dispatched();
+    until("it is paged", || (pager.incidents().len() == 1).then_some(()));
+    gateway.run(&["incidents", "silence", "1", "--for", "1h", "--note", "the red team"]).done();
+    post(&gateway, "2", "sqli", "api", "low");
+    gateway.dispatched();
+    let id = gateway.list("events", &[])[0]["id"].as_str().unwrap().to_owned();
+    until("it waits for the end of the silence", || {
+        gateway.run(&["explain", &id]).done().stdout.contains("not told to second: silenced until ").then_some(())
+    });
+    assert_eq!(pager.incidents().len(), 1);
+}
+
+#[test]
 fn explain_ends_with_the_incident_and_with_who_was_told() {
     let pager = pager();
     let gateway = filled(&pager);

@@ -111,7 +111,16 @@ impl Comparison<'_> {
             IncidentState::Resolved | IncidentState::Quiet | IncidentState::Acknowledged | IncidentState::Open => {}
         }
         let opens_at = if self.is.state.is_live() { self.opens_at() } else { self.now };
-        self.not_before(opens_at.max(self.silent_until().unwrap_or(opens_at)))
+        let silent_until = self.silent_until().filter(|_| !self.opens_in_silence(opens_at));
+        self.not_before(opens_at.max(silent_until.unwrap_or(opens_at)))
+    }
+
+    /// A silence holds back no opening that was due before it, and none of an incident that is worse by now.
+    fn opens_in_silence(&self, opens_at: Timestamp) -> bool {
+        self.incident.silence.is_some_and(|silence| {
+            let then = Standing { rank: silence.rank, victims: silence.victims, named: silence.named, ..self.is };
+            self.is.state.is_live() && (opens_at <= silence.at || self.worse_since(&then).is_some())
+        })
     }
 
     fn opens_at(&self) -> Timestamp {

@@ -104,3 +104,14 @@ fn a_resolution_after_a_firing_that_is_dated_ahead_counts() {
         assert_eq!(world.take_one(&ends), Joined::Resolved);
     }
 }
+
+#[test]
+fn a_silence_lasts_as_long_as_was_asked_for() {
+    let mut world = World::new();
+    world.take_one(&event(Severity::High));
+    world.order(Order::Silence { until: world.now.plus(hours(4)) }).unwrap();
+    set_clock_back(&mut world);
+    let now = world.now;
+    assert!(set_back(world.incident_mut(), now) && !set_back(world.incident_mut(), now));
+    assert_eq!(world.incident().silenced_until, Some(now.plus(hours(4))));
+}

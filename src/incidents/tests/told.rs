@@ -325,6 +325,58 @@ fn a_silenced_incident_lets_only_a_raise_and_a_spread_through() {
 }
 
 #[test]
+fn what_is_worse_than_when_it_was_silenced_is_told_to_those_who_were_not_told_before() {
+    let worse: [(&str, fn() -> NewEvent); 2] =
+        [("a raise", || event(Severity::Critical)), ("a spread", || with_victim("b"))];
+    for (name, worse) in worse {
+        for class in CLASSES {
+            let mut world = World::new();
+            world.take_one(&NewEvent { rank: event(Severity::Low).rank, ..with_victim("a") });
+            world.pass(minutes(1));
+            world.order(Order::Silence { until: world.now.plus(hours(4)) }).unwrap();
+            world.pass(minutes(1));
+            // A route sends it there from now on.
+            let mut notified = Notified::new(class, &world);
+            world.take_one(&event(Severity::Low));
+            assert_eq!(notified.due(&world), Due::At(world.now.plus(hours(4) - minutes(1))), "{class:?}");
+            world.take_one(&worse());
+            world.pass(minutes(1));
+            let opened = if class == Pager { "open: page 1" } else { "open: create 1" };
+            assert_eq!(notified.deliver(&world), [opened], "{name} at {class:?}");
+        }
+    }
+}
+
+#[test]
+fn an_opening_that_was_due_before_the_silence_is_told() {
+    for class in CLASSES {
+        let mut world = World::new();
+        world.take_one(&event(HIGH));
+        let mut notified = Notified::new(class, &world);
+        let until = world.now.plus(hours(4));
+        let (mut silenced_sooner, waits) =
+            (world.now.plus(Duration::from_secs(5)), matches!(class, AppendOnly | Ticket));
+        std::mem::swap(&mut world.now, &mut silenced_sooner);
+        world.order(Order::Silence { until }).unwrap();
+        world.pass(minutes(1));
+        // It had waited for the rest of its ten seconds when it was silenced.
+        assert_eq!(notified.intent(&world).is_none(), waits, "{class:?}");
+        world.order(Order::Silence { until }).unwrap();
+        assert_eq!(notified.deliver(&world).len(), 1, "{class:?}");
+    }
+}
+
+#[test]
+fn a_silence_of_an_earlier_version_holds_an_opening_back_until_its_end() {
+    let mut world = World::new();
+    world.take_one(&event(HIGH));
+    let until = world.now.plus(hours(4));
+    world.incident_mut().silenced_until = Some(until);
+    world.take_one(&event(Severity::Critical));
+    assert_eq!(Notified::new(Pager, &world).due(&world), Due::At(until));
+}
+
+#[test]
 fn a_reopening_that_is_silenced_and_worse_is_told_as_a_raise() {
     for class in CLASSES {
         let (mut world, mut notified) = told(class);
