@@ -596,6 +596,19 @@ fn what_is_gone_is_created_again_at_the_next_raise() {
 }
 
 #[test]
+fn what_is_gone_when_the_end_is_told_is_created_again_at_the_reopening() {
+    let fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    fixture.changes("chat", 0);
+    fixture.order(1, Order::Resolve, MINUTE).unwrap();
+    let claim = fixture.claim("chat", MINUTE).unwrap();
+    assert_eq!(change(&claim).intent.change, Change::Resolve);
+    fixture.settle(claim, Verdict::Gone { reason: "message_not_found".into() }, MINUTE);
+    fixture.take(2 * MINUTE, &[alert(2)]);
+    assert_eq!(fixture.told("chat", 2 * MINUTE), [(Change::Reopen, Operation::Create { number: 2 })]);
+}
+
+#[test]
 fn a_notifier_at_another_place_is_told_anew_at_the_next_change() {
     let mut fixture = Fixture::new();
     fixture.take(0, &[alert(1)]);

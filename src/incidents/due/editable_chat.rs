@@ -80,13 +80,16 @@ impl Comparison<'_> {
     /// The message was deleted: it is created again when the incident gets worse or is reopened.
     pub(super) fn create_again(&self, said: &Told, change: Option<Change>) -> Due {
         let worse = self.worse_while_live(&said.standing);
+        // Where the end was to be told it was gone already, so that it is open by what was said last.
+        let is_open_again = self.is.state == IncidentState::Open && self.is.reopenings > said.standing.reopenings;
+        let is_reopened = change == Some(Change::Reopen) || is_open_again;
         let reason = match self.silent_until() {
             Some(_) => worse,
-            None => change.filter(|change| *change == Change::Reopen).or(worse),
+            None => is_reopened.then_some(Change::Reopen).or(worse),
         };
         match (reason, self.silent_until()) {
             (Some(reason @ (Change::Raise | Change::Reopen)), _) => self.create(reason, self.shown_when_created()),
-            (_, Some(until)) if change == Some(Change::Reopen) => Due::At(until),
+            (_, Some(until)) if is_reopened => Due::At(until),
             _ => self.all_told(None),
         }
     }

@@ -412,6 +412,26 @@ fn what_is_gone_is_created_again_at_the_next_raise_or_reopening() {
 }
 
 #[test]
+fn what_was_found_gone_when_the_end_was_to_be_told_is_created_again_at_a_reopening() {
+    for class in [EditableChat, AppendOnly, Ticket] {
+        let (mut world, mut notified) = told(class);
+        world.order(Order::Resolve).unwrap();
+        assert!(notified.intent(&world).is_some(), "{class:?}");
+        // So it is told the end of nothing: what was said last is that it is open.
+        notified.told.is_gone = true;
+        assert!(notified.intent(&world).is_none(), "{class:?}");
+        world.pass(minutes(1));
+        assert_eq!(world.take_one(&event(HIGH)), Joined::Reopened);
+        let until = world.now.plus(hours(1));
+        world.incident_mut().silenced_until = Some(until);
+        assert_eq!(notified.due(&world), Due::At(until), "{class:?}");
+        world.incident_mut().silenced_until = None;
+        assert_eq!(notified.deliver(&world), ["reopen: create 2"], "{class:?}");
+        assert!(!notified.told.is_gone && notified.intent(&world).is_none(), "{class:?}");
+    }
+}
+
+#[test]
 fn a_notification_is_closed_once_it_was_told_the_end_and_nothing_can_reopen_it() {
     for class in CLASSES {
         let (mut world, mut notified) = told(class);
