@@ -1590,12 +1590,22 @@ fn a_raise_falls_back_by_its_own_time_and_so_does_a_reopening() {
 }
 
 #[test]
+fn an_opening_that_was_due_before_a_silence_falls_back_as_well() {
+    let fixture = Fixture::with_fallback();
+    fixture.take(0, &[paged(1)]);
+    fixture.order(1, Order::Silence { until: at(HOUR) }, MINUTE).unwrap();
+    assert_eq!(fixture.fall_back(20 * MINUTE).handed_over.len(), 1);
+}
+
+#[test]
 fn what_needs_no_one_at_once_does_not_fall_back() {
     let fixture = Fixture::with_fallback();
-    fixture.take(0, &[paged(1), Alert { host: "b", ..paged(2) }, Alert { host: "c", ..paged(3) }]);
+    let at_b = |id| Alert { host: "b", ..paged(id) };
+    fixture.take(0, &[paged(1), Alert { to: vec!["hook"], ..at_b(2) }, Alert { host: "c", ..paged(3) }]);
     fixture.order(1, Order::Acknowledge, MINUTE).unwrap();
     fixture.order(2, Order::Silence { until: at(HOUR) }, MINUTE).unwrap();
     fixture.order(3, Order::Resolve, MINUTE).unwrap();
+    fixture.take(2 * MINUTE, &[at_b(4)]);
     assert_eq!(fixture.fall_back(20 * MINUTE), FellBack::default());
     assert_eq!(fixture.fall_back(2 * HOUR).handed_over, [(IncidentNumber(2), name("pager"), name("chat"))]);
 }
