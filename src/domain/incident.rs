@@ -376,7 +376,7 @@ pub struct Incident {
     /// It went quiet without having been acknowledged, at medium or above: it stays listed.
     #[serde(default)]
     pub is_unattended: bool,
-    /// Its vendor sends resolutions, so silence does not end it.
+    /// Its vendor sends resolutions, so silence does not end it; its age does.
     #[serde(default)]
     pub ends_by_vendor: bool,
     /// The latest of its events that name no alert.

@@ -74,11 +74,13 @@ fn lapses_at(incident: &Incident, timing: &Timing) -> Option<Timestamp> {
 }
 
 fn quiet_at(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> Option<Timestamp> {
+    let too_old = incident.state_since.plus(timing.max_age);
     if incident.ends_by_vendor {
-        return None;
+        // Its silence says nothing. One resolution that was lost must not keep all that follows from being told.
+        return Some(too_old);
     }
     let silent = incident.received_at.max(listening_since).plus(timing.quiet_after);
-    Some(silent.min(incident.state_since.plus(timing.max_age)))
+    Some(silent.min(too_old))
 }
 
 fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Milestone {

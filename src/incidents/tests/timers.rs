@@ -69,11 +69,28 @@ fn an_incident_that_goes_on_for_a_week_ends_and_is_followed_by_another() {
 }
 
 #[test]
-fn an_incident_whose_vendor_sends_resolutions_does_not_go_quiet() {
+fn an_incident_whose_vendor_sends_resolutions_is_not_ended_by_silence_but_by_its_age() {
     let mut world = World::new();
     world.take_one(&firing(1));
-    world.pass(hours(24 * 30));
+    world.pass(hours(24 * 7) - minutes(1));
     assert_eq!(world.state(), IncidentState::Open);
+    // Its resolution was lost, or it fires still.
+    world.pass(minutes(1));
+    assert_eq!((world.state(), world.incident().is_unattended), (IncidentState::Quiet, true));
+    assert_eq!(world.take_one(&firing(1)), Joined::Opened);
+    assert_eq!(world.incident().follows, Some(IncidentNumber(1)));
+}
+
+#[test]
+fn a_resolution_ends_an_incident_that_its_age_has_made_quiet() {
+    let mut world = World::new();
+    world.take_one(&firing(1));
+    let mut pager = Notified::new(NotifierClass::Pager, &world);
+    pager.deliver(&world);
+    world.pass(hours(24 * 8));
+    assert_eq!(pager.deliver(&world), [""; 0], "silence resolves no page");
+    assert_eq!(world.take_one(&resolved(1)), Joined::Resolved);
+    assert_eq!(pager.deliver(&world), ["resolve: resolve page 1"]);
 }
 
 #[test]

@@ -111,6 +111,9 @@ pub const SCHEMA: &str = "
     CREATE INDEX deliveries_notification ON deliveries (notification, seq) WHERE notification IS NOT NULL;
 ";
 
+/// All that is live is checked once, as a part of the seventh schema: what its vendor ends had no time at which it ends else.
+pub const CHECKED: &str = "UPDATE incidents SET check_at = 0 WHERE is_live = 1 AND check_at IS NULL;";
+
 /// The latest firing of each alert, as a part of the seventh schema: a resolution that is older ends nothing. Of alerts that
 /// fired before it is not known.
 pub const FIRINGS: &str = "

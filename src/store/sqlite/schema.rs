@@ -102,7 +102,7 @@ const MIGRATIONS: &[&[&str]] = &[
     &[replay_schema::SCHEMA, operator_schema::NOTICES, operator_schema::FALLBACKS],
     &[numbers::SCHEMA, id_order::SCHEMA, token_schema::SCHEMA],
     &[stored_places::SCHEMA],
-    &[incident_schema::FIRINGS],
+    &[incident_schema::FIRINGS, incident_schema::CHECKED],
 ];
 
 /// The keys of accepted requests and of events, part by part: see [`parts`](super::key_partitions).
@@ -296,6 +296,25 @@ mod tests {
         );
         prepare(&mut connection, Path::new("test.db")).unwrap();
         assert_eq!(rows(&connection, "SELECT * FROM runs"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_live_and_was_never_to_be_checked_is_checked_after_the_migration() {
+        let mut connection = first("");
+        MIGRATIONS[1..6].iter().flat_map(|pieces| pieces.iter()).for_each(|piece| {
+            connection.execute_batch(piece).unwrap();
+        });
+        connection.pragma_update(None, "user_version", 6).unwrap();
+        connection
+            .execute_batch(
+                "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3)
+                 INSERT INTO incidents (id, source, key, state, is_live, level, check_at, document)
+                 SELECT randomblob(16), 'a', randomblob(16), 'open', n < 3, 1, iif(n = 2, 7, NULL), '{}' FROM n;",
+            )
+            .unwrap();
+        prepare(&mut connection, Path::new("test.db")).unwrap();
+        let times = rows(&connection, "SELECT check_at FROM incidents ORDER BY number");
+        assert_eq!(times, ["Integer(0)", "Integer(7)", "Null"]);
     }
 
     #[test]
