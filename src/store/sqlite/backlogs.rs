@@ -1,7 +1,8 @@
 //! What waits to be read of each source, counted in memory: intake asks for it at every request.
 //!
-//! The counters follow what is committed: the commit loop adds what it has taken in, a claim takes away what it has handed
-//! out, and after a commit whose fate is not known they are counted anew. [`runs`](super::runs) has what they count.
+//! The counters follow what is committed: the commit loop adds what it has taken in, then a claim, also one of the same
+//! transaction, takes away what it has handed out, and after a commit whose fate is not known they are counted anew.
+//! [`runs`](super::runs) has what they count.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};

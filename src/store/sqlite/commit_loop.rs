@@ -165,6 +165,10 @@ impl CommitLoop {
         let result = self.attempt(arrivals, staged.as_ref(), works, lines, &mut done);
         let were_alone = done.is_empty() && staged.is_none();
         let fault = result.as_ref().err().cloned();
+        if let Ok(Taken { stored, .. }) = &result {
+            // Before the work is answered: a claim in the same transaction may have taken some of it away again.
+            self.note_committed(arrivals, stored);
+        }
         for (work, fate) in done {
             work.answer(fault.clone().map_or(fate, Err));
         }
@@ -178,7 +182,7 @@ impl CommitLoop {
         };
         if fault.is_some() && !were_alone && !arrivals.is_empty() {
             let alone = self.attempt(arrivals, None, works, OpenLines::NONE, &mut Vec::new());
-            result = alone.map(|taken| taken.stored);
+            result = alone.map(|taken| taken.stored).inspect(|stored| self.note_committed(arrivals, stored));
         }
         self.answer(arrivals, &result, works);
         arrivals.extend(complete);
@@ -251,6 +255,16 @@ impl CommitLoop {
         result
     }
 
+    /// What is committed waits to be read, and is at hand in memory.
+    fn note_committed(&self, arrivals: &[Waiting], stored: &[Stored]) {
+        for (waiting, stored) in arrivals.iter().zip(stored) {
+            if let Stored { acceptance: Acceptance::New(id), row: Some(row) } = *stored {
+                self.waiting.backlogs.add(&waiting.arrival);
+                self.recent.add(row, id, &waiting.arrival);
+            }
+        }
+    }
+
     fn answer(&mut self, arrivals: &mut Vec<Waiting>, result: &Result<Vec<Stored>, StoreError>, works: &mut WorkQueue) {
         if arrivals.is_empty() {
             return;
@@ -268,10 +282,8 @@ impl CommitLoop {
                 Ok(stored) => stored.get(index).copied().ok_or(StoreError::Stopped),
                 Err(fault) => Err(fault.clone()),
             };
-            if let Ok(Stored { acceptance: Acceptance::New(id), row: Some(row) }) = outcome {
-                self.waiting.backlogs.add(&waiting.arrival);
-                self.recent.add(row, id, &waiting.arrival);
-            } else if let Some(body) = waiting.body {
+            let is_new = outcome.as_ref().is_ok_and(|stored| stored.row.is_some());
+            if let Some(body) = waiting.body.filter(|_| !is_new) {
                 works.push(WorkLine::Later, Box::new(Removal { body, left: Arc::clone(&self.left) }));
             }
             // A client that has disconnected gets no answer; its request is stored nevertheless.
@@ -360,3 +372,43 @@ fn in_savepoint(
 const REMOVE_AGAIN: Duration = Duration::from_secs(1);
 /// How many commands are taken at once: beyond this a larger transaction gains nothing.
 const BATCH_MAX: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::super::super::{Access, Backlog, Inbox, Lease, Outbox, ReceiptLimits};
+    use super::super::SqliteStore;
+    use super::*;
+    use crate::authentic::authentic;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn what_is_accepted_and_claimed_in_one_transaction_no_longer_waits_and_is_not_kept_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("test.db"), Access::Serve).unwrap();
+        let now = Timestamp::from_millis(1_000);
+        let lease = Lease { now, steady: now, length: Duration::from_secs(30) };
+        let mut claimed = 0;
+        for round in 0..20 {
+            // While the thread is held, an arrival and a claim gather: they share the next transaction.
+            let (release, held) = channel::<()>();
+            let holding = store.writer.write(move |_| held.recv().map_err(|_| StoreError::Stopped));
+            let accepted = store.accept(authentic("s", &round.to_string(), "body", now), None);
+            let claim = store.claim_receipts(ReceiptLimits::of_any_size(100), lease);
+            release.send(()).unwrap();
+            holding.wait().unwrap();
+            accepted.wait().unwrap();
+            claimed += claim.wait().unwrap().claims.len();
+        }
+        claimed += store.claim_receipts(ReceiptLimits::of_any_size(100), lease).wait().unwrap().claims.len();
+        assert_eq!(claimed, 20);
+        assert_eq!(store.backlog(&"s".parse().unwrap()), Backlog::default());
+        let recent = store.writer.recent();
+        assert_eq!(
+            (1..=20).filter(|row| recent.take(*row).is_some()).count(),
+            0,
+            "nobody would take them out any more"
+        );
+    }
+}

@@ -24,12 +24,18 @@ use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
 impl Outbox for SqliteStore {
     fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts> {
         let (turns, recent) = (Arc::clone(&self.turns), self.writer.recent());
+        let kept = Arc::clone(&recent);
         self.writer.write_then(
             move |transaction, _| {
                 let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
                 claim_receipts((transaction, &recent), &mut turns, limits, lease)
             },
-            |waiting, claimed| waiting.backlogs.take(&claimed.no_longer_waiting),
+            move |waiting, claimed| {
+                waiting.backlogs.take(&claimed.no_longer_waiting);
+                // Those of the same transaction were not in memory yet when they were claimed.
+                let set_aside = claimed.set_aside.iter().map(|receipt| receipt.row);
+                kept.forget(claimed.claims.iter().map(|claim| claim.row).chain(set_aside));
+            },
         )
     }
 

@@ -1,7 +1,8 @@
 //! Receipts in memory from their commit to their claim: what was just accepted is not read from the disk again.
 //!
-//! The thread that writes adds a receipt once its commit is on the disk, and takes it out when it is claimed. What is not here,
-//! because it was too much or a process has ended since, is read from the table, which alone says what waits.
+//! The thread that writes adds a receipt once its commit is on the disk, and takes it out when it is claimed; one that was
+//! claimed within its own commit is taken out right after it. What is not here, because it was too much or a process has
+//! ended since, is read from the table, which alone says what waits.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -49,10 +50,13 @@ impl RecentReceipts {
 
     /// Takes the receipt of a row out.
     pub fn take(&self, row: i64) -> Option<Receipt> {
+        self.lock().take(row)
+    }
+
+    /// Forgets those of these rows that are here.
+    pub fn forget(&self, rows: impl Iterator<Item = i64>) {
         let mut recent = self.lock();
-        let receipt = recent.by_row.remove(&row)?;
-        recent.bytes -= weight(&receipt.body);
-        Some(receipt)
+        rows.for_each(|row| drop(recent.take(row)));
     }
 
     /// Forgets all: the rows may be those of another file.
@@ -62,6 +66,14 @@ impl RecentReceipts {
 
     fn lock(&self) -> MutexGuard<'_, Recent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    fn take(&mut self, row: i64) -> Option<Receipt> {
+        let receipt = self.by_row.remove(&row)?;
+        self.bytes -= weight(&receipt.body);
+        Some(receipt)
     }
 }
 

@@ -30,19 +30,20 @@ pub struct Writer {
 }
 
 /// A piece of work with the value that it yields.
-struct Job<T, F> {
+struct Job<T, F, C> {
     work: Option<F>,
     /// What is done with the value once it is on the disk.
-    committed: fn(&Admission, &T),
+    committed: C,
     waiting: Arc<Admission>,
     value: Option<T>,
     answer: PendingReply<T>,
 }
 
-impl<T, F> Work for Job<T, F>
+impl<T, F, C> Work for Job<T, F, C>
 where
     T: Send,
     F: FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send,
+    C: FnOnce(&Admission, &T) + Send,
 {
     fn run(&mut self, transaction: &Transaction<'_>, keys: &mut KeysAtHand) -> Result<(), StoreError> {
         if let Some(work) = self.work.take() {
@@ -147,7 +148,7 @@ impl Writer {
     pub fn write_then<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
-        committed: fn(&Admission, &T),
+        committed: impl FnOnce(&Admission, &T) + Send + 'static,
     ) -> Ticket<T> {
         self.queue(WorkLine::First, work, committed)
     }
@@ -165,7 +166,7 @@ impl Writer {
         &self,
         line: WorkLine,
         work: impl FnOnce(&Transaction<'_>, &mut KeysAtHand) -> Result<T, StoreError> + Send + 'static,
-        committed: fn(&Admission, &T),
+        committed: impl FnOnce(&Admission, &T) + Send + 'static,
     ) -> Ticket<T> {
         let (answer, ticket) = Ticket::by(None);
         let job = Job { work: Some(work), committed, waiting: Arc::clone(&self.waiting), value: None, answer };
