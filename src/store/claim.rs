@@ -52,7 +52,7 @@ impl<T> Ticket<T> {
     }
 
     /// A ticket that is refused already.
-    pub(super) fn refused(fault: StoreError) -> Self {
+    pub(crate) fn refused(fault: StoreError) -> Self {
         let (reply, ticket) = Self::by(None);
         reply.send(Err(fault));
         ticket

@@ -23,11 +23,13 @@ pub trait Outbox: Send + Sync {
     /// that they do not block the others.
     fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts>;
 
-    /// Records some of a large receipt's events and gives the claim back, its lease renewed.
+    /// Records some of a large receipt's events and renews its lease. The events are shared so that they can be handed in
+    /// again after a fault. Answers [`StoreError::LeaseLost`](super::StoreError::LeaseLost) where another claim has the
+    /// receipt.
     fn extend(
         &self,
-        claim: Claim<ReceiptWork>,
-        events: Vec<PlannedEvent>,
+        claim: &Claim<ReceiptWork>,
+        events: Arc<Vec<PlannedEvent>>,
         policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Extended>;

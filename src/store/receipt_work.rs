@@ -1,6 +1,7 @@
 //! Receipts on their way to events: what is handed out, and what became of it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Backlog, Claim, SetAside};
@@ -59,13 +60,13 @@ pub struct ReceiptWork {
     /// Some of its events are recorded already, by [`Outbox::extend`](super::Outbox::extend).
     pub(super) is_extended: bool,
     /// The rows of the events that are recorded already, where it is a replay.
-    pub(super) replayed: HashSet<i64>,
+    pub(super) replayed: Arc<HashSet<i64>>,
 }
 
 impl ReceiptWork {
     /// Of a receipt that was never claimed.
     pub(super) fn first_try_of(receipt: Receipt) -> Self {
-        Self { receipt, tries: 1, replay: false, is_extended: false, replayed: HashSet::new() }
+        Self { receipt, tries: 1, replay: false, is_extended: false, replayed: Arc::default() }
     }
 }
 
@@ -76,6 +77,30 @@ impl Claim<ReceiptWork> {
         let receipt = &mut self.work_mut().receipt;
         let body = std::mem::take(&mut receipt.body);
         Receipt { body, ..receipt.clone() }
+    }
+
+    /// A piece of the receipt is recorded.
+    pub fn note(&mut self, extended: &mut Extended) {
+        let work = self.work_mut();
+        work.is_extended = true;
+        let replayed = std::mem::take(&mut extended.replayed);
+        if !replayed.is_empty() {
+            Arc::make_mut(&mut work.replayed).extend(replayed);
+        }
+    }
+
+    /// The same right, to record a piece by: the claim itself stays with the one who has to hand the piece in again if that
+    /// fails.
+    pub(super) fn for_a_piece(&self) -> Self {
+        let ReceiptWork { receipt, tries, replay, is_extended, replayed } = self.work();
+        let work = ReceiptWork {
+            receipt: receipt.clone(),
+            tries: *tries,
+            replay: *replay,
+            is_extended: *is_extended,
+            replayed: Arc::clone(replayed),
+        };
+        Self::new(self.row, self.generation, work)
     }
 }
 
@@ -147,17 +172,17 @@ pub struct Conclusion {
     pub note: Option<Note>,
 }
 
-/// A piece of a receipt is recorded.
+/// A piece of a receipt is recorded. Its claim is to [note](Claim::note) that.
 #[derive(Debug)]
 pub struct Extended {
-    /// The right to go on.
-    pub claim: Claim<ReceiptWork>,
     /// What recording the piece did.
     pub tally: Tally,
     /// Notifiers that there is something to tell.
     pub to_tell: BTreeSet<DestinationName>,
     /// Events that were not told by themselves, by source and reason.
     pub held_back: BTreeMap<(SourceName, &'static str), u64>,
+    /// The rows of its events, where it is a replay.
+    pub(super) replayed: HashSet<i64>,
 }
 
 /// What conclusions did.

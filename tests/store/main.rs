@@ -308,9 +308,10 @@ fn a_large_receipt_is_recorded_piece_by_piece() {
     let mut claim = fixture.claim_receipts(0).remove(0);
     for piece in 0..3 {
         let events = (0..10).map(|i| planned(&claim, &format!("{piece}/{i}"), Severity::Low, &["d"])).collect();
-        let recorded = fixture.store.extend(claim, events, &Arc::default(), lease(piece)).wait().unwrap();
+        let mut recorded =
+            fixture.store.extend(&claim, Arc::new(events), &Arc::default(), lease(piece)).wait().unwrap();
         assert_eq!(recorded.tally.events_new, 10);
-        claim = recorded.claim;
+        claim.note(&mut recorded);
     }
     let events = vec![planned(&claim, "last", Severity::Low, &["d"])];
     fixture
@@ -554,7 +555,8 @@ fn the_first_of_two_with_one_key_counts_in_a_replay_of_many_pieces() {
     let mut claim = fixture.claim_receipts(1).remove(0);
     for severity in [Severity::Critical, Severity::Low] {
         let events = vec![planned(&claim, "e", severity, &["d"])];
-        claim = fixture.store.extend(claim, events, &Arc::default(), lease(1)).wait().unwrap().claim;
+        let mut recorded = fixture.store.extend(&claim, Arc::new(events), &Arc::default(), lease(1)).wait().unwrap();
+        claim.note(&mut recorded);
     }
     let events = vec![planned(&claim, "e", Severity::Low, &["d"])];
     fixture

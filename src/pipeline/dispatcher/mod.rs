@@ -160,21 +160,24 @@ impl Dispatcher {
         let mut conclusions = vec![Vec::new()];
         let mut events = 0;
         for mut claim in claims {
+            let mut is_left = false;
             loop {
                 let Some(Piece { events: planned, undecided, end }) = read.next().await else {
                     tracing::error!("a batch of receipts could not be read; it is taken up again when its lease ends");
                     break;
                 };
+                if is_left {
+                    if end.is_some() {
+                        break;
+                    }
+                    continue;
+                }
                 counts.add(&claim.work().receipt.source, planned.len());
                 self.count(&claim, &planned, &undecided);
                 note_destinations(&planned, &mut destinations);
                 let Some(end) = end else {
-                    let recorded = self.outbox.extend(claim, planned, &self.policy(), self.lease()).await?;
-                    claim = recorded.claim;
-                    self.count_recorded(&claim.work().receipt.source, recorded.tally);
-                    self.count_held_back(&recorded.held_back);
+                    is_left = !self.extend(&mut claim, planned).await?;
                     self.workers.wake(&destinations);
-                    self.wake_notifiers(recorded.to_tell);
                     continue;
                 };
                 self.count_end(&claim, end);
@@ -191,6 +194,33 @@ impl Dispatcher {
         }
         drop(reader.await);
         Ok(ReadBatch { begun, receipts, is_other_size_waiting, conclusions, destinations })
+    }
+
+    /// Records a piece of a receipt, and retries it from memory while the store cannot take it: otherwise whatever was claimed
+    /// with it would wait for the end of its lease and count a try. `false`: the rest of this one receipt is left, because
+    /// another has it or it cannot be recorded at all.
+    async fn extend(&self, claim: &mut Claim<ReceiptWork>, events: Vec<PlannedEvent>) -> Result<bool, StoreError> {
+        let events = Arc::new(events);
+        let mut recorded = loop {
+            match self.outbox.extend(claim, Arc::clone(&events), &self.policy(), self.lease()).await {
+                Ok(recorded) => break recorded,
+                Err(StoreError::Stopped) => return Err(StoreError::Stopped),
+                Err(fault @ (StoreError::LeaseLost | StoreError::Failed(_))) => {
+                    let receipt = claim.work().receipt.id;
+                    tracing::error!(%fault, %receipt, "a piece of a receipt cannot be recorded; the receipt is left");
+                    return Ok(false);
+                }
+                Err(fault) => {
+                    tracing::error!(%fault, "a piece of a receipt cannot be recorded yet; the dispatcher waits");
+                    tokio::time::sleep(RECORD_AGAIN).await;
+                }
+            }
+        };
+        claim.note(&mut recorded);
+        self.count_recorded(&claim.work().receipt.source, recorded.tally);
+        self.count_held_back(&recorded.held_back);
+        self.wake_notifiers(recorded.to_tell);
+        Ok(true)
     }
 
     /// Records what a batch holds, in pieces.
@@ -216,7 +246,7 @@ impl Dispatcher {
                 Err(StoreError::Stopped) => return Err(StoreError::Stopped),
                 Err(fault) => {
                     tracing::error!(%fault, "what receipts hold cannot be recorded yet; the dispatcher waits");
-                    tokio::time::sleep(CONCLUDE_AGAIN).await;
+                    tokio::time::sleep(RECORD_AGAIN).await;
                 }
             }
         };
@@ -375,8 +405,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const REST_SHARES: u32 = 3;
 /// And no longer than this: what is urgent waits for the end of a rest.
 const REST_LONGEST: Duration = Duration::from_millis(60);
-/// How soon conclusions that could not be recorded are recorded again.
-const CONCLUDE_AGAIN: Duration = Duration::from_millis(500);
+/// How soon what could not be recorded is recorded again.
+const RECORD_AGAIN: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests;

@@ -1,24 +1,27 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
 use super::*;
 use crate::authentic::authentic;
 use crate::domain::{BatchEvent, BatchSize, Draft, NotifierClass, Request, Severity, SystemClock};
 use crate::routing::{Flow, Route, Router};
 use crate::store::{
-    Access, Advanced, ClaimOrder, Claimed, Dispatched, EventRange, Extended, Inbox, IncidentFilter, IncidentQueries,
-    LeasesLost, NotifierPolicy, Page, Settlement, SqliteStore, Ticket,
+    Access, Advanced, ClaimOrder, Claimed, Dispatched, EventFilter, EventRange, Extended, Inbox, IncidentFilter,
+    IncidentQueries, LeasesLost, NotifierPolicy, Page, Queries, ReceiptFilter, Settlement, SqliteStore, Ticket,
 };
 use crate::vendors::{self, BacklogLimit, Normalizer, OnOld, Source};
 use crate::verify::{Scheme, Verifier};
 
-/// A vendor whose bodies hold one event each.
-struct OneEach;
+/// A vendor whose bodies hold an event for each piece between commas.
+struct Commas;
 
-impl Normalizer for OneEach {
+impl Normalizer for Commas {
     fn event_id(&self, _request: &Request) -> Option<String> {
         None
     }
 
-    fn read(&self, _body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
-        take(Draft::default());
+    fn read(&self, body: &[u8], take: &mut dyn FnMut(Draft)) -> Option<Note> {
+        body.split(|byte| *byte == b',').for_each(|_| take(Draft::default()));
         None
     }
 }
@@ -32,7 +35,7 @@ fn rules(notifiers: &[&str]) -> Arc<Rules> {
         name: "s".parse().unwrap(),
         vendor: vendors::find("akto").unwrap(),
         verifier: unsigned(),
-        normalizer: Box::new(OneEach),
+        normalizer: Box::new(Commas),
         default_severity: Severity::High,
         body_limit_bytes: 1024,
         gzip: false,
@@ -54,13 +57,15 @@ fn rules(notifiers: &[&str]) -> Arc<Rules> {
     })
 }
 
-/// A store that is asked for something only once a batch has been claimed, and has the rules exchanged then.
-struct Reloading {
+/// A store that is asked for something only once a batch has been claimed, and has the rules exchanged then. It answers
+/// the first pieces with these faults.
+struct Eventful {
     store: SqliteStore,
     rules: watch::Sender<Arc<Rules>>,
+    faults: Mutex<VecDeque<StoreError>>,
 }
 
-impl Outbox for Reloading {
+impl Outbox for Eventful {
     fn is_intake_crowded(&self) -> bool {
         self.store.is_intake_crowded()
     }
@@ -76,11 +81,14 @@ impl Outbox for Reloading {
 
     fn extend(
         &self,
-        claim: Claim<ReceiptWork>,
-        events: Vec<PlannedEvent>,
+        claim: &Claim<ReceiptWork>,
+        events: Arc<Vec<PlannedEvent>>,
         policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Extended> {
+        if let Some(fault) = self.faults.lock().unwrap().pop_front() {
+            return Ticket::refused(fault);
+        }
         self.store.extend(claim, events, policy, lease)
     }
 
@@ -133,30 +141,83 @@ impl Outbox for Reloading {
     }
 }
 
+struct Fixture {
+    _folder: tempfile::TempDir,
+    store: SqliteStore,
+    dispatcher: Dispatcher,
+    now: Timestamp,
+}
+
+impl Fixture {
+    fn new(faults: impl IntoIterator<Item = StoreError>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+        let now = SystemClock.now();
+        let (sender, receiver) = watch::channel(rules(&[]));
+        let day = Duration::from_secs(24 * 3600);
+        let faults = Mutex::new(faults.into_iter().collect());
+        let dispatcher = Dispatcher {
+            outbox: Arc::new(Eventful { store: store.clone(), rules: sender, faults }),
+            rules: receiver,
+            retention: watch::channel(Retention { keys: day, receipts: day, events: day }).1,
+            vouched: watch::channel(now).1,
+            witness: Arc::default(),
+            held: HeldLog::default(),
+            words: SeverityLog::default(),
+            workers: Arc::default(),
+            wake: Arc::default(),
+            clock: Arc::new(SystemClock),
+            metrics: Arc::new(Metrics::new()),
+        };
+        Self { _folder: folder, store, dispatcher, now }
+    }
+
+    async fn accept(&self, bodies: &[&str]) {
+        for (place, body) in bodies.iter().enumerate() {
+            self.store.accept(authentic("s", &place.to_string(), body, self.now), None).await.unwrap();
+        }
+    }
+
+    /// Has what waits be read in pieces of so many events, and recorded.
+    async fn work(&self, piece_events: usize) -> Option<usize> {
+        let batch = self.dispatcher.read_batch(Some(SMALL), piece_events).await.unwrap();
+        self.dispatcher.record(Some(batch)).await.unwrap().map(|recorded| recorded.receipts)
+    }
+
+    /// How many events are recorded, and of how many receipts.
+    fn recorded(&self) -> (usize, usize) {
+        let page = Page { limit: 100, before: None };
+        let receipts = self.store.receipts(&page, &ReceiptFilter::default()).unwrap();
+        let dispatched = receipts.iter().filter(|receipt| receipt.state == "dispatched").count();
+        (self.store.events(&page, &EventFilter::default()).unwrap().len(), dispatched)
+    }
+}
+
 #[tokio::test]
 async fn a_batch_that_is_read_while_the_rules_are_exchanged_is_recorded_by_the_new_ones() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
-    let now = SystemClock.now();
-    store.accept(authentic("s", "1", "alert", now), None).await.unwrap();
-    let (sender, receiver) = watch::channel(rules(&[]));
-    let day = Duration::from_secs(24 * 3600);
-    let dispatcher = Dispatcher {
-        outbox: Arc::new(Reloading { store: store.clone(), rules: sender }),
-        rules: receiver,
-        retention: watch::channel(Retention { keys: day, receipts: day, events: day }).1,
-        vouched: watch::channel(now).1,
-        witness: Arc::default(),
-        held: HeldLog::default(),
-        words: SeverityLog::default(),
-        workers: Arc::default(),
-        wake: Arc::default(),
-        clock: Arc::new(SystemClock),
-        metrics: Arc::new(Metrics::new()),
-    };
-    let batch = dispatcher.read_batch(Some(SMALL), 24).await.unwrap();
-    assert_eq!(dispatcher.record(Some(batch)).await.unwrap().map(|recorded| recorded.receipts), Some(1));
+    let fixture = Fixture::new([]);
+    fixture.accept(&["alert"]).await;
+    assert_eq!(fixture.work(24).await, Some(1));
     let page = Page { limit: 10, before: None };
-    let incidents = store.incidents(&page, &IncidentFilter::default()).unwrap();
+    let incidents = fixture.store.incidents(&page, &IncidentFilter::default()).unwrap();
     assert_eq!(incidents.len(), 1, "`d` is a notifier by now");
+}
+
+#[tokio::test]
+async fn a_piece_that_the_store_cannot_take_is_handed_in_again_and_costs_nobody_a_try() {
+    let fault = StoreError::Locked("by a backup".to_owned());
+    let fixture = Fixture::new([fault]);
+    fixture.accept(&["first", "a,b,c,d", "last"]).await;
+    assert_eq!(fixture.work(1).await, Some(3));
+    assert_eq!(fixture.recorded(), (6, 3));
+}
+
+#[tokio::test]
+async fn a_receipt_that_another_has_or_that_cannot_be_recorded_leaves_the_others_of_its_batch_alone() {
+    for fault in [StoreError::LeaseLost, StoreError::Failed("a defect".to_owned())] {
+        let fixture = Fixture::new([fault]);
+        fixture.accept(&["first", "a,b,c,d", "last"]).await;
+        assert_eq!(fixture.work(1).await, Some(3));
+        assert_eq!(fixture.recorded(), (2, 2));
+    }
 }

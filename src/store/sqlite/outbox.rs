@@ -41,8 +41,8 @@ impl Outbox for SqliteStore {
 
     fn extend(
         &self,
-        mut claim: Claim<ReceiptWork>,
-        events: Vec<PlannedEvent>,
+        claim: &Claim<ReceiptWork>,
+        events: Arc<Vec<PlannedEvent>>,
         policy: &Arc<Policy>,
         lease: Lease,
     ) -> Ticket<Extended> {
@@ -51,7 +51,7 @@ impl Outbox for SqliteStore {
             Ok(documents) => documents,
             Err(fault) => return Ticket::refused(fault),
         };
-        let policy = Arc::clone(policy);
+        let (claim, policy) = (claim.for_a_piece(), Arc::clone(policy));
         self.writer.write_with_keys(move |transaction, keys| {
             if !renew(transaction, &claim, lease)? {
                 return Err(StoreError::LeaseLost);
@@ -60,10 +60,8 @@ impl Outbox for SqliteStore {
             let (mut tally, replayed) = recorder.record(&claim, events.iter().zip(&documents))?;
             let absorption = recorder.finish()?;
             tally.incidents_opened = absorption.opened.values().sum();
-            claim.work_mut().replayed.extend(replayed);
-            claim.work_mut().is_extended = true;
             add_result(transaction, &claim, lease.now, tally, None)?;
-            Ok(Extended { claim, tally, to_tell: absorption.to_tell, held_back: absorption.held_back })
+            Ok(Extended { tally, to_tell: absorption.to_tell, held_back: absorption.held_back, replayed })
         })
     }
 
