@@ -11,7 +11,7 @@ use gatepost::domain::{
     EventState, IncidentKind, IncidentNumber, IncidentState, MilestoneKind, NotifierClass, Operation, Origin,
     OutcomeKind, Progress, Reference, Rule, Severity, Target, Timestamp,
 };
-use gatepost::incidents::{GroupBy, Joined, Order, OrderError, StormLimits, Timing};
+use gatepost::incidents::{GroupBy, Joined, Order, OrderError, Present, StormLimits, Timing};
 use gatepost::store::{
     Access, Advanced, Claim, ClaimOrder, Commands, Conclusion, Content, DeliveryFilter, DeliveryWork, Dispatched,
     Doubt, Fallback, Fallbacks, FellBack, Hastened, Horizons, Inbox, IncidentDetails, IncidentFilter, IncidentQueries,
@@ -150,7 +150,11 @@ impl Fixture {
     }
 
     fn advance(&self, now: i64) -> Advanced {
-        self.store.advance_incidents(100, &self.policy, at(0), at(now)).wait().unwrap()
+        self.advance_at(Present { now: at(now), settled: at(now), listening_since: at(0) })
+    }
+
+    fn advance_at(&self, present: Present) -> Advanced {
+        self.store.advance_incidents(100, &self.policy, present).wait().unwrap()
     }
 
     fn order(&self, number: u64, order: Order, now: i64) -> Result<(), OrderError> {
@@ -679,6 +683,31 @@ fn a_storm_is_told_through_one_incident_and_what_outranks_it_by_itself() {
     assert_eq!(folded.len(), 300 - 15, "what is not told by itself is kept, with a number of its own");
     assert!(incidents[0].fold.is_none() && incidents[0].rank.severity == Severity::Critical);
     assert!(fixture.incident(storm.number.0).notifications.iter().all(|row| row.told.said.is_some() || row.is_pending));
+}
+
+#[test]
+fn after_a_downtime_a_storm_names_what_is_new_in_its_time_and_ends_in_its_time() {
+    let limits = StormLimits { per_rule: 5, per_rank: 15, within: Duration::from_secs(900) };
+    let fixture = Fixture::timed(Timing { storm: Some(limits), ..Timing::default() });
+    let storm = || {
+        let incidents = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+        incidents.into_iter().find(|incident| matches!(incident.kind, IncidentKind::Storm(_))).unwrap()
+    };
+    let named = || if let IncidentKind::Storm(facts) = storm().kind { facts.named } else { 0 };
+    let started = 10 * HOUR;
+    take_all(&fixture, started, &of_rules(0..17, 1, "a"));
+    assert_eq!(named(), 1);
+    // gatepost was down for two hours: retention will not follow the clock for a day.
+    let pass = |now: i64| {
+        let settled = at(now - 2 * HOUR);
+        fixture.advance_at(Present { now: at(now), settled, listening_since: at(started) })
+    };
+    take_all(&fixture, started + 1_000, &of_rules(17..19, 1, "b"));
+    assert_eq!(named(), 1);
+    pass(started + MINUTE + 1_000);
+    assert_eq!(named(), 4);
+    pass(started + 17 * MINUTE);
+    assert_eq!((storm().state, storm().state_since), (IncidentState::Resolved, at(started + 17 * MINUTE)));
 }
 
 #[test]

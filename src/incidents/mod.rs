@@ -42,5 +42,5 @@ pub use set_back::set_back;
 pub use storm::{LEFT_OPEN_MAX, fold, note_left_open, says_left_open, storm_key};
 pub use storm_gauge::StormGauge;
 pub use subject::Subject;
-pub use timers::{advance, check_at};
+pub use timers::{Present, advance, check_at};
 pub use timing::{StormLimits, Timing};

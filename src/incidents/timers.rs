@@ -1,7 +1,9 @@
 //! How the passing of time changes an incident.
 //!
 //! [`check_at`] says when to look again: a hint, because settings and events change. [`advance`] decides anew, one change
-//! a call. Silence is measured only over time in which gatepost listened to the source.
+//! a call. Silence is measured only over time in which gatepost listened to the source, and by a clock that was not set
+//! meanwhile. What only tells people something goes by the clock as it stands; what ends an incident for its age does not
+//! follow a clock that was just set forward: see [`Present`].
 
 use std::time::Duration;
 
@@ -10,23 +12,34 @@ use crate::domain::{Incident, IncidentKind, IncidentState, Milestone, MilestoneK
 use super::storm;
 use super::timing::{HOUR, MINUTE, Timing};
 
+/// The time that the timers of incidents go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// The wall clock: incidents are dated by it.
+    pub now: Timestamp,
+    /// A clock that follows the wall clock only after a day where that was set forward, or seems so after a downtime.
+    pub settled: Timestamp,
+    /// Since when, by the wall clock, everything that sources sent has been read and the clock has not been set forward.
+    pub listening_since: Timestamp,
+}
+
+impl Present {
+    /// Of a clock that was not set, at the time from which gatepost listens.
+    pub fn beginning(now: Timestamp) -> Self {
+        Self { now, settled: now, listening_since: now }
+    }
+}
+
 /// When [`advance`] has something to do next, if nothing else comes; `None`: never.
-///
-/// `listening_since`: since when everything that the source sent has been read.
-pub fn check_at(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> Option<Timestamp> {
-    timers(incident, timing, listening_since).into_iter().flatten().map(|(at, _)| at).min()
+pub fn check_at(incident: &Incident, timing: &Timing, present: Present) -> Option<Timestamp> {
+    timers(incident, timing, present).into_iter().flatten().map(|(at, _)| at).min()
 }
 
 /// Does one thing that is due by `now`; `None`: there is nothing. To be called until there is nothing.
-pub fn advance(
-    incident: &mut Incident,
-    timing: &Timing,
-    listening_since: Timestamp,
-    now: Timestamp,
-) -> Option<Milestone> {
-    let due = timers(incident, timing, listening_since).into_iter().flatten().filter(|(at, _)| *at <= now);
+pub fn advance(incident: &mut Incident, timing: &Timing, present: Present) -> Option<Milestone> {
+    let due = timers(incident, timing, present).into_iter().flatten().filter(|(at, _)| *at <= present.now);
     let (_, timer) = due.min_by_key(|(at, _)| *at)?;
-    Some(fire(incident, timer, now))
+    Some(fire(incident, timer, present.now))
 }
 
 /// The acknowledgement has held for long enough, and events have come since.
@@ -49,10 +62,11 @@ enum Timer {
     StormNames,
 }
 
-fn timers(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> [Option<(Timestamp, Timer)>; 3] {
+fn timers(incident: &Incident, timing: &Timing, present: Present) -> [Option<(Timestamp, Timer)>; 3] {
     if !incident.state.is_live() {
         return [None, None, None];
     }
+    let listening_since = present.listening_since;
     if let IncidentKind::Storm(facts) = &incident.kind {
         let ends = storm::ends_at(facts, listening_since).map(|at| (at, Timer::StormEnds));
         let names = storm::names_at(facts).map(|at| (at, Timer::StormNames));
@@ -62,7 +76,7 @@ fn timers(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> [
     [
         held.map(|at| (at, Timer::HeldResolution)),
         lapses_at(incident, timing).map(|at| (at, Timer::Lapse)),
-        quiet_at(incident, timing, listening_since).map(|at| (at, Timer::Quiet)),
+        quiet_at(incident, timing, present).map(|at| (at, Timer::Quiet)),
     ]
 }
 
@@ -73,13 +87,15 @@ fn lapses_at(incident: &Incident, timing: &Timing) -> Option<Timestamp> {
     (incident.state == IncidentState::Acknowledged && incident.received_at >= at).then_some(at)
 }
 
-fn quiet_at(incident: &Incident, timing: &Timing, listening_since: Timestamp) -> Option<Timestamp> {
-    let too_old = incident.state_since.plus(timing.max_age);
+fn quiet_at(incident: &Incident, timing: &Timing, present: Present) -> Option<Timestamp> {
+    let old = incident.state_since.plus(timing.max_age);
+    let is_old_only_by_now = old <= present.now && old > present.settled;
+    let too_old = if is_old_only_by_now { present.now.plus(UNSETTLED_AGAIN) } else { old };
     if incident.ends_by_vendor {
         // Its silence says nothing. One resolution that was lost must not keep all that follows from being told.
         return Some(too_old);
     }
-    let silent = incident.received_at.max(listening_since).plus(timing.quiet_after);
+    let silent = incident.received_at.max(present.listening_since).plus(timing.quiet_after);
     Some(silent.min(too_old))
 }
 
@@ -109,5 +125,7 @@ fn enter(incident: &mut Incident, state: IncidentState, by: Origin, now: Timesta
 
 /// For how long nothing may come before a resolution counts that is held.
 pub(super) const HELD_FOR: Duration = Duration::from_secs(30 * MINUTE.as_secs());
+/// How soon an age is looked at again that may be one of a clock that was set forward.
+const UNSETTLED_AGAIN: Duration = Duration::from_secs(10 * MINUTE.as_secs());
 /// Within an hour.
 const REOPENINGS_MAX: usize = 3;

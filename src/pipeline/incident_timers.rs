@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::rules::Rules;
 use super::worker_registry::WorkerRegistry;
-use crate::domain::{DestinationName, Timestamp};
+use crate::domain::DestinationName;
+use crate::incidents::Present;
 use crate::store::{Outbox, StoreError};
 
 /// Looks at incidents whose time has come.
@@ -19,20 +20,17 @@ pub struct IncidentTimers {
     pub outbox: Arc<dyn Outbox>,
     /// How incidents are timed, now.
     pub rules: watch::Receiver<Arc<Rules>>,
-    /// The time, by a clock that is known not to have been set forward recently: a jump must not end incidents.
-    pub now: watch::Receiver<Timestamp>,
+    /// The time, and since when it can be trusted: a jump must not end incidents.
+    pub present: watch::Receiver<Present>,
     /// The workers to wake.
     pub workers: Arc<WorkerRegistry>,
 }
 
 impl IncidentTimers {
-    /// Works until `stop` changes. Silence counts from the first check on: while gatepost was down it received nothing.
+    /// Works until `stop` changes.
     pub async fn run(&mut self, mut stop: watch::Receiver<bool>) {
-        let mut listening_since = *self.now.borrow();
         while !*stop.borrow() {
-            // At the start the clock may have been ahead.
-            listening_since = listening_since.min(*self.now.borrow());
-            if let Err(fault) = self.advance(listening_since).await {
+            if let Err(fault) = self.advance().await {
                 tracing::warn!(%fault, "incidents cannot be looked at now; they are looked at later");
             }
             tokio::select! {
@@ -42,10 +40,10 @@ impl IncidentTimers {
         }
     }
 
-    async fn advance(&self, listening_since: Timestamp) -> Result<(), StoreError> {
+    async fn advance(&self) -> Result<(), StoreError> {
         loop {
-            let (policy, now) = (Arc::clone(&self.rules.borrow().policy), *self.now.borrow());
-            let advanced = self.outbox.advance_incidents(LOOKED_AT_ONCE, &policy, listening_since, now).await?;
+            let (policy, present) = (Arc::clone(&self.rules.borrow().policy), *self.present.borrow());
+            let advanced = self.outbox.advance_incidents(LOOKED_AT_ONCE, &policy, present).await?;
             let to_tell: Vec<DestinationName> = advanced.to_tell.into_iter().collect();
             self.workers.wake(&to_tell);
             if advanced.incidents < LOOKED_AT_ONCE {

@@ -175,7 +175,6 @@ impl Pipeline {
 
     fn start_others(&self) {
         let timekeeper = Timekeeper::new(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&self.metrics));
-        let retention_now = timekeeper.settled();
         let dispatcher = Dispatcher {
             outbox: Arc::new(self.store.clone()),
             rules: self.rules.subscribe(),
@@ -205,7 +204,7 @@ impl Pipeline {
         let timers = IncidentTimers {
             outbox: Arc::new(self.store.clone()),
             rules: self.rules.subscribe(),
-            now: retention_now,
+            present: timekeeper.present(),
             workers: Arc::clone(&self.registry),
         };
         let notices = NoticeTask {

@@ -7,6 +7,8 @@
 //! - whatever would wait for a time that is now far away is made due: a retry costs at most one try more, and what is too
 //!   early is planned anew. What was planned by the former time may still be on its way into the store, so the store is
 //!   asked again for a minute;
+//! - incidents are timed by the clock as it stands, so that nobody is told late; but silence counts anew from a jump
+//!   forward, as it does from a start, and what is old only by a clock that was set forward does not end for its age;
 //! - retention does not follow a clock that was set forward until it has stood there for a day, so that nothing is
 //!   deleted early and a repetition stays known as one. It follows a clock that was set back at once: it deletes less.
 //!
@@ -24,6 +26,7 @@ use tokio::sync::watch;
 
 use super::horizon::Witness;
 use crate::domain::{Clock, Timestamp};
+use crate::incidents::Present;
 use crate::store::{Hastened, NotedTime, StoreError, Upkeep};
 use crate::telemetry::Metrics;
 
@@ -36,6 +39,8 @@ pub struct Timekeeper<U> {
     time: Time,
     /// The time that retention follows.
     settled: watch::Sender<Timestamp>,
+    /// The time that incidents follow.
+    present: watch::Sender<Present>,
     /// The time that quarantine follows.
     vouched: watch::Sender<Timestamp>,
     witness: Arc<Witness>,
@@ -83,6 +88,8 @@ struct Time {
     vouched: Timestamp,
     /// Since when the wall clock has been ahead of what is settled, on the steady hand.
     ahead_since: Option<Timestamp>,
+    /// By the wall clock: since the start, or since it was last set forward.
+    listening_since: Timestamp,
 }
 
 impl Time {
@@ -92,7 +99,8 @@ impl Time {
         let ahead = wall.since(noted.settled) > NOTED_AGE_MAX;
         let settled = if ahead { noted.settled } else { wall };
         let vouched = noted.vouched.plus(settled.since(noted.settled)).min(wall);
-        let time = Self { wall, steady, settled, vouched, ahead_since: ahead.then_some(steady) };
+        let ahead_since = ahead.then_some(steady);
+        let time = Self { wall, steady, settled, vouched, ahead_since, listening_since: wall };
         let behind = noted.settled.since(wall);
         (time, (behind > JUMP_MIN).then_some(Jump::Back(behind)))
     }
@@ -110,7 +118,11 @@ impl Time {
         if matches!(jump, Some(Jump::Forward(_))) {
             // After another jump forward it has to stay for a day again.
             self.ahead_since = Some(steady);
+            // What was skipped was not listened to, also where the machine was suspended.
+            self.listening_since = wall;
         }
+        // Before it was set back the clock may have been ahead.
+        self.listening_since = self.listening_since.min(wall);
         let believed = self.ahead_since.is_none_or(|since| steady.since(since) >= BELIEVED_AFTER);
         let held = self.settled.plus(elapsed);
         if believed || wall <= held {
@@ -121,6 +133,10 @@ impl Time {
         }
         self.vouched = if is_vouched_for { self.settled } else { self.vouched.plus(elapsed).min(self.settled) };
         jump
+    }
+
+    fn present(&self) -> Present {
+        Present { now: self.wall, settled: self.settled, listening_since: self.listening_since }
     }
 }
 
@@ -137,6 +153,7 @@ impl<U: Upkeep> Timekeeper<U> {
             tracing::info!(%noted, %now, "gatepost was down, or the clock was set: retention waits a day");
         }
         let (settled, _) = watch::channel(time.settled);
+        let (present, _) = watch::channel(time.present());
         let (vouched, _) = watch::channel(time.vouched);
         Self {
             store,
@@ -144,6 +161,7 @@ impl<U: Upkeep> Timekeeper<U> {
             metrics,
             time,
             settled,
+            present,
             vouched,
             witness: Arc::default(),
             jumped_at_start,
@@ -154,6 +172,11 @@ impl<U: Upkeep> Timekeeper<U> {
     /// The time that retention follows, as it changes.
     pub fn settled(&self) -> watch::Receiver<Timestamp> {
         self.settled.subscribe()
+    }
+
+    /// The time that incidents follow, as it changes.
+    pub fn present(&self) -> watch::Receiver<Present> {
+        self.present.subscribe()
     }
 
     /// The time that quarantine follows, as it changes.
@@ -188,6 +211,7 @@ impl<U: Upkeep> Timekeeper<U> {
             let wall = self.clock.now();
             let jump = self.time.look(wall, self.clock.steady(), self.witness.vouches_for(wall));
             self.settled.send_replace(self.time.settled);
+            self.present.send_replace(self.time.present());
             self.vouched.send_replace(self.time.vouched);
             tokio::select! {
                 () = self.follow(jump) => {}

@@ -9,6 +9,7 @@ use super::{
     ReceiptWork, Settlement, StoreError, Ticket,
 };
 use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
+use crate::incidents::Present;
 
 /// Where work is handed out and taken back.
 pub trait Outbox: Send + Sync {
@@ -84,13 +85,7 @@ pub trait Outbox: Send + Sync {
 
     /// Takes up to `limit` incidents whose time has come: those that nothing has happened to for long go quiet,
     /// acknowledgements lapse, held resolutions take effect. Returns the notifiers that there is something to tell.
-    fn advance_incidents(
-        &self,
-        limit: usize,
-        policy: &Arc<Policy>,
-        listening_since: Timestamp,
-        now: Timestamp,
-    ) -> Ticket<Advanced>;
+    fn advance_incidents(&self, limit: usize, policy: &Arc<Policy>, present: Present) -> Ticket<Advanced>;
 }
 
 /// Which of the deliveries that are due are handed out first.

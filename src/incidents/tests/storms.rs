@@ -369,9 +369,10 @@ impl Storm {
     fn pass(&mut self, by: Duration) {
         let end = self.now.plus(by);
         let incident = &mut self.subject.as_mut().unwrap().incident;
-        let (timing, since) = (Timing::default(), World::new().now);
-        while let Some(at) = check_at(incident, &timing, since).filter(|at| *at <= end) {
-            self.milestones.push(advance(incident, &timing, since, at.max(self.now)).unwrap());
+        let (timing, mut present) = (Timing::default(), Present::beginning(World::new().now));
+        while let Some(at) = check_at(incident, &timing, present).filter(|at| *at <= end) {
+            present.now = at.max(self.now);
+            self.milestones.push(advance(incident, &timing, present).unwrap());
         }
         self.now = end;
     }

@@ -140,3 +140,23 @@ fn a_held_resolution_waits_for_time_in_which_gatepost_listened() {
     world.pass(minutes(30));
     assert_eq!(world.state(), IncidentState::Resolved);
 }
+
+#[test]
+fn an_incident_is_too_old_only_by_a_settled_time_and_is_looked_at_again_now_and_then() {
+    let mut world = World::new();
+    world.take_one(&event(Severity::High));
+    // The clock is set forward by a year: gatepost listens from then on.
+    world.now = world.now.plus(hours(365 * 24));
+    (world.unsettled, world.listening_since) = (hours(365 * 24), world.now);
+    let present = world.present();
+    let timing = world.timing;
+    assert_eq!(advance(world.incident_mut(), &timing, present), None);
+    assert_eq!(world.check_at(), Some(world.now.plus(minutes(10))));
+    world.take_one(&event(Severity::High));
+    assert_eq!((world.state(), world.incident().count), (IncidentState::Open, 2));
+    // It is believed.
+    world.now = world.now.plus(hours(23));
+    world.unsettled = minutes(0);
+    world.pass(minutes(0));
+    assert_eq!(world.state(), IncidentState::Quiet);
+}

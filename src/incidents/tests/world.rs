@@ -14,6 +14,8 @@ pub struct World {
     pub past: Vec<Subject>,
     pub milestones: Vec<Milestone>,
     pub listening_since: Timestamp,
+    /// How far the settled time lags behind.
+    pub unsettled: Duration,
     numbers: u64,
 }
 
@@ -27,6 +29,7 @@ impl World {
             past: Vec::new(),
             milestones: Vec::new(),
             listening_since: now,
+            unsettled: Duration::ZERO,
             numbers: 0,
         }
     }
@@ -36,15 +39,21 @@ impl World {
         let end = self.now.plus(by);
         while let Some(at) = self.check_at().filter(|at| *at <= end) {
             self.now = self.now.max(at);
+            let present = self.present();
             let subject = self.latest.as_mut().unwrap();
-            let milestone = advance(&mut subject.incident, &self.timing, self.listening_since, self.now);
+            let milestone = advance(&mut subject.incident, &self.timing, present);
             self.milestones.push(milestone.expect("the time that was named has come"));
         }
         self.now = end;
     }
 
+    pub fn present(&self) -> Present {
+        let (now, listening_since) = (self.now, self.listening_since);
+        Present { now, settled: now.minus(self.unsettled), listening_since }
+    }
+
     pub fn check_at(&self) -> Option<Timestamp> {
-        self.latest.as_ref().and_then(|subject| check_at(&subject.incident, &self.timing, self.listening_since))
+        self.latest.as_ref().and_then(|subject| check_at(&subject.incident, &self.timing, self.present()))
     }
 
     /// Takes events, which are received now unless they say otherwise.

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::authentic::authentic;
 use crate::domain::{BatchEvent, BatchSize, Draft, NotifierClass, Request, Severity, SystemClock};
+use crate::incidents::Present;
 use crate::routing::{Flow, Route, Router};
 use crate::store::{
     Access, Advanced, ClaimOrder, Claimed, Dispatched, EventFilter, EventRange, Extended, Inbox, IncidentFilter,
@@ -130,14 +131,8 @@ impl Outbox for Eventful {
         self.store.settle(settlements, policy, now)
     }
 
-    fn advance_incidents(
-        &self,
-        limit: usize,
-        policy: &Arc<Policy>,
-        listening_since: Timestamp,
-        now: Timestamp,
-    ) -> Ticket<Advanced> {
-        self.store.advance_incidents(limit, policy, listening_since, now)
+    fn advance_incidents(&self, limit: usize, policy: &Arc<Policy>, present: Present) -> Ticket<Advanced> {
+        self.store.advance_incidents(limit, policy, present)
     }
 }
 

@@ -168,6 +168,37 @@ fn a_start_tells_a_restart_from_a_downtime_and_from_a_clock_that_was_set_back() 
     let (time, jump) = Time::new(None, now, now);
     assert_eq!((time.settled, jump), (now, None));
 }
+
+#[tokio::test]
+async fn after_a_downtime_incidents_are_timed_by_the_clock_as_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("gatepost.db"), Access::Serve).unwrap();
+    let clock = Arc::new(ManualClock::at(Timestamp::parse("2026-11-21T10:00:00Z").unwrap()));
+    let (now, down_at) = (clock.now(), clock.now().minus(SECOND * 2 * 3600));
+    store.note_time(NotedTime { settled: down_at, vouched: down_at }).await.unwrap();
+    let timekeeper = Timekeeper::new(store, clock as Arc<dyn Clock>, Arc::default());
+    assert_eq!(*timekeeper.settled().borrow(), down_at);
+    assert_eq!(*timekeeper.present().borrow(), Present { now, settled: down_at, listening_since: now });
+}
+
+#[test]
+fn silence_counts_anew_from_a_jump_forward_and_goes_on_counting_over_one_back() {
+    let (clock, mut time) = start();
+    let started = clock.now();
+    pass(&clock, &mut time, 100);
+    assert_eq!(time.present(), Present { now: clock.now(), settled: clock.now(), listening_since: started });
+    clock.set(started.plus(DAY));
+    pass(&clock, &mut time, 100);
+    let [jumped, now] = [1, 100].map(|seconds| started.plus(DAY + SECOND * seconds));
+    assert_eq!((time.present().now, time.present().listening_since), (now, jumped));
+    clock.set(now.minus(SECOND * 30));
+    pass(&clock, &mut time, 1);
+    assert_eq!((time.present().now, time.present().listening_since), (clock.now(), jumped));
+    clock.set(started);
+    pass(&clock, &mut time, 1);
+    assert_eq!((time.present().now, time.present().listening_since), (clock.now(), clock.now()));
+}
+
 #[test]
 fn quarantine_follows_a_clock_that_was_set_forward_only_when_a_request_confirms_it() {
     let (clock, mut time) = start();

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::super::{Policy, StoreError};
 use super::rows::{document, readable, row_of, to_text};
 use crate::domain::{Incident, IncidentNumber, IncidentState, Milestone, MilestoneKind, Timestamp};
-use crate::incidents;
+use crate::incidents::{self, Present};
 
 /// Rows of incidents in one transaction.
 pub struct IncidentRows<'t> {
@@ -24,7 +24,7 @@ impl<'t> IncidentRows<'t> {
     /// Writes an incident, without what belongs to it.
     pub fn save(&self, incident: &Incident) -> Result<(), StoreError> {
         let timing = &self.policy.timing;
-        let check_at = incidents::check_at(incident, timing, incident.received_at);
+        let check_at = incidents::check_at(incident, timing, Present::beginning(incident.received_at));
         self.transaction
             .prepare_cached(
                 "INSERT INTO incidents (number, id, source, key, state, is_live, level, storm, check_at, document, ended_at)

@@ -19,7 +19,7 @@ use crate::domain::{
     DestinationName, Facets, Firing, Incident, IncidentId, IncidentKey, IncidentNumber, IncidentState, Origin,
     RouteName, SourceName, Timestamp,
 };
-use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, Subject};
+use crate::incidents::{self, Correlation, Correlations, Joined, NewEvent, Present, Subject};
 
 /// What became of the events that were absorbed.
 #[derive(Default)]
@@ -341,7 +341,7 @@ impl<'t> Incidents<'t> {
     }
 
     /// Takes incidents whose time has come.
-    pub fn advance(&self, limit: usize, listening_since: Timestamp) -> Result<Advanced, StoreError> {
+    pub fn advance(&self, limit: usize, present: Present) -> Result<Advanced, StoreError> {
         let mut select = self.transaction.prepare_cached(
             "SELECT number FROM incidents WHERE check_at IS NOT NULL AND check_at <= ?1 ORDER BY check_at LIMIT ?2",
         )?;
@@ -352,7 +352,7 @@ impl<'t> Incidents<'t> {
         for number in due {
             let Some(mut incident) = self.rows.readable(IncidentNumber(number.unsigned_abs()))? else { continue };
             let timing = &self.policy.timing;
-            let milestone = incidents::advance(&mut incident, timing, listening_since, self.now);
+            let milestone = incidents::advance(&mut incident, timing, present);
             if let Some(milestone) = &milestone {
                 if incidents::says_left_open(&incident) {
                     self.note_left_open(&mut incident)?;
@@ -361,7 +361,7 @@ impl<'t> Incidents<'t> {
                 self.rows.add_milestones(incident.number, std::slice::from_ref(milestone))?;
                 Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
             }
-            let next = incidents::check_at(&incident, timing, listening_since);
+            let next = incidents::check_at(&incident, timing, present);
             // Whatever is due now has been done: without this it would be due again at once, for ever.
             let next = next.map(|next| next.max(self.now.plus(CHECK_INTERVAL_MIN)));
             self.transaction

@@ -20,6 +20,7 @@ use super::source_turns::SourceTurns;
 use super::work::WorkLine;
 use super::{SqliteStore, batches, leases};
 use crate::domain::{BatchEvent, BatchSize, DestinationName, Timestamp};
+use crate::incidents::Present;
 
 impl Outbox for SqliteStore {
     fn claim_receipts(&self, limits: ReceiptLimits, lease: Lease) -> Ticket<ClaimedReceipts> {
@@ -176,15 +177,9 @@ impl Outbox for SqliteStore {
         })
     }
 
-    fn advance_incidents(
-        &self,
-        limit: usize,
-        policy: &Arc<Policy>,
-        listening_since: Timestamp,
-        now: Timestamp,
-    ) -> Ticket<Advanced> {
+    fn advance_incidents(&self, limit: usize, policy: &Arc<Policy>, present: Present) -> Ticket<Advanced> {
         let policy = Arc::clone(policy);
-        self.writer.write(move |transaction| Incidents::of(transaction, &policy, now).advance(limit, listening_since))
+        self.writer.write(move |transaction| Incidents::of(transaction, &policy, present.now).advance(limit, present))
     }
 }
 
