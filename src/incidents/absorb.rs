@@ -16,8 +16,8 @@ use super::new_event::{NewEvent, OLD};
 use super::set_back::is_ahead;
 use super::spread::steps;
 use super::subject::Subject;
-use super::timers::{HELD_FOR, has_lapsed, is_flapping};
-use super::timing::Timing;
+use super::timers::{has_lapsed, is_flapping};
+use super::timing::{HELD_FOR, Timing};
 
 /// How an event changed the incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::domain::{Incident, IncidentKind, Timestamp};
 
-use super::timers::HELD_FOR;
+use super::timing::HELD_FOR;
 
 /// Brings times that are ahead of `now` back to it; whether there were any.
 pub fn set_back(incident: &mut Incident, now: Timestamp) -> bool {

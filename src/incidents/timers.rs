@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::domain::{Incident, IncidentKind, IncidentState, Milestone, MilestoneKind, Origin, Severity, Timestamp};
 
 use super::storm;
-use super::timing::{HOUR, MINUTE, Timing};
+use super::timing::{HELD_FOR, HOUR, MINUTE, Timing};
 
 /// The time that the timers of incidents go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +123,6 @@ fn enter(incident: &mut Incident, state: IncidentState, by: Origin, now: Timesta
     Milestone::new(now, what, by)
 }
 
-/// For how long nothing may come before a resolution counts that is held.
-pub(super) const HELD_FOR: Duration = Duration::from_secs(30 * MINUTE.as_secs());
 /// How soon an age is looked at again that may be one of a clock that was set forward.
 const UNSETTLED_AGAIN: Duration = Duration::from_secs(10 * MINUTE.as_secs());
 /// Within an hour.

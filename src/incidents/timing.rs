@@ -57,3 +57,5 @@ impl Default for StormLimits {
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
+/// For how long nothing may come before a resolution counts that is held.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(30 * MINUTE.as_secs());
