@@ -1,7 +1,7 @@
 //! Pagers: pages are triggered, acknowledged and resolved, each by itself; counts are never sent.
 //!
-//! Each raise, spread and reopening is a page of its own: a trigger on a page that is open does not notify again, and one that a
-//! person has resolved would be opened again.
+//! Each raise, spread and reopening is a page of its own, and so is an acknowledgement that lapses or is given back: a trigger on
+//! a page that is open does not notify again, and one that a person has resolved would be opened again.
 
 use crate::domain::{Change, IncidentState, Notification, Operation, Told};
 
@@ -21,11 +21,15 @@ impl Comparison<'_> {
     fn page_of(&self, said: &Told) -> Due {
         let is_closed = self.told.pages_resolved >= self.told.pages;
         let worse = self.worse_since(&said.standing);
+        // A pager keeps a page acknowledged: that nobody has it any more takes another one.
+        let is_given_back = said.standing.state == IncidentState::Acknowledged;
         match (self.silent_until(), worse) {
             (Some(_), Some(worse)) => self.page(worse),
-            (Some(until), None) if is_closed => Due::At(until),
+            (Some(until), None) if is_closed || is_given_back => Due::At(until),
             (None, _) if is_closed => self.page(Change::Reopen),
             (None, Some(worse)) => self.page(worse),
+            (None, None) if is_given_back && self.is.reopenings > said.standing.reopenings => self.page(Change::Reopen),
+            (None, None) if is_given_back => self.page(Change::Acknowledge),
             (_, None) => Due::Nothing,
         }
     }

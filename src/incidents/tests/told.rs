@@ -135,13 +135,13 @@ fn every_page_is_acknowledged_and_resolved_one_by_one() {
     assert_eq!(words, [1, 2, 3].map(|page| format!("acknowledge: acknowledge page {page}")));
     assert_eq!(notified.told.said.unwrap().standing, standing(world.incident()));
     world.order(Order::Resolve).unwrap();
-    // A resolution that is under way when the incident comes back leaves a page open that stands for it.
+    // A resolution that is under way when the incident comes back leaves pages open: acknowledged ones, by whom it was over.
     notified.deliver_one(&world);
     world.pass(minutes(1));
     world.take_one(&event(HIGH));
-    assert!(notified.intent(&world).is_none());
+    assert_eq!(notified.deliver(&world), ["reopen: page 4"]);
     world.order(Order::Resolve).unwrap();
-    assert_eq!(notified.deliver(&world), ["resolve: resolve page 2", "resolve: resolve page 3"]);
+    assert_eq!(notified.deliver(&world), [2, 3, 4].map(|page| format!("resolve: resolve page {page}")));
     assert_eq!(notified.told.said.unwrap().standing.state, IncidentState::Resolved);
 }
 
@@ -215,20 +215,47 @@ fn an_incident_that_has_not_been_acknowledged_is_said_again_where_that_is_wanted
 }
 
 #[test]
-fn what_is_given_back_or_lapses_is_said_to_all_but_pagers() {
+fn what_is_given_back_or_lapses_is_said_to_all_and_is_a_new_page() {
     let expected: [&[&str]; 4] = [
-        &[],
+        &["acknowledge: page 2"],
         &["acknowledge: edit", "acknowledge: reply 1 to the channel"],
         &["acknowledge: reply 2 to the channel"],
         &["acknowledge: reply 2"],
     ];
+    let ends: [fn(&mut World); 2] = [
+        |world| {
+            world.order(Order::Unacknowledge).unwrap();
+        },
+        |world| {
+            world.take_one(&event(HIGH));
+        },
+    ];
     for (class, expected) in CLASSES.into_iter().zip(expected) {
-        let (mut world, mut notified) = told(class);
-        world.order(Order::Acknowledge).unwrap();
-        notified.deliver(&world);
-        world.order(Order::Unacknowledge).unwrap();
-        assert_eq!(notified.deliver(&world), expected, "{class:?}");
+        for (lapses, ends) in ends.into_iter().enumerate() {
+            let (mut world, mut notified) = told(class);
+            // An incident that nobody has, and that goes on.
+            world.timing.ack_for = if lapses == 1 { Duration::ZERO } else { hours(24) };
+            world.order(Order::Acknowledge).unwrap();
+            notified.deliver(&world);
+            ends(&mut world);
+            assert_eq!(world.state(), IncidentState::Open);
+            assert_eq!(notified.deliver(&world), expected, "{class:?} {lapses}");
+            assert!(notified.intent(&world).is_none(), "{class:?}");
+        }
     }
+}
+
+#[test]
+fn what_is_given_back_while_it_is_silenced_is_a_page_after_that() {
+    let (mut world, mut notified) = told(Pager);
+    world.order(Order::Acknowledge).unwrap();
+    notified.deliver(&world);
+    let until = world.now.plus(hours(4));
+    world.order(Order::Silence { until }).unwrap();
+    world.order(Order::Unacknowledge).unwrap();
+    assert_eq!(notified.due(&world), Due::At(until));
+    world.pass(hours(4));
+    assert_eq!(notified.deliver(&world), ["acknowledge: page 2"]);
 }
 
 #[test]

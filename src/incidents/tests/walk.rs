@@ -181,9 +181,11 @@ impl Walk {
 
     /// How often there was reason for a page.
     fn causes(&self, incident: &Incident) -> u64 {
-        use MilestoneKind::{Opened, Raised, Reopened, Spread};
+        use MilestoneKind::{Lapsed, Opened, Raised, Reopened, Spread, Unacknowledged};
         // Of all incidents of the key: each page has its cause in one of them.
-        let is_cause = |milestone: &&Milestone| matches!(milestone.what, Opened | Raised | Reopened | Spread);
+        let is_cause = |milestone: &&Milestone| {
+            matches!(milestone.what, Opened | Raised | Reopened | Spread | Lapsed | Unacknowledged)
+        };
         let causes = self.world.milestones.iter().filter(is_cause).count();
         assert!(u64::from(incident.reopenings) <= u64::try_from(causes).unwrap());
         u64::try_from(causes).unwrap()
