@@ -448,6 +448,45 @@ fn an_intent_in_doubt_is_settled_before_anything_newer_is_told() {
 }
 
 #[test]
+fn a_raise_does_not_wait_for_a_message_that_may_have_arrived() {
+    let fixture = Fixture::new();
+    let doubtful = |destination| {
+        let claim = fixture.claim(destination, 10_000).unwrap();
+        let opening = change(&claim).intent.clone();
+        let Verdict::Again { retrying_since, is_pending, reason, .. } = again(true, 10_000) else { panic!() };
+        let (not_before, progress) = (at(4 * HOUR), Progress(serde_json::json!({ "sent": 4 })));
+        let verdict = Verdict::Again { not_before, retrying_since, uncertain: true, is_pending, progress, reason };
+        fixture.settle(claim, verdict, 10_000);
+        opening
+    };
+    fixture.take(0, &[alert(1)]);
+    let [_, chat, tickets] = ["hook", "chat", "tickets"].map(doubtful);
+    fixture.take(20_000, &[alert(2)]);
+    assert!(["hook", "chat", "tickets"].iter().all(|name| fixture.claim(name, 20_000).is_none()), "nothing is worse");
+    fixture.take(30_000, &[Alert { severity: Severity::Critical, ..alert(3) }]);
+    // A message that cannot be edited says all there is to say, and the one before it is taken as told.
+    let claim = fixture.claim("hook", 30_000).expect("it is told at once");
+    let raise = (Change::Raise, Operation::Reply { number: 1, audience: Audience::Channel });
+    assert_eq!((change(&claim).intent.change, change(&claim).intent.operation), raise);
+    assert_eq!((claim.work().uncertain, &claim.work().progress), (false, &Progress::default()));
+    // In doubt itself, it is settled before anything newer.
+    fixture.settle(claim, again(true, 40_000), 30_000);
+    let claim = fixture.claim("hook", 40_000).unwrap();
+    assert_eq!((change(&claim).intent.change, claim.work().uncertain), (Change::Raise, true));
+    fixture.settle(claim, delivered(), 40_000);
+    assert_eq!(fixture.told("hook", HOUR), []);
+    // What can be edited is made first.
+    let claim = fixture.claim("chat", 30_000).expect("it is tried again at once");
+    assert_eq!((change(&claim).intent.clone(), claim.work().uncertain), (chat, true));
+    fixture.settle(claim, delivered(), 30_000);
+    assert!(fixture.changes("chat", 30_000).contains(&Change::Raise));
+    // A ticket may not be found yet.
+    assert!(fixture.claim("tickets", 30_000).is_none());
+    let claim = fixture.claim("tickets", 4 * HOUR).unwrap();
+    assert_eq!((change(&claim).intent.clone(), claim.work().uncertain), (tickets, true));
+}
+
+#[test]
 fn what_sets_a_state_and_was_repeated_after_doubt_is_sent_once_more_a_minute_later() {
     let fixture = Fixture::new();
     fixture.take(0, &[alert(1)]);

@@ -89,7 +89,11 @@ impl Answer<'_> {
     pub fn unknown(&self, reason: &str) -> Outcome {
         match self.again {
             Again::Harmless => self.retry(Scope::Delivery, None, reason),
-            Again::Doubled => in_doubt_now(self.attempt, self.with_quote(reason)),
+            Again::Doubled => {
+                let (scope, repeat, progress) = (Scope::Destination, Repeat::Freely, doubt(self.attempt));
+                let after = self.reply.retry_after(self.attempt.now);
+                Outcome::Unknown { reason: self.with_quote(reason), scope, repeat, after, progress }
+            }
         }
     }
 
@@ -177,7 +181,8 @@ fn detail(text: &str) -> String {
 
 /// It may have arrived; the next try looks for it first.
 pub(super) fn in_doubt_now<'t>(attempt: impl Into<Try<'t>>, reason: String) -> Outcome {
-    Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, progress: doubt(attempt) }
+    let (scope, repeat, progress) = (Scope::Destination, Repeat::Freely, doubt(attempt));
+    Outcome::Unknown { reason, scope, repeat, after: None, progress }
 }
 
 /// The outcome of an operation that this kind of notifier has not.
@@ -274,6 +279,25 @@ mod tests {
             }
             let reason = outcome.reason().unwrap();
             assert!(reason.contains("said [secret]") && !reason.contains("s3cr3t"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_kept_whether_it_may_have_arrived_or_not() {
+        let event = testing::event("minimal");
+        let job = testing::job(&event);
+        for again in [Again::Doubled, Again::Harmless] {
+            let Reply::Http(reply) = testing::reply_with(503, &[("retry-after", "600")], "busy") else {
+                unreachable!()
+            };
+            let answer = Answer { attempt: (&job).into(), who: "Acme", reply: &reply, secrets: Vec::new(), again };
+            let outcome = answer.by_status();
+            let (Outcome::Unknown { after, .. } | Outcome::Retry { after, .. }) =
+                super::super::uncertain::bounded(&job, outcome)
+            else {
+                panic!("{again:?}")
+            };
+            assert_eq!(after, Some(Duration::from_secs(600)), "{again:?}");
         }
     }
 

@@ -48,7 +48,7 @@ impl OnUncertain {
 /// and the next repeat would do no better.
 pub(super) fn bounded(job: &Job<'_>, outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::Unknown { reason, scope, mut progress, .. } => {
+        Outcome::Unknown { reason, scope, after, mut progress, .. } => {
             let sent = job.progress.0[SENT].as_u64().unwrap_or(0).saturating_add(1);
             progress.0[SENT] = json!(sent);
             let pause = usize::try_from(sent - 1).ok().and_then(|sent| BLIND_PAUSES.get(sent));
@@ -56,7 +56,7 @@ pub(super) fn bounded(job: &Job<'_>, outcome: Outcome) -> Outcome {
                 Some(pause) => (Repeat::After(*pause), reason),
                 None => (Repeat::Never, format!("{reason}. It may have arrived each of {sent} times. {SENT_ENOUGH}")),
             };
-            Outcome::Unknown { reason, scope, repeat, progress }
+            Outcome::Unknown { reason, scope, repeat, after, progress }
         }
         other => other,
     }

@@ -200,6 +200,8 @@ pub enum Outcome {
         scope: Scope,
         /// Whether it may be sent again.
         repeat: Repeat,
+        /// The destination asks to be left alone for so long.
+        after: Option<Duration>,
         /// Notes for the next try, which must look for the message first where it can.
         progress: Progress,
     },

@@ -154,6 +154,7 @@ fn too_long(work: &DeliveryWork) -> Outcome {
     Outcome::Unknown {
         scope: Scope::Destination,
         repeat: Repeat::Freely,
+        after: None,
         reason: format!("no end of the exchange within {} s", ATTEMPT_LONGEST.as_secs()),
         progress: work.progress.clone(),
     }

@@ -85,13 +85,10 @@ impl Breaker {
             Outcome::Pending { .. }
             | Outcome::Retry { scope: Scope::Delivery, .. }
             | Outcome::Unknown { scope: Scope::Delivery, .. } => Change::None,
-            Outcome::Retry { scope: Scope::Destination, after, reason, .. } => {
+            Outcome::Retry { scope: Scope::Destination, after, reason, .. }
+            | Outcome::Unknown { after, reason, .. } => {
                 let own = self.fail(begun, now, jitter);
                 self.pause(reason, own.max(after.unwrap_or_default()), now)
-            }
-            Outcome::Unknown { reason, .. } => {
-                let own = self.fail(begun, now, jitter);
-                self.pause(reason, own, now)
             }
             Outcome::Misconfigured { reason, .. } => {
                 self.count(begun, now);

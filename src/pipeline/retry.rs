@@ -69,10 +69,11 @@ pub fn decide(outcome: Outcome, case: Case) -> Verdict {
             again(&case, reason, wait, progress)
         }
         Outcome::Unknown { reason, repeat: Repeat::Never, .. } => Verdict::Dead { reason },
-        Outcome::Unknown { reason, scope, repeat, progress } => {
+        Outcome::Unknown { reason, scope, repeat, after, progress } => {
             let longest = if scope == Scope::Destination { LONGEST_STEP_OF_OUTAGE } else { LONGEST_STEP };
             let wait = backoff(case.tries, case.jitter).min(longest);
             let wait = if let Repeat::After(pause) = repeat { wait.max(pause) } else { wait };
+            let wait = wait.max(after.unwrap_or_default());
             in_doubt(again(&case, reason, wait, progress))
         }
     }
@@ -167,7 +168,7 @@ mod tests {
     }
 
     fn unknown(scope: Scope, repeat: Repeat) -> Outcome {
-        Outcome::Unknown { reason: "cut".into(), scope, repeat, progress: Progress::default() }
+        Outcome::Unknown { reason: "cut".into(), scope, repeat, after: None, progress: Progress::default() }
     }
 
     #[test]
@@ -184,6 +185,16 @@ mod tests {
         ] {
             let wanted = (wanted_s * 1000, Some(0), true);
             assert_eq!(not_before(decide(unknown(scope, repeat), late.clone())), wanted, "{scope:?} {repeat:?}");
+        }
+        // Nor sooner than the destination asks for.
+        for (repeat, wanted_s) in [(Repeat::Freely, 600), (after(10), 600), (after(14_400), 14_400)] {
+            let asked = match unknown(Scope::Destination, repeat) {
+                Outcome::Unknown { reason, scope, repeat, progress, .. } => {
+                    Outcome::Unknown { reason, scope, repeat, after: Some(Duration::from_secs(600)), progress }
+                }
+                other => other,
+            };
+            assert_eq!(not_before(decide(asked, late.clone())), (wanted_s * 1000, Some(0), true), "{repeat:?}");
         }
         let dead = decide(unknown(Scope::Destination, Repeat::Never), case(0, None));
         assert_eq!(dead, Verdict::Dead { reason: "cut".into() });

@@ -113,7 +113,7 @@ fn waits_beside(poison: usize, hours: u64, fairness: Fairness) -> Vec<f64> {
 
 fn bad_gateway() -> Outcome {
     let (reason, progress) = ("502".to_owned(), Progress::default());
-    Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, progress }
+    Outcome::Unknown { reason, scope: Scope::Destination, repeat: Repeat::Freely, after: None, progress }
 }
 
 #[test]

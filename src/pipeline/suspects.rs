@@ -60,10 +60,10 @@ impl Suspects {
             {
                 Outcome::Retry { reason: alone(&reason), after: None, scope: Scope::Delivery, progress }
             }
-            Outcome::Unknown { reason, scope: Scope::Destination, repeat, progress }
+            Outcome::Unknown { reason, scope: Scope::Destination, repeat, after, progress }
                 if self.singled_out(delivery) >= ASIDE_AFTER =>
             {
-                Outcome::Unknown { reason: alone(&reason), scope: Scope::Delivery, repeat, progress }
+                Outcome::Unknown { reason: alone(&reason), scope: Scope::Delivery, repeat, after, progress }
             }
             Outcome::Refused { .. } => {
                 self.seen.remove(&delivery);
@@ -156,7 +156,7 @@ mod tests {
     fn failed(cut: bool, after: Option<Duration>) -> Outcome {
         let (reason, scope, progress) = ("502".to_owned(), Scope::Destination, Progress::default());
         match cut {
-            true => Outcome::Unknown { reason, scope, repeat: Repeat::Freely, progress },
+            true => Outcome::Unknown { reason, scope, repeat: Repeat::Freely, after, progress },
             false => Outcome::Retry { reason, after, scope, progress },
         }
     }

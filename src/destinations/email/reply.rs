@@ -63,7 +63,7 @@ impl Email {
         let is_all = |cause| notes.left_out.iter().all(|left_out| left_out.cause == cause);
         if notes.left_out.iter().any(|left_out| left_out.cause == Cause::Doubt) {
             let progress = notes.progress();
-            return Outcome::Unknown { reason, scope: Scope::Delivery, repeat: Repeat::Never, progress };
+            return Outcome::Unknown { reason, scope: Scope::Delivery, repeat: Repeat::Never, after: None, progress };
         }
         if is_all(Cause::Settings) {
             return Outcome::Misconfigured { reason, scope: Scope::Delivery };
@@ -184,7 +184,7 @@ impl Open {
             (Some(reason), _) => Some(Outcome::Misconfigured { reason: reason.clone(), scope: Scope::Destination }),
             (None, Some(pause)) => {
                 let scope = if is_reached { Scope::Delivery } else { Scope::Destination };
-                Some(Outcome::Unknown { reason: reason(), scope, repeat: Repeat::After(pause), progress })
+                Some(Outcome::Unknown { reason: reason(), scope, repeat: Repeat::After(pause), after: None, progress })
             }
             (None, None) if !self.is_later => None,
             // Others have it, and what is to be told next must not wait for ever.
@@ -212,7 +212,9 @@ fn with_notes(outcome: Outcome, notes: &Notes) -> Outcome {
     let progress = notes.progress();
     match outcome {
         Outcome::Retry { reason, after, scope, .. } => Outcome::Retry { reason, after, scope, progress },
-        Outcome::Unknown { reason, scope, repeat, .. } => Outcome::Unknown { reason, scope, repeat, progress },
+        Outcome::Unknown { reason, scope, repeat, after, .. } => {
+            Outcome::Unknown { reason, scope, repeat, after, progress }
+        }
         other => other,
     }
 }

@@ -12,7 +12,7 @@ use super::notifications::{Notifications, Prepared};
 use super::rows::row_limit;
 use super::source_turns::SourceTurns;
 use super::update_digest::{Surplus, UpdateDigest};
-use crate::domain::{BatchEvent, DestinationName, Timestamp};
+use crate::domain::{BatchEvent, DestinationName, Progress, Timestamp};
 
 /// Claims deliveries of one destination, in one transaction.
 pub struct Claimer<'t> {
@@ -140,7 +140,7 @@ impl<'t> Claimer<'t> {
         Candidate::of_rows(transaction, &rows)
     }
 
-    fn hand_out(&mut self, candidate: Candidate) -> Result<(), StoreError> {
+    fn hand_out(&mut self, mut candidate: Candidate) -> Result<(), StoreError> {
         let content = match candidate.content {
             CandidateContent::Event { .. } if self.policy.notifier(self.destination).is_some() => {
                 self.adopt(&candidate)?;
@@ -160,6 +160,11 @@ impl<'t> Claimer<'t> {
             CandidateContent::Change(ref change) => {
                 match Notifications::of(self.transaction, self.policy, self.lease.now).prepare(change)? {
                     Prepared::Ready(change) => Some(Content::Change(change)),
+                    Prepared::Instead(change) => {
+                        (candidate.is_uncertain, candidate.retrying_since) = (false, None);
+                        candidate.progress = Progress::default();
+                        Some(Content::Change(change))
+                    }
                     Prepared::NotNow => None,
                     Prepared::Unreadable(reason) => return self.set_aside(SetAside { row: candidate.row, reason }),
                 }

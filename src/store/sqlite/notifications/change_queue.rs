@@ -6,6 +6,15 @@ use super::super::super::StoreError;
 use super::stored::Stored;
 use crate::domain::{DeliveryId, Timestamp};
 
+/// Whether something more urgent must wait where an earlier message may have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// It must: the next try looks for the message, and too soon it would not be found.
+    KeepsBack,
+    /// It need not: it is told by itself, or after one repeat that says so.
+    Yields,
+}
+
 /// Deliveries of changes in one transaction.
 pub struct ChangeQueue<'t> {
     transaction: &'t Transaction<'t>,
@@ -18,8 +27,8 @@ impl<'t> ChangeQueue<'t> {
     }
 
     /// Ensures that a delivery is claimed at a time. One that waits is brought forward; a back-off after a failure ends
-    /// only for something more urgent.
-    pub fn plan(&self, stored: &Stored, at: Timestamp, urgency: u8) -> Result<(), StoreError> {
+    /// only for something more urgent, and one after doubt only where `doubt` says so.
+    pub fn plan(&self, stored: &Stored, at: Timestamp, urgency: u8, doubt: Doubt) -> Result<(), StoreError> {
         let pending = match stored.pending {
             Some(row) => self
                 .transaction
@@ -34,8 +43,8 @@ impl<'t> ChangeQueue<'t> {
             Some((row, WAITING, tries, not_before, planned, is_uncertain)) => {
                 let (tries, not_before, planned): (u32, i64, u8) = (tries, not_before, planned);
                 let is_uncertain: bool = is_uncertain;
-                // What may have arrived is repeated no sooner for what has come since.
-                let is_sooner = at.as_millis() < not_before && (tries == 0 || urgency > planned) && !is_uncertain;
+                let waits = is_uncertain && (doubt == Doubt::KeepsBack || urgency <= planned);
+                let is_sooner = at.as_millis() < not_before && (tries == 0 || urgency > planned) && !waits;
                 if is_sooner || urgency > planned {
                     let at = if is_sooner { at.as_millis() } else { not_before };
                     self.transaction
@@ -115,6 +124,16 @@ impl<'t> ChangeQueue<'t> {
                  retrying_since = NULL, reason = NULL WHERE seq = ?1",
             )?
             .execute(params![delivery, at.max(self.now.plus(POSTPONED_MIN)).as_millis(), urgency])?;
+        Ok(())
+    }
+
+    /// What it tells from now on was never sent.
+    pub fn begin_anew(&self, delivery: i64) -> Result<(), StoreError> {
+        self.transaction
+            .prepare_cached(
+                "UPDATE deliveries SET uncertain = 0, progress = NULL, retrying_since = NULL WHERE seq = ?1",
+            )?
+            .execute([delivery])?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Transaction, params};
 
-use change_queue::ChangeQueue;
+use change_queue::{ChangeQueue, Doubt};
 pub use fold::{DueUpdate, TellingProgress};
 pub use prepare::{Candidate, Prepared};
 use stored::{NotificationRows, Stored};
@@ -148,7 +148,12 @@ impl<'t> Notifications<'t> {
     /// claimed. For orders that come from outside of the process that serves.
     pub fn arm_blindly(&self, incident: &Incident) -> Result<(), StoreError> {
         for stored in self.rows().of_incident(incident.number)? {
-            self.queue().plan(&stored, self.now, urgency_of_change(Change::Resolve, incident.rank))?;
+            self.queue().plan(
+                &stored,
+                self.now,
+                urgency_of_change(Change::Resolve, incident.rank),
+                Doubt::KeepsBack,
+            )?;
         }
         Ok(())
     }
@@ -157,7 +162,7 @@ impl<'t> Notifications<'t> {
     fn arm_one(&self, incident: &Incident, stored: &mut Stored) -> Result<bool, StoreError> {
         let Some(notifier) = self.policy.notifier(&stored.destination) else {
             // Looked at when the destination is configured again.
-            self.queue().plan(stored, self.now, urgency_of_change(Change::Resolve, incident.rank))?;
+            self.queue().plan(stored, self.now, urgency_of_change(Change::Resolve, incident.rank), Doubt::KeepsBack)?;
             return Ok(false);
         };
         self.follow_destination(stored, notifier.fingerprint)?;
@@ -171,7 +176,13 @@ impl<'t> Notifications<'t> {
             // What waits is found to be superfluous when it is claimed.
             Due::Nothing | Due::Close(_) => return Ok(false),
         };
-        self.queue().plan(stored, at, urgency)?;
+        // A chat is not searched for long, if it can be searched at all. A page is sent again soon anyway, and a ticket may
+        // not be found yet.
+        let doubt = match notifier.class {
+            NotifierClass::AppendOnly | NotifierClass::EditableChat => Doubt::Yields,
+            NotifierClass::Pager | NotifierClass::Ticket => Doubt::KeepsBack,
+        };
+        self.queue().plan(stored, at, urgency, doubt)?;
         Ok(at <= self.now)
     }
 

@@ -8,8 +8,8 @@ use super::super::rows::{document_in, readable, row_of, to_text};
 use super::super::urgency::urgency_of_change;
 use super::Notifications;
 use super::stored::Stored;
-use crate::domain::{EventDocument, Facets, Incident, IncidentNumber, Intent, NotifierClass};
-use crate::incidents::Due;
+use crate::domain::{Change, EventDocument, Facets, Incident, IncidentNumber, Intent, NotifierClass};
+use crate::incidents::{self, Due};
 
 /// The delivery of a change that may be claimed.
 pub struct Candidate {
@@ -29,6 +29,8 @@ pub struct Candidate {
 pub enum Prepared {
     /// This is to be told; its intent is stored.
     Ready(Box<ChangeContent>),
+    /// The same, instead of what an earlier try may have told: this was never sent.
+    Instead(Box<ChangeContent>),
     /// There is nothing to tell now: it was postponed, or is superseded by what has happened since.
     NotNow,
     /// What it tells of cannot be read, for this reason.
@@ -83,7 +85,14 @@ impl Notifications<'_> {
         self.follow_destination(&mut stored, notifier.fingerprint)?;
         let settled_first =
             candidate.intent.clone().filter(|_| candidate.is_forced || (candidate.is_uncertain && !is_moved));
-        let intent = match settled_first {
+        let worse = settled_first.as_ref().filter(|_| !candidate.is_forced);
+        let worse = worse.and_then(|doubtful| self.worse_than(doubtful, &stored, &incident, notifier.class));
+        let is_instead = worse.is_some();
+        if let (Some(_), Some(doubtful)) = (&worse, &settled_first) {
+            stored.told = doubtful.then.clone();
+            self.queue().begin_anew(candidate.row)?;
+        }
+        let intent = match worse.or(settled_first) {
             Some(intent) => intent,
             None => match self.due(candidate, &stored, &incident, notifier.class)? {
                 Some(intent) => intent,
@@ -98,7 +107,28 @@ impl Notifications<'_> {
             .prepare_cached("UPDATE deliveries SET change = ?2, intent = ?3 WHERE seq = ?1")?
             .execute(params![candidate.row, intent.change.as_str(), to_text(&intent)?])?;
         let content = ChangeContent { notification: stored.id, incident, facets, event, told: stored.told, intent };
-        Ok(Prepared::Ready(Box::new(content)))
+        let content = Box::new(content);
+        Ok(if is_instead { Prepared::Instead(content) } else { Prepared::Ready(content) })
+    }
+
+    /// Where the incident is worse than a message says that may have arrived and can neither be edited nor looked for: that,
+    /// as a message of its own. It says all that there is to say, so the doubtful one is taken as told.
+    fn worse_than(
+        &self,
+        doubtful: &Intent,
+        stored: &Stored,
+        incident: &Incident,
+        class: NotifierClass,
+    ) -> Option<Intent> {
+        if class != NotifierClass::AppendOnly {
+            return None;
+        }
+        match incidents::due(incident, &doubtful.then, class, &self.policy.timing, self.now) {
+            Due::Now(intent) if intent.change == Change::Raise && !stored.has_refused(&intent, incident) => {
+                Some(*intent)
+            }
+            _ => None,
+        }
     }
 
     fn due(
