@@ -665,6 +665,20 @@ fn a_notifier_at_another_place_is_told_anew_at_the_next_change() {
 }
 
 #[test]
+fn a_place_that_is_called_otherwise_since_an_upgrade_is_the_same() {
+    let mut fixture = Fixture::new();
+    fixture.take(0, &[alert(1)]);
+    assert_eq!(fixture.changes("tickets", HOUR), [Change::Open]);
+    let mut policy = (*fixture.policy).clone();
+    let ticket = policy.notifiers.get_mut(&name("tickets")).unwrap();
+    policy.former_fingerprints.insert(name("tickets"), std::mem::replace(&mut ticket.fingerprint, [9; 16]));
+    fixture.policy = Arc::new(policy);
+    fixture.take(HOUR, &[Alert { severity: Severity::Critical, ..alert(2) }]);
+    let told = fixture.told("tickets", HOUR);
+    assert!(!told.is_empty() && told.iter().all(|(change, _)| *change == Change::Raise), "{told:?}");
+}
+
+#[test]
 fn the_most_urgent_goes_first_and_many_openings_do_not_hold_up_a_critical_one() {
     let fixture = Fixture::new();
     let hosts: Vec<&'static str> = (0..200).map(|n| &*Box::leak(format!("h{n}").into_boxed_str())).collect();

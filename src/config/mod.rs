@@ -129,8 +129,13 @@ impl Config {
             }
             Receiver::Sink(_) => None,
         });
+        let former = self.destinations.iter().filter_map(|(name, receiver)| match receiver {
+            Receiver::Notifier(notifier) => Some((name.clone(), notifier.former_fingerprint()?)),
+            Receiver::Sink(_) => None,
+        });
         Policy {
             notifiers: notifiers.collect(),
+            former_fingerprints: former.collect(),
             fallbacks: self.fallbacks.clone(),
             timing: self.timing,
             group_by: self.group_by.clone(),

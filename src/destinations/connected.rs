@@ -60,6 +60,10 @@ impl Notifier for Connected<dyn Notifier> {
         self.destination.fingerprint()
     }
 
+    fn former_fingerprint(&self) -> Option<[u8; 16]> {
+        self.destination.former_fingerprint()
+    }
+
     fn pace(&self) -> Pace {
         self.destination.pace()
     }

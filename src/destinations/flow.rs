@@ -141,6 +141,10 @@ impl Notifier for Paced<dyn Notifier> {
         self.destination.fingerprint()
     }
 
+    fn former_fingerprint(&self) -> Option<[u8; 16]> {
+        self.destination.former_fingerprint()
+    }
+
     fn pace(&self) -> Pace {
         self.flow.pace(self.destination.pace())
     }

@@ -14,6 +14,11 @@ pub trait Notifier: Send + Sync + Debug {
     /// differs from that of a notification, what was made for that is out of reach.
     fn fingerprint(&self) -> [u8; 16];
 
+    /// What an earlier version has called the same place, where that was something else: what was made for it is in reach.
+    fn former_fingerprint(&self) -> Option<[u8; 16]> {
+        None
+    }
+
     /// How fast it may be told, and how much at once.
     fn pace(&self) -> Pace;
 

@@ -12,6 +12,8 @@ use crate::incidents::{GroupBy, Timing};
 pub struct Policy {
     /// The notifiers, by name. Any other destination is a sink.
     pub notifiers: BTreeMap<DestinationName, NotifierPolicy>,
+    /// What an earlier version has called the places of notifiers, where it differs from their fingerprints.
+    pub former_fingerprints: BTreeMap<DestinationName, [u8; 16]>,
     /// Who is told instead of a notifier that has not taken what must be told at once.
     pub fallbacks: BTreeMap<DestinationName, Fallback>,
     /// How incidents are timed.

@@ -17,9 +17,15 @@ impl Notifier for Jira {
         NotifierClass::Ticket
     }
 
+    /// Whoever writes them, the tickets are those of the project: they are not made anew when a token is replaced.
     fn fingerprint(&self) -> [u8; 16] {
         let address = self.base.as_str().trim_end_matches('/').as_bytes();
-        fingerprint::of(&[b"jira", address, self.project.as_bytes(), self.authorization.expose()])
+        fingerprint::of(&[b"jira", address, self.project.as_bytes()])
+    }
+
+    fn former_fingerprint(&self) -> Option<[u8; 16]> {
+        let address = self.base.as_str().trim_end_matches('/').as_bytes();
+        Some(fingerprint::of(&[b"jira", address, self.project.as_bytes(), self.authorization.expose()]))
     }
 
     fn pace(&self) -> Pace {

@@ -15,10 +15,16 @@ impl Notifier for ServiceNow {
         NotifierClass::Ticket
     }
 
+    /// Whoever writes them, the tickets are those of the table: they are not made anew when a password is replaced.
     fn fingerprint(&self) -> [u8; 16] {
         let address = self.base.as_str().trim_end_matches('/').as_bytes();
+        fingerprint::of(&[b"servicenow", address, self.table.as_bytes()])
+    }
+
+    fn former_fingerprint(&self) -> Option<[u8; 16]> {
+        let address = self.base.as_str().trim_end_matches('/').as_bytes();
         let login = self.login.as_ref().map_or(&b"oauth"[..], |login| login.authorization.expose());
-        fingerprint::of(&[b"servicenow", address, self.table.as_bytes(), login])
+        Some(fingerprint::of(&[b"servicenow", address, self.table.as_bytes(), login]))
     }
 
     fn pace(&self) -> Pace {

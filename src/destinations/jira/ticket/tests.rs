@@ -437,17 +437,19 @@ fn a_probe_says_test_and_shows_no_number() {
 }
 
 #[test]
-fn another_project_or_credential_is_another_place() {
+fn another_project_is_another_place_and_another_credential_is_not() {
     let all = [
         CLOUD.to_owned(),
         DATA_CENTER.to_owned(),
         CLOUD.replace("\"SEC\"", "\"OPS\""),
-        CLOUD.replace("soc@", "bot@"),
         CLOUD.replace("example.atlassian", "other.atlassian"),
     ];
     let prints: std::collections::BTreeSet<[u8; 16]> =
         all.iter().map(|settings| notifier(settings).fingerprint()).collect();
     assert_eq!(prints.len(), all.len());
+    let account = notifier(&CLOUD.replace("soc@", "bot@"));
+    assert_eq!(notifier(CLOUD).fingerprint(), account.fingerprint());
+    assert_ne!(notifier(CLOUD).former_fingerprint(), account.former_fingerprint());
     // Labels, priorities and transitions change nothing about what was made.
     assert_eq!(notifier(CLOUD).fingerprint(), notifier(&format!("{CLOUD}\n{PRIORITY_ON}\n{MOVES}")).fingerprint());
 }

@@ -300,10 +300,11 @@ fn a_probe_says_test_and_shows_no_number() {
 }
 
 #[test]
-fn another_table_or_account_is_another_place() {
+fn another_table_is_another_place_and_another_account_is_not() {
     let other = testing::notifier(&KIND, &format!("{SETTINGS}\ntable = \"problem\""));
     let account = testing::notifier(&KIND, &SETTINGS.replace("\"gatepost\"", "\"soc\""));
     assert_eq!(notifier().fingerprint(), notifier().fingerprint());
     assert_ne!(notifier().fingerprint(), other.fingerprint());
-    assert_ne!(notifier().fingerprint(), account.fingerprint());
+    assert_eq!(notifier().fingerprint(), account.fingerprint());
+    assert_ne!(notifier().former_fingerprint(), account.former_fingerprint());
 }

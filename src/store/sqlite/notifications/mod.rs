@@ -203,18 +203,24 @@ impl<'t> Notifications<'t> {
     }
 
     /// Where a destination has another address or credential under the same name, what was made at the old one cannot
-    /// be reached: the incident is told anew.
-    fn follow_destination(&self, stored: &mut Stored, fingerprint: [u8; 16]) -> Result<(), StoreError> {
+    /// be reached: the incident is told anew. Whether it is so.
+    fn follow_destination(&self, stored: &mut Stored, fingerprint: [u8; 16]) -> Result<bool, StoreError> {
         if stored.fingerprint == Some(fingerprint) {
-            return Ok(());
+            return Ok(false);
         }
-        stored.fingerprint = Some(fingerprint);
+        let former = std::mem::replace(&mut stored.fingerprint, Some(fingerprint));
+        if former.is_some() && former.as_ref() == self.policy.former_fingerprints.get(&stored.destination) {
+            self.transaction
+                .prepare_cached("UPDATE notifications SET fingerprint = ?2 WHERE seq = ?1")?
+                .execute(params![stored.row, fingerprint])?;
+            return Ok(false);
+        }
         stored.told = Notification::new(self.now);
         stored.refused.clear();
         self.transaction
             .prepare_cached("UPDATE notifications SET fingerprint = ?2, refused = NULL, document = ?3 WHERE seq = ?1")?
             .execute(params![stored.row, fingerprint, to_text(&stored.told)?])?;
-        Ok(())
+        Ok(true)
     }
 }
 

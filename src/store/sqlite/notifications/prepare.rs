@@ -81,8 +81,7 @@ impl Notifications<'_> {
             self.queue().postpone(candidate.row)?;
             return Ok(Prepared::NotNow);
         }
-        let is_moved = stored.fingerprint != Some(notifier.fingerprint);
-        self.follow_destination(&mut stored, notifier.fingerprint)?;
+        let is_moved = self.follow_destination(&mut stored, notifier.fingerprint)?;
         let settled_first =
             candidate.intent.clone().filter(|_| candidate.is_forced || (candidate.is_uncertain && !is_moved));
         let worse = settled_first.as_ref().filter(|_| !candidate.is_forced);
