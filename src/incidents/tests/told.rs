@@ -353,8 +353,8 @@ fn a_silenced_incident_lets_only_a_raise_and_a_spread_through() {
 
 #[test]
 fn what_is_worse_than_when_it_was_silenced_is_told_to_those_who_were_not_told_before() {
-    let worse: [(&str, fn() -> NewEvent); 2] =
-        [("a raise", || event(Severity::Critical)), ("a spread", || with_victim("b"))];
+    type Event = fn() -> NewEvent;
+    let worse: [(&str, Event); 2] = [("a raise", || event(Severity::Critical)), ("a spread", || with_victim("b"))];
     for (name, worse) in worse {
         for class in CLASSES {
             let mut world = World::new();

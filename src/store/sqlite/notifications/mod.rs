@@ -208,7 +208,7 @@ impl<'t> Notifications<'t> {
         if stored.fingerprint == Some(fingerprint) {
             return Ok(false);
         }
-        let former = std::mem::replace(&mut stored.fingerprint, Some(fingerprint));
+        let former = stored.fingerprint.replace(fingerprint);
         if former.is_some() && former.as_ref() == self.policy.former_fingerprints.get(&stored.destination) {
             self.transaction
                 .prepare_cached("UPDATE notifications SET fingerprint = ?2 WHERE seq = ?1")?
