@@ -89,6 +89,17 @@ static LAST_ID: Mutex<u128> = Mutex::new(0);
 /// The first random bit after the variant: left at zero, so that counting up never reaches the variant.
 const COUNTER_HEADROOM: u128 = 1 << 61;
 
+/// The number by which people know an incident: `#4711`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IncidentNumber(pub u64);
+
+impl fmt::Display for IncidentNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

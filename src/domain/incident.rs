@@ -8,18 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Event, EventOutcome, IncidentId, Severity, SourceName, Timestamp};
-
-/// The number by which people know an incident: `#4711`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct IncidentNumber(pub u64);
-
-impl fmt::Display for IncidentNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
+use super::{Event, EventOutcome, IncidentId, IncidentNumber, Severity, SourceName, Timestamp};
 
 /// What makes events of one source belong to the same incident: 16 bytes of a SHA-256 over the source's name and the
 /// grouping fields, so that a field of 100 KB is as good as a short one.

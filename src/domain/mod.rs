@@ -39,9 +39,9 @@ pub use event::{Actor, Event, EventOutcome, EventState, Link, Rule, Target};
 pub use event_document::{BatchEvent, EventDocument};
 pub use facets::{Distinct, Facet, Facets};
 pub use id_prefix::{IdPrefix, IdPrefixError};
-pub use ids::{DeliveryId, EventId, IncidentId, NotificationId, ReceiptId};
+pub use ids::{DeliveryId, EventId, IncidentId, IncidentNumber, NotificationId, ReceiptId};
 pub use incident::{
-    Acknowledgement, DigestFacts, DigestOf, Firing, Fold, Incident, IncidentKey, IncidentKind, IncidentNumber,
+    Acknowledgement, DigestFacts, DigestOf, Firing, Fold, Incident, IncidentKey, IncidentKind,
     IncidentState, Origin, Rank, STATE_NOTE_CHARS_MAX, STORM_NAMED_MAX, Silence, StormFacts, Updated,
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
