@@ -33,7 +33,7 @@ use crate::telemetry::{KnownLabels, Metrics};
 use crate::vendors::Sources;
 
 pub use intake::Intake;
-pub use signals::{run_until_stopped, serve_by};
+pub use signals::{log_faults, run_until_stopped, serve_by};
 
 /// A running gatepost.
 pub struct App {

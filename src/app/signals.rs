@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{App, AppError};
 use crate::config::{Config, ConfigError};
 use crate::domain::{Clock, SystemClock};
-use crate::settings::Level;
+use crate::settings::{Fault, Level};
 
 /// Serves the configuration at `path` until SIGTERM or SIGINT; SIGHUP reloads it.
 pub fn run_until_stopped(config: Config, path: &Path) -> Result<(), AppError> {
@@ -53,13 +53,18 @@ async fn reload(app: &App, path: &Path) {
         Err(fault) => {
             tracing::error!(%fault, "the configuration was not reloaded; the old one stays in force");
             if let super::ReloadError::Config(ConfigError::Faulty { faults, .. }) = &fault {
-                for fault in faults {
-                    match fault.level {
-                        Level::Error => tracing::error!(%fault, "fault in the configuration"),
-                        Level::Warning => tracing::warn!(warning = %fault, "the configuration deserves a look"),
-                    }
-                }
+                log_faults(faults);
             }
+        }
+    }
+}
+
+/// Each fault of a configuration, as a line of its own.
+pub fn log_faults(faults: &[Fault]) {
+    for fault in faults {
+        match fault.level {
+            Level::Error => tracing::error!(%fault, "fault in the configuration"),
+            Level::Warning => tracing::warn!(warning = %fault, "the configuration deserves a look"),
         }
     }
 }

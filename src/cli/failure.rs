@@ -1,6 +1,10 @@
 //! How a command ends.
 
+use std::path::Path;
+
+use crate::app::AppError;
 use crate::config::ConfigError;
+use crate::settings::Fault;
 use crate::store::{OpenError, StoreError};
 use crate::telemetry::LogError;
 
@@ -10,7 +14,7 @@ pub(super) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    App(#[from] crate::app::AppError),
+    App(#[from] AppError),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -29,6 +33,22 @@ pub(super) enum Failure {
     /// The command was used wrongly in a way that the parser cannot see.
     #[error("{0}")]
     Usage(String),
+}
+
+impl Failure {
+    /// What is wrong with the configuration, and in which file.
+    pub fn faults(&self) -> Option<(&Path, &[Fault])> {
+        match self {
+            Self::Config(ConfigError::Faulty { path, faults })
+            | Self::App(AppError::Config(ConfigError::Faulty { path, faults })) => Some((path, faults)),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a log by now to which it can be said.
+    pub fn may_be_logged(&self) -> bool {
+        !matches!(self, Self::Log(_) | Self::Usage(_))
+    }
 }
 
 pub(super) type Outcome = Result<(), Failure>;

@@ -53,7 +53,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::ConfigError;
+use crate::app::log_faults;
 use crate::telemetry::{LogFormat, start_logging};
 use failure::{Failure, Outcome};
 use output::note;
@@ -139,6 +139,12 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has closed the pipe: `gatepost events list | head`.
         Err(Failure::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        // Into the log, which may be JSON lines that a program reads.
+        Err(failure) if matches!(arguments.command, Command::Serve(_)) && failure.may_be_logged() => {
+            tracing::error!(fault = with_causes(&failure), "gatepost cannot serve");
+            log_faults(failure.faults().map_or(&[], |(_, faults)| faults));
+            ExitCode::FAILURE
+        }
         Err(failure) => report(&failure),
     }
 }
@@ -187,10 +193,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn report(failure: &Failure) -> ExitCode {
     note!("gatepost: {}", terminal::clean(&with_causes(failure)));
-    if let Failure::Config(ConfigError::Faulty { path, faults }) = failure {
-        terminal::print_faults(path, faults);
-    }
-    if let Failure::App(crate::app::AppError::Config(ConfigError::Faulty { path, faults })) = failure {
+    if let Some((path, faults)) = failure.faults() {
         terminal::print_faults(path, faults);
     }
     match failure {

@@ -26,6 +26,21 @@ fn what_serve_says_is_one_json_object_a_line() {
 }
 
 #[test]
+fn why_it_does_not_start_is_logged_as_json_too() {
+    let folder = Folder::new();
+    for (text, wanted) in
+        [("[sever]\n", "did you mean 'server'?"), ("[server]\nlisten = \"192.0.2.1:1\"\n", "cannot listen on")]
+    {
+        folder.write("gatepost.toml", text);
+        let ran = folder.run(&["--log-format", "json", "serve"]).ended(1).complains(wanted);
+        for line in ran.stderr.lines() {
+            let entry: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+            assert!(["timestamp", "level", "message"].iter().all(|key| entry[key].is_string()), "{line}");
+        }
+    }
+}
+
+#[test]
 fn a_second_gateway_on_one_store_does_not_start() {
     let gateway = Gateway::start(&config());
     let other = gateway.folder.read("gatepost.toml").replace(&gateway.server.to_string(), "127.0.0.1:0");
