@@ -141,8 +141,10 @@ impl App {
         ));
         let connections = Connections::new(within_files(&fixed.connections));
         let public = listen_public(public, web::Data::clone(&ingress), connections)?;
+        let stopping = web::Data::clone(&ingress);
         let operator = web::Data::new(Admin {
             inbox: Arc::new(store.clone()),
+            is_stopping: Box::new(move || stopping.is_stopping()),
             metrics: Arc::clone(&metrics),
             hosts: fixed.admin_hosts.clone(),
             destinations: health_of(&pipeline),
@@ -211,7 +213,7 @@ impl App {
 
     /// Stops accepting, finishes what is under way within a bound, and closes the store.
     pub async fn stop(self) {
-        self.ingress.close_connections();
+        self.ingress.stop_accepting();
         tokio::time::sleep(DRAIN_TIME).await;
         let public = stop_listener(self.public, "server");
         let admin = stop_listener(self.admin, "admin");
@@ -411,8 +413,49 @@ const BACKLOG: u32 = 2_048;
 /// Connections to each worker of the public listener, beyond which the system lets them wait: more than are ever
 /// served, so that a client beyond the limit is answered 503.
 const CONNECTIONS_MAX: usize = 65_536;
-/// How long clients have to finish sending on connections that are kept open.
+/// How long requests are answered that they are to be sent again, and clients have to finish sending what they have begun.
 const DRAIN_TIME: Duration = Duration::from_millis(300);
 /// Everything together ends within ten seconds.
 const LISTENER_STOP_BOUND: Duration = Duration::from_secs(4);
 const PIPELINE_STOP_BOUND: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::settings::Environment;
+
+    /// The status and the rest of the answer to a request, on a connection of its own.
+    async fn ask(address: SocketAddr, request: &str) -> (u16, String) {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer).to_lowercase();
+        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn from_the_signal_to_stop_on_requests_are_to_be_sent_again_and_no_more_are_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite:{}\"\n
+            [sources.akto]\nvendor = \"akto\"\nsecrets = [{{ value = \"akto-shows-this-token-of-32-byte\" }}]",
+            folder.path().join("gatepost.db").display()
+        );
+        let config = Config::parse(&text, &Environment::of_process(folder.path().to_owned())).unwrap();
+        let app = App::start(config).await.unwrap();
+        let (public, admin) = (app.public_address(), app.admin_address());
+        let alert = "POST /webhooks/akto HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+            authorization: Bearer akto-shows-this-token-of-32-byte\r\ncontent-length: 2\r\n\r\n[]";
+        let ready = "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        assert_eq!((ask(public, alert).await.0, ask(admin, ready).await.0), (200, 200));
+        app.ingress.stop_accepting();
+        let (status, answer) = ask(public, alert).await;
+        assert!(status == 503 && answer.contains("retry-after: ") && answer.contains("shutting-down"), "{answer}");
+        let (status, answer) = ask(admin, ready).await;
+        assert!(status == 503 && answer.contains("shutting down"), "{answer}");
+        app.stop().await;
+    }
+}

@@ -21,6 +21,8 @@ use crate::telemetry::Metrics;
 pub struct Admin {
     /// Where requests are accepted, to check whether one would be.
     pub inbox: Arc<dyn Inbox>,
+    /// Whether requests are refused because the process is about to end.
+    pub is_stopping: Box<dyn Fn() -> bool + Send + Sync>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Names of the listener beside addresses and `localhost`, in lower case.
@@ -105,6 +107,9 @@ impl Admin {
 
     /// Whether an accept would be committed now; the text says why not.
     async fn writable(&self) -> Result<(), String> {
+        if (self.is_stopping)() {
+            return Err("gatepost is shutting down".to_owned());
+        }
         let mut checked = self.checked.lock().await;
         if let Some((at, answer)) = checked.as_ref()
             && at.elapsed() < CHECK_AGAIN

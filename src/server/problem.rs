@@ -36,6 +36,8 @@ pub enum Problem {
     BacklogFull,
     /// It cannot be stored now.
     StoreUnavailable,
+    /// It came after the signal to stop.
+    ShuttingDown,
     /// There are too many connections, in all or from its address.
     TooManyConnections,
     /// Too many bodies are on their way at once, and this one was the slowest.
@@ -48,7 +50,7 @@ pub enum Problem {
 
 impl Problem {
     /// One of each kind, of the public listener.
-    const EACH: [Self; 14] = [
+    const EACH: [Self; 15] = [
         Self::NotAuthentic(Refusal::SignatureMissing),
         Self::NotAuthentic(Refusal::SignatureMismatch),
         Self::NotAuthentic(Refusal::TimestampStale),
@@ -61,6 +63,7 @@ impl Problem {
         Self::RateLimited { retry_after: Duration::ZERO },
         Self::BacklogFull,
         Self::StoreUnavailable,
+        Self::ShuttingDown,
         Self::TooManyConnections,
         Self::TooManyBodies,
     ];
@@ -83,6 +86,7 @@ impl Problem {
             Self::RateLimited { .. } => "rate-limited",
             Self::BacklogFull => "backlog-full",
             Self::StoreUnavailable => "store-unavailable",
+            Self::ShuttingDown => "shutting-down",
             Self::TooManyConnections => "too-many-connections",
             Self::TooManyBodies => "too-many-bodies",
             Self::ForeignHost => "foreign-host",
@@ -100,9 +104,11 @@ impl Problem {
             Self::BodyIncomplete => StatusCode::BAD_REQUEST,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
-            Self::BacklogFull | Self::StoreUnavailable | Self::TooManyConnections | Self::TooManyBodies => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::BacklogFull
+            | Self::StoreUnavailable
+            | Self::ShuttingDown
+            | Self::TooManyConnections
+            | Self::TooManyBodies => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -118,6 +124,7 @@ impl Problem {
             Self::RateLimited { .. } => "This source sends faster than it may.",
             Self::BacklogFull => "Too many requests of this source wait to be read; send it again later.",
             Self::StoreUnavailable => "The request cannot be stored now; send it again later.",
+            Self::ShuttingDown => "The gateway is shutting down; send it again later.",
             Self::TooManyConnections => "There are too many connections; send it again later, on fewer of them.",
             Self::ForeignHost => "Ask by address, or add this host name to hosts in the configuration.",
             Self::ForeignOrigin => "Pages of other sites may not ask here.",
@@ -144,7 +151,7 @@ impl Problem {
             Self::StoreUnavailable => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs()));
             }
-            Self::TooManyConnections | Self::TooManyBodies => {
+            Self::ShuttingDown | Self::TooManyConnections | Self::TooManyBodies => {
                 answer.insert_header((header::RETRY_AFTER, STORE_RETRY_AFTER.as_secs())).force_close();
             }
             // A client that is not authenticated gets no second request on the connection.

@@ -114,10 +114,15 @@ impl Ingress {
         }
     }
 
-    /// From now on every answer closes its connection. A server that stops drops what it has not read yet; this lets
-    /// clients finish sending before.
-    pub fn close_connections(&self) {
+    /// From now on a request that begins is refused, to be sent again, and every answer closes its connection. A server that
+    /// stops drops what it has not read yet; this lets clients finish sending before.
+    pub fn stop_accepting(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests are refused because the process is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// The listener. It has one path, `POST /webhooks/{source}`, and every request is held against it here: a router
@@ -290,6 +295,10 @@ async fn receive(
     let connection = Connection::of(http).filter(|connection| !connection.is_surplus());
     let _busy = connection.map(Connection::busy);
     let result = match connection {
+        Some(_) if ingress.is_stopping() => {
+            let source = name.parse().ok().and_then(|name| sources.get(&name));
+            Err(Refused { source, problem: Problem::ShuttingDown })
+        }
         Some(connection) => {
             let address = connection.counted_as(connection.client(http));
             ingress.accept(&sources, name, http, &mut payload, address).await
@@ -321,7 +330,7 @@ async fn receive(
     let name = source.map_or(UNKNOWN_SOURCE, |source| source.name.as_str());
     ingress.metrics.count_intake(name, outcome);
     ingress.metrics.intake_duration.observe(begun.elapsed().as_secs_f64());
-    if ingress.stopping.load(Ordering::Relaxed) {
+    if ingress.is_stopping() {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
