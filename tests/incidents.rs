@@ -790,7 +790,7 @@ fn events_of_a_full_storm_join_it_and_open_no_incident() {
 }
 
 #[test]
-fn a_storm_that_ends_knows_what_it_leaves_open_at_high_and_above() {
+fn a_storm_that_takes_no_more_knows_what_it_leaves_open_at_high_and_above() {
     for (severity, expected) in [(Severity::High, 7), (Severity::Medium, 0)] {
         let fixture = Fixture::timed(Timing::default());
         let hosts = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m"];
@@ -804,7 +804,8 @@ fn a_storm_that_ends_knows_what_it_leaves_open_at_high_and_above() {
         fixture.advance(16 * MINUTE);
         let incident = fixture.incident(storm).incident;
         let IncidentKind::Storm(facts) = incident.kind else { panic!("no storm") };
-        assert_eq!((incident.state, facts.left_open), (IncidentState::Resolved, expected), "{severity:?}");
+        let state = if expected > 0 { IncidentState::Quiet } else { IncidentState::Resolved };
+        assert_eq!((incident.state, facts.left_open), (state, expected), "{severity:?}");
         let listed: Vec<u64> = facts.left_open_first.iter().map(|one| one.number.0).collect();
         assert_eq!(listed, folded[1..6.min(1 + expected as usize)], "{severity:?}");
     }
@@ -870,6 +871,114 @@ fn many_folded_incidents_that_are_reopened_after_their_storm_are_the_next_storm(
     fixture.take(19 * MINUTE, &[of("at last", at_last, None)]);
     let incident = fixture.incident(45).incident;
     assert_eq!((incident.state, incident.fold.map(|fold| fold.storm)), (IncidentState::Open, Some(IncidentNumber(6))));
+}
+
+/// Hosts of which the last eight are folded into a storm.
+const FLOODED: [&str; 13] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m"];
+
+/// The storm with the highest number, and what is folded into it, by number.
+fn storm_of(fixture: &Fixture) -> (u64, Vec<u64>) {
+    let all = fixture.store.incidents(&ALL, &IncidentFilter::default()).unwrap();
+    let storm = all.iter().find(|one| matches!(one.kind, IncidentKind::Storm(_))).unwrap().number;
+    let folded = all.iter().filter(|one| one.fold.is_some_and(|fold| fold.storm == storm));
+    (storm.0, folded.map(|one| one.number.0).rev().collect())
+}
+
+fn pages_resolved(fixture: &Fixture, incident: u64) -> (u32, u32) {
+    let rows = fixture.incident(incident).notifications;
+    let pager = rows.into_iter().find(|row| row.destination == name("pager")).unwrap().told;
+    (pager.pages, pager.pages_resolved)
+}
+
+#[test]
+fn the_pages_of_a_storm_stay_until_none_of_its_incidents_is_open() {
+    let fixture = Fixture::timed(Timing::default());
+    fixture.take(0, &FLOODED.map(|host| Alert { host, ..alert(host) }));
+    fixture.told("pager", 0);
+    let (storm, folded) = storm_of(&fixture);
+    for minute in 1..30 {
+        fixture.take(minute * MINUTE, &[Alert { host: "f", ..alert(format!("again {minute}")) }]);
+        fixture.advance(minute * MINUTE);
+        fixture.told("pager", minute * MINUTE);
+    }
+    let incident = fixture.incident(storm).incident;
+    assert_eq!((incident.state, incident.is_unattended), (IncidentState::Quiet, true));
+    assert_eq!(pages_resolved(&fixture, storm), (1, 0), "silence resolves no page");
+
+    // A person takes one after the other, and with the last of them it is over.
+    let (last, others) = folded.split_last().unwrap();
+    for number in others {
+        fixture.order(*number, Order::Acknowledge, 30 * MINUTE).unwrap();
+    }
+    fixture.advance(31 * MINUTE);
+    let IncidentKind::Storm(facts) = fixture.incident(storm).incident.kind else { panic!("no storm") };
+    assert_eq!((facts.left_open, facts.left_open_first[0].number.0), (1, *last));
+    fixture.order(*last, Order::Resolve, 32 * MINUTE).unwrap();
+    fixture.advance(33 * MINUTE);
+    assert_eq!(fixture.changes("pager", 33 * MINUTE), [Change::Resolve]);
+    assert_eq!(
+        (fixture.incident(storm).incident.state, pages_resolved(&fixture, storm)),
+        (IncidentState::Resolved, (1, 1))
+    );
+    fixture.advance(34 * MINUTE);
+    assert_eq!(fixture.incident(storm).incident.state_since, at(33 * MINUTE), "it has ended once");
+}
+
+#[test]
+fn a_storm_that_takes_no_more_can_be_taken_by_a_person_who_keeps_it() {
+    let fixture = Fixture::timed(Timing::default());
+    fixture.take(0, &FLOODED.map(|host| Alert { host, ..alert(host) }));
+    fixture.told("pager", 0);
+    let (storm, folded) = storm_of(&fixture);
+    fixture.advance(16 * MINUTE);
+    fixture.order(storm, Order::Acknowledge, 17 * MINUTE).unwrap();
+    assert_eq!(fixture.changes("pager", 17 * MINUTE), [Change::Acknowledge]);
+    fixture.advance(20 * MINUTE);
+    let incident = fixture.incident(storm).incident;
+    assert_eq!((incident.state, incident.is_unattended), (IncidentState::Acknowledged, false));
+    assert_eq!(fixture.changes("pager", 20 * MINUTE), []);
+    for number in folded {
+        fixture.order(number, Order::Resolve, 21 * MINUTE).unwrap();
+    }
+    fixture.advance(22 * MINUTE);
+    assert_eq!(fixture.changes("pager", 22 * MINUTE), [Change::Resolve]);
+}
+
+#[test]
+fn the_next_flood_opens_the_next_storm_whoever_has_the_one_before() {
+    for is_taken in [false, true] {
+        let fixture = Fixture::timed(Timing::default());
+        let flood = |minute: i64| {
+            fixture.take(
+                minute * MINUTE,
+                &FLOODED.map(|host| Alert {
+                    host,
+                    rule: ["sqli", "xss"][usize::from(minute > 0)],
+                    ..alert(format!("{host} {minute}"))
+                }),
+            );
+        };
+        flood(0);
+        fixture.told("pager", 0);
+        let (first, _) = storm_of(&fixture);
+        if is_taken {
+            fixture.order(first, Order::Acknowledge, MINUTE).unwrap();
+            fixture.told("pager", MINUTE);
+        }
+        fixture.advance(16 * MINUTE);
+        flood(40);
+        let (second, folded) = storm_of(&fixture);
+        assert!(second > first && folded.len() == 8, "{is_taken}: {folded:?}");
+        assert_eq!(fixture.incident(second).incident.follows, Some(IncidentNumber(first)));
+        let told = fixture.told("pager", 40 * MINUTE);
+        assert!(told.len() == 6 && told.iter().all(|(change, _)| *change == Change::Open), "{is_taken}: {told:?}");
+        let before = fixture.incident(first).incident;
+        assert_eq!((before.state, before.is_unattended), (IncidentState::Quiet, !is_taken));
+        assert_eq!(pages_resolved(&fixture, first), (1, 0));
+        let refused = fixture.order(first, Order::Acknowledge, 41 * MINUTE);
+        let number = IncidentNumber(first);
+        assert_eq!(refused, Err(OrderError::Succeeded { number, successor: IncidentNumber(second) }));
+    }
 }
 
 #[test]

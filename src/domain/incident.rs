@@ -255,12 +255,15 @@ pub struct StormFacts {
     pub named_before: usize,
     /// The last fold.
     pub last_fold: Option<Timestamp>,
-    /// When it ended, at high or above: how many of its incidents were open, so that no person had taken them.
+    /// Since it takes no more, at high or above: how many of its incidents are open, so that no person has taken them.
     #[serde(default)]
     pub left_open: u64,
     /// The first of those, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_open_first: Vec<Updated>,
+    /// It takes no more, and some of its incidents were open at that time, when they were counted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_at: Option<Timestamp>,
 }
 
 /// As many rules of a storm are named at once: no more than one message says.

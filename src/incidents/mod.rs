@@ -39,7 +39,7 @@ pub use grouping::{GroupBy, Grouped, Hint, group};
 pub use new_event::NewEvent;
 pub use orders::{Order, OrderError, obey};
 pub use set_back::set_back;
-pub use storm::{LEFT_OPEN_MAX, fold, note_left_open, says_left_open, storm_key};
+pub use storm::{LEFT_OPEN_MAX, counts_open, fold, give_way, note_left_open, storm_key};
 pub use storm_gauge::StormGauge;
 pub use subject::Subject;
 pub use timers::{Present, advance, check_at};

@@ -9,6 +9,7 @@ use crate::domain::{
 };
 
 use super::due::standing;
+use super::storm::takes_no_more;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +135,8 @@ fn acknowledge(incident: &mut Incident, by: &Origin, now: Timestamp) -> Result<M
     let number = incident.number;
     match incident.state {
         IncidentState::Open => {}
+        // Its pages stay while incidents in it are open.
+        IncidentState::Quiet if takes_no_more(incident) => incident.is_unattended = false,
         IncidentState::Acknowledged => {
             let (by, at) = (incident.state_by.shown().to_owned(), incident.state_since);
             return Err(OrderError::AlreadyAcknowledged { number, by, at });

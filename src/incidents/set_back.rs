@@ -17,6 +17,7 @@ pub fn set_back(incident: &mut Incident, now: Timestamp) -> bool {
     let mut has_changed = false;
     if let IncidentKind::Storm(facts) = &mut incident.kind {
         times.extend(&mut facts.last_fold);
+        times.extend(&mut facts.open_at);
         times.extend(facts.named_at.as_mut().map(|(at, _)| at));
     }
     for time in times {

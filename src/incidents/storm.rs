@@ -47,14 +47,15 @@ pub fn fold(
     storm
 }
 
-/// Whether the end of that storm says what it leaves open: it has just ended by itself, at high or above.
-pub fn says_left_open(incident: &Incident) -> bool {
-    matches!(incident.kind, IncidentKind::Storm(_))
-        && (incident.state, &incident.state_by) == (IncidentState::Resolved, &Origin::Gatepost)
-        && incident.rank.severity.rank() >= Severity::High.rank()
+/// Whether what is open of that storm is to be counted now, before [`super::advance`] decides whether it ends: it takes no
+/// more, at high or above.
+pub fn counts_open(incident: &Incident, listening_since: Timestamp, now: Timestamp) -> bool {
+    let IncidentKind::Storm(facts) = &incident.kind else { return false };
+    let is_due = ends_at(facts, listening_since).is_some_and(|at| at <= now);
+    is_due && goes_on(incident) && is_high(incident.rank)
 }
 
-/// Notes how many incidents of a storm are open at its end; `first`: the first of them, as many as are to be listed.
+/// Notes how many incidents of a storm are open; `first`: the first of them, as many as are to be listed.
 pub fn note_left_open(storm: &mut Incident, open: u64, first: &[Incident]) {
     let IncidentKind::Storm(facts) = &mut storm.kind else { return };
     let listed = |incident: &Incident| Updated {
@@ -66,9 +67,56 @@ pub fn note_left_open(storm: &mut Incident, open: u64, first: &[Incident]) {
     facts.left_open_first = first.iter().take(LEFT_OPEN_MAX).map(listed).collect();
 }
 
-/// When the storm is over, if nothing is folded until then.
+/// Makes room for the next storm of its key, where it takes no more and is live still, because a person has it. `None`: it
+/// needs none.
+pub fn give_way(storm: &mut Incident, now: Timestamp) -> Option<Milestone> {
+    if !takes_no_more(storm) || !storm.state.is_live() {
+        return None;
+    }
+    Some(fall_quiet(storm, now))
+}
+
+/// It waits for the end of the incidents in it.
+pub(super) fn takes_no_more(incident: &Incident) -> bool {
+    matches!(&incident.kind, IncidentKind::Storm(facts) if facts.open_at.is_some())
+}
+
+/// Whether its end is still to come: silence alone is not the end of one whose incidents are open.
+pub(super) fn goes_on(incident: &Incident) -> bool {
+    incident.state.is_live() || incident.state == IncidentState::Quiet && takes_no_more(incident)
+}
+
+/// When the storm takes no more, if nothing is folded until then; afterwards, when to look again whether all in it is over.
 pub(super) fn ends_at(facts: &StormFacts, listening_since: Timestamp) -> Option<Timestamp> {
-    facts.last_fold.map(|last| last.max(listening_since).plus(ENDS_AFTER))
+    match facts.open_at {
+        Some(counted) => Some(counted.plus(COUNTED_EVERY)),
+        None => facts.last_fold.map(|last| last.max(listening_since).plus(ENDS_AFTER)),
+    }
+}
+
+/// Ends a storm that takes no more. While some of its incidents are open, at high or above, it falls quiet instead, so that
+/// its pages stay; one that a person has stays with that person. `None`: nothing changes.
+pub(super) fn end(incident: &mut Incident, now: Timestamp) -> Option<Milestone> {
+    let is_high = is_high(incident.rank);
+    let IncidentKind::Storm(facts) = &mut incident.kind else { return None };
+    if !is_high || facts.left_open == 0 {
+        facts.open_at = None;
+        incident.is_unattended = false;
+        incident.enter(IncidentState::Resolved, Origin::Gatepost, now);
+        return Some(Milestone::new(now, MilestoneKind::Resolved, Origin::Gatepost));
+    }
+    facts.open_at = Some(now);
+    (incident.state == IncidentState::Open).then(|| fall_quiet(incident, now))
+}
+
+fn fall_quiet(storm: &mut Incident, now: Timestamp) -> Milestone {
+    storm.is_unattended = storm.state == IncidentState::Open;
+    storm.enter(IncidentState::Quiet, Origin::Gatepost, now);
+    Milestone::new(now, MilestoneKind::Quiet, Origin::Gatepost)
+}
+
+fn is_high(rank: Rank) -> bool {
+    rank.severity.rank() >= Severity::High.rank()
 }
 
 /// When the rules that are new are named; `None`: all are.
@@ -140,8 +188,10 @@ fn add(storm: &mut Subject, folded: &Incident, now: Timestamp) {
     storm.incident.title = format!("{over}{incidents} of {}", counted(rules, "rule"));
 }
 
-/// A storm is over after that long without a new fold.
+/// A storm takes no more after that long without a new fold.
 const ENDS_AFTER: Duration = Duration::from_secs(15 * MINUTE.as_secs());
+/// How often the open incidents of a storm that takes no more are counted.
+const COUNTED_EVERY: Duration = MINUTE;
 /// As many incidents are folded into one storm, each kept with a number and a state of its own.
 const FOLDED_MAX: u64 = 10_000;
 const NAMING_WAIT_MIN: Duration = MINUTE;

@@ -39,7 +39,7 @@ pub fn check_at(incident: &Incident, timing: &Timing, present: Present) -> Optio
 pub fn advance(incident: &mut Incident, timing: &Timing, present: Present) -> Option<Milestone> {
     let due = timers(incident, timing, present).into_iter().flatten().filter(|(at, _)| *at <= present.now);
     let (_, timer) = due.min_by_key(|(at, _)| *at)?;
-    Some(fire(incident, timer, present.now))
+    fire(incident, timer, present.now)
 }
 
 /// The acknowledgement has held for long enough, and events have come since.
@@ -63,14 +63,16 @@ enum Timer {
 }
 
 fn timers(incident: &Incident, timing: &Timing, present: Present) -> [Option<(Timestamp, Timer)>; 3] {
+    let listening_since = present.listening_since;
+    if let IncidentKind::Storm(facts) = &incident.kind
+        && storm::goes_on(incident)
+    {
+        let ends = storm::ends_at(facts, listening_since).map(|at| (at, Timer::StormEnds));
+        let names = storm::names_at(facts).filter(|_| incident.state.is_live()).map(|at| (at, Timer::StormNames));
+        return [ends, names, lapses_at(incident, timing).map(|at| (at, Timer::Lapse))];
+    }
     if !incident.state.is_live() {
         return [None, None, None];
-    }
-    let listening_since = present.listening_since;
-    if let IncidentKind::Storm(facts) = &incident.kind {
-        let ends = storm::ends_at(facts, listening_since).map(|at| (at, Timer::StormEnds));
-        let names = storm::names_at(facts).map(|at| (at, Timer::StormNames));
-        return [ends, names, lapses_at(incident, timing).map(|at| (at, Timer::Lapse))];
     }
     let held = incident.resolution_held_until.map(|at| at.max(listening_since.plus(HELD_FOR)));
     [
@@ -99,8 +101,8 @@ fn quiet_at(incident: &Incident, timing: &Timing, present: Present) -> Option<Ti
     Some(silent.min(too_old))
 }
 
-fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Milestone {
-    match timer {
+fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Option<Milestone> {
+    Some(match timer {
         Timer::HeldResolution => {
             incident.resolution_held_until = None;
             enter(incident, IncidentState::Resolved, Origin::Vendor, now, MilestoneKind::Resolved)
@@ -113,9 +115,9 @@ fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Milestone {
             incident.resolution_held_until = None;
             enter(incident, IncidentState::Quiet, Origin::Gatepost, now, MilestoneKind::Quiet)
         }
-        Timer::StormEnds => enter(incident, IncidentState::Resolved, Origin::Gatepost, now, MilestoneKind::Resolved),
+        Timer::StormEnds => return storm::end(incident, now),
         Timer::StormNames => storm::name(incident, now),
-    }
+    })
 }
 
 fn enter(incident: &mut Incident, state: IncidentState, by: Origin, now: Timestamp, what: MilestoneKind) -> Milestone {

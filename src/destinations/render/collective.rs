@@ -5,8 +5,8 @@
 use super::line;
 use super::words::{Words, count, number};
 use crate::domain::{
-    Change, DigestFacts, DigestOf, Incident, IncidentKind, IncidentState, Intent, Notification, Operation, Origin,
-    Rank, STORM_NAMED_MAX, StormFacts, Telling, Updated,
+    Change, DigestFacts, DigestOf, Incident, IncidentKind, IncidentState, Intent, Notification, Operation, Rank,
+    STORM_NAMED_MAX, StormFacts, Telling, Updated,
 };
 
 /// How many: `1,204 events`, of a storm `13 incidents`.
@@ -60,18 +60,17 @@ pub fn parts(telling: &Telling<'_>) -> Vec<Words> {
                     rarest_first(others).map(|names| Words::of("rules: ").then(names))
                 }
             };
-            let left = left_open(incident).filter(|_| !is_news(telling.intent, Change::Resolve));
+            let left = left_open(incident).filter(|_| !is_news(telling.intent, Change::Quiet));
             named.into_iter().chain(most_words(&most)).chain(left).collect()
         }
     }
 }
 
-/// What a storm that has ended by itself leaves to people: `2 not acknowledged: #4712 Ssrf, #4713 Xxe · gatepost incidents
+/// What a storm that takes no more leaves to people: `2 not acknowledged: #4712 Ssrf, #4713 Xxe · gatepost incidents
 /// list --storm 4720 --state open`.
 pub fn left_open(storm: &Incident) -> Option<Words> {
     let IncidentKind::Storm(facts) = &storm.kind else { return None };
-    let is_end = (storm.state, &storm.state_by) == (IncidentState::Resolved, &Origin::Gatepost);
-    if facts.left_open == 0 || !is_end {
+    if facts.left_open == 0 || storm.state != IncidentState::Quiet {
         return None;
     }
     let one = |updated: &Updated| {

@@ -90,8 +90,7 @@ fn spread(telling: &Telling<'_>) -> Words {
 }
 
 fn resolved(incident: &Incident) -> Words {
-    let words = resolved_words(incident).ours(format!(" · {}", amount(incident))).then(noted(incident));
-    left_open(incident).into_iter().fold(words, |words, left| words.ours(" · ").then(left))
+    resolved_words(incident).ours(format!(" · {}", amount(incident))).then(noted(incident))
 }
 
 fn reopened(telling: &Telling<'_>) -> Words {
@@ -141,6 +140,10 @@ fn person(incident: &Incident) -> Option<&Origin> {
 }
 
 fn quiet(incident: &Incident) -> Words {
+    let silence = rough(incident.state_since.since(incident.received_at));
+    if let Some(left) = left_open(incident) {
+        return Words::of(format!("💤 no more incidents for {silence}: {} · ", amount(incident))).then(left);
+    }
     let silence = rough(incident.state_since.since(incident.last_at));
     let words = Words::of(format!("💤 no event for {silence}: {}, last ", amount(incident)));
     let words = words.time(incident.last_at);

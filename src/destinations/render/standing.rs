@@ -2,7 +2,7 @@
 
 use super::words::Words;
 use super::{line, rough};
-use crate::domain::{Incident, IncidentState, Job, Origin};
+use crate::domain::{Incident, IncidentKind, IncidentState, Job, Origin};
 
 /// Who has it, who has ended it, until when it is silenced, which it follows.
 pub fn standing(job: &Job<'_>, incident: &Incident) -> Vec<Words> {
@@ -26,7 +26,12 @@ fn state_words(incident: &Incident) -> Option<Words> {
         }),
         IncidentState::Resolved => Some(resolved_words(incident).then(noted(incident))),
         IncidentState::Quiet => {
-            let words = Words::of("💤 no event since ").time(incident.last_at);
+            let words = match incident.kind {
+                IncidentKind::Storm(_) => Words::of("💤 no more incidents since ").time(incident.received_at),
+                IncidentKind::Events | IncidentKind::Digest(_) => {
+                    Words::of("💤 no event since ").time(incident.last_at)
+                }
+            };
             Some(if incident.is_unattended { words.ours("; not acknowledged") } else { words })
         }
     }

@@ -29,9 +29,8 @@ impl Commands for SqliteStore {
                 Some(Err(reason)) => return Err(StoreError::Failed(format!("{number} cannot be read: {reason}"))),
                 None => return Err(StoreError::Failed(format!("there is no incident {number}"))),
             };
-            if order == Order::Reopen
-                && let Some(successor) = live_successor(transaction, &incident)?
-            {
+            let brings_back = order == Order::Reopen || order == Order::Acknowledge && !incident.state.is_live();
+            if brings_back && let Some(successor) = live_successor(transaction, &incident)? {
                 return Ok(Err(OrderError::Succeeded { number, successor }));
             }
             let milestone = match obey(&mut incident, order, by, note, now) {

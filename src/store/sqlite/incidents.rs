@@ -352,12 +352,15 @@ impl<'t> Incidents<'t> {
         for number in due {
             let Some(mut incident) = self.rows.readable(IncidentNumber(number.unsigned_abs()))? else { continue };
             let timing = &self.policy.timing;
+            let counts_open = incidents::counts_open(&incident, present.listening_since, present.now);
+            if counts_open {
+                self.note_left_open(&mut incident)?;
+            }
             let milestone = incidents::advance(&mut incident, timing, present);
-            if let Some(milestone) = &milestone {
-                if incidents::says_left_open(&incident) {
-                    self.note_left_open(&mut incident)?;
-                }
+            if counts_open || milestone.is_some() {
                 self.rows.save(&incident)?;
+            }
+            if let Some(milestone) = &milestone {
                 self.rows.add_milestones(incident.number, std::slice::from_ref(milestone))?;
                 Notifications::of(self.transaction, self.policy, self.now).arm(&incident, &mut advanced.to_tell)?;
             }
@@ -371,7 +374,7 @@ impl<'t> Incidents<'t> {
         Ok(advanced)
     }
 
-    /// Once for each storm: of at most as many incidents as one storm takes.
+    /// Once a minute for each storm that takes no more: of at most as many incidents as one storm takes.
     fn note_left_open(&self, storm: &mut Incident) -> Result<(), StoreError> {
         let (number, open) = (row_of(storm.number), IncidentState::Open.as_str());
         let count: i64 = self

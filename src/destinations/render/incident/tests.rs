@@ -190,7 +190,7 @@ fn a_storm_counts_incidents_and_says_nothing_of_endpoints() {
     assert!(!newest(&told.telling()).unwrap().plain(None).contains("rule"));
     let opened = told.clone().with(Change::Open, Operation::Create { number: 1 }).intent.then;
     told.told = opened;
-    // A storm does not go quiet.
+    // A storm goes quiet only where it leaves incidents open, and names them.
     for change in Change::ALL.into_iter().filter(|change| *change != Change::Quiet) {
         let told = told.clone().with(change, Operation::Edit);
         let words = news(&told.job(), &told.telling()).map(|words| words.plain(None)).unwrap_or_default();
@@ -246,9 +246,9 @@ fn what_a_message_says_first_its_other_lines_do_not_say_again() {
 }
 
 #[test]
-fn the_end_of_a_storm_says_once_what_no_person_has_taken() {
+fn a_storm_that_takes_no_more_says_once_what_no_person_has_taken() {
     let mut told = life::at("storm", NotifierClass::AppendOnly);
-    told.incident.enter(IncidentState::Resolved, Origin::Gatepost, told.now);
+    told.incident.enter(IncidentState::Quiet, Origin::Gatepost, told.now);
     let IncidentKind::Storm(storm) = &mut told.incident.kind else { panic!("no storm") };
     let listed = |number| Updated { number: IncidentNumber(number), title: format!("Ssrf\n{number}"), count: 1 };
     (storm.left_open, storm.left_open_first) = (3, vec![listed(4712), listed(4713)]);
@@ -260,9 +260,9 @@ fn the_end_of_a_storm_says_once_what_no_person_has_taken() {
         (Operation::Create { number: 1 }, true),
         (Operation::Edit, true),
     ] {
-        let end = told.clone().with(Change::Resolve, operation);
+        let end = told.clone().with(Change::Quiet, operation);
         let news = news(&end.job(), &end.telling()).unwrap().plain(Some(end.now));
-        assert!(news.ends_with(&format!(" · 512 incidents · {expected}")), "{news}");
+        assert!(news.ends_with(&format!(": 512 incidents · {expected}")), "{news}");
         assert_eq!(plain(&summary(&end).parts, &end).iter().any(|part| part == expected), is_part, "{operation:?}");
     }
     // A person who ends it has seen it.

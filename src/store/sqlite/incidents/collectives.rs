@@ -22,6 +22,8 @@ type Numbers<'n> = &'n mut dyn FnMut() -> (IncidentId, IncidentNumber);
 pub struct Collectives {
     gauges: BTreeMap<SourceName, StormGauge>,
     collected: BTreeMap<(SourceName, IncidentKey), Collected>,
+    /// Notifiers that there is something to tell of a storm that has given way to the next one.
+    to_tell: BTreeSet<DestinationName>,
 }
 
 /// One of them, with what has been folded into it.
@@ -67,7 +69,14 @@ impl Collectives {
             return Ok(None);
         }
         let place = (source.clone(), incidents::storm_key(&source, subject.incident.rank));
-        let (notifiers, storm) = split(self.take(incidents, &place)?);
+        let (notifiers, mut storm) = split(self.take(incidents, &place)?);
+        if let Some(storm) = &mut storm
+            && let Some(milestone) = incidents::give_way(&mut storm.incident, incidents.now)
+        {
+            incidents.rows.save(&storm.incident)?;
+            incidents.rows.add_milestones(storm.incident.number, &[milestone])?;
+            incidents.tell(&storm.incident, &BTreeMap::new(), &mut self.to_tell)?;
+        }
         let before = storm.as_ref().map(|storm| storm.incident.number);
         let storm = incidents::fold(storm, subject, numbers, incidents.now);
         self.put(incidents, place, (storm, notifiers), before, shown).map(Some)
@@ -150,6 +159,7 @@ impl Collectives {
 
     /// Writes them, and has them told. Notifiers that there is something to tell are added to `to_tell`.
     pub fn finish(self, incidents: &Incidents<'_>, to_tell: &mut BTreeSet<DestinationName>) -> Result<(), StoreError> {
+        to_tell.extend(self.to_tell);
         let mut gauges = incidents.transaction.prepare_cached(
             "INSERT INTO storms (source, document) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET document = ?2",
         )?;
