@@ -242,7 +242,8 @@ pub enum IncidentKind {
 pub struct StormFacts {
     /// How many incidents were folded into it.
     pub incidents: u64,
-    /// The distinct rules by the order in which they came, at most 64, each with its number of incidents.
+    /// The distinct rules by the order in which they came, at most 64, each with its number of incidents. Where there are
+    /// more, the rarest of those that were named are listed no longer.
     pub rules: Vec<(String, u64)>,
     /// Distinct rules beyond those.
     pub more_rules: u64,
@@ -250,9 +251,18 @@ pub struct StormFacts {
     pub named: usize,
     /// When a rule was last named, and how long the next one waits, in milliseconds.
     pub named_at: Option<(Timestamp, u64)>,
-    /// How many of them had been named before that time.
+    /// How many had been named before that time, listed or not.
     #[serde(default)]
     pub named_before: usize,
+    /// How many were named, by name or as a number, and are listed no longer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub named_unlisted: usize,
+    /// How many came since the last naming that are not listed, because all that are were to be named first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub new_unlisted: usize,
+    /// Hashes of those that are not listed, the newest 512: they are not new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
     /// The last fold.
     pub last_fold: Option<Timestamp>,
     /// Since it takes no more, at high or above: how many of its incidents are open, so that no person has taken them.
@@ -266,7 +276,14 @@ pub struct StormFacts {
     pub open_at: Option<Timestamp>,
 }
 
-/// As many rules of a storm are named at once: no more than one message says.
+impl StormFacts {
+    /// How many rules were named, listed or not.
+    pub fn named_in_all(&self) -> usize {
+        self.named.saturating_add(self.named_unlisted)
+    }
+}
+
+/// As many rules of a storm are named in one message. Below high no more are taken as named at once.
 pub const STORM_NAMED_MAX: usize = 5;
 
 /// What a digest stands for.
@@ -397,6 +414,10 @@ impl Incident {
 
 /// An incident is read and written with every event of a flood: the whole of a long note is in its timeline alone.
 pub const STATE_NOTE_CHARS_MAX: usize = 500;
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
 
 fn is_of_events(kind: &IncidentKind) -> bool {
     *kind == IncidentKind::Events

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::domain::{
     Fold, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Milestone, MilestoneKind,
     Origin, Rank, STORM_NAMED_MAX, Severity, SourceName, StormFacts, Timestamp, Updated,
@@ -39,6 +41,7 @@ pub fn fold(
     gather(&mut storm, folded, now);
     if names_now(&storm.incident, now) {
         let named = name(&mut storm.incident, now);
+        storm.milestones.retain(|milestone| (milestone.what, milestone.at) != (named.what, now));
         storm.milestones.push(named);
     }
     if !is_full {
@@ -125,22 +128,30 @@ pub(super) fn names_at(facts: &StormFacts) -> Option<Timestamp> {
     (facts.named < facts.rules.len()).then(|| at.plus(Duration::from_millis(wait_ms)))
 }
 
-/// Names what is new, no more than a message says: the next naming takes the rest. It is told like a raise, and takes back
-/// an acknowledgement, which covered only what was named.
+/// Names what is new. It is told like a raise, and takes back an acknowledgement, which covered only what was named. At high
+/// or above that is all that is new, told as `A, B, C, D, E and 58 more`: to be told of them late is worse than to look the
+/// names up. Below, it is no more than a message says by name, and the next naming takes the rest.
 pub(super) fn name(incident: &mut Incident, now: Timestamp) -> Milestone {
     let mut names = String::new();
+    let most = named_at_once(incident.rank);
     if let IncidentKind::Storm(facts) = &mut incident.kind {
-        if !is_naming(facts, now) {
+        if !is_naming(facts, incident.rank, now) {
             let before = facts.named_at.map_or(Duration::ZERO, |(_, wait_ms)| Duration::from_millis(wait_ms));
             let wait = before.saturating_mul(2).clamp(NAMING_WAIT_MIN, NAMING_WAIT_MAX);
-            facts.named_before = facts.named;
+            facts.named_before = facts.named_in_all();
             facts.named_at = Some((now, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
         }
-        let named = facts.rules.len().min(facts.named_before.saturating_add(STORM_NAMED_MAX));
-        let new: Vec<&str> =
-            facts.rules.get(facts.named..named).unwrap_or_default().iter().map(|(rule, _)| rule.as_str()).collect();
-        names = new.join(", ");
-        facts.named = named;
+        let first = facts.named_before.saturating_sub(facts.named_unlisted);
+        facts.named =
+            facts.rules.len().min(facts.named_before.saturating_add(most).saturating_sub(facts.named_unlisted));
+        facts.named_unlisted = facts.named_unlisted.saturating_add(std::mem::take(&mut facts.new_unlisted));
+        let new = facts.rules.get(first..facts.named).unwrap_or_default();
+        let listed: Vec<&str> = new.iter().take(STORM_NAMED_MAX).map(|(rule, _)| rule.as_str()).collect();
+        let more = facts.named_in_all().saturating_sub(facts.named_before).saturating_sub(listed.len());
+        names = listed.join(", ");
+        if more > 0 {
+            names.push_str(&format!(" and {more} more"));
+        }
     }
     if incident.state == IncidentState::Acknowledged {
         incident.enter(IncidentState::Open, Origin::Vendor, now);
@@ -152,13 +163,60 @@ pub(super) fn name(incident: &mut Incident, now: Timestamp) -> Milestone {
 fn names_now(incident: &Incident, now: Timestamp) -> bool {
     let IncidentKind::Storm(facts) = &incident.kind else { return false };
     let is_due = names_at(facts).is_some_and(|at| at <= now);
-    is_due || is_naming(facts, now) && facts.named < facts.rules.len()
+    is_due || is_naming(facts, incident.rank, now) && facts.named < facts.rules.len()
 }
 
 /// A naming of this moment has room for more.
-fn is_naming(facts: &StormFacts, now: Timestamp) -> bool {
-    let has_room = facts.named < facts.named_before.saturating_add(STORM_NAMED_MAX);
+fn is_naming(facts: &StormFacts, rank: Rank, now: Timestamp) -> bool {
+    let has_room = facts.named_in_all() < facts.named_before.saturating_add(named_at_once(rank));
     has_room && facts.named_at.is_some_and(|(at, _)| at == now)
+}
+
+fn named_at_once(rank: Rank) -> usize {
+    if is_high(rank) { usize::MAX } else { STORM_NAMED_MAX }
+}
+
+/// Lists a rule. Where there is no room, the rarest rule that was named gives way to one that is new, and is known by its
+/// hash from then on: should there be very many, a rule that was named may count as new again, never the other way round.
+fn list(facts: &mut StormFacts, rule: &str) {
+    if let Some((_, incidents)) = facts.rules.iter_mut().find(|(listed, _)| listed == rule) {
+        *incidents = incidents.saturating_add(1);
+        return;
+    }
+    if facts.rules.len() >= RULES_MAX {
+        if facts.unlisted.contains(&hash_of(rule)) {
+            return;
+        }
+        let Some(rarest) = rarest_named(facts) else {
+            facts.new_unlisted = facts.new_unlisted.saturating_add(1);
+            return remember(facts, rule);
+        };
+        let (gone, _) = facts.rules.remove(rarest);
+        facts.named = facts.named.saturating_sub(1);
+        facts.named_unlisted = facts.named_unlisted.saturating_add(1);
+        remember(facts, &gone);
+    }
+    facts.rules.push((rule.to_owned(), 1));
+}
+
+/// The rules that most of the incidents are of stay: messages count them.
+fn rarest_named(facts: &StormFacts) -> Option<usize> {
+    let mut frequent: Vec<u64> = facts.rules.iter().map(|(_, incidents)| *incidents).collect();
+    frequent.sort_unstable_by_key(|incidents| std::cmp::Reverse(*incidents));
+    let most = frequent.get(2).copied().unwrap_or_default();
+    let named = facts.rules.iter().take(facts.named).enumerate();
+    let rare = named.filter(|(_, (_, incidents))| *incidents <= most);
+    rare.min_by_key(|(_, (_, incidents))| *incidents).map(|(place, _)| place)
+}
+
+fn remember(facts: &mut StormFacts, rule: &str) {
+    facts.unlisted.push(hash_of(rule));
+    let surplus = facts.unlisted.len().saturating_sub(UNLISTED_MAX);
+    facts.unlisted.drain(..surplus);
+}
+
+fn hash_of(rule: &str) -> String {
+    hex::encode(&Sha256::digest(rule.as_bytes())[..6])
 }
 
 /// The rules are a facet of a storm, in the place of targets: so the number of those that are not listed is known in bounded
@@ -171,16 +229,12 @@ fn add(storm: &mut Subject, folded: &Incident, now: Timestamp) {
     facts.incidents = facts.incidents.saturating_add(1).min(FOLDED_MAX);
     facts.last_fold = Some(now);
     storm.facets.targets.add(&folded.rule);
-    let is_full = facts.rules.len() >= RULES_MAX;
-    match facts.rules.iter_mut().find(|(rule, _)| *rule == folded.rule) {
-        Some((_, incidents)) => *incidents = incidents.saturating_add(1),
-        None if is_full => {}
-        None => facts.rules.push((folded.rule.clone(), 1)),
-    }
+    list(facts, &folded.rule);
     let listed = u64::try_from(facts.rules.len()).unwrap_or(u64::MAX);
     let distinct = storm.facets.targets.distinct().number();
     // An estimate may decrease; what was told must not.
-    facts.more_rules = facts.more_rules.max(distinct.saturating_sub(listed));
+    let unlisted = u64::try_from(facts.unlisted.len()).unwrap_or(u64::MAX);
+    facts.more_rules = facts.more_rules.max(distinct.saturating_sub(listed)).max(unlisted);
     let rules = listed.saturating_add(facts.more_rules);
     storm.incident.count = storm.incident.count.saturating_add(more);
     let incidents = counted(facts.incidents, "more incident");
@@ -198,6 +252,8 @@ const NAMING_WAIT_MIN: Duration = MINUTE;
 const NAMING_WAIT_MAX: Duration = Duration::from_secs(15 * MINUTE.as_secs());
 /// Rules that a storm lists by name.
 const RULES_MAX: usize = 64;
+/// Rules beyond those that it knows by their hashes.
+const UNLISTED_MAX: usize = 512;
 /// Incidents that the end of a storm lists, each with that much of its title.
 pub const LEFT_OPEN_MAX: usize = 5;
 const TITLE_CHARS_MAX: usize = 200;

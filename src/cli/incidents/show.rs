@@ -126,13 +126,14 @@ fn stands_for(incident: &Incident) -> Option<String> {
             facts.incidents
         )),
         IncidentKind::Storm(facts) => {
-            let are = if facts.named == 1 { "is" } else { "are" };
             let rules = u64::try_from(facts.rules.len()).unwrap_or(u64::MAX).saturating_add(facts.more_rules);
+            let named = u64::try_from(facts.named_in_all()).unwrap_or(u64::MAX).min(rules);
+            let are = if named == 1 { "is" } else { "are" };
             Some(format!(
                 "{} of {}, of which {} {are} named: gatepost incidents list --storm {number}",
                 number_of(facts.incidents, "incident"),
                 number_of(rules, "rule"),
-                facts.named
+                named
             ))
         }
     }

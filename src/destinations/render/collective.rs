@@ -31,7 +31,9 @@ pub fn counted(incident: &Incident, number: u64) -> String {
 /// The rules that a storm has named since this notifier was told last, the rarest first; `None`: there are none.
 pub fn newly_named(storm: &StormFacts, told: &Notification) -> Option<Words> {
     let told = told.said.map_or(0, |said| usize::try_from(said.standing.named).unwrap_or(usize::MAX));
-    rarest_first(storm.rules.get(told..storm.named)?.iter().collect())
+    let listed = storm.rules.get(told.saturating_sub(storm.named_unlisted)..storm.named)?;
+    let new = storm.named_in_all().saturating_sub(told);
+    rarest_first(listed.iter().collect(), new.saturating_sub(listed.len()))
 }
 
 /// What a storm or a digest stands for, except what the news above it say.
@@ -57,7 +59,7 @@ pub fn parts(telling: &Telling<'_>) -> Vec<Words> {
                 None => {
                     let named = storm.rules.get(..storm.named).unwrap_or_default().iter();
                     let others = named.filter(|rule| !most.contains(rule)).collect();
-                    rarest_first(others).map(|names| Words::of("rules: ").then(names))
+                    rarest_first(others, storm.named_unlisted).map(|names| Words::of("rules: ").then(names))
                 }
             };
             let left = left_open(incident).filter(|_| !is_news(telling.intent, Change::Quiet));
@@ -103,10 +105,10 @@ fn is_news(intent: &Intent, change: Change) -> bool {
     has_news && intent.change == change
 }
 
-/// `None` where there are none.
-fn rarest_first(mut rules: Vec<&(String, u64)>) -> Option<Words> {
+/// `None` where there are none. `beyond`: how many there are that are not listed.
+fn rarest_first(mut rules: Vec<&(String, u64)>, beyond: usize) -> Option<Words> {
     rules.sort_by_key(|(_, incidents)| *incidents);
-    let more = rules.len().saturating_sub(STORM_NAMED_MAX);
+    let more = rules.len().saturating_sub(STORM_NAMED_MAX).saturating_add(beyond);
     rules.truncate(STORM_NAMED_MAX);
     let names: Vec<String> = rules.iter().map(|(rule, _)| name_of(rule)).collect();
     let words = Words::default().values(names.iter().map(String::as_str));

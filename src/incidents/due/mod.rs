@@ -55,7 +55,7 @@ pub fn due(
 /// The state of the incident, as far as notifiers are told.
 pub fn standing(incident: &Incident) -> Standing {
     let named = match &incident.kind {
-        IncidentKind::Storm(facts) => u64::try_from(facts.named).unwrap_or(u64::MAX),
+        IncidentKind::Storm(facts) => u64::try_from(facts.named_in_all()).unwrap_or(u64::MAX),
         IncidentKind::Events | IncidentKind::Digest(_) => 0,
     };
     Standing {

@@ -163,6 +163,7 @@ fn a_new_rule_is_told_like_a_raise_and_an_acknowledgement_covers_only_what_was_n
         }
         let (words, after) = storm.deliver(class, told);
         assert_eq!(words, Vec::<String>::new(), "{class:?}");
+        storm.pass(Duration::from_secs(1));
         storm.fold("b", Severity::Medium, "host-1");
         storm.pass(minutes(1));
         assert_eq!(storm.incident().state, IncidentState::Open);
@@ -217,6 +218,96 @@ fn what_opens_a_storm_names_no_more_rules_than_a_message_says() {
     assert_eq!(storm.facts().named, STORM_NAMED_MAX);
     storm.pass(minutes(1));
     assert_eq!(storm.facts().named, STORM_NAMED_MAX + 3);
+}
+
+#[test]
+fn at_high_a_naming_takes_all_that_is_new_and_says_how_many_it_does_not_name() {
+    for class in CLASSES {
+        let mut storm = Storm::new();
+        storm.fold("first", Severity::High, "host-1");
+        let mut told = storm.deliver(class, Notification::new(storm.now)).1;
+        storm.pass(Duration::from_secs(1));
+        for n in 0..100 {
+            storm.fold(&format!("rule {n}"), Severity::High, "host-1");
+        }
+        storm.pass(minutes(1));
+        let named = storm.milestones.last().unwrap().note.as_deref();
+        assert_eq!(named, Some("rule 0, rule 1, rule 2, rule 3, rule 4 and 95 more"), "{class:?}");
+        assert_eq!(storm.facts().named_in_all(), 101);
+        let (words, after) = storm.deliver(class, told);
+        assert_eq!(words.iter().filter(|word| word.starts_with("raise: ")).count(), raises(class), "{words:?}");
+        told = after;
+        storm.pass(minutes(13));
+        assert_eq!(storm.deliver(class, told).0, Vec::<String>::new(), "{class:?}: nothing is left");
+    }
+}
+
+/// How many operations tell a raise.
+fn raises(class: NotifierClass) -> usize {
+    if class == NotifierClass::EditableChat { 2 } else { 1 }
+}
+
+#[test]
+fn a_rule_beyond_those_that_a_storm_lists_is_named_once() {
+    for severity in [Severity::Critical, Severity::Medium] {
+        let mut storm = Storm::new();
+        for n in 0..69 {
+            storm.fold(&format!("rule {n}"), severity, "host-1");
+            storm.fold("frequent", severity, "host-1");
+        }
+        storm.pass(minutes(10));
+        storm.fold("frequent", severity, "host-1");
+        let told = storm.deliver(NotifierClass::Pager, Notification::new(storm.now)).1;
+        let incident = &mut storm.subject.as_mut().unwrap().incident;
+        obey(incident, Order::Acknowledge, person("dana"), None, storm.now).unwrap();
+        let told = storm.deliver(NotifierClass::Pager, told).1;
+        storm.fold("NTDS dump", severity, "host-1");
+        for _ in 0..10 {
+            storm.pass(minutes(14));
+            storm.fold("frequent", severity, "host-1");
+        }
+        let notes = storm.milestones.iter().filter_map(|milestone| milestone.note.as_deref());
+        assert_eq!(notes.filter(|note| note.ends_with("NTDS dump")).count(), 1, "{severity}");
+        let (words, told) = storm.deliver(NotifierClass::Pager, told);
+        assert_eq!(words, ["raise: page 2"], "{severity}");
+        // What gave way is not new.
+        let named = storm.facts().named_in_all();
+        for n in 0..69 {
+            storm.fold(&format!("rule {n}"), severity, "host-1");
+        }
+        storm.fold("NTDS dump", severity, "host-1");
+        storm.pass(minutes(14));
+        let facts = storm.facts();
+        assert_eq!((facts.named_in_all(), facts.rules.len()), (named, 64), "{severity}");
+        assert_eq!(storm.deliver(NotifierClass::Pager, told).0, Vec::<String>::new(), "{severity}");
+        assert!(facts.rules.iter().any(|(rule, incidents)| rule == "frequent" && *incidents > 60));
+    }
+}
+
+#[test]
+fn a_sender_who_makes_up_rules_has_few_namings_and_hides_no_other_rule() {
+    let mut storm = Storm::new();
+    let start = storm.now;
+    for second in 0..7200 {
+        storm.fold(&format!("rule {second}"), Severity::High, "host-1");
+        storm.pass(Duration::from_secs(1));
+    }
+    let mut namings: Vec<u64> = storm
+        .milestones
+        .iter()
+        .filter(|milestone| milestone.what == MilestoneKind::StormNamed)
+        .map(|milestone| milestone.at.since(start).as_secs() / 60)
+        .collect();
+    namings.dedup();
+    assert_eq!(namings, [0, 1, 3, 7, 15, 30, 45, 60, 75, 90, 105, 120]);
+    let stored = serde_json::to_string(storm.incident()).unwrap();
+    assert!(stored.len() < 16 << 10, "{} bytes", stored.len());
+    storm.pass(Duration::from_secs(1));
+    storm.fold("NTDS dump", Severity::High, "host-1");
+    storm.pass(minutes(14));
+    storm.fold("NTDS dump", Severity::High, "host-1");
+    storm.pass(minutes(2));
+    assert_eq!(storm.milestones.last().unwrap().note.as_deref(), Some("NTDS dump"));
 }
 
 #[test]
@@ -372,7 +463,7 @@ impl Storm {
         let (timing, mut present) = (Timing::default(), Present::beginning(World::new().now));
         while let Some(at) = check_at(incident, &timing, present).filter(|at| *at <= end) {
             present.now = at.max(self.now);
-            self.milestones.push(advance(incident, &timing, present).unwrap());
+            self.milestones.extend(advance(incident, &timing, present));
         }
         self.now = end;
     }
