@@ -1225,6 +1225,28 @@ fn what_comes_later_of_an_export_is_counted_in_its_digest() {
 }
 
 #[test]
+fn what_comes_late_into_a_digest_takes_back_its_acknowledgement() {
+    let fixture = Fixture::new();
+    let old = |host, id: &str| Alert { host, is_old: true, severity: Severity::Critical, ..alert(id) };
+    fixture.take(0, &[old("one", "a"), old("two", "b")]);
+    assert_eq!(fixture.changes("pager", 10_000), [Change::Open]);
+    let digest = fixture.incident(1).incident.fold.unwrap().storm.0;
+    fixture.order(digest, Order::Acknowledge, MINUTE).unwrap();
+    assert_eq!(fixture.changes("pager", MINUTE), [Change::Acknowledge]);
+    fixture.take(10 * MINUTE, &[Alert { rule: "DCDump", ..old("dc1", "c") }]);
+    assert_eq!(fixture.incident(digest).incident.state, IncidentState::Open);
+    assert_eq!(fixture.changes("pager", 10 * MINUTE), [Change::Raise]);
+    assert_eq!(fixture.changes("hook", 10 * MINUTE), [Change::Open]);
+    // The next one waits, for less than the check of its silence does.
+    fixture.take(10 * MINUTE + 1, &[Alert { rule: "NTDS dump", ..old("dc1", "d") }]);
+    assert_eq!(fixture.changes("pager", 10 * MINUTE + 2), []);
+    fixture.advance(11 * MINUTE);
+    assert_eq!(fixture.changes("pager", 11 * MINUTE), [Change::Raise]);
+    let notes = fixture.incident(digest).milestones.into_iter().filter(|one| one.what == MilestoneKind::Raised);
+    assert_eq!(notes.filter_map(|one| one.note).collect::<Vec<_>>(), ["#4 DCDump at dc1", "#5 NTDS dump at dc1"]);
+}
+
+#[test]
 fn what_was_planned_while_the_clock_was_ahead_does_not_wait_for_it() {
     const AHEAD: i64 = 12 * 365 * 24 * HOUR;
     let fixture = Fixture::new();
@@ -1613,7 +1635,8 @@ fn digest_told(fixture: &Fixture, destination: &str, now: i64) -> (u64, Vec<u64>
     let [claim] = <[Claim<DeliveryWork>; 1]>::try_from(claims).unwrap_or_else(|claims| panic!("{claims:?}"));
     let change = change(&claim);
     assert_eq!(change.intent.change, Change::Open);
-    let IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(listed) }) = &change.incident.kind else {
+    let IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(listed), .. }) = &change.incident.kind
+    else {
         panic!("{:?}", change.incident.kind)
     };
     let told = (*incidents, listed.iter().map(|updated| updated.number.0).collect());

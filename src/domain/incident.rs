@@ -294,6 +294,33 @@ pub struct DigestFacts {
     /// Why they are told together.
     #[serde(default)]
     pub of: DigestOf,
+    /// When it was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
+    /// What came after it was told, and matters.
+    #[serde(default, skip_serializing_if = "Latecomers::is_none")]
+    pub latecomers: Latecomers,
+}
+
+/// Incidents at high or above that came into a digest of old events after it was told: they are told like a raise.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latecomers {
+    /// How many there are.
+    pub incidents: u64,
+    /// How many of them are to be told; what one notifier was told is in its [`super::Standing`].
+    pub told: u64,
+    /// How many were to be told before the last time.
+    pub told_before: u64,
+    /// When they were last told, and how long the next ones wait, in milliseconds.
+    pub told_at: Option<(Timestamp, u64)>,
+    /// The newest of them, at most five.
+    pub newest: Vec<Updated>,
+}
+
+impl Latecomers {
+    fn is_none(&self) -> bool {
+        self.incidents == 0
+    }
 }
 
 /// Why many incidents are told with one message.
@@ -307,7 +334,7 @@ pub enum DigestOf {
     Updates(Vec<Updated>),
 }
 
-/// An incident in a digest of updates, or one that a storm left open.
+/// An incident in a digest, or one that a storm left open.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Updated {
     /// Its number.

@@ -41,8 +41,8 @@ pub use facets::{Distinct, Facet, Facets};
 pub use id_prefix::{IdPrefix, IdPrefixError};
 pub use ids::{DeliveryId, EventId, IncidentId, IncidentNumber, NotificationId, ReceiptId};
 pub use incident::{
-    Acknowledgement, DigestFacts, DigestOf, Firing, Fold, Incident, IncidentKey, IncidentKind,
-    IncidentState, Origin, Rank, STATE_NOTE_CHARS_MAX, STORM_NAMED_MAX, Silence, StormFacts, Updated,
+    Acknowledgement, DigestFacts, DigestOf, Firing, Fold, Incident, IncidentKey, IncidentKind, IncidentState,
+    Latecomers, Origin, Rank, STATE_NOTE_CHARS_MAX, STORM_NAMED_MAX, Silence, StormFacts, Updated,
 };
 pub use inflate::{InflateError, inflate, inflated_length_hint};
 pub use milestone::{Milestone, MilestoneKind};

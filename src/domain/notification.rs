@@ -34,7 +34,8 @@ pub struct Standing {
     pub acknowledgements: u32,
     /// How often it had been reopened.
     pub reopenings: u32,
-    /// Of a storm: how many of its rules it had named, in their order. 0 for all others.
+    /// Of a storm: how many of its rules it had named, in their order. Of a digest of old events: how many of those that came
+    /// late it had told. 0 for all others.
     #[serde(default)]
     pub named: u64,
 }

@@ -1,12 +1,15 @@
 //! What storms and digests have in common: an incident that stands for others.
 
+use std::time::Duration;
+
 use crate::domain::{
     Facets, Fold, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Milestone,
-    MilestoneKind, Origin, Timestamp,
+    MilestoneKind, Origin, Rank, Severity, Timestamp,
 };
 
 use super::correlations::Correlations;
 use super::subject::Subject;
+use super::timing::MINUTE;
 
 /// The newest that stands for others, if it is live; else the next one, which stands for none yet.
 pub(super) fn live_or_opened(
@@ -82,7 +85,22 @@ pub(super) fn mark(folded: &mut Subject, fold: Fold, now: Timestamp) {
     folded.milestones.push(Milestone::new(now, MilestoneKind::Folded, Origin::Gatepost).noting(through));
 }
 
+/// A naming of that moment, and how long the next one waits: a minute after the first, then ever longer.
+pub(super) fn naming(before: Option<(Timestamp, u64)>, now: Timestamp) -> (Timestamp, u64) {
+    let before = before.map_or(Duration::ZERO, |(_, wait_ms)| Duration::from_millis(wait_ms));
+    let wait = before.saturating_mul(2).clamp(NAMING_WAIT_MIN, NAMING_WAIT_MAX);
+    (now, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Whether it matters so much that nothing of it may be told late.
+pub(super) fn is_high(rank: Rank) -> bool {
+    rank.severity.rank() >= Severity::High.rank()
+}
+
 /// `1 rule`, `2 rules`.
 pub(super) fn counted(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
+
+pub(super) const NAMING_WAIT_MIN: Duration = MINUTE;
+const NAMING_WAIT_MAX: Duration = Duration::from_secs(15 * MINUTE.as_secs());

@@ -15,10 +15,17 @@ pub fn set_back(incident: &mut Incident, now: Timestamp) -> bool {
     times.extend(incident.acknowledgement.as_mut().map(|acknowledgement| &mut acknowledgement.at));
     times.extend(&mut incident.reopened_at);
     let mut has_changed = false;
-    if let IncidentKind::Storm(facts) = &mut incident.kind {
-        times.extend(&mut facts.last_fold);
-        times.extend(&mut facts.open_at);
-        times.extend(facts.named_at.as_mut().map(|(at, _)| at));
+    match &mut incident.kind {
+        IncidentKind::Storm(facts) => {
+            times.extend(&mut facts.last_fold);
+            times.extend(&mut facts.open_at);
+            times.extend(facts.named_at.as_mut().map(|(at, _)| at));
+        }
+        IncidentKind::Digest(facts) => {
+            times.extend(&mut facts.opened_at);
+            times.extend(facts.latecomers.told_at.as_mut().map(|(at, _)| at));
+        }
+        IncidentKind::Events => {}
     }
     for time in times {
         if is_ahead(*time, now) {

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{
     Fold, Incident, IncidentId, IncidentKey, IncidentKind, IncidentNumber, IncidentState, Milestone, MilestoneKind,
-    Origin, Rank, STORM_NAMED_MAX, Severity, SourceName, StormFacts, Timestamp, Updated,
+    Origin, Rank, STORM_NAMED_MAX, SourceName, StormFacts, Timestamp, Updated,
 };
 
-use super::collective::{counted, gather, live_or_opened, mark};
+use super::collective::{counted, gather, is_high, live_or_opened, mark, naming};
 use super::subject::Subject;
 use super::timing::MINUTE;
 
@@ -118,10 +118,6 @@ fn fall_quiet(storm: &mut Incident, now: Timestamp) -> Milestone {
     Milestone::new(now, MilestoneKind::Quiet, Origin::Gatepost)
 }
 
-fn is_high(rank: Rank) -> bool {
-    rank.severity.rank() >= Severity::High.rank()
-}
-
 /// When the rules that are new are named; `None`: all are.
 pub(super) fn names_at(facts: &StormFacts) -> Option<Timestamp> {
     let (at, wait_ms) = facts.named_at.unwrap_or_default();
@@ -136,10 +132,8 @@ pub(super) fn name(incident: &mut Incident, now: Timestamp) -> Milestone {
     let most = named_at_once(incident.rank);
     if let IncidentKind::Storm(facts) = &mut incident.kind {
         if !is_naming(facts, incident.rank, now) {
-            let before = facts.named_at.map_or(Duration::ZERO, |(_, wait_ms)| Duration::from_millis(wait_ms));
-            let wait = before.saturating_mul(2).clamp(NAMING_WAIT_MIN, NAMING_WAIT_MAX);
             facts.named_before = facts.named_in_all();
-            facts.named_at = Some((now, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+            facts.named_at = Some(naming(facts.named_at, now));
         }
         let first = facts.named_before.saturating_sub(facts.named_unlisted);
         facts.named =
@@ -248,8 +242,6 @@ const ENDS_AFTER: Duration = Duration::from_secs(15 * MINUTE.as_secs());
 const COUNTED_EVERY: Duration = MINUTE;
 /// As many incidents are folded into one storm, each kept with a number and a state of its own.
 const FOLDED_MAX: u64 = 10_000;
-const NAMING_WAIT_MIN: Duration = MINUTE;
-const NAMING_WAIT_MAX: Duration = Duration::from_secs(15 * MINUTE.as_secs());
 /// Rules that a storm lists by name.
 const RULES_MAX: usize = 64;
 /// Rules beyond those that it knows by their hashes.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::domain::{Incident, IncidentKind, IncidentState, Milestone, MilestoneKind, Origin, Severity, Timestamp};
 
-use super::storm;
 use super::timing::{HELD_FOR, HOUR, MINUTE, Timing};
+use super::{digest, storm};
 
 /// The time that the timers of incidents go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub(super) fn is_flapping(incident: &Incident, now: Timestamp) -> bool {
 
 #[derive(Clone, Copy)]
 enum Timer {
+    DigestTells,
     HeldResolution,
     Lapse,
     Quiet,
@@ -75,8 +76,13 @@ fn timers(incident: &Incident, timing: &Timing, present: Present) -> [Option<(Ti
         return [None, None, None];
     }
     let held = incident.resolution_held_until.map(|at| at.max(listening_since.plus(HELD_FOR)));
+    // A vendor's resolution does not end a digest.
+    let first = match &incident.kind {
+        IncidentKind::Digest(facts) => digest::tells_at(facts).map(|at| (at, Timer::DigestTells)),
+        IncidentKind::Events | IncidentKind::Storm(_) => held.map(|at| (at, Timer::HeldResolution)),
+    };
     [
-        held.map(|at| (at, Timer::HeldResolution)),
+        first,
         lapses_at(incident, timing).map(|at| (at, Timer::Lapse)),
         quiet_at(incident, timing, present).map(|at| (at, Timer::Quiet)),
     ]
@@ -103,6 +109,7 @@ fn quiet_at(incident: &Incident, timing: &Timing, present: Present) -> Option<Ti
 
 fn fire(incident: &mut Incident, timer: Timer, now: Timestamp) -> Option<Milestone> {
     Some(match timer {
+        Timer::DigestTells => digest::tell_late(incident, now),
         Timer::HeldResolution => {
             incident.resolution_held_until = None;
             enter(incident, IncidentState::Resolved, Origin::Vendor, now, MilestoneKind::Resolved)

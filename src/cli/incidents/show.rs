@@ -116,7 +116,7 @@ fn stands_for(incident: &Incident) -> Option<String> {
     let number = incident.number.0;
     match &incident.kind {
         IncidentKind::Events => None,
-        IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(listed) }) => {
+        IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(listed), .. }) => {
             let numbers: Vec<String> = listed.iter().map(|updated| updated.number.to_string()).collect();
             let more = if usize::try_from(*incidents).is_ok_and(|all| all > numbers.len()) { " and more" } else { "" };
             Some(format!("{incidents} incidents that went on while they were not told: {}{more}", numbers.join(", ")))

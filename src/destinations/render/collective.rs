@@ -36,6 +36,18 @@ pub fn newly_named(storm: &StormFacts, told: &Notification) -> Option<Words> {
     rarest_first(listed.iter().collect(), new.saturating_sub(listed.len()))
 }
 
+/// The incidents that came into a digest since this notifier was told last, the newest first; `None`: there are none.
+pub fn latecomers(digest: &DigestFacts, told: &Notification) -> Option<Words> {
+    let late = &digest.latecomers;
+    let new = late.told.saturating_sub(told.said.map_or(0, |said| said.standing.named));
+    let listed = late.newest.iter().rev().take(usize::try_from(new).unwrap_or(usize::MAX));
+    let (words, count) = listed.map(titled).fold((None, 0), |(words, count): (Option<Words>, u64), next| {
+        (Some(words.map_or_else(|| next.clone(), |words| words.ours(", ").then(next.clone()))), count + 1)
+    });
+    let more = new.saturating_sub(count);
+    words.map(|words| if more > 0 { words.ours(format!(" and {} more", number(more))) } else { words })
+}
+
 /// What a storm or a digest stands for, except what the news above it say.
 pub fn parts(telling: &Telling<'_>) -> Vec<Words> {
     let incident = telling.incident;
@@ -47,7 +59,10 @@ pub fn parts(telling: &Telling<'_>) -> Vec<Words> {
                 None => rank_words(incident.rank),
             };
             let all = Words::of(format!("{}, highest {highest}", count(digest.incidents, "incident", "incidents")));
-            std::iter::once(all).chain(updates(digest)).collect()
+            let told = telling.told.said.filter(|_| !is_news(telling.intent, Change::Raise));
+            let late = told.and_then(|_| latecomers(digest, telling.told));
+            let late = late.map(|names| Words::of("new since last told: ").then(names));
+            std::iter::once(all).chain(late).chain(updates(digest)).collect()
         }
         IncidentKind::Storm(storm) => {
             let mut most: Vec<&(String, u64)> = storm.rules.iter().collect();
@@ -75,16 +90,18 @@ pub fn left_open(storm: &Incident) -> Option<Words> {
     if facts.left_open == 0 || storm.state != IncidentState::Quiet {
         return None;
     }
-    let one = |updated: &Updated| {
-        let title = line(&updated.title).unwrap_or_else(|| "alert without a title".into());
-        Words::of(format!("{} ", updated.number)).value(title)
-    };
     let words = Words::default().strong(format!("{} not acknowledged", number(facts.left_open)));
-    let listed = facts.left_open_first.iter().map(one).reduce(|words, next| words.ours(", ").then(next));
+    let listed = facts.left_open_first.iter().map(titled).reduce(|words, next| words.ours(", ").then(next));
     let words = listed.into_iter().fold(words, |words, listed| words.ours(": ").then(listed));
     let more = facts.left_open.saturating_sub(u64::try_from(facts.left_open_first.len()).unwrap_or(u64::MAX));
     let words = if more > 0 { words.ours(format!(" and {} more", number(more))) } else { words };
     Some(words.ours(format!(" · gatepost incidents list --storm {} --state open", storm.number.0)))
+}
+
+/// `#4712 Ssrf`
+fn titled(updated: &Updated) -> Words {
+    let title = line(&updated.title).unwrap_or_else(|| "alert without a title".into());
+    Words::of(format!("{} ", updated.number)).value(title)
 }
 
 /// `CRITICAL, SUCCEEDED`, within a sentence.
@@ -135,11 +152,7 @@ fn updates(digest: &DigestFacts) -> Vec<Words> {
     let mut all: Vec<Words> = listed
         .iter()
         .take(UPDATES_MAX)
-        .map(|updated| {
-            let title = line(&updated.title).unwrap_or_else(|| "alert without a title".into());
-            let events = count(updated.count, "event", "events");
-            Words::of(format!("{} ", updated.number)).value(title).ours(format!(" {events}"))
-        })
+        .map(|updated| titled(updated).ours(format!(" {}", count(updated.count, "event", "events"))))
         .collect();
     let more = digest.incidents.saturating_sub(u64::try_from(all.len()).unwrap_or(u64::MAX));
     all.extend((more > 0).then(|| Words::of(format!("and {} more", number(more)))));

@@ -226,7 +226,7 @@ fn title(incident: &Incident) -> String {
             let incidents = count(storm.incidents, "more incident", "more incidents");
             format!("{source}: {incidents} of {}", count(rules, "rule", "rules"))
         }
-        IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(_) }) => {
+        IncidentKind::Digest(DigestFacts { incidents, of: DigestOf::Updates(_), .. }) => {
             format!("{source}: {} went on", count(*incidents, "incident", "incidents"))
         }
         IncidentKind::Digest(_) => {

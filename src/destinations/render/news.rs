@@ -1,7 +1,7 @@
 //! What is new about an incident, against what a notifier was told last: the first words of a reply, of a comment, of a
 //! message that stands alone. The words of the incident itself are in [`incident`](super::incident).
 
-use super::collective::{amount, counted, left_open, newly_named, rank_words};
+use super::collective::{amount, counted, latecomers, left_open, newly_named, rank_words};
 use super::incident::{parties, victims};
 use super::standing::{name_of, noted, place_of, resolved_words};
 use super::words::{Words, number};
@@ -50,6 +50,11 @@ fn raised(job: &Job<'_>, telling: &Telling<'_>) -> Words {
         && let Some(rules) = newly_named(storm, telling.told)
     {
         return worse(incident).ours("⬆ new since last told: ").then(rules);
+    }
+    if let IncidentKind::Digest(digest) = &incident.kind
+        && let Some(late) = latecomers(digest, telling.told)
+    {
+        return worse(incident).ours("⬆ new since last told: ").then(late);
     }
     let words = worse(incident).ours("⬆ now ").strong(rank_words(incident.rank));
     let words = match before.filter(|before| *before != incident.rank) {

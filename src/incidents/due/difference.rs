@@ -29,7 +29,7 @@ impl Comparison<'_> {
     /// What is told of a silenced incident as well.
     pub(super) fn worse_since(&self, said: &Standing) -> Option<Change> {
         let is = &self.is;
-        // Rules that a storm names are told like a higher rank.
+        // Rules that a storm names, and what comes late into a digest, are told like a higher rank.
         if is.rank > said.rank || is.named > said.named {
             Some(Change::Raise)
         } else {

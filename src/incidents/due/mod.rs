@@ -56,7 +56,8 @@ pub fn due(
 pub fn standing(incident: &Incident) -> Standing {
     let named = match &incident.kind {
         IncidentKind::Storm(facts) => u64::try_from(facts.named_in_all()).unwrap_or(u64::MAX),
-        IncidentKind::Events | IncidentKind::Digest(_) => 0,
+        IncidentKind::Digest(facts) => facts.latecomers.told,
+        IncidentKind::Events => 0,
     };
     Standing {
         state: incident.state,
@@ -205,7 +206,7 @@ impl Comparison<'_> {
 }
 
 /// As many waits long the first message of a digest is put off at most while its events still arrive.
-const EXPORT_WAITS_MAX: u32 = 6;
+pub(super) const EXPORT_WAITS_MAX: u32 = 6;
 const FOLDED: &str = "told through a storm incident or a digest";
 const DIGEST_TOLD: &str = "a digest is told once";
 const RESOLVED_UNTOLD: &str = "resolved before it was told";

@@ -229,8 +229,12 @@ impl<'t> Incidents<'t> {
         Ok(Some(Subject { is_fold_over, ..Subject::new(incident, facets, correlations) }))
     }
 
+    /// Whether a storm or a digest takes no more, also where a person has it still.
     fn is_over(&self, incident: IncidentNumber) -> Result<bool, StoreError> {
-        let mut live = self.transaction.prepare_cached("SELECT 1 FROM incidents WHERE number = ?1 AND is_live = 1")?;
+        let mut live = self.transaction.prepare_cached(
+            "SELECT 1 FROM incidents WHERE number = ?1 AND is_live = 1
+             AND iif(json_valid(document), json_extract(document, '$.kind.storm.open_at'), NULL) IS NULL",
+        )?;
         Ok(!live.exists([row_of(incident)])?)
     }
 

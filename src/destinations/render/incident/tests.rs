@@ -223,9 +223,16 @@ fn rules_that_a_notifier_has_missed_are_counted_where_they_are_not_named() {
     let IncidentKind::Storm(storm) = &mut told.incident.kind else { panic!("no storm") };
     storm.rules.extend((1..=8).map(|n| (format!("rule {n}"), n + 20)));
     storm.named = 11;
-    let raise = told.with(Change::Raise, Operation::Reply { number: 1, audience: crate::domain::Audience::Channel });
-    let words = news(&raise.job(), &raise.telling()).unwrap().plain(None);
-    assert_eq!(words, "⬆ new since last told: CommandInjection, Ssrf, rule 1, rule 2, rule 3 and 5 more");
+    let audience = crate::domain::Audience::Channel;
+    let raise = |told: &OwnedTelling| {
+        let raise = told.clone().with(Change::Raise, Operation::Reply { number: 1, audience });
+        news(&raise.job(), &raise.telling()).unwrap().plain(None)
+    };
+    assert_eq!(raise(&told), "⬆ new since last told: CommandInjection, Ssrf, rule 1, rule 2, rule 3 and 5 more");
+    // Those that are listed no longer count.
+    let IncidentKind::Storm(storm) = &mut told.incident.kind else { panic!("no storm") };
+    storm.named_unlisted = 20;
+    assert_eq!(raise(&told), "⬆ new since last told: CommandInjection, Ssrf, rule 1, rule 2, rule 3 and 25 more");
 }
 
 #[test]
@@ -275,11 +282,34 @@ fn a_digest_of_updates_lists_how_the_first_incidents_stood() {
     let mut told = life::at("digest", NotifierClass::EditableChat);
     let updated = |number| Updated { number: IncidentNumber(number), title: format!("Ssrf\n{number}"), count: number };
     let listed = (1..=12).map(updated).collect();
-    told.incident.kind = IncidentKind::Digest(DigestFacts { incidents: 40, of: DigestOf::Updates(listed) });
+    told.incident.kind =
+        IncidentKind::Digest(DigestFacts { incidents: 40, of: DigestOf::Updates(listed), ..DigestFacts::default() });
     assert_eq!(summary(&told).headline(200), "akto: 40 incidents went on · #4721");
     let parts = plain(&summary(&told).parts, &told);
     assert_eq!(parts[..3], ["40 incidents, highest HIGH (blocked)", "#1 Ssrf 1 1 event", "#2 Ssrf 2 2 events"]);
     assert_eq!((parts.len(), parts[11].as_str()), (12, "and 30 more"));
+}
+
+#[test]
+fn what_came_late_into_a_digest_is_news_by_number_and_title() {
+    let audience = crate::domain::Audience::Channel;
+    let mut told = life::at("digest", NotifierClass::AppendOnly);
+    told.told = told.clone().with(Change::Open, Operation::Create { number: 1 }).intent.then;
+    let raise = |told: &life::OwnedTelling| {
+        let raise = told.clone().with(Change::Raise, Operation::Reply { number: 1, audience });
+        news(&raise.job(), &raise.telling()).unwrap().plain(None)
+    };
+    let listed = |number| Updated { number: IncidentNumber(number), title: format!("DCDump\n{number}"), count: 1 };
+    for (late, expected) in [
+        (1, "#1 DCDump 1"),
+        (2, "#2 DCDump 2, #1 DCDump 1"),
+        (9, "#9 DCDump 9, #8 DCDump 8, #7 DCDump 7, #6 DCDump 6, #5 DCDump 5 and 4 more"),
+    ] {
+        let IncidentKind::Digest(digest) = &mut told.incident.kind else { panic!("no digest") };
+        (digest.latecomers.incidents, digest.latecomers.told) = (late, late);
+        digest.latecomers.newest = (late.saturating_sub(4).max(1)..=late).map(listed).collect();
+        assert_eq!(raise(&told), format!("⬆ new since last told: {expected}"));
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Collectives {
             if is_open || is_one_of_many_old {
                 let (notifiers, digest) = split(digest);
                 let before = digest.as_ref().map(|digest| digest.incident.number);
-                let digest = incidents::digest(digest, subject, numbers, incidents.now);
+                let digest = incidents::digest(digest, subject, numbers, &incidents.policy.timing, incidents.now);
                 return self.put(incidents, place, (digest, notifiers), before, shown).map(Some);
             }
         }
