@@ -760,7 +760,7 @@ fn after_a_downtime_a_storm_names_what_is_new_in_its_time_and_ends_in_its_time()
     pass(started + MINUTE + 1_000);
     assert_eq!(named(), 4);
     pass(started + 17 * MINUTE);
-    assert_eq!((storm().state, storm().state_since), (IncidentState::Resolved, at(started + 17 * MINUTE)));
+    assert_eq!((storm().state, storm().state_since), (IncidentState::Quiet, at(started + 17 * MINUTE)));
 }
 
 #[test]

@@ -535,11 +535,11 @@ impl Export {
     }
 
     fn pass(&mut self, seconds: u64) {
-        let (timing, since) = (Timing::default(), self.now);
+        let (timing, mut present) = (Timing::default(), Present::beginning(self.now));
         self.now = self.now.plus(Duration::from_secs(seconds));
-        let now = self.now;
+        present.now = self.now;
         let milestones: Vec<Milestone> =
-            std::iter::from_fn(|| advance(self.incident_mut(), &timing, since, now)).collect();
+            std::iter::from_fn(|| advance(self.incident_mut(), &timing, present)).collect();
         self.milestones.extend(milestones);
     }
 
