@@ -284,7 +284,7 @@ impl StormFacts {
 }
 
 /// As many rules of a storm are named in one message. Below high no more are taken as named at once.
-pub const STORM_NAMED_MAX: usize = 5;
+pub const STORM_NAMED_MAX: usize = 20;
 
 /// What a digest stands for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -125,7 +125,7 @@ pub(super) fn names_at(facts: &StormFacts) -> Option<Timestamp> {
 }
 
 /// Names what is new. It is told like a raise, and takes back an acknowledgement, which covered only what was named. At high
-/// or above that is all that is new, told as `A, B, C, D, E and 58 more`: to be told of them late is worse than to look the
+/// or above that is all that is new, twenty by name `and 44 more`: to be told of them late is worse than to look the
 /// names up. Below, it is no more than a message says by name, and the next naming takes the rest.
 pub(super) fn name(incident: &mut Incident, now: Timestamp) -> Milestone {
     let mut names = String::new();

@@ -2,8 +2,8 @@
 //!
 //! Called by [`incident`](super::incident) and [`news`](super::news) for what differs from the words of an incident of events.
 
-use super::line;
 use super::words::{Words, count, number};
+use super::{line, truncate};
 use crate::domain::{
     Change, DigestFacts, DigestOf, Incident, IncidentKind, IncidentState, Intent, Notification, Operation, Rank,
     STORM_NAMED_MAX, StormFacts, Telling, Updated,
@@ -143,8 +143,11 @@ fn most_words(most: &[&(String, u64)]) -> Option<Words> {
 }
 
 fn name_of(rule: &str) -> String {
-    line(rule).unwrap_or_else(|| "unknown".into())
+    line(rule).map_or_else(|| "unknown".into(), |rule| truncate::chars(&rule, RULE_CHARS_MAX).into_owned())
 }
+
+/// Of the name of a rule, where many are listed.
+const RULE_CHARS_MAX: usize = 80;
 
 /// How the incidents of a digest of updates stood.
 fn updates(digest: &DigestFacts) -> Vec<Words> {
