@@ -98,7 +98,7 @@ pub fn refuses_to_start(world: &World, what: &str, sentence: &str) {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{what}: {said}");
-    let last = said.lines().find(|line| line.starts_with("gatepost: ")).unwrap_or_default();
+    let last = said.lines().find(|line| line.contains("gatepost cannot serve")).unwrap_or_default();
     assert!(last.contains(sentence), "{what}: {said}");
     assert!(!said.contains("panicked"), "{what}: {said}");
     println!("start: {what}: exit 1, {last}");
