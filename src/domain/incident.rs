@@ -421,7 +421,7 @@ pub struct Incident {
     /// Until when only a raise or a spread is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silenced_until: Option<Timestamp>,
-    /// How it stood then; `None`: an earlier version silenced it, or nobody.
+    /// How it stood then; `None`: an earlier version silenced it, or it is not silenced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silence>,
     /// It is told through a storm incident or a digest.

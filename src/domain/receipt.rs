@@ -48,7 +48,7 @@ impl Encoding {
         }
     }
 
-    /// How a body is encoded whose `Content-Encoding` says this without being signed: whoever sends a captured request again
+    /// How a body is encoded whose `Content-Encoding` says this without being signed: the sender of a captured request
     /// may have added the header, changed it or left it out, so what can be told by the body itself counts.
     pub fn of_body(self, body: &[u8]) -> Self {
         match self {

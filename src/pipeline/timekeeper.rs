@@ -7,7 +7,7 @@
 //! - whatever would wait for a time that is now far away is made due: a retry costs at most one try more, and what is too
 //!   early is planned anew. What was planned by the former time may still be on its way into the store, so the store is
 //!   asked again for a minute;
-//! - incidents are timed by the clock as it stands, so that nobody is told late; but silence counts anew from a jump
+//! - incidents are timed by the clock as it stands, so that no message is late; but silence counts anew from a jump
 //!   forward, as it does from a start, and what is old only by a clock that was set forward does not end for its age;
 //! - retention does not follow a clock that was set forward until it has stood there for a day, so that nothing is
 //!   deleted early and a repetition stays known as one. It follows a clock that was set back at once: it deletes less.

@@ -17,7 +17,7 @@ impl Notifier for Jira {
         NotifierClass::Ticket
     }
 
-    /// Whoever writes them, the tickets are those of the project: they are not made anew when a token is replaced.
+    /// The tickets are those of the project, under any account: they are not made anew when a token is replaced.
     fn fingerprint(&self) -> [u8; 16] {
         let address = self.base.as_str().trim_end_matches('/').as_bytes();
         fingerprint::of(&[b"jira", address, self.project.as_bytes()])

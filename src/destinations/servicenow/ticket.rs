@@ -15,7 +15,7 @@ impl Notifier for ServiceNow {
         NotifierClass::Ticket
     }
 
-    /// Whoever writes them, the tickets are those of the table: they are not made anew when a password is replaced.
+    /// The tickets are those of the table, under any account: they are not made anew when a password is replaced.
     fn fingerprint(&self) -> [u8; 16] {
         let address = self.base.as_str().trim_end_matches('/').as_bytes();
         fingerprint::of(&[b"servicenow", address, self.table.as_bytes()])

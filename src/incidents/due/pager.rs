@@ -21,7 +21,7 @@ impl Comparison<'_> {
     fn page_of(&self, said: &Told) -> Due {
         let is_closed = self.told.pages_resolved >= self.told.pages;
         let worse = self.worse_since(&said.standing);
-        // A pager keeps a page acknowledged: that nobody has it any more takes another one.
+        // A pager keeps a page acknowledged: that it has no owner any more takes another one.
         let is_given_back = said.standing.state == IncidentState::Acknowledged;
         match (self.silent_until(), worse) {
             (Some(_), Some(worse)) => self.page(worse),

@@ -4,6 +4,7 @@ mod absorbing;
 mod bad_input;
 mod clock;
 mod correlating;
+mod digests;
 mod grouping;
 mod life;
 mod orders;

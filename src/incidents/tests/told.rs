@@ -233,7 +233,7 @@ fn what_is_given_back_or_lapses_is_said_to_all_and_is_a_new_page() {
     for (class, expected) in CLASSES.into_iter().zip(expected) {
         for (lapses, ends) in ends.into_iter().enumerate() {
             let (mut world, mut notified) = told(class);
-            // An incident that nobody has, and that goes on.
+            // An incident without an owner that goes on.
             world.timing.ack_for = if lapses == 1 { Duration::ZERO } else { hours(24) };
             world.order(Order::Acknowledge).unwrap();
             notified.deliver(&world);

@@ -247,3 +247,17 @@ pub const CLASSES: [NotifierClass; 4] =
 fn undated() -> Timestamp {
     Timestamp::from_millis(i64::MIN)
 }
+
+/// Ids and numbers of incidents that stand for others, from this one on.
+pub fn numbers(first: u64) -> impl FnMut() -> (IncidentId, IncidentNumber) {
+    let mut next = first;
+    move || {
+        next += 1;
+        (IncidentId::generate(), IncidentNumber(next - 1))
+    }
+}
+
+/// A rank without an outcome.
+pub fn rank(severity: Severity) -> Rank {
+    Rank { severity, outcome: None }
+}

@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(
             (1..=20).filter(|row| recent.take(*row).is_some()).count(),
             0,
-            "nobody would take them out any more"
+            "nothing would take them out any more"
         );
     }
 }
